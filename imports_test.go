@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tarn-io/tarn"
+
+// law lists which of our packages each package may import; its test files may
+// import more. A package without a line fails. "*" allows everything of ours.
+var law = map[string][]string{
+	"": {"*"},
+
+	// The ground floor imports nothing of ours, or one room below itself.
+	"broker/record":  {},
+	"broker/wire":    {},
+	"broker/storage": {"broker/record"},
+	"schema":         {},
+	"tables/blob":    {},
+	"tables":         {"tables/blob"},
+
+	// Engines and their suite.
+	"broker/storage/memory":      {"broker/storage", "broker/record"},
+	"broker/storage/sqlite":      {"broker/storage", "broker/record"},
+	"broker/storage/faulty":      {"broker/storage"},
+	"broker/storage/storagetest": {"broker/storage", "broker/record"},
+
+	// The broker.
+	"broker/commitlog": {"broker/storage", "broker/record"},
+	"broker/topic":     {"broker/storage"},
+	"broker/group":     {"broker/storage", "broker/wire"},
+	"broker/api": {
+		"broker/commitlog", "broker/topic", "broker/group",
+		"broker/wire", "broker/record", "broker/storage",
+	},
+	"broker": {
+		"broker/api", "broker/commitlog", "broker/topic", "broker/group",
+		"broker/wire", "broker/record", "broker/storage",
+	},
+	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
+
+	// Schemas and the registry.
+	"schema/avro":       {"schema"},
+	"schema/jsonschema": {"schema"},
+	"schema/protobuf":   {"schema"},
+	"schema/schematest": {"schema"},
+	"schema/language":   {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
+	"registry":          {"schema", "schema/language", "broker/storage"},
+	"registry/rest":     {"registry", "schema"},
+	"registry/validate": {"registry", "schema", "broker/record"},
+
+	// Tables.
+	"tables/blob/blobtest": {"tables/blob"},
+	"tables/parquet":       {"tables", "tables/blob"},
+	"tables/catalog":       {"tables", "tables/blob"},
+	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog"},
+	"tables/delta":         {"tables", "tables/blob", "tables/parquet"},
+	"tables/tabletest":     {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet"},
+
+	// The sink pulls from the log; the broker knows nothing of it. It encodes
+	// files with the codec of tables/parquet and opens tables by tables.Format.
+	"sink": {
+		"broker/commitlog", "broker/record", "registry", "schema",
+		"tables", "tables/blob", "tables/parquet",
+	},
+}
+
+// owners lists outside modules that only some of our packages may import:
+// each is a door that one room keeps.
+var owners = []struct {
+	prefix string
+	rooms  []string
+}{
+	{"github.com/apache/iceberg-go", []string{"tables/iceberg", "tables/catalog"}},
+	{"modernc.org/sqlite", []string{"broker/storage/sqlite", "sink/query"}},
+	{"database/sql", []string{"broker/storage/sqlite", "sink/query"}},
+	{"github.com/twmb/franz-go/pkg/kmsg", []string{
+		"broker/wire", "broker/api", "broker/group", "broker/txn", "broker"}},
+	{"github.com/hamba/avro", []string{"schema/avro"}},
+	{"github.com/bufbuild/protocompile", []string{"schema/protobuf"}},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},
+	{"github.com/alecthomas/kong", []string{""}},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+// TestImports holds every package of the module to the law.
+func TestImports(t *testing.T) {
+	for _, p := range packages(t) {
+		room := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		allowed, ok := law[room]
+		if !ok {
+			t.Errorf("package %q has no line in the import law (imports_test.go): add one that says what it may import", room)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if to, ours := strings.CutPrefix(imp, module+"/"); ours {
+				if !slices.Contains(allowed, "*") && !slices.Contains(allowed, to) {
+					t.Errorf("%s imports %s, which the import law does not allow: imports go down only", room, to)
+				}
+				continue
+			}
+			for _, o := range owners {
+				if strings.HasPrefix(imp, o.prefix) && !slices.Contains(o.rooms, room) {
+					t.Errorf("%q imports %s, which only %q may", room, imp, o.rooms)
+				}
+			}
+		}
+	}
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 3 {
+		t.Fatalf("go list found %d packages", len(all))
+	}
+	return all
+}

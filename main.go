@@ -1,0 +1,4 @@
+// Tarn is a schema-aware, Kafka-compatible broker with a lake inside.
+package main
+
+func main() {}
