@@ -1,0 +1,222 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+)
+
+const (
+	// firstOutput is the smallest buffer a decompression starts with. It grows
+	// by what was really decompressed, never by what a header promises.
+	firstOutput = 64 << 10
+	// maxZstdWindow is the window that every zstd decoder must accept at least
+	// (level 22's); consumers refuse larger ones, so the broker does too.
+	maxZstdWindow = 128 << 20
+	// maxSnappyRatio is more than snappy can reach: its densest element makes
+	// 64 bytes of 3. A block that claims more is refused before its output is
+	// allocated.
+	maxSnappyRatio = 22
+)
+
+// Decompress appends the decompression of src to dst and returns the result,
+// which never holds more than limit bytes beyond dst. dst must not overlap src.
+// Memory stays within a small multiple of limit, whatever src claims. Errors:
+// ErrTooLarge past the limit, ErrCodec for an unknown codec, ErrCorrupt for all
+// else. Safe for concurrent use.
+func Decompress(dst, src []byte, c Codec, limit int) ([]byte, error) {
+	switch c {
+	case None:
+		if len(src) > limit {
+			return dst, ErrTooLarge
+		}
+		return append(dst, src...), nil
+	case Gzip:
+		return gunzip(dst, src, limit)
+	case Snappy:
+		return unsnappy(dst, src, limit)
+	case LZ4:
+		return unlz4(dst, src, limit)
+	case Zstd:
+		return unzstd(dst, src, limit)
+	}
+	return dst, fmt.Errorf("%w: %d", ErrCodec, c)
+}
+
+// gzipSource is a reusable gzip decoder with its input. Emptying the input after
+// use keeps the pool from holding a frame.
+type gzipSource struct {
+	z   gzip.Reader
+	src bytes.Reader
+}
+
+// lz4Source is the same for lz4.
+type lz4Source struct {
+	z   *lz4.Reader
+	src bytes.Reader
+}
+
+// Decoders are costly to make and hold nothing between uses.
+var (
+	gzipSources  = sync.Pool{New: func() any { return new(gzipSource) }}
+	lz4Sources   = sync.Pool{New: func() any { return &lz4Source{z: lz4.NewReader(nil)} }}
+	zstdDecoders = sync.Pool{New: func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecodeAllCapLimit(true))
+		if err != nil {
+			return err // an option out of range
+		}
+		return d
+	}}
+)
+
+// gunzip reads all members of a gzip stream.
+func gunzip(dst, src []byte, limit int) ([]byte, error) {
+	g := gzipSources.Get().(*gzipSource)
+	defer gzipSources.Put(g)
+	g.src.Reset(src)
+	defer g.src.Reset(nil)
+	if err := g.z.Reset(&g.src); err != nil {
+		return dst, fmt.Errorf("%w: gzip: %w", ErrCorrupt, err)
+	}
+	return readAll(dst, &g.z, limit, "gzip")
+}
+
+// unlz4 reads one lz4 frame.
+func unlz4(dst, src []byte, limit int) ([]byte, error) {
+	if err := checkLZ4Frame(src); err != nil {
+		return dst, err
+	}
+	l := lz4Sources.Get().(*lz4Source)
+	defer lz4Sources.Put(l)
+	l.src.Reset(src)
+	defer l.src.Reset(nil)
+	l.z.Reset(&l.src)
+	defer l.z.Reset(&l.src) // gives its block buffers back
+	return readAll(dst, l.z, limit, "lz4")
+}
+
+// readAll appends what r holds to dst, up to limit bytes.
+func readAll(dst []byte, r io.Reader, limit int, codec string) ([]byte, error) {
+	start := len(dst)
+	for {
+		// One byte of room past the limit tells a stream that ends at the
+		// limit from one that goes on.
+		room := start + limit + 1 - len(dst)
+		if room <= 0 {
+			return dst[:start], ErrTooLarge
+		}
+		if len(dst) == cap(dst) {
+			dst = grow(dst, min(max(firstOutput, 2*cap(dst)), start+limit+1))
+		}
+		n, err := r.Read(dst[len(dst):min(cap(dst), len(dst)+room)])
+		dst = dst[:len(dst)+n]
+		if errors.Is(err, io.EOF) {
+			if len(dst)-start > limit {
+				return dst[:start], ErrTooLarge
+			}
+			return dst, nil
+		}
+		if err != nil {
+			return dst[:start], fmt.Errorf("%w: %s: %w", ErrCorrupt, codec, err)
+		}
+	}
+}
+
+// grow moves b to a buffer of the capacity given.
+func grow(b []byte, capacity int) []byte {
+	c := make([]byte, len(b), max(capacity, len(b)+1))
+	copy(c, b)
+	return c
+}
+
+// unzstd decodes straight into dst. Its decoder stops at dst's capacity, so a
+// frame that needs more is begun again with four times the room: at worst a
+// third more work, and no promise of a frame header is believed.
+func unzstd(dst, src []byte, limit int) ([]byte, error) {
+	d, ok := zstdDecoders.Get().(*zstd.Decoder)
+	if !ok {
+		return dst, fmt.Errorf("%w: zstd decoder is not available", ErrCodec)
+	}
+	defer zstdDecoders.Put(d)
+	start := len(dst)
+	room := min(max(cap(dst)-start, firstOutput, 4*len(src)), limit)
+	for {
+		if cap(dst)-start < room {
+			dst = grow(dst[:start], start+room)
+		}
+		out, err := d.DecodeAll(src, dst[:start:start+room])
+		switch {
+		case err == nil:
+			return out, nil
+		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return dst[:start], fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
+		case room >= limit:
+			return dst[:start], ErrTooLarge
+		}
+		room = min(4*room, limit)
+	}
+}
+
+// Xerial's framing, which snappy-java writes: a magic, two versions, and then
+// blocks, each with its length. Other producers send one bare block.
+const (
+	xerialMagic      = "\x82SNAPPY\x00"
+	xerialHeaderSize = len(xerialMagic) + 4 + 4
+)
+
+func unsnappy(dst, src []byte, limit int) ([]byte, error) {
+	if len(src) < xerialHeaderSize || string(src[:len(xerialMagic)]) != xerialMagic {
+		return unsnappyBlock(dst, src, limit)
+	}
+	start := len(dst)
+	for b := src[xerialHeaderSize:]; len(b) > 0; {
+		// snappy-java's streams may be concatenated.
+		if len(b) >= xerialHeaderSize && string(b[:len(xerialMagic)]) == xerialMagic {
+			b = b[xerialHeaderSize:]
+			continue
+		}
+		if len(b) < 4 {
+			return dst[:start], fmt.Errorf("%w: snappy: block length cut short", ErrCorrupt)
+		}
+		size := binary.BigEndian.Uint32(b)
+		if b = b[4:]; uint64(size) > uint64(len(b)) {
+			return dst[:start], fmt.Errorf("%w: snappy: block of %d bytes, %d left", ErrCorrupt, size, len(b))
+		}
+		var err error
+		if dst, err = unsnappyBlock(dst, b[:size], limit-(len(dst)-start)); err != nil {
+			return dst[:start], err
+		}
+		b = b[size:]
+	}
+	return dst, nil
+}
+
+// unsnappyBlock appends one snappy block to dst.
+func unsnappyBlock(dst, src []byte, limit int) ([]byte, error) {
+	n, err := s2.DecodedLen(src)
+	switch {
+	case err != nil:
+		return dst, fmt.Errorf("%w: snappy: %w", ErrCorrupt, err)
+	case n/maxSnappyRatio > len(src):
+		return dst, fmt.Errorf("%w: snappy: %d bytes cannot hold %d", ErrCorrupt, len(src), n)
+	case n > limit:
+		return dst, ErrTooLarge
+	}
+	start := len(dst)
+	if cap(dst)-start < n {
+		dst = grow(dst, max(start+n, min(2*cap(dst), start+limit)))
+	}
+	if _, err := s2.Decode(dst[start:start+n:start+n], src); err != nil {
+		return dst[:start], fmt.Errorf("%w: snappy: %w", ErrCorrupt, err)
+	}
+	return dst[:start+n], nil
+}
