@@ -98,6 +98,7 @@ func (b *Builder) checkCodec(c Codec) {
 // Append adds a record at the next offset. ms is its time in Unix ms, nil key
 // and value are null. Nothing is kept. An error shows in Bytes.
 func (b *Builder) Append(ms int64, key, value []byte, headers ...RecordHeader) {
+	b.init()
 	b.AppendAt(b.last+1, ms, key, value, headers...)
 }
 
@@ -154,11 +155,16 @@ func (b *Builder) begin(attributes int8, delta int32, ms int64, key, value []byt
 	return true
 }
 
-// start notes a record's time; the first record's is the base.
-func (b *Builder) start(ms int64) {
-	if b.h.Magic == 0 { // the zero Builder
+// init makes the zero Builder what NewBuilder(Options{}) is.
+func (b *Builder) init() {
+	if b.h.Magic == 0 {
 		b.Reset(Options{})
 	}
+}
+
+// start notes a record's time; the first record's is the base.
+func (b *Builder) start(ms int64) {
+	b.init()
 	if !b.started {
 		b.started = true
 		b.h.BaseTimestamp = ms
@@ -178,9 +184,7 @@ func (b *Builder) Size() int { return HeaderSize + len(b.records) }
 // Append, and will then give a longer batch. Errors: ErrCorrupt for offset deltas
 // out of order, ErrTooLarge above 2 GiB, ErrCodec.
 func (b *Builder) Bytes() ([]byte, error) {
-	if b.h.Magic == 0 {
-		b.Reset(Options{})
-	}
+	b.init()
 	if b.err != nil {
 		return nil, b.err
 	}
