@@ -1,0 +1,192 @@
+package topic
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// alias is another vendor's key. It stands for keys of ours, or is refused
+// with a reason; none is ignored, since an ignored key loses or doubles data
+// without a word.
+type alias struct {
+	name string
+	// targets are the canonical keys it may set; none if it is always refused
+	// or only says what Tarn does anyway.
+	targets []string
+	// translate turns a value into canonical entries.
+	translate func(value string) ([]pair, error)
+}
+
+// aliases is the table of them. It is never written.
+var aliases = slices.Concat(confluentAliases(), redpandaAliases(), automqAliases(), tansuAliases(), bufstreamAliases(), ownAliases())
+
+func findAlias(name string) (alias, bool) {
+	for _, a := range aliases {
+		if a.name == name {
+			return a, true
+		}
+	}
+	// The only family of keys with a free part.
+	if strings.HasPrefix(name, "tansu.lake.generate.") {
+		return refused(name, "generated columns are not supported; compute them in a view over the table"), true
+	}
+	return alias{}, false
+}
+
+// same is an alias that differs in name only.
+func same(name, key string) alias {
+	return alias{name, []string{key}, func(v string) ([]pair, error) { return []pair{{key, v}}, nil }}
+}
+
+// refused is a key that cannot be honoured.
+func refused(name, why string) alias {
+	return alias{name, nil, func(string) ([]pair, error) { return nil, errors.New(why) }}
+}
+
+// words translates by a table. A value that maps to an empty list says what
+// Tarn does anyway. Values not in it are refused with why.
+func words(name, why string, table map[string][]pair) alias {
+	a := alias{name: name}
+	for _, pairs := range table {
+		for _, p := range pairs {
+			if !slices.Contains(a.targets, p.key) {
+				a.targets = append(a.targets, p.key)
+			}
+		}
+	}
+	slices.Sort(a.targets)
+	a.translate = func(v string) ([]pair, error) {
+		pairs, ok := table[v]
+		if !ok {
+			return nil, errors.New(why)
+		}
+		return pairs, nil
+	}
+	return a
+}
+
+// flag translates true and false.
+func flag(name string, yes, no []pair) alias {
+	a := words(name, "must be true or false", map[string][]pair{"true": yes, "false": no})
+	exact := a.translate
+	a.translate = func(v string) ([]pair, error) { return exact(strings.ToLower(v)) }
+	return a
+}
+
+// strategy translates Confluent's class names.
+func strategy(name, key, prefix string) alias {
+	return words(name, "must be "+prefix+"TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy",
+		map[string][]pair{
+			prefix + "TopicNameStrategy":       {{key, string(StrategyTopic)}},
+			prefix + "RecordNameStrategy":      {{key, string(StrategyRecord)}},
+			prefix + "TopicRecordNameStrategy": {{key, string(StrategyTopicRecord)}},
+		})
+}
+
+// validation maps true to validation by id, as Confluent and Redpanda mean it.
+func validation(name, key string) alias {
+	return flag(name, []pair{{key, string(ValidateID)}}, []pair{{key, string(ValidateOff)}})
+}
+
+func confluentAliases() []alias {
+	const classes = "io.confluent.kafka.serializers.subject."
+	var out []alias
+	for _, part := range []string{"key", "value"} {
+		out = append(out,
+			validation("confluent."+part+".schema.validation", "tarn."+part+".schema.validation"),
+			strategy("confluent."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy", classes))
+	}
+	return out
+}
+
+func redpandaAliases() []alias {
+	var out []alias
+	for _, part := range []string{"key", "value"} {
+		out = append(out,
+			validation("redpanda."+part+".schema.id.validation", "tarn."+part+".schema.validation"),
+			strategy("redpanda."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy", ""))
+	}
+	return append(out,
+		refused("redpanda.schema.registry.context", "a topic's subjects are those of the default context"),
+		words("redpanda.iceberg.mode",
+			"Tarn decodes values by the schema id they carry: use value_schema_id_prefix, or tarn.table.formats=iceberg",
+			map[string][]pair{
+				"disabled":               {{"tarn.table.formats", ""}},
+				"value_schema_id_prefix": {{"tarn.table.formats", FormatIceberg}},
+			}),
+		refused("redpanda.iceberg.partition.spec", "tables are not partitioned yet"),
+		same("redpanda.iceberg.target.lag.ms", "tarn.table.commit.interval.ms"),
+		words("redpanda.iceberg.delete", "a table outlives its topic; drop it in the catalog",
+			map[string][]pair{"false": nil}),
+		words("redpanda.iceberg.invalid.record.action", "Tarn drops no record: use dlq_table",
+			map[string][]pair{"dlq_table": {{"tarn.table.invalid", "dlq"}}}))
+}
+
+func automqAliases() []alias {
+	const p = "automq.table.topic."
+	const byID = "Tarn decodes records by the schema id they carry: use by_schema_id, or leave the key out"
+	out := []alias{
+		flag(p+"enable", []pair{{"tarn.table.formats", FormatIceberg}}, []pair{{"tarn.table.formats", ""}}),
+		same(p+"commit.interval.ms", "tarn.table.commit.interval.ms"),
+		refused(p+"namespace", "all tables lie in the warehouse's namespace; tarn.table.name sets a table's name"),
+		words(p+"convert.value.type", byID, map[string][]pair{"by_schema_id": nil}),
+		words(p+"convert.key.type", byID, map[string][]pair{"by_schema_id": nil}),
+		words(p+"errors.tolerance", "Tarn neither stops at a bad record nor drops it: use invalid_data, which fills the dead-letter table",
+			map[string][]pair{"invalid_data": {{"tarn.table.invalid", "dlq"}}}),
+		words(p+"transform.value.type", "records are not reshaped on the way to a table: use none",
+			map[string][]pair{"none": nil}),
+		refused(p+"partition.by", "tables are not partitioned yet"),
+		refused(p+"id.columns", "tables are append-only yet"),
+		flagOff(p+"upsert.enable", "tables are append-only yet"),
+		refused(p+"cdc.field", "tables are append-only yet"),
+		refused(p+"schema.type", "this key is deprecated; use "+p+"convert.value.type"),
+	}
+	for _, part := range []string{"value", "key"} {
+		out = append(out,
+			refused(p+"convert."+part+".by_latest_schema.subject", byID),
+			refused(p+"convert."+part+".by_latest_schema.message.full.name", byID))
+	}
+	for _, rest := range []string{"enabled", "older.than.hours", "retain.last"} {
+		out = append(out, refused(p+"expire.snapshot."+rest, "snapshots expire by the sink's settings, not a topic's"))
+	}
+	return out
+}
+
+// flagOff accepts false, which is how things are, and refuses true.
+func flagOff(name, why string) alias {
+	return words(name, why, map[string][]pair{"false": nil})
+}
+
+func tansuAliases() []alias {
+	return []alias{
+		flag("tansu.schema.validation",
+			[]pair{{"tarn.value.schema.validation", string(ValidatePayload)}},
+			[]pair{{"tarn.value.schema.validation", string(ValidateOff)}}),
+		flagOff("tansu.lake.sink", "a topic always keeps its log beside its tables; set tarn.table.formats for a table"),
+		refused("tansu.lake.partition", "tables are not partitioned yet"),
+		flagOff("tansu.lake.normalize", "records are not flattened on the way to a table"),
+		refused("tansu.lake.normalize.separator", "records are not flattened on the way to a table"),
+		refused("tansu.lake.z_order", "tables are not sorted yet"),
+		flagOff("tansu.virtual", "virtual topics are not supported"),
+		flagOff("tansu.batch", "this key is for Tansu's proxy; Tarn commits in groups by itself"),
+		refused("tansu.batch.max_records", "this key is for Tansu's proxy; Tarn commits in groups by itself"),
+		refused("tansu.batch.timeout_ms", "this key is for Tansu's proxy; Tarn commits in groups by itself"),
+	}
+}
+
+func bufstreamAliases() []alias {
+	return []alias{
+		words("bufstream.validate.mode", "this version knows only reject",
+			map[string][]pair{"reject": {
+				{"tarn.value.schema.validation", string(ValidatePayload)},
+				{"tarn.schema.on.invalid", "reject"},
+			}}),
+		refused("bufstream.validate.dlq.topic", "bad records are refused at the door; there is no dead-letter topic yet"),
+	}
+}
+
+// ownAliases are near misses of our own names that can only mean one thing.
+func ownAliases() []alias {
+	return []alias{same("tarn.table.format", "tarn.table.formats")}
+}

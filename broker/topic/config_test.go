@@ -1,0 +1,250 @@
+package topic
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tarn-io/tarn/broker/storage/memory"
+)
+
+// TestDefinitions holds the table of keys to its own promises.
+func TestDefinitions(t *testing.T) {
+	seen := map[string]bool{}
+	for _, d := range Definitions() {
+		if seen[d.Name] {
+			t.Errorf("%s stands there twice", d.Name)
+		}
+		seen[d.Name] = true
+		if err := d.Check(d.Default); err != nil {
+			t.Errorf("%s: its default %q %v", d.Name, d.Default, err)
+		}
+		if d.Doc == "" || d.Allowed == "" || d.Kind == 0 {
+			t.Errorf("%s lacks its documentation", d.Name)
+		}
+		if d.Note == "" && d.Kind != String && d.Kind != List && d.Check("nonsense") == nil {
+			t.Errorf("%s takes nonsense", d.Name)
+		}
+		if strings.HasPrefix(d.Name, "tarn.") && d.Synonym != "" {
+			t.Errorf("%s has a broker synonym of Kafka's", d.Name)
+		}
+	}
+	for _, a := range aliases {
+		if seen[a.name] {
+			t.Errorf("alias %s is a key or another alias", a.name)
+		}
+		seen[a.name] = true
+		for _, target := range a.targets {
+			if d, ok := Lookup(target); !ok || !slices.Contains(d.Aliases, a.name) {
+				t.Errorf("alias %s stands for %s, which does not know it", a.name, target)
+			}
+		}
+	}
+}
+
+// TestKafkasKeys lists what Kafka 4.x's TopicConfig has.
+func TestKafkasKeys(t *testing.T) {
+	want := strings.Fields(`cleanup.policy compression.gzip.level compression.lz4.level compression.type
+		compression.zstd.level delete.retention.ms file.delete.delay.ms flush.messages flush.ms
+		follower.replication.throttled.replicas index.interval.bytes leader.replication.throttled.replicas
+		local.retention.bytes local.retention.ms max.compaction.lag.ms max.message.bytes
+		message.timestamp.after.max.ms message.timestamp.before.max.ms message.timestamp.type
+		min.cleanable.dirty.ratio min.compaction.lag.ms min.insync.replicas preallocate
+		remote.log.copy.disable remote.log.delete.on.disable remote.storage.enable retention.bytes
+		retention.ms segment.bytes segment.index.bytes segment.jitter.ms segment.ms
+		unclean.leader.election.enable`)
+	for _, name := range want {
+		if _, ok := Lookup(name); !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestDefaultConfig(t *testing.T) {
+	c, err := effective(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%+v", c)
+	want := "{CleanupDelete:true CleanupCompact:false RetentionMs:604800000 RetentionBytes:-1 " +
+		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer LogAppendTime:false " +
+		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
+		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
+		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic " +
+		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
+		"TableEarliest:true JSONExtra:false}"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	tests := []struct {
+		in   string // key=value lines
+		want string // the same, sorted, or "! text" for a refusal
+	}{
+		{"cleanup.policy=compact, delete", "cleanup.policy=compact, delete"},
+		{"cleanup.policy=", "! must name delete, compact or both"},
+		{"cleanup.policy=compact,compact", "! twice"},
+		{"compression.type=zip", "! must be one of producer"},
+		{"compression.type=zstd", "compression.type=zstd"},
+		{"retention.ms=-1", "retention.ms=-1"},
+		{"retention.ms=-2", "! at least -1"},
+		{"max.message.bytes=3000000000", "! 0 to 2147483647"},
+		{"preallocate=TRUE", "preallocate=TRUE"},
+		{"min.cleanable.dirty.ratio=1.1", "! from 0 to 1"},
+		{"min.cleanable.dirty.ratio=NaN", "! from 0 to 1"},
+		{"cleanup.polizy=delete", "! did you mean cleanup.policy?"},
+		{"nothing.like.it=1", "! unknown key"},
+		{"tarn.table.formats=iceberg,delta", "tarn.table.formats=iceberg,delta"},
+		{"tarn.table.formats=orc", `! "orc" is not one of iceberg, delta, parquet`},
+		{"tarn.table.format=parquet", "tarn.table.formats=parquet"},
+		{"tarn.table.name=Orders", "! a–z"},
+		{"tarn.schema.on.invalid=mark", "! this version knows only reject"},
+		{"confluent.value.schema.validation=true", "tarn.value.schema.validation=id"},
+		{"confluent.key.schema.validation=False", "tarn.key.schema.validation=off"},
+		{"confluent.value.schema.validation=maybe", "! true or false"},
+		{"confluent.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
+		{"redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
+		{"redpanda.key.subject.name.strategy=TopicRecordNameStrategy", "tarn.key.subject.name.strategy=topic_record"},
+		{"redpanda.iceberg.mode=value_schema_id_prefix", "tarn.table.formats=iceberg"},
+		{"redpanda.iceberg.mode=disabled", "tarn.table.formats="},
+		{"redpanda.iceberg.mode=key_value", "! by the schema id they carry"},
+		{"redpanda.iceberg.target.lag.ms=5000", "tarn.table.commit.interval.ms=5000"},
+		{"redpanda.iceberg.target.lag.ms=5", "! at least 100"},
+		{"redpanda.iceberg.delete=false", ""},
+		{"redpanda.iceberg.delete=true", "! outlives"},
+		{"redpanda.iceberg.invalid.record.action=drop", "! drops no record"},
+		{"automq.table.topic.enable=true", "tarn.table.formats=iceberg"},
+		{"automq.table.topic.upsert.enable=true", "! append-only"},
+		{"automq.table.topic.upsert.enable=false", ""},
+		{"automq.table.topic.errors.tolerance=invalid_data", "tarn.table.invalid=dlq"},
+		{"tansu.schema.validation=true", "tarn.value.schema.validation=payload"},
+		{"tansu.lake.generate.day=cast(ts as date)", "! generated columns"},
+		{"bufstream.validate.mode=reject", "tarn.schema.on.invalid=reject tarn.value.schema.validation=payload"},
+		{"confluent.value.schema.validation=true|redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
+		{"confluent.value.schema.validation=true|tarn.value.schema.validation=payload", "! contradicts"},
+		{"tarn.table.name=" + strings.Repeat("a", MaxConfigBytes+1), "! at most 8192 bytes"},
+	}
+	for _, tt := range tests {
+		in := map[string]string{}
+		for entry := range strings.SplitSeq(tt.in, "|") {
+			key, value, _ := strings.Cut(entry, "=")
+			in[key] = value
+		}
+		out, err := Canonical(in)
+		if text, refused := strings.CutPrefix(tt.want, "! "); refused {
+			if !errors.As(err, new(*ConfigError)) || !strings.Contains(err.Error(), text) {
+				t.Errorf("%.80s: got %v, %v, want a refusal with %q", tt.in, out, err, text)
+			}
+			continue
+		}
+		if got := join(out); err != nil || got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func join(m map[string]string) string {
+	var s []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		s = append(s, k+"="+m[k])
+	}
+	return strings.Join(s, " ")
+}
+
+func TestAlter(t *testing.T) {
+	tests := []struct {
+		name    string
+		changes []Change
+		replace bool
+		want    string // overrides, or "! text"
+	}{
+		{"set", []Change{{"retention.ms", Set, "7"}}, false, "cleanup.policy=compact retention.ms=7"},
+		{"delete", []Change{{"cleanup.policy", Delete, ""}}, false, "retention.ms=5"},
+		{"delete what is not set", []Change{{"flush.ms", Delete, ""}}, false, "cleanup.policy=compact retention.ms=5"},
+		{"delete by alias", []Change{{"tarn.table.format", Delete, ""}}, false, "cleanup.policy=compact retention.ms=5"},
+		{"delete the unknown", []Change{{"flush.sm", Delete, ""}}, false, "! did you mean flush.ms?"},
+		{"append", []Change{{"cleanup.policy", Append, "delete"}}, false, "cleanup.policy=compact,delete retention.ms=5"},
+		{"append what is there", []Change{{"cleanup.policy", Append, "compact"}}, false, "cleanup.policy=compact retention.ms=5"},
+		{"append to a default", []Change{{"tarn.table.formats", Append, "delta,iceberg"}}, false, "cleanup.policy=compact retention.ms=5 tarn.table.formats=delta,iceberg"},
+		{"append by alias", []Change{{"tarn.table.format", Append, "delta"}}, false, "cleanup.policy=compact retention.ms=5 tarn.table.formats=delta"},
+		{"append nonsense", []Change{{"cleanup.policy", Append, "burn"}}, false, `! "burn" is not one of`},
+		{"append to no list", []Change{{"retention.ms", Append, "1"}}, false, "! is not a list"},
+		{"subtract", []Change{{"cleanup.policy", Subtract, "delete"}}, false, "cleanup.policy=compact retention.ms=5"},
+		{"subtract all", []Change{{"cleanup.policy", Subtract, "compact"}}, false, "! must name"},
+		{"twice", []Change{{"retention.ms", Set, "7"}, {"retention.ms", Delete, ""}}, false, "! two changes"},
+		{"second is bad", []Change{{"retention.ms", Set, "7"}, {"flush.ms", Set, "x"}}, false, "! whole number"},
+		{"unknown operation", []Change{{"retention.ms", 9, "7"}}, false, "! unknown operation 9"},
+		{"replace", []Change{{"flush.ms", Set, "7"}}, true, "flush.ms=7"},
+		{"replace by nothing", nil, true, ""},
+	}
+	for _, tt := range tests {
+		topics, store := open(t)
+		mustCreate(t, topics, "a", map[string]string{"retention.ms": "5", "cleanup.policy": "compact"})
+		old := topics.View().ByName("a")
+		_, err := topics.Alter(t.Context(), "a", tt.changes, tt.replace, false)
+		if text, refused := strings.CutPrefix(tt.want, "! "); refused {
+			if !errors.As(err, new(*ConfigError)) || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: got %v, want a refusal with %q", tt.name, err, text)
+			}
+			if topics.View().ByName("a") != old {
+				t.Errorf("%s: a refused change took effect", tt.name)
+			}
+			continue
+		}
+		if got := join(topics.View().ByName("a").Overrides); err != nil || got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+		if join(old.Overrides) != "cleanup.policy=compact retention.ms=5" {
+			t.Errorf("%s: a published topic changed", tt.name)
+		}
+		checkStored(t, topics, store)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	topics, err := Open(t.Context(), &flaky{Engine: memory.New()}, Defaults{Configs: map[string]string{"retention.ms": "11"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := mustCreate(t, topics, "a", map[string]string{"retention.ms": "5", "tarn.table.format": "delta"})
+	if topics.View().ByName("a").Config.RetentionMs != 5 {
+		t.Error("the override has no effect")
+	}
+	got := map[string]string{}
+	entries := topics.Describe(topic.Overrides)
+	for _, e := range entries {
+		got[e.Name] = fmt.Sprint(e.Value, " ", e.Source, " ", e.Synonyms)
+	}
+	if len(entries) != len(Definitions()) {
+		t.Errorf("got %d keys, want all %d", len(entries), len(Definitions()))
+	}
+	for name, want := range map[string]string{
+		"retention.ms":       "5 1 [{retention.ms 5 1} {log.retention.ms 11 4} {log.retention.ms 604800000 5}]",
+		"retention.bytes":    "-1 5 [{log.retention.bytes -1 5}]",
+		"tarn.table.formats": "delta 1 [{tarn.table.formats delta 1} {tarn.table.formats  5}]",
+	} {
+		if got[name] != want {
+			t.Errorf("%s: got %s, want %s", name, got[name], want)
+		}
+	}
+	if b := mustCreate(t, topics, "b", nil); b.Config.RetentionMs != 11 {
+		t.Errorf("the broker's default has no effect: %d", b.Config.RetentionMs)
+	}
+}
+
+func TestOpenBadDefaults(t *testing.T) {
+	for _, d := range []Defaults{
+		{Configs: map[string]string{"log.retention.ms": "1"}},
+		{Partitions: -1},
+		{Partitions: MaxPartitions + 1},
+	} {
+		if _, err := Open(t.Context(), &flaky{Engine: memory.New()}, d); err == nil {
+			t.Errorf("opened with %+v", d)
+		}
+	}
+}

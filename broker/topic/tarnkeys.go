@@ -1,0 +1,77 @@
+package topic
+
+import "errors"
+
+// tarnKeys are ours, by name.
+func tarnKeys() []Definition {
+	levels := []string{string(ValidateOff), string(ValidateID), string(ValidatePayload)}
+	strategies := []string{string(StrategyTopic), string(StrategyRecord), string(StrategyTopicRecord)}
+	return []Definition{
+		choice("tarn.key.schema.validation", "off", levels,
+			func(c *Config, s string) { c.KeyValidation = Validation(s) },
+			"How far record keys are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it."),
+		choice("tarn.key.subject.name.strategy", "topic", strategies,
+			func(c *Config, s string) { c.KeyStrategy = Strategy(s) },
+			"Which subject a key's schema belongs to."),
+		later("tarn.schema.on.invalid", "reject", "rejects the whole batch and reports each bad record",
+			"What happens to a batch with records that fail validation."),
+		long("tarn.table.commit.bytes", 64<<20, 1<<16, func(c *Config) *int64 { return &c.CommitBytes },
+			"A table is committed when this many bytes of records wait for it."),
+		long("tarn.table.commit.interval.ms", 10_000, 100, func(c *Config) *int64 { return &c.CommitIntervalMs },
+			"A table is committed when its oldest waiting record is this old, in ms."),
+		long("tarn.table.commit.rows", 1_000_000, 1, func(c *Config) *int64 { return &c.CommitRows },
+			"A table is committed when this many records wait for it."),
+		list("tarn.table.formats", "", []string{FormatIceberg, FormatDelta, FormatParquet},
+			func(c *Config, s []string) { c.TableFormats = s },
+			"The table formats that the topic's records are written to; empty: none."),
+		later("tarn.table.invalid", "dlq", "writes them to the table's dead-letter table",
+			"What happens to records that cannot become rows of the table."),
+		boolean("tarn.table.json.extra", false, func(c *Config) *bool { return &c.JSONExtra },
+			"Whether fields of JSON records that the schema does not name are kept in a column of their own."),
+		tableName(),
+		choice("tarn.table.start", "earliest", []string{"earliest", "latest"},
+			func(c *Config, s string) { c.TableEarliest = s == "earliest" },
+			"Where a new table begins: with the oldest record the log holds, or with the next one."),
+		choice("tarn.value.schema.validation", "off", levels,
+			func(c *Config, s string) { c.ValueValidation = Validation(s) },
+			"How far record values are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it."),
+		choice("tarn.value.subject.name.strategy", "topic", strategies,
+			func(c *Config, s string) { c.ValueStrategy = Strategy(s) },
+			"Which subject a value's schema belongs to."),
+	}
+}
+
+// later defines a key whose other values are to come: for now it has one, and
+// the others are refused by saying so.
+func later(name, only, does, doc string) Definition {
+	return Definition{Name: name, Kind: String, Default: only, Doc: doc, Allowed: only,
+		set: func(_ *Config, s string) error {
+			if s != only {
+				return errors.New("this version knows only " + only + ", which " + does)
+			}
+			return nil
+		}}
+}
+
+func tableName() Definition {
+	return Definition{Name: "tarn.table.name", Kind: String, Allowed: "a–z, 0–9 and _",
+		Doc: "The table's name; empty: made from the topic's, each character outside a–z, 0–9 and _ written as _xx_ in hexadecimal.",
+		set: func(c *Config, s string) error {
+			c.TableName = s
+			return checkTable(s)
+		}}
+}
+
+// withAliases fills in the names that other vendors have for a key.
+func withAliases(keys []Definition) []Definition {
+	for i := range keys {
+		for _, a := range aliases {
+			for _, t := range a.targets {
+				if t == keys[i].Name {
+					keys[i].Aliases = append(keys[i].Aliases, a.name)
+				}
+			}
+		}
+	}
+	return keys
+}
