@@ -1,0 +1,240 @@
+// Package catalog is Tarn's own Iceberg catalog: which tables there are, and
+// where the current metadata file of each lies. The pointers live in a
+// tables.Items store (multi-key compare-and-set), the metadata files in a
+// blob.Store; nothing else is needed, and commits over several tables are
+// atomic. Catalog implements iceberg-go's catalog.Catalog, and Handler serves
+// it as an Iceberg REST catalog.
+//
+// Items, by key:
+//
+//	iceberg/ns/<namespace>            properties of a namespace, JSON object
+//	iceberg/table/<namespace>/<name>  pointer to a table's metadata, JSON
+//
+// The parts of a nested namespace are joined by U+001F, as on the wire. Making,
+// moving and registering a table writes its namespace's item too, so that a
+// namespace cannot be dropped beside it.
+//
+// A table lies at <prefix>/<namespace>/<name>/iceberg/<8 hex digits of its
+// UUID>, so that a table made again under the same name shares no file with
+// the earlier one.
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// DefaultNamespace is always there and cannot be dropped.
+const DefaultNamespace = "default"
+
+// Type is what CatalogType answers.
+const Type icecat.Type = "tarn"
+
+// Limits.
+const (
+	// maxLevels bounds the parts of a namespace: each is a directory.
+	maxLevels = 16
+	// maxNameBytes bounds one part of a name, as file systems do.
+	maxNameBytes = 200
+	// maxCached bounds the tables whose metadata is kept in memory. A table's
+	// metadata takes some 100 kB.
+	maxCached = 1024
+	// maxTries bounds how often a commit that lost a race is built again. The
+	// requirements are checked anew each time, so trying again is only spared
+	// round trips of the client.
+	maxTries = 10
+)
+
+// Errors beside those of iceberg-go.
+var (
+	// ErrInvalid is refused: the request makes no sense.
+	ErrInvalid = errors.New("invalid request")
+	// ErrUnknown says that a write may or may not have happened: the store
+	// failed while writing and did not tell afterwards. Load and compare.
+	ErrUnknown = errors.New("outcome of the write is unknown")
+)
+
+var (
+	_ icecat.Catalog              = (*Catalog)(nil)
+	_ icecat.TransactionalCatalog = (*Catalog)(nil)
+	_ icecat.PurgeableTable       = (*Catalog)(nil)
+	_ table.CatalogIO             = (*Catalog)(nil)
+)
+
+// Config says where a catalog keeps things.
+type Config struct {
+	// Items holds the pointers; required.
+	Items tables.Items
+	// Store holds metadata, manifests and data; required.
+	Store blob.Store
+	// Prefix is the blob key below which tables are made; empty for the root.
+	Prefix string
+	// Defaults are table properties that a new table gets unless its maker
+	// says otherwise. Nil stands for twenty earlier metadata files kept, and
+	// older ones deleted.
+	Defaults iceberg.Properties
+}
+
+// Catalog is an Iceberg catalog. Safe for concurrent use, also by several
+// processes over one Items store.
+type Catalog struct {
+	items    tables.Items
+	store    blob.Store
+	prefix   string
+	defaults iceberg.Properties
+
+	mu     sync.Mutex
+	cached map[string]entry // guarded by mu; by item key
+}
+
+// entry is parsed metadata and where it was read from. Metadata files never
+// change, so an entry is right for as long as the pointer names its location.
+type entry struct {
+	location string
+	meta     table.Metadata
+}
+
+// New returns a catalog. It touches neither store.
+func New(c Config) *Catalog {
+	defaults := c.Defaults
+	if defaults == nil {
+		defaults = iceberg.Properties{
+			table.MetadataDeleteAfterCommitEnabledKey: "true",
+			table.MetadataPreviousVersionsMaxKey:      "20",
+		}
+	}
+	return &Catalog{
+		items: c.Items, store: c.Store, prefix: strings.Trim(c.Prefix, "/"),
+		defaults: defaults, cached: make(map[string]entry),
+	}
+}
+
+// CatalogType answers Type.
+func (c *Catalog) CatalogType() icecat.Type { return Type }
+
+// pointer is the value of a table's item.
+type pointer struct {
+	// Metadata is the URL of the current metadata file.
+	Metadata string `json:"metadata"`
+	// Location is the URL of the table's directory.
+	Location string `json:"location"`
+	// Owned says that the table was made here, so that its directory may be
+	// deleted with it. Registered tables belong to whoever made them.
+	Owned bool `json:"owned"`
+}
+
+const (
+	nsPrefix    = "iceberg/ns/"
+	tablePrefix = "iceberg/table/"
+	separator   = "\x1f"
+)
+
+func nsKey(ns []string) string { return nsPrefix + strings.Join(ns, separator) }
+
+func tablesOf(ns []string) string { return tablePrefix + strings.Join(ns, separator) + "/" }
+
+func tableKey(ident table.Identifier) string {
+	return tablesOf(icecat.NamespaceFromIdent(ident)) + icecat.TableNameFromIdent(ident)
+}
+
+// splitKey is the inverse of tableKey.
+func splitKey(key string) table.Identifier {
+	ns, name, _ := strings.Cut(strings.TrimPrefix(key, tablePrefix), "/")
+	return append(strings.Split(ns, separator), name)
+}
+
+// checkName refuses names that cannot be part of a key or a directory.
+func checkName(parts []string, what string) error {
+	if len(parts) == 0 || len(parts) > maxLevels+1 {
+		return fmt.Errorf("%w: %s of %d parts", ErrInvalid, what, len(parts))
+	}
+	for _, p := range parts {
+		switch {
+		case p == "" || p == "." || p == "..":
+			return fmt.Errorf("%w: %s part %q", ErrInvalid, what, p)
+		case len(p) > maxNameBytes:
+			return fmt.Errorf("%w: %s part of %d bytes, at most %d", ErrInvalid, what, len(p), maxNameBytes)
+		case !utf8.ValidString(p) || strings.Contains(p, "/") || strings.ContainsFunc(p, unicode.IsControl):
+			return fmt.Errorf("%w: %s part %q has characters that a path cannot", ErrInvalid, what, p)
+		}
+	}
+	return nil
+}
+
+func checkTable(ident table.Identifier) error {
+	if len(ident) < 2 {
+		return fmt.Errorf("%w: table name %q without namespace", ErrInvalid, strings.Join(ident, "."))
+	}
+	return checkName(ident, "table name")
+}
+
+// home is the directory key under which the tables of this name lie.
+func (c *Catalog) home(ident table.Identifier) string {
+	parts := []string{c.prefix}
+	for _, p := range ident {
+		parts = append(parts, portable(p))
+	}
+	return path.Join(parts...)
+}
+
+// newLocation is the URL of a new table's directory.
+func (c *Catalog) newLocation(ident table.Identifier, id uuid.UUID) string {
+	return c.store.URL(path.Join(c.home(ident), "iceberg", id.String()[:8]))
+}
+
+// checkLocation refuses a directory chosen by a client that is not below the
+// home of the table's name: whoever purges the table deletes all of it.
+func (c *Catalog) checkLocation(ident table.Identifier, location string) error {
+	key, ok := c.store.Key(location)
+	if !ok || path.Clean(key) != key || !strings.HasPrefix(key, c.home(ident)+"/") {
+		return fmt.Errorf("%w: location %q is not below %s/", ErrInvalid, location, c.store.URL(c.home(ident)))
+	}
+	return nil
+}
+
+// portable spells a name so that every reader of URLs and paths takes it alike.
+func portable(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		ch := name[i]
+		switch {
+		case ch >= 'a' && ch <= 'z', ch >= 'A' && ch <= 'Z', ch >= '0' && ch <= '9', ch == '_', ch == '-':
+			b.WriteByte(ch)
+		case ch == '.' && i > 0:
+			b.WriteByte(ch)
+		default:
+			fmt.Fprintf(&b, "_%02x_", ch)
+		}
+	}
+	return b.String()
+}
+
+// get returns an item; Version 0 if there is none.
+func (c *Catalog) get(ctx context.Context, key string) (tables.Item, error) {
+	it, err := c.items.Get(ctx, key)
+	if err != nil {
+		return it, fmt.Errorf("read catalog item %q: %w", key, err)
+	}
+	return it, nil
+}
+
+func encodeJSON(v any) []byte {
+	// Strings, bools and maps of strings always encode.
+	b, _ := json.Marshal(v)
+	return b
+}

@@ -1,0 +1,291 @@
+package catalog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/catalog"
+)
+
+func id64(n int64) *int64 { return &n }
+
+// TestRequirements checks the words too: clients in Java read them.
+func TestRequirements(t *testing.T) {
+	c, _, _ := setup(t)
+	tbl := mustCreate(t, c, orders)
+	have := tbl.Metadata().TableUUID()
+	none := uuid.UUID{}
+	for _, tt := range []struct {
+		req  table.Requirement
+		want string // "" if it holds
+	}{
+		{table.AssertTableUUID(have), ""},
+		{table.AssertTableUUID(none), fmt.Sprintf("UUID does not match: expected %s != %s", have, none)},
+		{table.AssertCreate(), "table already exists"},
+		{table.AssertRefSnapshotID("main", nil), ""},
+		{table.AssertRefSnapshotID("main", id64(7)), "branch or tag main is missing, expected 7"},
+		{table.AssertLastAssignedFieldID(1), ""},
+		{table.AssertLastAssignedFieldID(2), "last assigned field id changed: expected id 2 != 1"},
+		{table.AssertCurrentSchemaID(1), "current schema changed: expected id 1 != 0"},
+		{table.AssertLastAssignedPartitionID(999), ""},
+		{table.AssertLastAssignedPartitionID(1000), "last assigned partition id changed: expected id 1000 != 999"},
+		{table.AssertDefaultSpecID(3), "default partition spec changed: expected id 3 != 0"},
+		{table.AssertDefaultSortOrderID(3), "default sort order changed: expected id 3 != 0"},
+	} {
+		_, _, err := c.CommitTable(t.Context(), orders, []table.Requirement{tt.req}, nil)
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s: %v, want it to hold", tt.req.GetType(), err)
+		case tt.want != "" && (!errors.Is(err, table.ErrCommitFailed) || err.Error() != "Requirement failed: "+tt.want):
+			t.Errorf("%s: %v, want %q", tt.req.GetType(), err, tt.want)
+		}
+	}
+	_, _, err := c.CommitTable(t.Context(), table.Identifier{"default", "none"}, nil, set("k", "v"))
+	if !errors.Is(err, icecat.ErrNoSuchTable) {
+		t.Errorf("commit to no table: %v, want ErrNoSuchTable", err)
+	}
+}
+
+func TestCreateByCommitKeepsFieldIDs(t *testing.T) {
+	c, _, _ := setup(t)
+	sc := iceberg.NewSchema(0,
+		iceberg.NestedField{ID: 7, Name: "a", Type: iceberg.PrimitiveTypes.Int64},
+		iceberg.NestedField{ID: 12, Name: "b", Type: iceberg.PrimitiveTypes.String})
+	meta, _, err := c.CommitTable(t.Context(), orders, []table.Requirement{table.AssertCreate()}, []table.Update{
+		table.NewAddSchemaUpdate(sc), table.NewSetCurrentSchemaUpdate(-1),
+		table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
+		table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := meta.CurrentSchema().FindFieldByName("b"); !ok || f.ID != 12 || meta.LastColumnID() != 12 {
+		t.Errorf("field b has id %d, last %d; want 12", f.ID, meta.LastColumnID())
+	}
+	if meta.Version() != 2 || meta.TableUUID() == (uuid.UUID{}) || meta.Location() == "" {
+		t.Errorf("version %d, uuid %s, location %q", meta.Version(), meta.TableUUID(), meta.Location())
+	}
+}
+
+func TestOldMetadataFilesGo(t *testing.T) {
+	c, _, store := setup(t)
+	tbl := mustCreate(t, c, orders)
+	for i := range 50 {
+		if _, _, err := c.CommitTable(t.Context(), orders, nil, set("k", strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, _ := store.Key(tbl.Location())
+	if got := len(keys(t, store, key+"/metadata/")); got != 21 {
+		t.Errorf("%d metadata files, want the present one and 20 before it", got)
+	}
+}
+
+func TestReadsWhatAnotherProcessWrote(t *testing.T) {
+	c, it, store := setup(t)
+	other := catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"})
+	mustCreate(t, c, orders)
+	for _, codec := range []string{"none", "gzip", "zstd"} {
+		if _, _, err := other.CommitTable(t.Context(), orders, nil, set("write.metadata.compression-codec", codec)); err != nil {
+			t.Fatal(err)
+		}
+		tbl, err := c.LoadTable(t.Context(), orders)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tbl.Properties()["write.metadata.compression-codec"]; got != codec {
+			t.Errorf("property %q, want %q", got, codec)
+		}
+	}
+}
+
+// TestOutcomes plants a fault at the decisive write, in pairs: failed without
+// effect, and failed after it took effect.
+func TestOutcomes(t *testing.T) {
+	ops := map[string]func(c *catalog.Catalog) error{
+		"commit": func(c *catalog.Catalog) error {
+			_, _, err := c.CommitTable(t.Context(), orders, nil, set("k", "v"))
+			return err
+		},
+		"create": func(c *catalog.Catalog) error {
+			_, err := c.CreateTable(t.Context(), table.Identifier{"default", "new"}, schema)
+			return err
+		},
+		"rename": func(c *catalog.Catalog) error {
+			_, err := c.RenameTable(t.Context(), orders, table.Identifier{"default", "new"})
+			return err
+		},
+		"drop": func(c *catalog.Catalog) error { return c.DropTable(t.Context(), orders) },
+	}
+	for name, op := range ops {
+		for _, f := range []fault{failBefore, failAfter} {
+			c, it, _ := setup(t)
+			mustCreate(t, c, orders)
+			it.fail = func([]tables.Item) fault { return f }
+			err := op(c)
+			if f == failBefore && (!errors.Is(err, catalog.ErrUnknown) || !errors.Is(err, errStore)) {
+				t.Errorf("%s that failed: %v, want ErrUnknown", name, err)
+			}
+			if f == failAfter && err != nil {
+				t.Errorf("%s that took effect: %v, want it recognised", name, err)
+			}
+			if f == failBefore {
+				it.fail = nil
+				if err := op(c); err != nil {
+					t.Errorf("%s tried again: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+func TestLandedIsRecognisedBehindOthers(t *testing.T) {
+	c, it, store := setup(t)
+	mustCreate(t, c, orders)
+	other := catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"})
+	it.fail = func([]tables.Item) fault { it.fail = nil; return failAfter }
+	hook := &hookItems{items: it, afterPut: func() {
+		if _, _, err := other.CommitTable(t.Context(), orders, nil, set("other", "1")); err != nil {
+			t.Error(err)
+		}
+	}}
+	hooked := catalog.New(catalog.Config{Items: hook, Store: store, Prefix: "wh"})
+	if _, _, err := hooked.CommitTable(t.Context(), orders, nil, set("k", "v")); err != nil {
+		t.Errorf("commit that took effect before another's: %v", err)
+	}
+}
+
+// hookItems runs something after each Put, before its caller sees the outcome.
+type hookItems struct {
+	*items
+	afterPut func()
+}
+
+func (h *hookItems) Put(ctx context.Context, put ...tables.Item) error {
+	err := h.items.Put(ctx, put...)
+	h.afterPut()
+	return err
+}
+
+func TestTransactionIsAtomic(t *testing.T) {
+	c, _, store := setup(t)
+	a, b := table.Identifier{"default", "a"}, table.Identifier{"default", "b"}
+	mustCreate(t, c, a)
+	mustCreate(t, c, b)
+	before := len(keys(t, store, "wh/"))
+	err := c.CommitTransaction(t.Context(), []table.TableCommit{
+		{Identifier: a, Updates: set("k", "1")},
+		{Identifier: b, Requirements: []table.Requirement{table.AssertCurrentSchemaID(9)}, Updates: set("k", "1")},
+	})
+	if !errors.Is(err, table.ErrCommitFailed) {
+		t.Fatalf("commit: %v, want ErrCommitFailed", err)
+	}
+	tbl, err := c.LoadTable(t.Context(), a)
+	if err != nil || tbl.Properties()["k"] != "" {
+		t.Errorf("first table changed: %v, %v", tbl.Properties(), err)
+	}
+	if after := len(keys(t, store, "wh/")); after != before {
+		t.Errorf("%d files left by the refused transaction", after-before)
+	}
+	n := table.Identifier{"default", "n"}
+	err = c.CommitTransaction(t.Context(), []table.TableCommit{
+		{Identifier: a, Updates: set("k", "1")}, {Identifier: b, Updates: set("k", "1")},
+		{Identifier: n, Requirements: []table.Requirement{table.AssertCreate()}, Updates: []table.Update{
+			table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1),
+			table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
+			table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
+			table.NewSetPropertiesUpdate(iceberg.Properties{"k": "1"}),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ident := range []table.Identifier{a, b, n} {
+		tbl, err := c.LoadTable(t.Context(), ident)
+		if err != nil || tbl.Properties()["k"] != "1" {
+			t.Errorf("%v: %v, %v", ident, tbl, err)
+		}
+	}
+}
+
+// TestConcurrentWriters lets six writers compare-and-set a counter each; a
+// lost commit would show as a missing or repeated number.
+func TestConcurrentWriters(t *testing.T) {
+	c, it, store := setup(t)
+	mustCreate(t, c, orders)
+	var wg sync.WaitGroup
+	for w := range 6 {
+		own := c
+		if w%2 == 1 { // half of them are another process
+			own = catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"})
+		}
+		wg.Go(func() {
+			for i := range 10 {
+				key := fmt.Sprintf("w%d.%d", w, i)
+				for {
+					_, _, err := own.CommitTable(t.Context(), orders, nil, set(key, "1"))
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, table.ErrCommitFailed) {
+						t.Errorf("writer %d: %v", w, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	tbl, err := c.LoadTable(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for k := range tbl.Properties() {
+		if strings.HasPrefix(k, "w") && !strings.HasPrefix(k, "write.") {
+			n++
+		}
+	}
+	if n != 60 {
+		t.Errorf("%d of 60 commits are in the table", n)
+	}
+	if !strings.HasPrefix(tbl.MetadataLocation()[strings.LastIndex(tbl.MetadataLocation(), "/")+1:], "00060-") {
+		t.Errorf("metadata location %s, want version 60", tbl.MetadataLocation())
+	}
+}
+
+func TestMaintenancePolicy(t *testing.T) {
+	snap := func(op table.Operation) table.Update {
+		return table.NewAddSnapshotUpdate(&table.Snapshot{SnapshotID: 1, Summary: &table.Summary{Operation: op}})
+	}
+	for _, tt := range []struct {
+		u  table.Update
+		ok bool
+	}{
+		{snap(table.OpReplace), true},
+		{snap(table.OpAppend), false},
+		{snap(table.OpDelete), false},
+		{table.NewRemoveSnapshotsUpdate([]int64{1}, false), true},
+		{table.NewAddSchemaUpdate(schema), false},
+		{table.NewSetLocationUpdate("file:///x"), false},
+		{table.NewSetPropertiesUpdate(iceberg.Properties{"owner": "me"}), true},
+		{table.NewSetPropertiesUpdate(iceberg.Properties{"tarn.offset.0": "1"}), false},
+		{table.NewRemovePropertiesUpdate([]string{"tarn.topic-id"}), false},
+	} {
+		err := catalog.Maintenance(table.Updates{tt.u})
+		if (err == nil) != tt.ok || (err != nil && !errors.Is(err, catalog.ErrForbidden)) {
+			t.Errorf("%s: %v, want ok %v", tt.u.Action(), err, tt.ok)
+		}
+	}
+}

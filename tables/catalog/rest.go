@@ -1,0 +1,246 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+)
+
+// maxBodyBytes bounds a request. A commit that adds a schema of ten thousand
+// fields stays below 2 MB.
+const maxBodyBytes = 16 << 20
+
+// Options of the REST server.
+type Options struct {
+	// Guard decides about commits, creations (with no updates), drops and
+	// renames; nil lets everybody do everything.
+	Guard Guard
+	// Drop decides about drops and renames; nil lets everybody.
+	Drop func(namespace, name string) error
+	// Defaults and Overrides are client properties that /v1/config hands out.
+	Defaults, Overrides map[string]string
+	// TableConfig is handed out with each table (s3.endpoint, region, …). It
+	// must hold no secrets.
+	TableConfig map[string]string
+}
+
+// server answers the Iceberg REST catalog API, as of the OpenAPI description
+// of Iceberg 1.10 (open-api/rest-catalog-open-api.yaml), without views,
+// functions, server-side planning and credentials.
+type server struct {
+	cat  *Catalog
+	opts Options
+}
+
+// route is one line of the API.
+type route struct {
+	method, path string // path below /v1, as the API description writes it
+	serve        func(*server, http.ResponseWriter, *http.Request) error
+}
+
+// routes is the list of what is served; /v1/config tells it to clients.
+func routes() []route {
+	return []route{
+		{"GET", "/namespaces", (*server).listNamespaces},
+		{"POST", "/namespaces", (*server).createNamespace},
+		{"GET", "/namespaces/{namespace}", (*server).loadNamespace},
+		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists},
+		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace},
+		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties},
+		{"GET", "/namespaces/{namespace}/tables", (*server).listTables},
+		{"POST", "/namespaces/{namespace}/tables", (*server).createTable},
+		{"POST", "/namespaces/{namespace}/register", (*server).registerTable},
+		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable},
+		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists},
+		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable},
+		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable},
+		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable},
+		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics},
+		{"POST", "/tables/rename", (*server).renameTable},
+		{"POST", "/transactions/commit", (*server).commitTransaction},
+	}
+}
+
+// Handler serves a catalog under /iceberg/v1/… and, for callers that strip the
+// mount point, /v1/…. Authentication is the caller's.
+func Handler(c *Catalog, opts Options) http.Handler {
+	s := &server{c, opts}
+	mux := http.NewServeMux()
+	for _, base := range []string{"/iceberg/v1", "/v1"} {
+		mux.Handle("GET "+base+"/config", s.handler((*server).config))
+		for _, r := range routes() {
+			mux.Handle(r.method+" "+base+r.path, s.handler(r.serve))
+		}
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &httpError{http.StatusNotFound, "NoSuchEndpointException",
+			fmt.Sprintf("no endpoint %s %s", r.Method, r.URL.Path)})
+	})
+	return mux
+}
+
+// handler adds what every route needs: a limit on the body, an answer to an
+// error, and one to a panic.
+func (s *server) handler(serve func(*server, http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		err := func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("internal: %v", p)
+				}
+			}()
+			return serve(s, w, r)
+		}()
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// httpError is an answer that no error of the catalog stands for.
+type httpError struct {
+	code      int
+	kind, msg string
+}
+
+func (e *httpError) Error() string { return e.msg }
+
+// answerTo maps the catalog's errors to status codes and the exception names
+// of Iceberg's Java implementation, which clients know errors by.
+func answerTo(err error) *httpError {
+	var known *httpError
+	var tooLong *http.MaxBytesError
+	var refused refusal
+	msg := err.Error()
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &tooLong):
+		return &httpError{http.StatusRequestEntityTooLarge, "BadRequestException", msg}
+	case errors.As(err, &refused):
+		return &httpError{http.StatusConflict, "CommitFailedException", refused.Error()}
+	case errors.Is(err, ErrUnknown):
+		return &httpError{http.StatusInternalServerError, "CommitStateUnknownException", msg}
+	case errors.Is(err, icecat.ErrNoSuchTable):
+		return &httpError{http.StatusNotFound, "NoSuchTableException", msg}
+	case errors.Is(err, icecat.ErrNoSuchNamespace):
+		return &httpError{http.StatusNotFound, "NoSuchNamespaceException", msg}
+	case errors.Is(err, icecat.ErrTableAlreadyExists), errors.Is(err, icecat.ErrNamespaceAlreadyExists):
+		return &httpError{http.StatusConflict, "AlreadyExistsException", msg}
+	case errors.Is(err, icecat.ErrNamespaceNotEmpty):
+		return &httpError{http.StatusConflict, "NamespaceNotEmptyException", msg}
+	case errors.Is(err, table.ErrCommitFailed):
+		return &httpError{http.StatusConflict, "CommitFailedException", msg}
+	case errors.Is(err, ErrForbidden):
+		return &httpError{http.StatusForbidden, "ForbiddenException", msg}
+	case errors.Is(err, ErrOverlap):
+		return &httpError{http.StatusUnprocessableEntity, "UnprocessableEntityException", msg}
+	case errors.Is(err, ErrInvalid), errors.Is(err, iceberg.ErrInvalidArgument):
+		return &httpError{http.StatusBadRequest, "BadRequestException", msg}
+	}
+	return &httpError{http.StatusInternalServerError, "InternalServerError", msg}
+}
+
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	a := answerTo(err)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(a.code)
+		return
+	}
+	s.reply(w, a.code, map[string]any{
+		"error": map[string]any{"message": a.msg, "type": a.kind, "code": a.code},
+	})
+}
+
+func (s *server) reply(w http.ResponseWriter, code int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		code, body = http.StatusInternalServerError,
+			[]byte(`{"error":{"message":"answer cannot be encoded","type":"InternalServerError","code":500}}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// A client that went away is its own affair.
+	_, _ = w.Write(body)
+}
+
+func (s *server) done(w http.ResponseWriter) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// decode reads a request's body. Errors are ErrInvalid, or *http.MaxBytesError.
+func decode(r io.Reader, v any) (err error) {
+	defer recovered(&err)
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("read request: %w", err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+func (s *server) config(w http.ResponseWriter, _ *http.Request) error {
+	var endpoints []string
+	for _, r := range routes() {
+		endpoints = append(endpoints, r.method+" /v1/{prefix}"+r.path)
+	}
+	s.reply(w, http.StatusOK, map[string]any{
+		"defaults": notNil(s.opts.Defaults), "overrides": notNil(s.opts.Overrides), "endpoints": endpoints,
+	})
+	return nil
+}
+
+func notNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// namespaceOf is the namespace in a request's path; its parts are separated by
+// %1F, which the router has decoded.
+func namespaceOf(r *http.Request) table.Identifier {
+	return strings.Split(r.PathValue("namespace"), separator)
+}
+
+func tableOf(r *http.Request) table.Identifier {
+	return append(namespaceOf(r), r.PathValue("table"))
+}
+
+// guard asks the policy about a commit.
+func (s *server) guard(ident table.Identifier, updates table.Updates) error {
+	if s.opts.Guard == nil {
+		return nil
+	}
+	return forbid(s.opts.Guard(nameOf(ident), icecat.TableNameFromIdent(ident), updates))
+}
+
+// guardDrop asks the policy about taking a table away.
+func (s *server) guardDrop(ident table.Identifier) error {
+	if s.opts.Drop == nil {
+		return nil
+	}
+	return forbid(s.opts.Drop(nameOf(ident), icecat.TableNameFromIdent(ident)))
+}
+
+func nameOf(ident table.Identifier) string {
+	return strings.Join(icecat.NamespaceFromIdent(ident), ".")
+}
+
+func forbid(err error) error {
+	if err == nil || errors.Is(err, ErrForbidden) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrForbidden, err)
+}

@@ -1,0 +1,62 @@
+package catalog
+
+import (
+	"fmt"
+	"net/http"
+
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+)
+
+// maxTransaction bounds the tables of one transaction: all their metadata files
+// are written before any becomes current.
+const maxTransaction = 256
+
+type commitBody struct {
+	Identifier   *identifier        `json:"identifier"`
+	Requirements table.Requirements `json:"requirements"`
+	Updates      table.Updates      `json:"updates"`
+}
+
+func (s *server) updateTable(w http.ResponseWriter, r *http.Request) error {
+	var body commitBody
+	if err := decode(r.Body, &body); err != nil {
+		return err
+	}
+	ident := tableOf(r)
+	if err := s.guard(ident, body.Updates); err != nil {
+		return err
+	}
+	meta, location, err := s.cat.CommitTable(r.Context(), ident, body.Requirements, body.Updates)
+	if err != nil {
+		return err
+	}
+	return s.replyTable(w, r, s.cat.table(ident, meta, location))
+}
+
+func (s *server) commitTransaction(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Changes []commitBody `json:"table-changes"`
+	}
+	if err := decode(r.Body, &body); err != nil {
+		return err
+	}
+	if len(body.Changes) == 0 || len(body.Changes) > maxTransaction {
+		return fmt.Errorf("%w: %d tables in a transaction, at most %d", ErrInvalid, len(body.Changes), maxTransaction)
+	}
+	commits := make([]table.TableCommit, len(body.Changes))
+	for i, ch := range body.Changes {
+		if ch.Identifier == nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, icecat.ErrMissingIdentifier)
+		}
+		ident := ch.Identifier.ident()
+		if err := s.guard(ident, ch.Updates); err != nil {
+			return err
+		}
+		commits[i] = table.TableCommit{Identifier: ident, Requirements: ch.Requirements, Updates: ch.Updates}
+	}
+	if err := s.cat.CommitTransaction(r.Context(), commits); err != nil {
+		return err
+	}
+	return s.done(w)
+}
