@@ -29,7 +29,8 @@ type Conflict struct {
 	Items []ItemConflict
 }
 
-// LogConflict is a wrong expectation about a log.
+// LogConflict is a wrong expectation about a log. For a Trim above the end,
+// WantEnd is its Start; for a Replace, Replaced is set and the ends are equal.
 type LogConflict struct {
 	TP
 	WantEnd, GotEnd     int64

@@ -29,6 +29,15 @@ const (
 	// MaxReadBytes bounds one Read whatever the caller asks for, the first
 	// batch excepted, which is returned whole.
 	MaxReadBytes = 64 << 20
+	// MaxBatchBytes bounds one record batch. It equals Kafka's default for the
+	// largest request, socket.request.max.bytes.
+	MaxBatchBytes = 100 << 20
+	// MaxWriteBytes bounds the batches and values of one Write added up; the
+	// sequencer starts another one long before.
+	MaxWriteBytes = 256 << 20
+	// MaxWriteParts bounds the parts of one Write added up: a topic of the
+	// most partitions one may ask for must fit many times over.
+	MaxWriteParts = 1 << 17
 )
 
 // TopicID is a topic's identity for its whole life. Logs are keyed by it and
@@ -66,13 +75,15 @@ type Engine interface {
 	//
 	// The engine may group concurrent calls into one durable step. It reads
 	// w's slices until it returns and keeps no reference to them afterwards.
+	// A ctx that ends before the engine has taken the Write up refuses it with
+	// ctx's error; afterwards Commit waits for the outcome.
 	Commit(ctx context.Context, w Write) error
 
 	// Read returns stored batches of tp, whole and in offset order, from the
 	// one that contains offset, or if that offset is gone from the first one
 	// after it. Bytes are exactly those appended. It returns at least one
-	// batch if there is any at or after offset, then stops before maxBytes is
-	// passed. An empty slice means that the log has nothing there. The caller
+	// batch if there is any at or after offset, then as many as fit in
+	// maxBytes. An empty slice means that the log has nothing there. The caller
 	// owns the result. Errors: ErrNoLog, ErrClosed, or a failed read.
 	Read(ctx context.Context, tp TP, offset int64, maxBytes int) ([]byte, error)
 
@@ -86,14 +97,16 @@ type Engine interface {
 	Bounds(ctx context.Context, tp TP) (Bounds, error)
 
 	// Get returns the item at key, or an Item of version 0 if there is none.
+	// The caller owns the value.
 	Get(ctx context.Context, key string) (Item, error)
 
 	// Scan yields the items whose key begins with prefix, in key order (bytes),
 	// from one consistent state.
 	Scan(ctx context.Context, prefix string) iter.Seq2[Item, error]
 
-	// Close waits for Commits under way and releases the store. Calls after it
-	// return ErrClosed.
+	// Close waits for calls under way and releases the store. Calls after it
+	// return ErrClosed, and iterators under way may end with it. A second
+	// Close does nothing.
 	Close() error
 }
 
@@ -102,11 +115,16 @@ type Engine interface {
 type Bounds struct {
 	Start int64 // first offset that may be read
 	End   int64 // offset the next batch gets
+	Epoch int32 // highest epoch that an Append carried
 	Bytes int64 // stored bytes of batches at or after Start, about right
 }
 
 // Write is one atomic change. Empty parts are fine; an empty Write is a no-op.
-// A log appears at most once among Append, and a key at most once in Set.
+// A log appears at most once in each of Append, Replace and Trim, a key at most
+// once in Set. Every expectation is about the state before the Write; its parts
+// then take effect in the order of the fields: a Trim may cut what the same
+// Write appends, while a Replace ends at or below the end before it. A log that
+// is forgotten appears nowhere else in the Write.
 type Write struct {
 	Append  []Append
 	Replace []Replace
@@ -130,20 +148,21 @@ type Append struct {
 	End int64
 	// Batches holds whole record batches of format v2, base offsets set,
 	// contiguous and ascending from Expect. Engines read headers from it and
-	// nothing else.
+	// nothing else. It may be empty: that makes the log, or raises its epoch.
 	Batches []byte
 }
 
 // Replace swaps the batches that lie in [From, To) for others, or for none:
-// compaction. Bounds stay as they are. The range must cut no batch in two.
+// compaction. Bounds stay as they are. The range must cut no batch in two and
+// not pass the log's end; if it does now, that is a conflict.
 type Replace struct {
 	TP
 	From, To int64
-	// Expect are the offsets of the batches that the caller read: the base
-	// offset of the first batch and the number of batches in the range. If
-	// the range holds others now, that is a conflict.
+	// Expect is what the caller read in the range, as Index shows it. If the
+	// range holds something else now, that is a conflict.
 	Expect Range
 	// Batches are the new batches, ascending within [From, To); may be empty.
+	// Those wholly below the log's start are dropped.
 	Batches []byte
 }
 
@@ -158,7 +177,7 @@ type Range struct {
 type Trim struct {
 	TP
 	// Start is the new first offset; below the present one it does nothing,
-	// above End it is refused.
+	// above the end, and above 0 on a log that is not there, it is a conflict.
 	Start int64
 	// Forget removes the log and its bounds: its topic was deleted. Start is
 	// then ignored, and a log that is not there is no error.
@@ -187,5 +206,5 @@ const Any int64 = -1
 // Check is an expectation about an item that is not written.
 type Check struct {
 	Key     string
-	Version int64 // 0: must not exist
+	Version int64 // 0: must not exist; Any is refused, for it says nothing
 }
