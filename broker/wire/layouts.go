@@ -1,0 +1,40 @@
+package wire
+
+// layoutTexts are the bodies of the requests served, by key, as far as lengths
+// go. A test fills kmsg's structures for each key and version and compares. The
+// notation is compile's:
+//
+//	c int8, bool   h int16   i int32   l int64   u uuid   s string   b bytes
+//	[ … ] array of structures   (x) array of x   { … } nullable structure
+//	<n … > structure in tag n
+//
+// Never written to.
+var layoutTexts = map[int16]string{
+	0:  "s3+ h i [ s-12 u13+ [ i b ] ]",
+	1:  "i-14 i i i3+ c4+ i7+ i7+ [ s-12 u13+ [ i i9+ l i12+ l5+ i ] ] [ s-12 u13+ (i) ]7+ s11+ <1 i l >15+",
+	2:  "i c2+ [ s [ i i4+ l i-0 ] ] i10+",
+	3:  "[ u10+ s ] c4+ c8-10 c8+",
+	8:  "s i1+ s1+ s7+ l2-4 [ s-9 u10+ [ i l l1-1 i6+ s ] ]",
+	9:  "s-7 [ s (i) ]-7 [ s s9+ i9+ [ s-9 u10+ (i) ] ]8+ c7+",
+	10: "s-3 c1+ (s)4+",
+	11: "s i i1+ s s5+ s [ s b ] s8+",
+	12: "s i s s3+",
+	13: "s s-2 [ s s s5+ ]3+",
+	14: "s i s s3+ s5+ s5+ [ s b ]",
+	15: "(s) c3+",
+	16: "(s)4+ (s)5+",
+	18: "s3+ s3+ s5+ i5+",
+	19: "[ s i h [ i (i) ] [ s s ] ] i c1+",
+	20: "[ s u ]6+ (s)-5 i",
+	21: "[ s [ i l ] ] i",
+	22: "s i l3+ h3+",
+	23: "i3+ [ s [ i i2+ i ] ]",
+	32: "[ c s (s) ] c1+ c3+",
+	33: "[ c s [ s s ] ] c",
+	37: "[ s i [ (i) ] ] i c",
+	42: "(s)",
+	44: "[ c s [ s c s ] ] c",
+	47: "s [ s [ i ] ]",
+	60: "c c1+ c2+",
+	75: "[ s ] i { s i }",
+}
