@@ -18,6 +18,7 @@ const MaxDecompressRatio = 64
 type Reader struct {
 	h     Header
 	buf   []byte // decompressed records, reused
+	all   []byte // all records
 	b     []byte // records not read yet
 	left  int32  // how many they are
 	prev  int32  // offset delta of the last record read, -1 before the first
@@ -58,8 +59,16 @@ func (r *Reader) open(batch []byte, limit int) error {
 	if h.Count < 0 || int(h.Count) > len(body)/minRecordSize {
 		return fmt.Errorf("%w: %d records in %d bytes", ErrCorrupt, h.Count, len(body))
 	}
-	r.h, r.b, r.left = h, body, h.Count
+	r.h, r.all, r.b, r.left = h, body, body, h.Count
 	return nil
+}
+
+// Rewind goes back to before the first record of the batch, without unpacking
+// it again. After a Reset that failed it does nothing.
+func (r *Reader) Rewind() {
+	if r.all != nil {
+		r.b, r.left, r.prev, r.dense, r.err = r.all, r.h.Count, -1, true, nil
+	}
 }
 
 // Header is the header of the batch being read.
