@@ -1,0 +1,180 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// Columns that say where a row comes from; every table has them.
+const (
+	PartitionColumn = "kafka_partition" // int32
+	OffsetColumn    = "kafka_offset"    // int64
+)
+
+// readRows is how many rows a read holds at a time.
+const readRows = 64 << 10
+
+// ReadRowIDs yields where each row of a data file comes from, in the file's
+// order, and reads nothing but those two columns. A file that is no Parquet
+// file, or lacks them, ends it with tables.ErrBroken.
+func ReadRowIDs(ctx context.Context, f blob.File) iter.Seq2[tables.RowID, error] {
+	return func(yield func(tables.RowID, error) bool) {
+		for batch, err := range ReadRows(ctx, f, []string{PartitionColumn, OffsetColumn}) {
+			if err != nil {
+				yield(tables.RowID{}, err)
+				return
+			}
+			partitions, okP := column(batch, PartitionColumn).(*array.Int32)
+			offsets, okO := column(batch, OffsetColumn).(*array.Int64)
+			if !okP || !okO || partitions.NullN()+offsets.NullN() > 0 {
+				yield(tables.RowID{}, fmt.Errorf("%s and %s are not filled int32 and int64 columns: %w", PartitionColumn, OffsetColumn, tables.ErrBroken))
+				return
+			}
+			for i := range int(batch.NumRows()) {
+				if !yield(tables.RowID{Partition: partitions.Value(i), Offset: offsets.Value(i)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func column(b arrow.RecordBatch, name string) arrow.Array {
+	if at := b.Schema().FieldIndices(name); len(at) == 1 {
+		return b.Column(at[0])
+	}
+	return nil
+}
+
+// ReadRows yields a file's rows in batches, with the named top-level columns,
+// all of them for nil. A batch is valid until the next one is asked for, unless
+// retained. Errors are tables.ErrBroken where the file is damaged, else those
+// of reading f or of ctx.
+func ReadRows(ctx context.Context, f blob.File, columns []string) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		src := &source{ctx: ctx, file: f}
+		r, err := openRows(src, columns)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer r.Release()
+		for {
+			more, err := next(src, r)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !more {
+				return
+			}
+			if !yield(r.RecordBatch(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// source reads the file and remembers what went wrong in reading, so that a
+// failed read is not taken for a damaged file.
+type source struct {
+	ctx  context.Context
+	file blob.File
+
+	mu  sync.Mutex
+	err error // guarded by mu
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *source) ReadAt(p []byte, pos int64) (int, error) {
+	err := s.ctx.Err()
+	n := 0
+	if err == nil {
+		n, err = s.file.ReadAt(p, pos)
+	}
+	if err != nil && err != io.EOF {
+		s.mu.Lock()
+		s.err = err
+		s.mu.Unlock()
+	}
+	return n, err
+}
+
+// explain tells a failed read from a damaged file. The Parquet library panics
+// on some damaged files; here that is what it means.
+func (s *source) explain(doing string, panicked any, err error) error {
+	s.mu.Lock()
+	failed := s.err
+	s.mu.Unlock()
+	switch {
+	case failed != nil:
+		return fmt.Errorf("%s: %w", doing, failed)
+	case panicked != nil:
+		return fmt.Errorf("%s: %v: %w", doing, panicked, tables.ErrBroken)
+	case err == nil || errors.Is(err, tables.ErrBroken):
+		return err
+	case s.ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", doing, s.ctx.Err())
+	}
+	return fmt.Errorf("%s: %w: %w", doing, tables.ErrBroken, err)
+}
+
+func openRows(src *source, columns []string) (r pqarrow.RecordReader, err error) {
+	defer func() { err = src.explain("open parquet file", recover(), err) }()
+	pf, err := file.NewParquetReader(io.NewSectionReader(src, 0, src.file.Size()))
+	if err != nil {
+		return nil, err
+	}
+	fr, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: readRows}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	var at []int
+	if columns != nil {
+		if at, err = leafIndices(fr, columns); err != nil {
+			return nil, err
+		}
+	}
+	return fr.GetRecordReader(src.ctx, at, nil)
+}
+
+func leafIndices(fr *pqarrow.FileReader, columns []string) ([]int, error) {
+	s := fr.ParquetReader().MetaData().Schema
+	var at []int
+	for _, name := range columns {
+		found := false
+		for i := range s.NumColumns() {
+			if s.ColumnRoot(i).Name() == name {
+				at, found = append(at, i), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no column %s: %w", name, tables.ErrBroken)
+		}
+	}
+	return at, nil
+}
+
+func next(src *source, r pqarrow.RecordReader) (more bool, err error) {
+	defer func() { err = src.explain("read parquet rows", recover(), err) }()
+	if r.Next() {
+		return true, nil
+	}
+	if err := r.Err(); err != nil && err != io.EOF {
+		return false, err
+	}
+	return false, nil
+}
