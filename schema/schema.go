@@ -9,6 +9,7 @@ package schema
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
@@ -91,9 +92,18 @@ type Schema interface {
 type Incompatibility struct {
 	Type        string // for example READER_FIELD_MISSING_DEFAULT_VALUE
 	Path        string // JSON pointer in the schema, for example /fields/1
+	// Description says it with up to two "%s", as Confluent's texts have them:
+	// the first stands for the reader's side, the second for the writer's.
 	Description string
 	// Info is Confluent's additionalInfo, where the language has one.
 	Info string
+}
+
+// Describe is the description with the sides named: "new", "old" when the
+// reader is the new schema, the other way round for FORWARD.
+func (i Incompatibility) Describe(reader, writer string) string {
+	text := strings.Replace(i.Description, "%s", reader, 1)
+	return strings.Replace(text, "%s", writer, 1)
 }
 
 // Decoder validates payloads of one schema and turns them into rows, in one
