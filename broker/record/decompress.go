@@ -10,17 +10,13 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
 const (
-	// firstOutput is the smallest buffer a decompression starts with. It grows
-	// by what was really decompressed, never by what a header promises.
+	// firstOutput is the smallest buffer that gzip and lz4 start with. It grows by
+	// what was really decompressed.
 	firstOutput = 64 << 10
-	// maxZstdWindow is the window that every zstd decoder must accept at least
-	// (level 22's); consumers refuse larger ones, so the broker does too.
-	maxZstdWindow = 128 << 20
 	// maxSnappyRatio is more than snappy can reach: its densest element makes
 	// 64 bytes of 3. A block that claims more is refused before its output is
 	// allocated.
@@ -66,16 +62,8 @@ type lz4Source struct {
 
 // Decoders are costly to make and hold nothing between uses.
 var (
-	gzipSources  = sync.Pool{New: func() any { return new(gzipSource) }}
-	lz4Sources   = sync.Pool{New: func() any { return &lz4Source{z: lz4.NewReader(nil)} }}
-	zstdDecoders = sync.Pool{New: func() any {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderMaxWindow(maxZstdWindow), zstd.WithDecodeAllCapLimit(true))
-		if err != nil {
-			return err // an option out of range
-		}
-		return d
-	}}
+	gzipSources = sync.Pool{New: func() any { return new(gzipSource) }}
+	lz4Sources  = sync.Pool{New: func() any { return &lz4Source{z: lz4.NewReader(nil)} }}
 )
 
 // gunzip reads all members of a gzip stream.
@@ -136,34 +124,6 @@ func grow(b []byte, capacity int) []byte {
 	c := make([]byte, len(b), max(capacity, len(b)+1))
 	copy(c, b)
 	return c
-}
-
-// unzstd decodes straight into dst. Its decoder stops at dst's capacity, so a
-// frame that needs more is begun again with four times the room: at worst a
-// third more work, and no promise of a frame header is believed.
-func unzstd(dst, src []byte, limit int) ([]byte, error) {
-	d, ok := zstdDecoders.Get().(*zstd.Decoder)
-	if !ok {
-		return dst, fmt.Errorf("%w: zstd decoder is not available", ErrCodec)
-	}
-	defer zstdDecoders.Put(d)
-	start := len(dst)
-	room := min(max(cap(dst)-start, firstOutput, 4*len(src)), limit)
-	for {
-		if cap(dst)-start < room {
-			dst = grow(dst[:start], start+room)
-		}
-		out, err := d.DecodeAll(src, dst[:start:start+room])
-		switch {
-		case err == nil:
-			return out, nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
-			return dst[:start], fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
-		case room >= limit:
-			return dst[:start], ErrTooLarge
-		}
-		room = min(4*room, limit)
-	}
 }
 
 // Xerial's framing, which snappy-java writes: a magic, two versions, and then

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // An lz4 frame (lz4_Frame_format.md), as far as this package looks into it:
@@ -72,4 +73,68 @@ func lz4HeaderSize(flags byte) int {
 		size += 4
 	}
 	return size
+}
+
+// repairLZ4 returns a frame with the header checksum of the specification.
+// Kafka's client of before 0.10 let the magic into the sum (KAFKA-3160); brokers
+// must read such frames in messages of magic 0. Everything else is left as it is
+// for the decoder to judge. b is not changed.
+func repairLZ4(b []byte) []byte {
+	if len(b) < lz4MinHeader || binary.LittleEndian.Uint32(b) != lz4Magic {
+		return b
+	}
+	end := lz4HeaderSize(b[4]) - 1 // the checksum's place
+	if len(b) <= end {
+		return b
+	}
+	right, wrong := byte(xxh32(b[4:end])>>8), byte(xxh32(b[:end])>>8)
+	if b[end] == right || b[end] != wrong {
+		return b
+	}
+	fixed := append([]byte(nil), b...)
+	fixed[end] = right
+	return fixed
+}
+
+// Primes of XXH32 (xxhash_spec.md).
+const (
+	xxPrime1 = 2654435761
+	xxPrime2 = 2246822519
+	xxPrime3 = 3266489917
+	xxPrime4 = 668265263
+	xxPrime5 = 374761393
+)
+
+// xxh32 is XXH32 with seed 0, which no module of ours exports. It is used on
+// frame headers only, of at most 18 bytes.
+func xxh32(b []byte) uint32 {
+	h := uint32(xxPrime5)
+	size := uint32(len(b))
+	if len(b) >= 16 {
+		lanes := [4]uint32{xxPrime1, xxPrime2, 0, 0}
+		lanes[0] += xxPrime2
+		lanes[3] -= xxPrime1
+		for ; len(b) >= 16; b = b[16:] {
+			for i := range lanes {
+				lanes[i] += binary.LittleEndian.Uint32(b[4*i:]) * xxPrime2
+				lanes[i] = bits.RotateLeft32(lanes[i], 13) * xxPrime1
+			}
+		}
+		h = bits.RotateLeft32(lanes[0], 1) + bits.RotateLeft32(lanes[1], 7) +
+			bits.RotateLeft32(lanes[2], 12) + bits.RotateLeft32(lanes[3], 18)
+	}
+	h += size
+	for ; len(b) >= 4; b = b[4:] {
+		h += binary.LittleEndian.Uint32(b) * xxPrime3
+		h = bits.RotateLeft32(h, 17) * xxPrime4
+	}
+	for _, c := range b {
+		h += uint32(c) * xxPrime5
+		h = bits.RotateLeft32(h, 11) * xxPrime1
+	}
+	h ^= h >> 15
+	h *= xxPrime2
+	h ^= h >> 13
+	h *= xxPrime3
+	return h ^ h>>16
 }
