@@ -1,0 +1,221 @@
+package jsonschema
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+
+	js "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// anything is a node that only asks for well-formed JSON.
+func anything() *node {
+	n := newNode()
+	n.items, n.other = n, n
+	return n
+}
+
+// check reads the value at pos as often as n's checks ask and steps back.
+func (w *walker) check(n *node) bool {
+	start := w.pos
+	c := n.checks
+	if c.slow != nil && !w.slow(c.slow, n) {
+		return false
+	}
+	w.pos = start
+	for _, m := range c.all {
+		if !w.value(m, nil) {
+			return false
+		}
+		w.pos = start
+	}
+	for i := range c.alts {
+		if _, ok := w.pick(n, c.alts[i]); !ok {
+			return false
+		}
+		w.pos = start
+	}
+	for _, m := range c.not {
+		ok := w.try(m)
+		w.pos = start
+		if ok {
+			return w.fail(wantNot, n, start)
+		}
+		if w.fuel < 0 {
+			return w.fail(wantLess, n, start)
+		}
+	}
+	for _, k := range c.cond {
+		m := k.other
+		if w.try(k.test) {
+			m = k.then
+		}
+		w.pos = start
+		if w.fuel < 0 {
+			return w.fail(wantLess, n, start)
+		}
+		if m != nil && !w.value(m, nil) {
+			return false
+		}
+		w.pos = start
+	}
+	return true
+}
+
+// try reads the value at pos and says whether it matches; a mismatch is no error.
+func (w *walker) try(n *node) bool {
+	depth, bits, keys, arena := w.depth, len(w.bits), len(w.keys), len(w.arena)
+	w.quiet++
+	ok := w.value(n, nil)
+	w.quiet--
+	w.depth, w.bits, w.keys, w.arena = depth, w.bits[:bits], w.keys[:keys], w.arena[:arena]
+	return ok
+}
+
+// pick finds the member of an anyOf or oneOf that the value at pos matches; the
+// first one of anyOf. If none does, the error is that of the member which got
+// furthest.
+func (w *walker) pick(n *node, a alternative) (int, bool) {
+	start, outer := w.pos, w.far
+	match, best, far := -1, 0, -1
+	for i, m := range a.of {
+		w.far = -1
+		w.pos = start
+		ok := w.try(m)
+		if w.fuel < 0 {
+			return -1, w.fail(wantLess, n, start)
+		}
+		if !ok {
+			if w.far > far {
+				best, far = i, w.far
+			}
+			continue
+		}
+		if match >= 0 {
+			w.pos = start
+			return -1, w.fail(wantOne, n, start)
+		}
+		match = i
+		if !a.one {
+			break
+		}
+	}
+	w.pos = start
+	w.far = max(outer, far)
+	if match >= 0 {
+		return match, true
+	}
+	if w.quiet > 0 {
+		return -1, false
+	}
+	w.value(a.of[best], nil)
+	w.closest(len(a.of))
+	return -1, false
+}
+
+// slow has the library check the value at pos.
+func (w *walker) slow(s *js.Schema, n *node) bool {
+	start := w.pos
+	// First our own look, which refuses what the library does not expect: equal
+	// keys, numbers too large to compute with, depth.
+	if !w.value(n.checks.any, nil) {
+		return false
+	}
+	v, _ := decode(w.b[start:w.pos])
+	err := s.Validate(v)
+	if err == nil {
+		return true
+	}
+	if w.quiet > 0 {
+		return w.fail(wantSlow, n, w.pos)
+	}
+	w.bad = refuse(err, v, start)
+	return false
+}
+
+// refuse puts the library's verdict into our words.
+func refuse(err error, v any, pos int) *schema.Invalid {
+	var verr *js.ValidationError
+	if !errors.As(err, &verr) {
+		return schema.Refuse(pos, "a value of this schema", err.Error())
+	}
+	path, msg := leaf(verr)
+	values := []any{v}
+	for _, token := range path {
+		switch at := values[len(values)-1].(type) {
+		case map[string]any:
+			values = append(values, at[token])
+		case []any:
+			if i, err := strconv.Atoi(token); err == nil && i < len(at) {
+				values = append(values, at[i])
+			}
+		}
+	}
+	found, _ := json.Marshal(values[len(values)-1])
+	bad := schema.Refuse(pos, "the schema to hold ("+msg+")", preview(found))
+	for i := len(values) - 2; i >= 0; i-- {
+		if _, ok := values[i].([]any); ok {
+			k, _ := strconv.Atoi(path[i])
+			bad.At(k)
+		} else {
+			bad.In(path[i])
+		}
+	}
+	return bad
+}
+
+// decode turns JSON that a walker accepted into what the library takes.
+func decode(b []byte) (v any, rest []byte) {
+	b = b[skipSpace(b, 0):]
+	switch b[0] {
+	case '{':
+		m := map[string]any{}
+		for b = b[1:]; ; {
+			b = b[skipSpace(b, 0):]
+			if b[0] == '}' {
+				return m, b[1:]
+			}
+			if b[0] == ',' {
+				b = b[1:]
+				continue
+			}
+			var k, v any
+			k, b = decode(b)
+			b = b[skipSpace(b, 0)+1:] // the colon
+			v, b = decode(b)
+			m[k.(string)] = v
+		}
+	case '[':
+		a := []any{}
+		for b = b[1:]; ; {
+			b = b[skipSpace(b, 0):]
+			if b[0] == ']' {
+				return a, b[1:]
+			}
+			if b[0] == ',' {
+				b = b[1:]
+				continue
+			}
+			var v any
+			v, b = decode(b)
+			a = append(a, v)
+		}
+	case '"':
+		end, escaped := scanString(b, 0)
+		raw := b[1 : end-1]
+		if escaped {
+			raw = unescape(nil, raw)
+		}
+		return string(raw), b[end:]
+	case 't':
+		return true, b[4:]
+	case 'f':
+		return false, b[5:]
+	case 'n':
+		return nil, b[4:]
+	}
+	num, end, _ := scanNumber(b, 0)
+	return json.Number(num.text), b[end:]
+}

@@ -1,0 +1,136 @@
+package jsonschema
+
+import (
+	"regexp"
+
+	js "github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// mask is a set of JSON types. An integer is a number without a fraction,
+// however it is written; a mask with number holds integer as well.
+type mask uint8
+
+const (
+	isNull mask = 1 << iota
+	isBool
+	isInteger
+	isNumber
+	isString
+	isArray
+	isObject
+
+	anyType   = isNull | isBool | isInteger | isNumber | isString | isArray | isObject
+	container = isArray | isObject
+)
+
+// kind is the form that a value takes in columns.
+type kind uint8
+
+const (
+	kindNone    kind = iota // no column: the value is only checked
+	kindBool                // bool
+	kindInt64               // int64
+	kindFloat64             // float64
+	kindDecimal             // decimal128(38, scale)
+	kindString              // utf8
+	kindMicros              // timestamp or time64 in microseconds, by format
+	kindDays                // date32, by format
+	kindList                // list
+	kindStruct              // struct, or the row itself
+	kindMap                 // map<utf8, …>
+	kindText                // utf8: the value's JSON text
+	kindUnion               // struct of nullable branches
+)
+
+// node is one place of a compiled schema: what a value there must keep, and the
+// column that takes it. Nodes form a graph, since schemas may refer to
+// themselves; those with a column form a tree. A node is immutable once
+// compiled.
+type node struct {
+	kind  kind
+	types mask
+	never bool // the schema is false
+	open  bool // an object at or below this node may have what no column names
+
+	scale    int // decimals
+	nullable bool
+
+	checks *checks // what reads the value once more, nil for most nodes
+	enum   *enum
+
+	// strings
+	format         format
+	minLen, maxLen int // characters; maxLen < 0: none
+	pattern        *regexp.Regexp
+
+	// numbers
+	bounded                          bool // any of the following
+	min, max, above, below, multiple *limit
+
+	// arrays
+	items              *node
+	minItems, maxItems int
+	unique             bool
+
+	// objects
+	props              []property
+	index              map[string]int
+	required           []uint64 // a bit for each required property
+	other              *node    // checks what is not among the properties
+	minProps, maxProps int
+	free               bool // values beyond the properties go to kafka_extra
+
+	union *union
+}
+
+// property is one member that a schema names, in the order of its text. One that
+// it only requires has no node of its own: it is checked as any other member.
+type property struct {
+	name  string
+	bytes []byte // the name again
+	wire  string // the name as it mostly stands in payloads: "name":
+	node  *node
+	col   int // the child column, or -1
+}
+
+// checks are the parts of a schema that look at a value as a whole, each reading
+// it once more.
+type checks struct {
+	slow *js.Schema // the library checks all of the value
+	any  *node      // with slow: what reads the value before
+	all  []*node
+	alts []alternative
+	not  []*node
+	cond []condition
+}
+
+// alternative is anyOf, or oneOf if exactly one member may match.
+type alternative struct {
+	one bool
+	of  []*node
+}
+
+// condition is if, then and else; the last two may be nil.
+type condition struct {
+	test, then, other *node
+}
+
+// union is a value that takes one of several forms: alt says which, fill is the
+// form of each member in columns (nil for null).
+type union struct {
+	alt  alternative
+	fill []*node
+	cols []int // the child column of each member, or -1
+}
+
+// enum is the set of scalar values that enum or const allow.
+type enum struct {
+	null, yes, no bool
+	strings       []string
+	numbers       []*limit
+}
+
+// newNode is a node that accepts everything.
+func newNode() *node {
+	return &node{types: anyType, maxLen: -1, maxItems: -1, maxProps: -1}
+}

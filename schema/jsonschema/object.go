@@ -1,0 +1,281 @@
+package jsonschema
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// manyKeys is how many names an object may have beyond its properties before
+// equal ones are looked for by sorting instead of pair by pair.
+const manyKeys = 16
+
+// key is a name met in an object, or an item of an array with uniqueItems.
+type key struct {
+	hash uint64
+	text []byte
+}
+
+// object reads a JSON object: a record's fields, a map's entries, or members
+// that are only checked.
+func (w *walker) object(n *node, c *schema.Column) bool {
+	start := w.pos
+	if w.depth++; w.depth > schema.MaxDepth {
+		return w.fail(wantFlat, n, start)
+	}
+	mark, base := len(w.keys), len(w.bits)
+	for range (len(n.props) + 63) / 64 {
+		w.bits = append(w.bits, 0)
+	}
+	count, next := 0, 0
+	w.pos++
+	w.space()
+	if w.pos < len(w.b) && w.b[w.pos] == '}' {
+		w.pos++
+	} else {
+		for {
+			i, ok := w.member(n, c, next, mark, base)
+			if !ok {
+				return false
+			}
+			if i >= 0 {
+				next = i + 1
+			}
+			count++
+			w.space()
+			if w.pos < len(w.b) && w.b[w.pos] == ',' {
+				w.pos++
+				w.space()
+				continue
+			}
+			if w.pos < len(w.b) && w.b[w.pos] == '}' {
+				w.pos++
+				break
+			}
+			return w.fail(wantBrace, n, w.pos)
+		}
+	}
+	w.depth--
+	if !w.distinct(mark) {
+		return w.fail(wantDistinct, n, start)
+	}
+	for i, want := range n.required {
+		if want&^w.bits[base+i] != 0 {
+			w.fail(wantRequired, n, start)
+			return w.missing(n, base)
+		}
+	}
+	if count < n.minProps {
+		return w.fail(wantMinProps, n, start)
+	}
+	if n.maxProps >= 0 && count > n.maxProps {
+		return w.fail(wantMaxProps, n, start)
+	}
+	if c != nil {
+		w.endObject(n, c, base, count)
+	}
+	w.keys, w.bits = w.keys[:mark], w.bits[:base]
+	return true
+}
+
+// endObject closes the object's column: nulls for what was not there.
+func (w *walker) endObject(n *node, c *schema.Column, base, entries int) {
+	if n.kind == kindMap {
+		c.Map(entries)
+		return
+	}
+	for i := range n.props {
+		if col := n.props[i].col; col >= 0 && w.bits[base+i>>6]>>(i&63)&1 == 0 {
+			w.child(c, col).Null()
+		}
+	}
+	if c != w.row {
+		c.Struct()
+	}
+}
+
+// child is a column of a struct or of the row.
+func (w *walker) child(c *schema.Column, i int) *schema.Column {
+	if c == w.row {
+		return w.rows.Column(i)
+	}
+	return c.Child(i)
+}
+
+// member reads one name and its value. next is the property that follows the one
+// before: most writers keep to one order, so it is looked at first. It returns
+// the property, or -1 for another name.
+func (w *walker) member(n *node, c *schema.Column, next, mark, base int) (int, bool) {
+	start := w.pos
+	if next < len(n.props) {
+		wire := n.props[next].wire
+		if end := start + len(wire); end < len(w.b) && wire != "" && string(w.b[start:end]) == wire {
+			w.pos = end
+			return next, w.property(n, c, next, base, start)
+		}
+	}
+	if start >= len(w.b) || w.b[start] != '"' {
+		return -1, w.fail(wantKey, n, start)
+	}
+	end, escaped := scanString(w.b, start)
+	if end < 0 {
+		return -1, w.fail(wantText, n, -end-1)
+	}
+	name := w.b[start+1 : end-1]
+	if escaped {
+		from := len(w.arena)
+		w.arena = unescape(w.arena, name)
+		name = w.arena[from:]
+	}
+	w.pos = skipSpace(w.b, end)
+	if w.pos >= len(w.b) || w.b[w.pos] != ':' {
+		return -1, w.fail(wantColon, n, w.pos)
+	}
+	w.pos++
+	if i, ok := n.index[string(name)]; ok {
+		return i, w.property(n, c, i, base, start)
+	}
+	w.keys = append(w.keys, key{maphash.Bytes(w.seed, name), name})
+	return -1, w.otherMember(n, c, name, start)
+}
+
+// property reads the value of a member that the schema names.
+func (w *walker) property(n *node, c *schema.Column, i, base, start int) bool {
+	w.space()
+	p := &n.props[i]
+	word, bit := base+i>>6, uint64(1)<<(i&63)
+	if w.bits[word]&bit != 0 {
+		w.fail(wantOnce, n, start)
+		return w.in(p.name)
+	}
+	w.bits[word] |= bit
+	if p.node == nil {
+		return w.otherMember(n, c, p.bytes, start)
+	}
+	var col *schema.Column
+	if c != nil && p.col >= 0 {
+		col = w.child(c, p.col)
+	}
+	if p.node.open && col != nil && w.extra != nil {
+		w.trail = append(w.trail, step{name: p.bytes})
+		if !w.value(p.node, col) {
+			return w.in(p.name)
+		}
+		w.trail = w.trail[:len(w.trail)-1]
+		return true
+	}
+	if !w.value(p.node, col) {
+		return w.in(p.name)
+	}
+	return true
+}
+
+// otherMember reads the value of a member that the schema does not name: a map's
+// entry, or something for kafka_extra.
+func (w *walker) otherMember(n *node, c *schema.Column, name []byte, start int) bool {
+	w.space()
+	at := w.pos
+	if n.other.never {
+		w.fail(wantNamed, n, start)
+		return w.key(name)
+	}
+	if c != nil && n.kind == kindMap {
+		c.Key().Bytes(name)
+		trailed := n.other.open && w.extra != nil
+		if trailed {
+			w.trail = append(w.trail, step{name: name})
+		}
+		if !w.value(n.other, c.Value()) {
+			return w.key(name)
+		}
+		if trailed {
+			w.trail = w.trail[:len(w.trail)-1]
+		}
+		return true
+	}
+	if !w.value(n.other, nil) {
+		return w.key(name)
+	}
+	if c != nil && n.free && w.extra != nil {
+		w.text = w.pointer(w.text[:0], name)
+		w.extra.Key().Bytes(w.text)
+		w.extra.Value().Bytes(w.b[at:w.pos])
+		w.extras++
+	}
+	return true
+}
+
+// pointer appends the JSON pointer (RFC 6901) of the member called name.
+func (w *walker) pointer(b, name []byte) []byte {
+	for _, s := range w.trail {
+		if s.name == nil {
+			b = append(b, '/')
+			b = appendInt(b, s.index)
+		} else {
+			b = appendToken(b, s.name)
+		}
+	}
+	return appendToken(b, name)
+}
+
+func appendToken(b, name []byte) []byte {
+	b = append(b, '/')
+	for _, c := range name {
+		switch c {
+		case '~':
+			b = append(b, '~', '0')
+		case '/':
+			b = append(b, '~', '1')
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// distinct says whether the keys from mark on all differ. It may reorder them.
+func (w *walker) distinct(mark int) bool {
+	keys := w.keys[mark:]
+	if len(keys) > manyKeys {
+		slices.SortFunc(keys, func(a, b key) int {
+			if a.hash != b.hash {
+				if a.hash < b.hash {
+					return -1
+				}
+				return 1
+			}
+			return bytes.Compare(a.text, b.text)
+		})
+		for i := 1; i < len(keys); i++ {
+			if keys[i].hash == keys[i-1].hash && bytes.Equal(keys[i].text, keys[i-1].text) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range keys {
+		for j := range keys[:i] {
+			if keys[i].hash == keys[j].hash && bytes.Equal(keys[i].text, keys[j].text) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// wireOf is a property's name as most writers put it, with its colon; "" if they
+// might differ about escapes.
+func wireOf(name string) string {
+	if strings.ContainsAny(name, "\"\\/<>&\u2028\u2029") {
+		return ""
+	}
+	for i := range len(name) {
+		if name[i] < 0x20 {
+			return ""
+		}
+	}
+	return `"` + name + `":`
+}
