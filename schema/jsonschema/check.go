@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
@@ -80,7 +81,11 @@ func (w *walker) try(n *node) bool {
 func (w *walker) pick(n *node, a alternative) (int, bool) {
 	start, outer := w.pos, w.far
 	match, best, far := -1, 0, -1
+	apt := 0 // members of the value's own type
 	for i, m := range a.of {
+		if m.types&w.typeAt(start) != 0 {
+			apt++
+		}
 		w.far = -1
 		w.pos = start
 		ok := w.try(m)
@@ -111,8 +116,29 @@ func (w *walker) pick(n *node, a alternative) (int, bool) {
 		return -1, false
 	}
 	w.value(a.of[best], nil)
-	w.closest(len(a.of))
+	if w.bad != nil && apt > 1 {
+		w.bad.Expected = fmt.Sprintf("one of %d forms, in the closest one %s", apt, w.bad.Expected)
+	}
 	return -1, false
+}
+
+// typeAt tells the type of the value at pos by its first byte.
+func (w *walker) typeAt(pos int) mask {
+	if pos < len(w.b) {
+		switch w.b[pos] {
+		case '"':
+			return isString
+		case '{':
+			return isObject
+		case '[':
+			return isArray
+		case 't', 'f':
+			return isBool
+		case 'n':
+			return isNull
+		}
+	}
+	return isInteger | isNumber
 }
 
 // slow has the library check the value at pos.

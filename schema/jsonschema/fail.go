@@ -102,13 +102,6 @@ func (w *walker) missing(n *node, base int) bool {
 	return false
 }
 
-// closest says of an error that other members would have done too.
-func (w *walker) closest(members int) {
-	if w.bad != nil && members > 1 {
-		w.bad.Expected = fmt.Sprintf("one of %d forms, in the closest one %s", members, w.bad.Expected)
-	}
-}
-
 // maxWords bounds what an error repeats of a schema, such as an enum's values.
 const maxWords = 120
 
