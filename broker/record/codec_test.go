@@ -247,3 +247,35 @@ func TestXXH32(t *testing.T) {
 		}
 	}
 }
+
+func TestPlainSnappy(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for _, b := range samples() {
+		if packed := s2.EncodeSnappy(nil, b); !plainSnappy(packed) {
+			t.Errorf("snappy of %d bytes is not plain", len(b))
+		}
+	}
+	random := make([]byte, 5000)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
+	long := slices.Concat(random, make([]byte, 1000), random) // repeats longer than a copy
+	packed := s2.Encode(nil, long)
+	if plainSnappy(packed) {
+		t.Error("s2 extensions pass")
+	}
+	for _, body := range [][]byte{packed, binary.BigEndian.AppendUint32(xerial(), uint32(len(packed)))} {
+		if len(body) < len(packed) {
+			body = append(body, packed...)
+		}
+		batch := rawBatch(1, 0, body)
+		batch[posAttributes+1] = byte(Snappy)
+		reseal(batch)
+		if _, err := CheckProduced(batch); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("s2: %v, want ErrCorrupt", err)
+		}
+	}
+	for n := range packed { // no length may lead out of the block
+		plainSnappy(packed[:n])
+	}
+}

@@ -2,26 +2,18 @@ package record
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/s2"
 	"github.com/pierrec/lz4/v4"
 )
 
-const (
-	// firstOutput is the smallest buffer that gzip and lz4 start with. It grows by
-	// what was really decompressed.
-	firstOutput = 64 << 10
-	// maxSnappyRatio is more than snappy can reach: its densest element makes
-	// 64 bytes of 3. A block that claims more is refused before its output is
-	// allocated.
-	maxSnappyRatio = 22
-)
+// firstOutput is the smallest buffer that gzip and lz4 start with. It grows by
+// what was really decompressed.
+const firstOutput = 64 << 10
 
 // Decompress appends the decompression of src to dst and returns the result,
 // which never holds more than limit bytes beyond dst. dst must not overlap src.
@@ -124,59 +116,4 @@ func grow(b []byte, capacity int) []byte {
 	c := make([]byte, len(b), max(capacity, len(b)+1))
 	copy(c, b)
 	return c
-}
-
-// Xerial's framing, which snappy-java writes: a magic, two versions, and then
-// blocks, each with its length. Other producers send one bare block.
-const (
-	xerialMagic      = "\x82SNAPPY\x00"
-	xerialHeaderSize = len(xerialMagic) + 4 + 4
-)
-
-func unsnappy(dst, src []byte, limit int) ([]byte, error) {
-	if len(src) < xerialHeaderSize || string(src[:len(xerialMagic)]) != xerialMagic {
-		return unsnappyBlock(dst, src, limit)
-	}
-	start := len(dst)
-	for b := src[xerialHeaderSize:]; len(b) > 0; {
-		// snappy-java's streams may be concatenated.
-		if len(b) >= xerialHeaderSize && string(b[:len(xerialMagic)]) == xerialMagic {
-			b = b[xerialHeaderSize:]
-			continue
-		}
-		if len(b) < 4 {
-			return dst[:start], fmt.Errorf("%w: snappy: block length cut short", ErrCorrupt)
-		}
-		size := binary.BigEndian.Uint32(b)
-		if b = b[4:]; uint64(size) > uint64(len(b)) {
-			return dst[:start], fmt.Errorf("%w: snappy: block of %d bytes, %d left", ErrCorrupt, size, len(b))
-		}
-		var err error
-		if dst, err = unsnappyBlock(dst, b[:size], limit-(len(dst)-start)); err != nil {
-			return dst[:start], err
-		}
-		b = b[size:]
-	}
-	return dst, nil
-}
-
-// unsnappyBlock appends one snappy block to dst.
-func unsnappyBlock(dst, src []byte, limit int) ([]byte, error) {
-	n, err := s2.DecodedLen(src)
-	switch {
-	case err != nil:
-		return dst, fmt.Errorf("%w: snappy: %w", ErrCorrupt, err)
-	case n/maxSnappyRatio > len(src):
-		return dst, fmt.Errorf("%w: snappy: %d bytes cannot hold %d", ErrCorrupt, len(src), n)
-	case n > limit:
-		return dst, ErrTooLarge
-	}
-	start := len(dst)
-	if cap(dst)-start < n {
-		dst = grow(dst, max(start+n, min(2*cap(dst), start+limit)))
-	}
-	if _, err := s2.Decode(dst[start:start+n:start+n], src); err != nil {
-		return dst[:start], fmt.Errorf("%w: snappy: %w", ErrCorrupt, err)
-	}
-	return dst[:start+n], nil
 }

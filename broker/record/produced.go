@@ -11,10 +11,11 @@ var ErrTimestampType = errors.New("producer set the LogAppendTime bit")
 
 // CheckProduced checks what a producer sent for one partition, as far as that
 // needs no decompression: exactly one batch of format v2, base offset 0, a right
-// checksum, no control bit, a known codec, as many records as offsets, and a
-// sequence wherever there is a producer id (kafka.md P2–P5). The records
-// themselves are the Reader's to check: that their offsets are dense, and their
-// number the header's.
+// checksum, no control bit, a known codec, as many records as offsets, a sequence
+// wherever there is a producer id (KIP-98), and no s2 in place of snappy. The
+// records themselves are the Reader's to check: that their offsets are dense, and
+// their number the header's. The Header is valid beside an error too, as soon as
+// there is one.
 //
 // Errors: ErrCRC, ErrShort (both are damage on the way, which a client may try
 // again), ErrMagic, ErrCorrupt, ErrCodec, ErrTimestampType.
@@ -32,7 +33,13 @@ func CheckProduced(b []byte) (Header, error) {
 	if err := CheckCRC(b); err != nil {
 		return Header{}, err
 	}
-	return h, h.checkProduced()
+	if err := h.checkProduced(); err != nil {
+		return h, err
+	}
+	if h.Codec() == Snappy {
+		return h, checkSnappy(b[HeaderSize:])
+	}
+	return h, nil
 }
 
 func (h Header) checkProduced() error {

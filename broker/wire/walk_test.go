@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -13,12 +14,13 @@ import (
 // ends exactly at its end, and a request cut anywhere is refused by the walk.
 func TestLayouts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, r := range Served() {
-		fields, ok := layouts()[r.Key]
+	for key, text := range layoutTexts {
+		fields, ok := layouts()[key]
 		if !ok {
-			t.Errorf("%s: layout %q does not compile", r.Name, layoutTexts[r.Key])
+			t.Errorf("key %d: layout %q does not compile", key, text)
 			continue
 		}
+		r := Range{Key: key, Name: kmsg.NameForKey(key), Max: kmsg.RequestForKey(key).MaxVersion()}
 		for version := r.Min; version <= r.Max; version++ {
 			for range 100 {
 				req := filled(rng, r.Key, version)
@@ -115,12 +117,56 @@ func TestAmplification(t *testing.T) {
 	}
 }
 
+// TestDecodedSize decodes as many elements as are allowed, in the request whose
+// elements are largest for their bytes.
+func TestDecodedSize(t *testing.T) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version = 7
+	req.Topics = make([]kmsg.CreateTopicsRequestTopic, maxElements)
+	body := req.AppendTo(nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Decode(Request{Key: 19, Version: 7, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 40<<20 {
+		t.Errorf("%d bytes for a body of %d", got, len(body))
+	} else {
+		t.Logf("%d bytes for a body of %d", got, len(body))
+	}
+}
+
 func slicesOf(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
 func TestCompileRefuses(t *testing.T) {
 	for _, text := range []string{"x", "[ i", "[ ]", "i3", "i3-x", "ix-", "(i", "<", "<1 i", "i ]"} {
 		if fields, rest, ok := compile(text); ok && rest == "" {
 			t.Errorf("%q compiles to %+v", text, fields)
+		}
+	}
+}
+
+func BenchmarkDecodeProduce(b *testing.B) {
+	req := kmsg.NewPtrProduceRequest()
+	req.Version = 12
+	topic := kmsg.NewProduceRequestTopic()
+	topic.Topic = "topic"
+	for i := range 100 {
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Partition, p.Records = int32(i), make([]byte, 1024)
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	frame := frameOf(1, req)[sizeBytes:]
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := ParseRequest(frame)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Decode(r); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
