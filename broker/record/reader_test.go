@@ -282,3 +282,36 @@ func TestReaderAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestRewind(t *testing.T) {
+	b := NewBuilder(Options{Codec: Gzip})
+	b.AppendAt(1, 0, nil, []byte("a"))
+	b.AppendAt(2, 0, nil, []byte("b"))
+	batch := mustBytes(t, b)
+	var r Reader
+	r.Rewind() // of nothing
+	if err := r.Reset(batch, testLimit); err != nil {
+		t.Fatal(err)
+	}
+	for _, stop := range []int{1, 2, 0, 2} { // read so far, then begin again
+		for range stop {
+			if !r.Next() {
+				t.Fatal(r.Err())
+			}
+		}
+		r.Rewind()
+		if !r.Dense() {
+			t.Error("not dense before the first record")
+		}
+		if !r.Next() || string(r.Record().Value) != "a" {
+			t.Fatalf("after %d: %q, %v", stop, r.Record().Value, r.Err())
+		}
+		r.Rewind()
+	}
+	if err := r.Reset(batch[:len(batch)-1], testLimit); err == nil {
+		t.Fatal("a cut batch passes")
+	}
+	if r.Rewind(); r.Next() || !errors.Is(r.Err(), ErrShort) {
+		t.Errorf("after a failed Reset: %v", r.Err())
+	}
+}
