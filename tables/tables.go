@@ -23,11 +23,30 @@ var (
 	// ErrForeign is refused: the table at this place belongs to another topic
 	// id or incarnation, or is no table of Tarn's.
 	ErrForeign = errors.New("table belongs to another log")
+	// ErrRolledBack says that somebody set the table back to an earlier state:
+	// its rows reach less far than its progress says. The error is a
+	// *RolledBack.
+	ErrRolledBack = errors.New("table was rolled back")
 	// ErrUnsupported is refused: this format cannot express the schema.
 	ErrUnsupported = errors.New("not expressible in this table format")
+	// ErrFile is refused: a file of the commit is not at its DataPath, has
+	// another size than stated, or is in the table already.
+	ErrFile = errors.New("data file cannot be committed")
 	// ErrBroken says that the table's own metadata contradicts itself.
 	ErrBroken = errors.New("table metadata is damaged")
 )
+
+// RolledBack is ErrRolledBack with how far the rows reach now. A Commit whose
+// Expect is Rows resumes from there; no other is taken.
+type RolledBack struct {
+	Rows Progress
+}
+
+// Error names the condition.
+func (r *RolledBack) Error() string { return ErrRolledBack.Error() }
+
+// Is makes every RolledBack an ErrRolledBack.
+func (r *RolledBack) Is(err error) bool { return err == ErrRolledBack }
 
 // Progress is how far a table has come, stored by the table's own commits.
 type Progress struct {
@@ -115,7 +134,8 @@ type Commit struct {
 // running by mistake is fenced by ErrConflict. Reads may run concurrently.
 type Table interface {
 	// Progress reads the table's present state from its own last commit, not
-	// from memory. Errors: ErrForeign, ErrBroken, or a failed read.
+	// from memory. Errors: ErrForeign, ErrBroken,
+	// *RolledBack, or a failed read.
 	Progress(ctx context.Context) (Progress, error)
 	// Schema is the schema as of the last Progress, Commit or open.
 	Schema() *Schema
@@ -126,8 +146,8 @@ type Table interface {
 	// before it is committed.
 	DataPath(name string) string
 	// Commit applies c whole or not at all, durable on return. Errors:
-	// ErrConflict, ErrUnsupported (refused); any other error means that the
-	// outcome is unknown: read Progress and compare.
+	// ErrConflict, ErrUnsupported, ErrFile (refused); any other error means
+	// that the outcome is unknown: read Progress and compare.
 	Commit(ctx context.Context, c Commit) error
 	// Status says what a person wants to know of the table.
 	Status(ctx context.Context) (Status, error)
