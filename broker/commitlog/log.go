@@ -1,0 +1,243 @@
+package commitlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage"
+)
+
+// Log is one partition's log. Safe for concurrent use.
+type Log struct {
+	tp   storage.TP
+	logs *Logs
+
+	mu      sync.RWMutex
+	opened  bool                 // guarded by mu
+	gone    bool                 // guarded by mu
+	start   int64                // guarded by mu: log start offset
+	end     int64                // guarded by mu: log end offset = high watermark
+	waiters map[*Waiter]struct{} // guarded by mu
+	tail    []tailChunk          // guarded by mu, ascending and contiguous, the last one ends at end
+
+	// producers is written by the sequencer under mu and read by it without.
+	producers       map[int64]*producer
+	producersLoaded bool  // owned by the sequencer
+	epoch           int32 // owned by the sequencer: leader epoch of appends
+	unsaved         int   // owned by the sequencer: batches since the last snapshot
+}
+
+// open reads the log's bounds once.
+func (g *Log) open(ctx context.Context) error {
+	g.mu.RLock()
+	opened, gone := g.opened, g.gone
+	g.mu.RUnlock()
+	if gone {
+		return ErrGone
+	}
+	if opened {
+		return nil
+	}
+	b, err := g.logs.cfg.Engine.Bounds(ctx, g.tp)
+	if err != nil && !errors.Is(err, storage.ErrNoLog) {
+		return fmt.Errorf("%w: read bounds of %s: %w", ErrStorage, g.tp, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.opened {
+		g.start, g.end, g.opened = b.Start, b.End, true
+	}
+	return nil
+}
+
+// distrust makes the log read its bounds and producers anew on next use: its
+// memory no longer says what the engine holds. Called by the sequencer.
+func (g *Log) distrust() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opened, g.producersLoaded, g.producers = false, false, nil
+	g.tail = nil
+}
+
+// Start is the log start offset: the first that may be read.
+func (g *Log) Start() int64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.start
+}
+
+// End is the log end offset, which is also the high watermark: everything
+// below it is durable.
+func (g *Log) End() int64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.end
+}
+
+// LastStable is the last stable offset: below it no transaction is open.
+func (g *Log) LastStable() int64 { return g.End() }
+
+// Bounds returns start and end of one moment.
+func (g *Log) Bounds() (start, end int64) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.start, g.end
+}
+
+// Bytes returns the stored size of the log, about right.
+func (g *Log) Bytes(ctx context.Context) (int64, error) {
+	b, err := g.logs.cfg.Engine.Bounds(ctx, g.tp)
+	if errors.Is(err, storage.ErrNoLog) {
+		return 0, nil
+	}
+	return b.Bytes, err
+}
+
+// Duplicate looks whether a batch is in the log already, in the published
+// producer states. It lets a retry skip validation: its records were accepted
+// under the schema of their time. The sequencer looks again. The first call
+// after start-up waits until the states are read.
+func (g *Log) Duplicate(ctx context.Context, h record.Header) (Appended, bool) {
+	if !h.Idempotent() {
+		return Appended{}, false
+	}
+	g.mu.RLock()
+	loaded := g.producers != nil
+	g.mu.RUnlock()
+	if !loaded {
+		p := &pending{load: g, done: make(chan struct{})}
+		if g.logs.pool.add(ctx, p) != nil {
+			return Appended{}, false
+		}
+		if _, err := p.wait(ctx); err != nil {
+			return Appended{}, false
+		}
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	p := g.producers[h.ProducerID]
+	if p == nil || p.Epoch != h.ProducerEpoch {
+		return Appended{}, false
+	}
+	b, err := p.check(h)
+	if err != nil || b == nil {
+		return Appended{}, false
+	}
+	return Appended{TP: g.tp, Base: b.Base, TimestampMs: b.StampMs, Start: g.start, Duplicate: true}, true
+}
+
+// Read returns whole stored batches from the one that contains offset, below
+// limit (a high watermark or last stable offset): at least one if there is any,
+// then as many as fit maxBytes. The result may alias the tail cache and must
+// not be changed. Errors: ErrRange if offset lies outside the log, ErrGone, or
+// one that wraps ErrStorage.
+func (g *Log) Read(ctx context.Context, offset int64, maxBytes int, limit int64) ([]byte, error) {
+	g.mu.RLock()
+	gone, start, end := g.gone, g.start, g.end
+	g.mu.RUnlock()
+	switch {
+	case gone:
+		return nil, ErrGone
+	case offset < start || offset > end:
+		return nil, fmt.Errorf("offset %d outside %d…%d: %w", offset, start, end, ErrRange)
+	case offset >= min(limit, end):
+		return nil, nil
+	}
+	if b, ok := g.readTail(offset, maxBytes, min(limit, end)); ok {
+		return b, nil
+	}
+	b, err := g.logs.cfg.Engine.Read(ctx, g.tp, offset, maxBytes)
+	if errors.Is(err, storage.ErrNoLog) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: read %s at %d: %w", ErrStorage, g.tp, offset, err)
+	}
+	return below(b, min(limit, end)), nil
+}
+
+// below cuts b before the first batch that begins at or above limit.
+func below(b []byte, limit int64) []byte {
+	pos := 0
+	for pos < len(b) {
+		h, err := record.ParseHeader(b[pos:])
+		if err != nil || h.BaseOffset >= limit {
+			break
+		}
+		pos += h.Size()
+	}
+	return b[:pos:pos]
+}
+
+// Waiter is woken when a log it watches moves on. One waiter may watch many
+// logs; it belongs to one goroutine.
+type Waiter struct {
+	// C has an element when a watched log has advanced or gone since the last
+	// receive.
+	C chan struct{}
+}
+
+// NewWaiter returns a waiter that watches nothing.
+func NewWaiter() *Waiter { return &Waiter{C: make(chan struct{}, 1)} }
+
+func (w *Waiter) wake() {
+	select {
+	case w.C <- struct{}{}:
+	default:
+	}
+}
+
+// Watch makes w wake when the log advances. Look at the log after Watch, not
+// before, and call Unwatch in the end.
+func (g *Log) Watch(w *Waiter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.waiters == nil {
+		g.waiters = map[*Waiter]struct{}{}
+	}
+	g.waiters[w] = struct{}{}
+	if g.gone {
+		w.wake()
+	}
+}
+
+// Unwatch ends Watch.
+func (g *Log) Unwatch(w *Waiter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.waiters, w)
+}
+
+// publish makes a committed draft visible. Called by the sequencer.
+func (g *Log) publish(d *draft) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.end = d.end
+	if d.trim > g.start {
+		g.start = d.trim
+		g.dropTailBelow(g.start)
+	}
+	for id, p := range d.producers {
+		g.producers[id] = p
+	}
+	g.unsaved += d.batches
+	for w := range g.waiters {
+		w.wake()
+	}
+}
+
+func (g *Log) setGone() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone = true
+	g.tail = nil
+	for w := range g.waiters {
+		w.wake()
+	}
+}
+
+// TP says which partition's log this is.
+func (g *Log) TP() storage.TP { return g.tp }
