@@ -159,18 +159,22 @@ func (c *Column) Decimal(v decimal128.Num) {
 // it must be is the caller's to check. When the column can hold no more in
 // 32-bit offsets, EndRow returns ErrFull.
 func (c *Column) Bytes(v []byte) {
-	if c.room(len(v)) {
-		c.data = append(c.data, v...)
-		c.closeAt(len(c.data))
+	if (c.kind != kindBytes || cap(c.data)-len(c.data) < len(v) || len(c.off) == cap(c.off)) && !c.room(len(v)) {
+		return
 	}
+	c.data = append(c.data, v...)
+	c.off = append(c.off, int32(len(c.data)))
+	c.added()
 }
 
 // String is Bytes for a string.
 func (c *Column) String(v string) {
-	if c.room(len(v)) {
-		c.data = append(c.data, v...)
-		c.closeAt(len(c.data))
+	if (c.kind != kindBytes || cap(c.data)-len(c.data) < len(v) || len(c.off) == cap(c.off)) && !c.room(len(v)) {
+		return
 	}
+	c.data = append(c.data, v...)
+	c.off = append(c.off, int32(len(c.data)))
+	c.added()
 }
 
 // Fixed appends a copy of v to a fixed_size_binary column of its length.
@@ -306,7 +310,9 @@ func (c *Column) added() {
 	c.n++
 }
 
-// room readies a binary or utf8 column for more bytes; false if it cannot.
+// room readies a binary or utf8 column for a value of so many bytes; false if
+// it cannot. The capacity never exceeds the limit, so that only growth has to
+// look at it.
 func (c *Column) room(more int) bool {
 	if c.kind != kindBytes {
 		c.misuse(kindBytes)
@@ -318,6 +324,10 @@ func (c *Column) room(more int) bool {
 	}
 	if cap(c.data)-len(c.data) < more {
 		c.data = growBytes(c.data, c.hintData, more)
+		c.data = slices.Clip(c.data[:min(cap(c.data), c.rows.limit)])[:len(c.data)]
+	}
+	if len(c.off) == cap(c.off) {
+		c.growOffsets()
 	}
 	return true
 }

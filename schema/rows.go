@@ -26,11 +26,12 @@ const maxOffset = math.MaxInt32
 // Warmed up, appending does not allocate. Not safe for concurrent use.
 type Rows struct {
 	columns *arrow.Schema
-	cols    []*Column
-	n       int    // rows ended
-	err     error  // first mistake or overflow since the last EndRow
-	limit   int    // maxOffset; lower in tests
-	zeros   []byte // as long as the widest fixed_size_binary
+	top     *Column   // all columns, as the fields of one struct
+	cols    []*Column // top's
+	n       int       // rows ended
+	err     error     // first mistake or overflow since the last EndRow
+	limit   int       // maxOffset; lower in tests
+	zeros   []byte    // as long as the widest fixed_size_binary
 }
 
 // NewRows makes empty rows of these columns. It refuses Arrow types that the
@@ -45,6 +46,7 @@ func NewRows(s *arrow.Schema) (*Rows, error) {
 		}
 		r.cols = append(r.cols, c)
 	}
+	r.top = &Column{rows: r, kind: kindStruct, kids: r.cols}
 	return r, nil
 }
 
@@ -104,6 +106,10 @@ func (r *Rows) Columns() *arrow.Schema { return r.columns }
 
 // Column is the i-th top-level column.
 func (r *Rows) Column(i int) *Column { return r.cols[i] }
+
+// Top holds the top-level columns as its children, for decoders that treat a
+// record alike at all depths. It takes no values itself: EndRow ends the row.
+func (r *Rows) Top() *Column { return r.top }
 
 // Len is the number of rows ended.
 func (r *Rows) Len() int { return r.n }

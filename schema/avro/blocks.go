@@ -3,7 +3,6 @@ package avro
 import (
 	"fmt"
 	"math"
-	"unicode/utf8"
 
 	"github.com/tarn-io/tarn/schema"
 )
@@ -14,17 +13,21 @@ import (
 // least size, so the bytes left bound the count.
 
 // block reads a block's head. count is 0 at the end; end is where the block must
-// end, or -1 if it does not say. minimum is the least size of an item.
-func (r *reader) block(minimum int, of *node) (count int64, end int, bad *schema.Invalid) {
+// end, or -1 if it does not say.
+func (r *reader) block(n *node) (count, end int, bad *schema.Invalid) {
 	start := r.pos
-	count, ok := r.long()
-	if !ok || count == math.MinInt64 {
+	if start < len(r.b) && r.b[start] == 0 {
+		r.pos++
+		return 0, -1, nil
+	}
+	items, ok := r.long()
+	if !ok || items == math.MinInt64 {
 		r.pos = start
 		return 0, 0, r.refuse("count of items")
 	}
 	end = -1
-	if count < 0 {
-		count = -count
+	if items < 0 {
+		items = -items
 		at := r.pos
 		size, ok := r.long()
 		if !ok || size < 0 || size > int64(len(r.b)-r.pos) {
@@ -33,95 +36,57 @@ func (r *reader) block(minimum int, of *node) (count int64, end int, bad *schema
 		}
 		end = r.pos + int(size)
 	}
-	left := len(r.b) - r.pos
-	if minimum > 0 && count > int64(left/minimum) {
-		return 0, 0, schema.Refuse(start, fmt.Sprintf("at most %d items of %d bytes or more", left/minimum, minimum), fmt.Sprintf("a count of %d", count))
+	if bad := r.afford(start, items, n); bad != nil {
+		return 0, 0, bad
 	}
-	if minimum == 0 {
-		if count > int64(schema.MaxEmptyItems-r.empty) {
-			return 0, 0, schema.Refuse(start, fmt.Sprintf("at most %d items without bytes", schema.MaxEmptyItems), fmt.Sprintf("a count of %d", count))
-		}
-		r.empty += int(count)
-	}
-	if !r.fill(count, of) {
-		return 0, 0, schema.Refuse(start, fmt.Sprintf("items that fill at most %d bytes", maxRowBytes), fmt.Sprintf("a count of %d", count))
-	}
-	return count, end, nil
+	return int(items), end, nil
 }
 
-// closeBlock checks the size that a block's head gave.
-func (r *reader) closeBlock(end int) *schema.Invalid {
-	if end >= 0 && r.pos != end {
-		return schema.Refuse(r.pos, fmt.Sprintf("end of the block at byte %d", end), fmt.Sprintf("items up to byte %d", r.pos))
+// afford refuses a count that the bytes left cannot hold, or that would fill
+// too much.
+func (r *reader) afford(start int, items int64, n *node) *schema.Invalid {
+	left := len(r.b) - r.pos
+	if n.item > 0 {
+		if items*int64(n.item) > int64(left) || items > int64(left) {
+			return schema.Refuse(start, fmt.Sprintf("at most %d items of %d bytes or more", left/n.item, n.item), fmt.Sprintf("a count of %d", items))
+		}
+	} else if items > int64(schema.MaxEmptyItems-r.empty) {
+		return schema.Refuse(start, fmt.Sprintf("at most %d items without bytes", schema.MaxEmptyItems), fmt.Sprintf("a count of %d", items))
+	} else {
+		r.empty += int(items)
+	}
+	if !r.fill(items, n.kids[len(n.kids)-1]) {
+		return schema.Refuse(start, fmt.Sprintf("items that fill at most %d bytes", maxRowBytes), fmt.Sprintf("a count of %d", items))
 	}
 	return nil
 }
 
-func (r *reader) array(n *node, c *schema.Column) *schema.Invalid {
-	item := n.kids[0]
-	var elem *schema.Column
-	if c != nil {
-		elem = c.Elem()
-	}
+// items reads an array's or map's blocks.
+func (r *reader) items(n *node, c *schema.Column) *schema.Invalid {
 	for items := 0; ; {
-		count, end, bad := r.block(item.min, item)
+		count, end, bad := r.block(n)
 		if bad != nil {
 			return bad
 		}
-		if count == 0 {
-			if c != nil {
-				c.List(items)
-			}
-			return r.closeBlock(end)
-		}
-		for range count {
-			if e := r.value(item, elem); e != nil {
-				return e.At(items)
-			}
-			items++
-		}
-		if e := r.closeBlock(end); e != nil {
+		if e := r.run(n, c, items, count); e != nil {
 			return e
 		}
-	}
-}
-
-func (r *reader) mapOf(n *node, c *schema.Column) *schema.Invalid {
-	item := n.kids[0]
-	var keys, values *schema.Column
-	if c != nil {
-		keys, values = c.Key(), c.Value()
-	}
-	for items := 0; ; {
-		count, end, bad := r.block(item.min+1, item)
-		if bad != nil {
-			return bad
+		items += count
+		if end >= 0 && r.pos != end {
+			return schema.Refuse(r.pos, fmt.Sprintf("end of the block at byte %d", end), fmt.Sprintf("items up to byte %d", r.pos))
 		}
-		if count == 0 {
-			if c != nil {
-				c.Map(items)
-			}
-			return r.closeBlock(end)
+		if count > 0 {
+			continue
 		}
-		for range count {
-			key, ok := r.take()
-			if !ok {
-				return r.refuseLength("map key")
-			}
-			if !utf8.Valid(key) {
-				return schema.Refuse(r.pos-len(key), "map key in UTF-8", schema.Preview(key))
-			}
-			if c != nil {
-				keys.Bytes(key)
-			}
-			if e := r.value(item, values); e != nil {
-				return e.Key(key)
-			}
-			items++
+		if c == nil {
+			return nil
 		}
-		if e := r.closeBlock(end); e != nil {
-			return e
+		if n.op == opArray {
+			c.List(items)
+		} else {
+			c.Map(items)
 		}
+		return nil
 	}
 }
 
@@ -137,7 +102,7 @@ func (r *reader) back(n *node, c *schema.Column) *schema.Invalid {
 	if !r.fill(1, n.kids[0]) {
 		return schema.Refuse(r.pos, fmt.Sprintf("items that fill at most %d bytes", maxRowBytes), "more")
 	}
-	e := r.value(n.kids[0], nil)
+	e := r.run(n, nil, 0, 1)
 	r.depth -= n.levels
 	r.text = outer
 	if e != nil || c == nil {

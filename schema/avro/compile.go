@@ -34,8 +34,10 @@ const (
 	opRecord
 	opArray
 	opMap
-	opNullable // union of null and one type
-	opOnly     // union of one type
+	opNullable // union of one type, or of null and one type
+	opBranch   // one branch of opUnion
+	opKey      // key of a map
+	opTop      // around a schema that is no record
 	opUnion    // struct of branches
 	opBack     // a type inside itself: JSON text
 )
@@ -47,9 +49,9 @@ type node struct {
 	kids  []*node
 	names []string // of a record's fields, a union's branches, an enum's symbols
 	typ   *typ     // for messages and JSON text
-	size  int      // bytes of a fixed
-	null  int64    // opNullable, opUnion: the index of null, or -1
-	col   []int    // opUnion: the struct's child by branch
+	size  int      // bytes of a fixed; branches of opNullable
+	null  int      // opNullable, opUnion: the index of null, or -1
+	first int      // the child column that the first kid fills
 
 	precision, scale int
 	limit            decimal128.Num // 10^precision
@@ -57,6 +59,7 @@ type node struct {
 
 	levels int // opBack: how much deeper in the payload its target is
 	min    int // the least bytes a value takes
+	item   int // opArray, opMap: the least bytes an item takes
 	cost   int // bytes that a value fills in columns before its content
 	text   int // bytes that a value fills in JSON text before its content
 }
@@ -86,20 +89,19 @@ func compile(t *typ) (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := []arrow.Field{{Name: "value", Type: at, Nullable: nullable}}
-	if t.kind == kindRecord {
-		st, ok := at.(*arrow.StructType)
-		if !ok {
-			return nil, fmt.Errorf("record %s has no columns", t.name)
-		}
+	var fields []arrow.Field
+	if st, ok := at.(*arrow.StructType); ok && t.kind == kindRecord {
 		fields = st.Fields()
+	} else {
+		fields = []arrow.Field{{Name: "value", Type: at, Nullable: nullable}}
+		root = &node{op: opTop, kids: []*node{root}}
 	}
 	columns := arrow.NewSchema(fields, nil)
 	if err := schema.CheckColumns(columns); err != nil {
 		return nil, err
 	}
 	measure(root, c.backs)
-	return &decoder{root: root, columns: columns, record: t.kind == kindRecord}, nil
+	return &decoder{root: root, columns: columns}, nil
 }
 
 // node fills n for a type and gives its column type.
@@ -119,7 +121,7 @@ func (c *compiler) node(n *node, t *typ, depth int) (arrow.DataType, bool, error
 		}
 		return arrow.ListOfField(arrow.Field{Name: "element", Type: kid, Nullable: nullable}), false, nil
 	case kindMap:
-		n.op = opMap
+		n.op, n.kids = opMap, []*node{{op: opKey}}
 		kid, nullable, err := c.kid(n, t.elem, depth)
 		if err != nil {
 			return nil, false, err
@@ -180,17 +182,17 @@ func (c *compiler) union(n *node, t *typ, depth int) (arrow.DataType, bool, erro
 	n.null = -1
 	for i, b := range t.types {
 		if b.kind == kindNull {
-			n.null = int64(i)
+			n.null = i
 		}
 	}
 	switch {
 	case len(t.types) == 0:
 		return nil, false, fmt.Errorf("an empty union has no values")
 	case len(t.types) == 1:
-		n.op = opOnly
+		n.op, n.size, n.null = opNullable, 1, -1
 		return c.branch(n, t.types[0], depth)
 	case len(t.types) == 2 && n.null >= 0:
-		n.op = opNullable
+		n.op, n.size = opNullable, 2
 		at, _, err := c.branch(n, t.types[1-n.null], depth)
 		return at, true, err
 	}
@@ -198,12 +200,12 @@ func (c *compiler) union(n *node, t *typ, depth int) (arrow.DataType, bool, erro
 	names := branchNames(t.types)
 	var fields []arrow.Field
 	for i, b := range t.types {
-		at, _, err := c.branch(n, b, depth)
+		branch := &node{op: opBranch, names: names[i : i+1], first: len(fields)}
+		n.kids = append(n.kids, branch)
+		at, _, err := c.branch(branch, b, depth)
 		if err != nil {
 			return nil, false, err
 		}
-		n.names = append(n.names, names[i])
-		n.col = append(n.col, len(fields))
 		if b.kind != kindNull {
 			fields = append(fields, arrow.Field{Name: names[i], Type: at, Nullable: true})
 		}

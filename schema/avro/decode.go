@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -14,19 +13,21 @@ import (
 
 // decoder is a compiled schema. It implements schema.Decoder.
 type decoder struct {
-	root    *node
+	root    *node // a record, or opTop around another type
 	columns *arrow.Schema
-	record  bool // root is a record: its fields are the columns
 }
 
 func (d *decoder) Columns() *arrow.Schema { return d.columns }
 
 func (d *decoder) Validate(payload []byte) error {
 	r := reader{b: payload}
-	if e := r.value(d.root, nil); e != nil {
+	if e := r.run(d.root, nil, 0, 1); e != nil {
 		return e
 	}
-	return r.end()
+	if r.pos < len(r.b) {
+		return r.refuse("the end of the payload")
+	}
+	return nil
 }
 
 func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
@@ -42,101 +43,126 @@ func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
 
 func (d *decoder) row(payload []byte, rows *schema.Rows) error {
 	r := reader{b: payload}
-	if !d.record {
-		if e := r.value(d.root, rows.Column(0)); e != nil {
-			return e
-		}
-	} else {
-		for i, k := range d.root.kids {
-			if e := r.value(k, rows.Column(i)); e != nil {
-				return e.In(d.root.names[i])
-			}
-		}
+	if e := r.run(d.root, rows.Top(), 0, 1); e != nil {
+		return e
 	}
-	if err := r.end(); err != nil {
-		return err
+	if r.pos < len(r.b) {
+		return r.refuse("the end of the payload")
 	}
 	return rows.EndRow()
 }
 
-// end refuses bytes behind the value.
-func (r *reader) end() error {
-	if r.pos < len(r.b) {
-		return r.refuse("the end of the payload")
+// run reads the values of n's kids, count times over, and appends each to the
+// column below parent that stands at its place: a record's fields once, an
+// array's item count times. base is how many items came before. Validation is
+// the same walk without a parent, so that the two cannot disagree.
+func (r *reader) run(n *node, parent *schema.Column, base, count int) *schema.Invalid {
+	var c *schema.Column
+	var key []byte
+	for j := range count {
+		for i, k := range n.kids {
+			if parent != nil {
+				c = parent.Child(n.first + i)
+			}
+			if k.op == opNullable {
+				v, ok := r.index()
+				if !ok || v >= k.size {
+					return n.in(r.refuseIndex("union", k.size, v, ok), i, base+j, key)
+				}
+				if v == k.null {
+					if c != nil {
+						c.Null()
+					}
+					continue
+				}
+				k = k.kids[0]
+			}
+			var e *schema.Invalid
+			switch k.op {
+			case opLong:
+				if v, ok := r.long(); !ok {
+					e = r.refuse("long")
+				} else if c != nil {
+					c.Int64(v)
+				}
+			case opInt:
+				if v, ok := r.int(); !ok {
+					e = r.refuse("int")
+				} else if c != nil {
+					c.Int32(v)
+				}
+			case opString, opKey:
+				b, ok := r.take()
+				if !ok {
+					e = r.refuseLength("string")
+				} else if !validUTF8(b) {
+					e = schema.Refuse(r.pos-len(b), "string in UTF-8", schema.Preview(b))
+				} else if c != nil {
+					c.Bytes(b)
+				}
+				if k.op == opKey {
+					key = b
+				}
+			case opDouble:
+				if b, ok := r.fixed(8); !ok {
+					e = r.refuse("double")
+				} else if c != nil {
+					c.Float64(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+				}
+			case opBool:
+				if b, ok := r.fixed(1); !ok || b[0] > 1 {
+					r.pos -= len(b)
+					e = r.refuse("boolean")
+				} else if c != nil {
+					c.Bool(b[0] == 1)
+				}
+			case opEnum:
+				if v, ok := r.index(); !ok || v >= len(k.names) {
+					e = r.refuseIndex("enum "+k.typ.name.String(), len(k.names), v, ok)
+				} else if c != nil {
+					c.String(k.names[v])
+				}
+			case opRecord, opArray, opMap:
+				e = r.nested(k, c)
+			default:
+				e = r.rare(k, c)
+			}
+			if e != nil {
+				return n.in(e, i, base+j, key)
+			}
+		}
 	}
 	return nil
 }
 
-// value reads one value and appends it to c. Validation is the same walk with
-// no column, so that the two cannot disagree.
-func (r *reader) value(n *node, c *schema.Column) *schema.Invalid {
-	switch n.op {
-	case opLong:
-		v, ok := r.long()
-		if !ok {
-			return r.refuse("long")
-		}
-		if c != nil {
-			c.Int64(v)
-		}
-	case opInt:
-		v, ok := r.int()
-		if !ok {
-			return r.refuse("int")
-		}
-		if c != nil {
-			c.Int32(v)
-		}
-	case opString:
-		b, ok := r.take()
-		if !ok {
-			return r.refuseLength("string")
-		}
-		if !utf8.Valid(b) {
-			return schema.Refuse(r.pos-len(b), "string in UTF-8", schema.Preview(b))
-		}
-		if c != nil {
-			c.Bytes(b)
-		}
-	case opDouble:
-		if len(r.b)-r.pos < 8 {
-			return r.refuse("double")
-		}
-		if c != nil {
-			c.Float64(math.Float64frombits(binary.LittleEndian.Uint64(r.b[r.pos:])))
-		}
-		r.pos += 8
-	case opBool:
-		if r.pos >= len(r.b) || r.b[r.pos] > 1 {
-			return r.refuse("boolean")
-		}
-		if c != nil {
-			c.Bool(r.b[r.pos] == 1)
-		}
-		r.pos++
-	case opNullable:
-		return r.nullable(n, c)
-	case opRecord:
-		return r.record(n, c)
-	case opArray:
-		return r.array(n, c)
-	case opMap:
-		return r.mapOf(n, c)
-	case opEnum:
-		v, ok := r.int()
-		if !ok || v < 0 || int(v) >= len(n.names) {
-			return r.refuseIndex("enum "+n.typ.name.String(), int64(v), ok, len(n.names))
-		}
-		if c != nil {
-			c.String(n.names[v])
-		}
-	default:
-		return r.rare(n, c)
+// in adds the place of kid i in the item'th run to an error.
+func (n *node) in(e *schema.Invalid, i, item int, key []byte) *schema.Invalid {
+	switch {
+	case n.op == opArray:
+		return e.At(item)
+	case n.op == opMap && i > 0:
+		return e.Key(key)
+	case n.op == opMap:
+		return e.In("key")
+	case len(n.names) > 0:
+		return e.In(n.names[i])
 	}
-	return nil
+	return e
 }
 
-// rare is value for the steps that few schemas have.
+// nested reads a record, array or map.
+func (r *reader) nested(n *node, c *schema.Column) *schema.Invalid {
+	if n.op != opRecord {
+		return r.items(n, c)
+	}
+	e := r.run(n, c, 0, 1)
+	if e == nil && c != nil {
+		c.Struct()
+	}
+	return e
+}
+
+// rare reads what few schemas have.
 func (r *reader) rare(n *node, c *schema.Column) *schema.Invalid {
 	switch n.op {
 	case opNull:
@@ -183,11 +209,6 @@ func (r *reader) rare(n *node, c *schema.Column) *schema.Invalid {
 			c.String(text)
 		}
 		return e
-	case opOnly:
-		if v, ok := r.int(); !ok || v != 0 {
-			return r.refuseIndex("union", int64(v), ok, 1)
-		}
-		return r.value(n.kids[0], c)
 	case opUnion:
 		return r.union(n, c)
 	case opBack:
@@ -196,72 +217,28 @@ func (r *reader) rare(n *node, c *schema.Column) *schema.Invalid {
 	return nil
 }
 
-func (r *reader) nullable(n *node, c *schema.Column) *schema.Invalid {
-	v, ok := r.int()
-	if !ok || v < 0 || v > 1 {
-		return r.refuseIndex("union", int64(v), ok, 2)
-	}
-	if int64(v) != n.null {
-		return r.value(n.kids[0], c)
-	}
-	if c != nil {
-		c.Null()
-	}
-	return nil
-}
-
-func (r *reader) record(n *node, c *schema.Column) *schema.Invalid {
-	if c == nil {
-		for i, k := range n.kids {
-			if e := r.value(k, nil); e != nil {
-				return e.In(n.names[i])
-			}
-		}
-		return nil
-	}
-	for i, k := range n.kids {
-		if e := r.value(k, c.Child(i)); e != nil {
-			return e.In(n.names[i])
-		}
-	}
-	c.Struct()
-	return nil
-}
-
 // union fills the struct's child of the branch taken, nulls the others.
 func (r *reader) union(n *node, c *schema.Column) *schema.Invalid {
-	v, ok := r.int()
-	if !ok || v < 0 || int(v) >= len(n.kids) {
-		return r.refuseIndex("union", int64(v), ok, len(n.kids))
+	v, ok := r.index()
+	if !ok || v >= len(n.kids) {
+		return r.refuseIndex("union", len(n.kids), v, ok)
 	}
-	if int64(v) == n.null {
-		if c != nil {
-			c.Null()
-		}
-		return nil
-	}
+	branch := n.kids[v]
 	if c == nil {
-		if e := r.value(n.kids[v], nil); e != nil {
-			return e.In(n.names[v])
-		}
+		return r.run(branch, nil, 0, 1)
+	}
+	if v == n.null {
+		c.Null()
 		return nil
 	}
 	for i := range c.Children() {
-		if i != n.col[v] {
+		if i != branch.first {
 			c.Child(i).Null()
 		}
 	}
-	if e := r.value(n.kids[v], c.Child(n.col[v])); e != nil {
-		return e.In(n.names[v])
+	e := r.run(branch, c, 0, 1)
+	if e == nil {
+		c.Struct()
 	}
-	c.Struct()
-	return nil
-}
-
-// refuseIndex is the error of an enum or union index; r.pos is behind it if ok.
-func (r *reader) refuseIndex(what string, v int64, ok bool, n int) *schema.Invalid {
-	if !ok {
-		return r.refuse("index of " + what)
-	}
-	return schema.Refuse(r.pos, fmt.Sprintf("index of %s below %d", what, n), fmt.Sprint(v))
+	return e
 }

@@ -21,7 +21,7 @@ func measure(root *node, backs []*node) {
 }
 
 // maxMeasure keeps sums in range. It is more than any payload may cost.
-const maxMeasure = 1 << 40
+const maxMeasure = 1 << 30
 
 func (n *node) measure() {
 	if n.op == opBack {
@@ -38,11 +38,19 @@ func (n *node) measure() {
 			n.min, n.cost, n.text = n.min+k.min, n.cost+k.cost, n.text+k.text+6*len(n.names[i])+4
 		}
 	case opArray, opMap: // the end of the list is a byte
-		n.min, n.cost, n.text = 1, 4, 2
-	case opNullable, opOnly:
+		n.min, n.item, n.cost, n.text = 1, 0, 4, 2
+		for _, k := range n.kids {
+			n.item = min(n.item+k.min, maxMeasure)
+		}
+	case opNullable:
 		n.min, n.cost, n.text = 1, n.kids[0].cost, n.kids[0].text
+		if n.size == 1 {
+			n.min += n.kids[0].min
+		}
 	case opUnion:
 		n.measureUnion()
+	case opBranch, opTop:
+		n.min, n.cost, n.text = n.kids[0].min, n.kids[0].cost, n.kids[0].text
 	default:
 		n.measureLeaf()
 	}
@@ -52,10 +60,10 @@ func (n *node) measure() {
 func (n *node) measureUnion() {
 	least := maxMeasure
 	n.cost, n.text = 0, 0
-	for i, k := range n.kids {
+	for _, k := range n.kids {
 		least = min(least, k.min)
 		n.cost += k.cost
-		n.text = max(n.text, k.text+6*len(n.names[i])+5)
+		n.text = max(n.text, k.text+6*len(k.names[0])+5)
 	}
 	n.min = 1 + least
 }

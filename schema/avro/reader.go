@@ -1,8 +1,9 @@
 package avro
 
 import (
+	"encoding/binary"
 	"fmt"
-	"math"
+	"unicode/utf8"
 
 	"github.com/tarn-io/tarn/schema"
 )
@@ -32,6 +33,7 @@ func (r *reader) long() (int64, bool) {
 	return r.longSlow()
 }
 
+//go:noinline
 func (r *reader) longSlow() (int64, bool) {
 	var u uint64
 	for i, b := range r.b[r.pos:min(len(r.b), r.pos+10)] {
@@ -51,24 +53,61 @@ func (r *reader) longSlow() (int64, bool) {
 func (r *reader) int() (int32, bool) {
 	start := r.pos
 	v, ok := r.long()
-	if !ok || v < math.MinInt32 || v > math.MaxInt32 || r.pos-start > 5 {
+	if !ok || v != int64(int32(v)) || r.pos-start > 5 {
 		r.pos = start
 		return 0, false
 	}
 	return int32(v), true
 }
 
+// index reads the index of a symbol or branch. At false the place is as before.
+func (r *reader) index() (int, bool) {
+	if r.pos < len(r.b) {
+		if b := r.b[r.pos]; b < 0x80 && b&1 == 0 {
+			r.pos++
+			return int(b >> 1), true
+		}
+	}
+	return r.indexSlow()
+}
+
+//go:noinline
+func (r *reader) indexSlow() (int, bool) {
+	start := r.pos
+	v, ok := r.int()
+	if !ok || v < 0 {
+		r.pos = start
+		return 0, false
+	}
+	return int(v), true
+}
+
 // take reads a length and as many bytes, without copying them.
 func (r *reader) take() ([]byte, bool) {
+	pos := r.pos
+	if pos < len(r.b) {
+		if b := r.b[pos]; b < 0x80 && b&1 == 0 {
+			pos++
+			end := pos + int(b>>1)
+			if end <= len(r.b) {
+				r.pos = end
+				return r.b[pos:end], true
+			}
+			return nil, false
+		}
+	}
+	return r.takeSlow()
+}
+
+//go:noinline
+func (r *reader) takeSlow() ([]byte, bool) {
 	start := r.pos
 	n, ok := r.long()
 	if !ok || n < 0 || n > int64(len(r.b)-r.pos) {
 		r.pos = start
 		return nil, false
 	}
-	b := r.b[r.pos : r.pos+int(n)]
-	r.pos += int(n)
-	return b, true
+	return r.fixed(int(n))
 }
 
 // fixed reads n bytes.
@@ -79,6 +118,28 @@ func (r *reader) fixed(n int) ([]byte, bool) {
 	b := r.b[r.pos : r.pos+n]
 	r.pos += n
 	return b, true
+}
+
+// validUTF8 is utf8.Valid with a short way for ASCII, which most strings are:
+// eight bytes at a time, the last eight overlapping those before.
+func validUTF8(b []byte) bool {
+	const high = 0x8080808080808080
+	n := len(b)
+	var seen uint64
+	switch {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			seen |= binary.LittleEndian.Uint64(b[i:])
+		}
+		seen |= binary.LittleEndian.Uint64(b[n-8:])
+	case n >= 4:
+		seen = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))
+	default:
+		for _, c := range b {
+			seen |= uint64(c)
+		}
+	}
+	return seen&high == 0 || utf8.Valid(b)
 }
 
 // refuse makes the error for what stands at r.pos.
@@ -104,6 +165,15 @@ func (r *reader) refuseLength(what string) *schema.Invalid {
 		return r.refuse(what)
 	}
 	return schema.Refuse(start, what, fmt.Sprintf("a length of %d with %d bytes left", n, left))
+}
+
+// refuseIndex is the error for an index that is none, or not below n.
+func (r *reader) refuseIndex(what string, n, v int, ok bool) *schema.Invalid {
+	e := r.refuse(fmt.Sprintf("index of %s below %d", what, n))
+	if ok {
+		e.Found = fmt.Sprint(v)
+	}
+	return e
 }
 
 // fill counts bytes that n values of a node fill; false when they are too many.

@@ -69,15 +69,15 @@ func (w *textWriter) nested(n *node) {
 		w.word("}")
 	case opArray, opMap:
 		w.items(n)
-	case opNullable, opOnly, opUnion:
-		v, _ := w.int()
+	case opNullable, opUnion:
+		v, _ := w.index()
 		switch {
-		case int64(v) == n.null:
+		case v == n.null:
 			w.word("null")
 		case n.op == opUnion:
 			w.word("{")
-			w.key(n.names[v])
-			w.value(n.kids[v])
+			w.key(n.kids[v].names[0])
+			w.value(n.kids[v].kids[0])
 			w.word("}")
 		default:
 			w.value(n.kids[0])
@@ -109,7 +109,7 @@ func (w *textWriter) items(n *node) {
 				key, _ := w.take()
 				w.key(string(key))
 			}
-			w.value(n.kids[0])
+			w.value(n.kids[len(n.kids)-1])
 		}
 	}
 	w.word(ends[1:])
