@@ -1,0 +1,184 @@
+package group
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// Describe serves DescribeGroups v0 to v6, but for the authorised operations,
+// which it leaves unset. The Wait does not block.
+func (c *Coordinator) Describe(req *kmsg.DescribeGroupsRequest) Wait {
+	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	for _, name := range req.Groups {
+		resp.Groups = append(resp.Groups, c.describe(name, req.Version))
+	}
+	return ready(resp)
+}
+
+func (c *Coordinator) describe(name string, version int16) kmsg.DescribeGroupsResponseGroup {
+	g := kmsg.NewDescribeGroupsResponseGroup()
+	g.Group, g.State = name, dead.String()
+	e, code := c.acquire(name, false)
+	if code != wire.None {
+		if code != wire.GroupIDNotFound {
+			g.ErrorCode = int16(code)
+		} else if version >= 6 { // KIP-1043; before, an unknown group is a dead one
+			g.ErrorCode = int16(code)
+			message := "group " + name + " not found"
+			g.ErrorMessage = &message
+		}
+		return g
+	}
+	defer e.mu.Unlock()
+	m := e.machine
+	g.State, g.ProtocolType = m.state.String(), m.protocolType
+	if m.state == stable {
+		g.Protocol = m.protocol
+	}
+	for _, s := range m.describe() {
+		d := kmsg.NewDescribeGroupsResponseGroupMember()
+		d.MemberID, d.InstanceID, d.ClientID, d.ClientHost = s.ID, s.InstanceID, s.ClientID, s.ClientHost
+		d.ProtocolMetadata, d.MemberAssignment = orEmpty(s.Metadata), orEmpty(s.Assignment)
+		g.Members = append(g.Members, d)
+	}
+	return g
+}
+
+// orEmpty keeps bytes that may not be null from being so.
+func orEmpty(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// List serves ListGroups v0 to v5. Filters are compared without regard to
+// case; empty ones let everything pass. The Wait does not block.
+func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
+	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
+	resp.Groups = []kmsg.ListGroupsResponseGroup{}
+	passes := func(filter []string, value string) bool {
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+	}
+	for _, e := range c.all() {
+		g := kmsg.NewListGroupsResponseGroup()
+		e.mu.Lock()
+		gone := e.gone
+		g.Group, g.ProtocolType = e.name, e.machine.protocolType
+		g.GroupState, g.GroupType = e.machine.state.String(), typeClassic
+		e.mu.Unlock()
+		if !gone && passes(req.StatesFilter, g.GroupState) && passes(req.TypesFilter, g.GroupType) {
+			resp.Groups = append(resp.Groups, g)
+		}
+	}
+	slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return cmp.Compare(a.Group, b.Group) })
+	return ready(resp)
+}
+
+// Delete serves DeleteGroups v0 to v3. The Wait lasts until the deletions are
+// durable.
+func (c *Coordinator) Delete(req *kmsg.DeleteGroupsRequest) Wait {
+	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
+	calls := make([]*call, len(req.Groups))
+	for i, name := range req.Groups {
+		calls[i] = c.delete(name)
+	}
+	return func(ctx context.Context) (kmsg.Response, error) {
+		for i, name := range req.Groups {
+			// One after the other: each is a Wait of its own.
+			one, err := c.wait(calls[i])(ctx)
+			if err != nil {
+				return nil, err
+			}
+			g := one.(*kmsg.DeleteGroupsResponse).Groups[0]
+			g.Group = name
+			resp.Groups = append(resp.Groups, g)
+		}
+		return resp, nil
+	}
+}
+
+// delete begins the deletion of one group. The call's answer holds one group.
+func (c *Coordinator) delete(name string) *call {
+	respond := func(answer any) kmsg.Response {
+		g := kmsg.NewDeleteGroupsResponseGroup()
+		g.ErrorCode = int16(answer.(wire.Code))
+		return &kmsg.DeleteGroupsResponse{Groups: []kmsg.DeleteGroupsResponseGroup{g}}
+	}
+	refused := func(code wire.Code) *call {
+		k := &call{done: make(chan struct{}), answer: code, respond: respond}
+		close(k.done)
+		return k
+	}
+	e, code := c.acquire(name, false)
+	if code != wire.None {
+		return refused(code)
+	}
+	defer c.release(e)
+	switch e.machine.state {
+	case dead:
+		return refused(wire.GroupIDNotFound)
+	case empty:
+	default:
+		return refused(wire.NonEmptyGroup)
+	}
+	to, k := e.newCall(respond)
+	e.delete(func(code wire.Code) { e.resolve(to, code) })
+	return k
+}
+
+// OffsetDelete serves OffsetDelete v0. The Wait lasts until it is durable.
+func (c *Coordinator) OffsetDelete(req *kmsg.OffsetDeleteRequest) Wait {
+	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
+	respond := func(answer any) kmsg.Response {
+		if code := answer.(wire.Code); code != wire.None {
+			resp.ErrorCode, resp.Topics = int16(code), nil
+		}
+		return resp
+	}
+	e, code := c.acquire(req.Group, false)
+	if code != wire.None {
+		return ready(respond(code))
+	}
+	defer c.release(e)
+	switch m := e.machine; {
+	case m.state == dead:
+		return ready(respond(wire.GroupIDNotFound))
+	case m.state != empty && m.protocolType != consumerType:
+		return ready(respond(wire.NonEmptyGroup))
+	}
+	subscribed := e.machine.subscriptions()
+	var del []offsetKey
+	for _, rt := range req.Topics {
+		t := kmsg.NewOffsetDeleteResponseTopic()
+		t.Topic = rt.Topic
+		id, partitions, unknown := c.resolve(rt.Topic, storage.TopicID{}, false)
+		for _, rp := range rt.Partitions {
+			p := kmsg.NewOffsetDeleteResponseTopicPartition()
+			p.Partition = rp.Partition
+			switch {
+			case unknown != wire.None || rp.Partition < 0 || rp.Partition >= partitions:
+				p.ErrorCode = int16(wire.UnknownTopicOrPartition)
+			case subscribed(rt.Topic):
+				p.ErrorCode = int16(wire.GroupSubscribedToTopic)
+			default:
+				del = append(del, offsetKey{id, rp.Partition})
+			}
+			t.Partitions = append(t.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	if len(del) == 0 {
+		return ready(resp)
+	}
+	to, k := e.newCall(respond)
+	e.queue = append(e.queue, e.deletion(del, to))
+	return c.wait(k)
+}
