@@ -22,7 +22,9 @@ const settleTimeout = 5 * time.Second
 
 // CommitTable checks the requirements against the table, applies the updates,
 // and makes the result current: all of it or nothing, durable on return. With
-// an assert-create requirement it makes the table.
+// an assert-create requirement it makes the table. Requirements of types that
+// Iceberg does not know are asked through their own Validate, at the same
+// moment as the others.
 //
 // Errors: table.ErrCommitFailed (a requirement does not hold, or another writer
 // won each of several tries), icecat.ErrNoSuchTable, icecat.ErrNoSuchNamespace,

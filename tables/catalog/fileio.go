@@ -25,16 +25,19 @@ type fileIO struct {
 	store blob.Store
 }
 
-var (
-	_ iceio.ReadFileIO      = fileIO{}
-	_ iceio.WriteFileIO     = fileIO{}
-	_ iceio.ListableIO      = fileIO{}
-	_ iceio.BulkRemovableIO = fileIO{}
-)
+var _ FS = fileIO{}
+
+// FS is what our file system offers of iceberg-go's.
+type FS interface {
+	iceio.ReadFileIO
+	iceio.WriteFileIO
+	iceio.ListableIO
+	iceio.BulkRemovableIO
+}
 
 // FileIO returns the store as iceberg-go wants it, for use within ctx. Writes
 // are durable on Close or return; removing what is not there is no error.
-func FileIO(ctx context.Context, store blob.Store) iceio.IO { return fileIO{ctx, store} }
+func FileIO(ctx context.Context, store blob.Store) FS { return fileIO{ctx, store} }
 
 func (f fileIO) key(op, name string) (string, error) {
 	key, ok := f.store.Key(name)

@@ -39,6 +39,13 @@ func isAssertCreate(r table.Requirement) bool { return r.GetType() == "assert-cr
 // checkRequirement returns a refusal if r does not hold for the table; meta is
 // nil if there is none.
 func checkRequirement(meta table.Metadata, r table.Requirement) error {
+	if !known(r.GetType()) {
+		// One that only callers in this process can bring along.
+		if err := r.Validate(meta); err != nil {
+			return fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
+		}
+		return nil
+	}
 	var q requirement
 	b, err := json.Marshal(r)
 	if err == nil {
@@ -57,6 +64,16 @@ func checkRequirement(meta table.Metadata, r table.Requirement) error {
 		return refuse("current table metadata is missing")
 	}
 	return checkState(meta, q)
+}
+
+func known(kind string) bool {
+	switch kind {
+	case "assert-create", "assert-table-uuid", "assert-ref-snapshot-id", "assert-last-assigned-field-id",
+		"assert-current-schema-id", "assert-last-assigned-partition-id", "assert-default-spec-id",
+		"assert-default-sort-order-id":
+		return true
+	}
+	return false
 }
 
 func checkState(meta table.Metadata, q requirement) error {
@@ -81,8 +98,6 @@ func checkState(meta table.Metadata, q requirement) error {
 		return same("default partition spec changed", q.SpecID, meta.DefaultPartitionSpec())
 	case "assert-default-sort-order-id":
 		return same("default sort order changed", q.SortOrderID, meta.DefaultSortOrder())
-	default:
-		return fmt.Errorf("%w: unknown requirement %q", ErrInvalid, q.Type)
 	}
 	return nil
 }

@@ -1,0 +1,166 @@
+// Package iceberg is the Iceberg table format: tables in tables/catalog, format
+// version 2, that any Iceberg reader reads and that other writers may maintain.
+//
+// Progress stands in table properties, set by the very commit that adds the
+// rows, and guarded at the moment of the commit: the catalog takes it only if
+// the properties and the main branch are still those that the commit was built
+// on. So a second writer is fenced, and a crash cannot set rows and offsets
+// apart. Each snapshot's summary repeats the progress; where the two disagree,
+// somebody has rolled the table back.
+//
+//	tarn.topic-id, tarn.incarnation   whose offsets these are
+//	tarn.offset.<partition>           the next offset to read
+//	tarn.extra.<key>                  further keys of Progress
+//	tarn.commit-id                    the last commit
+//	tarn.snapshot-commit              the last commit that made a snapshot
+//	tarn.schema                       the schema as tables.Schema writes itself
+//	tarn.schema-version               the Iceberg schema id it belongs to
+//
+// In snapshot summaries: tarn.commit-id, tarn.progress (JSON), and what the
+// commit's Summary holds, with the prefix tarn.
+package iceberg
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/catalog"
+)
+
+// Defaults of Options. Metadata grows by some 700 bytes a snapshot and is
+// written whole by each commit, so without expiry commits grow slower for ever.
+const (
+	DefaultExpireEvery  = 100
+	DefaultKeepLast     = 50
+	DefaultKeepFor      = time.Hour
+	DefaultMaxSnapshots = 500
+)
+
+// Options of the format; zero values are the defaults.
+type Options struct {
+	// ExpireEvery is after how many snapshots a commit expires old ones.
+	ExpireEvery int64
+	// KeepLast snapshots and those of the last KeepFor stay, but MaxSnapshots
+	// at most. What tags and other branches hold always stays.
+	KeepLast     int
+	KeepFor      time.Duration
+	MaxSnapshots int
+	// Properties are set on new tables, over the defaults.
+	Properties iceberg.Properties
+	// Logger gets what goes wrong after a commit; nil drops it.
+	Logger *slog.Logger
+}
+
+type format struct {
+	cat   *catalog.Catalog
+	store blob.Store
+	opts  Options
+}
+
+// New returns the format over a catalog and the store that it uses.
+func New(cat *catalog.Catalog, store blob.Store, opts Options) tables.Format {
+	opts.ExpireEvery = cmp.Or(opts.ExpireEvery, DefaultExpireEvery)
+	opts.KeepLast = cmp.Or(opts.KeepLast, DefaultKeepLast)
+	opts.KeepFor = cmp.Or(opts.KeepFor, DefaultKeepFor)
+	opts.MaxSnapshots = cmp.Or(opts.MaxSnapshots, DefaultMaxSnapshots)
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &format{cat, store, opts}
+}
+
+// Name is "iceberg".
+func (f *format) Name() string { return "iceberg" }
+
+// Open opens or makes a table. Errors beside the catalog's: ErrForeign for a
+// table that Tarn did not make, ErrUnsupported.
+func (f *format) Open(ctx context.Context, s tables.Spec) (tables.Table, error) {
+	t := &tbl{format: f, ident: table.Identifier{s.Namespace, s.Name}}
+	err := t.open(ctx)
+	if errors.Is(err, icecat.ErrNoSuchTable) {
+		cerr := f.create(ctx, t.ident, s)
+		// Another process may have made it, or ours, without telling.
+		if err = t.open(ctx); err != nil && cerr != nil {
+			return nil, fmt.Errorf("create table %s.%s: %w", s.Namespace, s.Name, cerr)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Drop drops a table of ours with its files. Error: ErrForeign.
+func (f *format) Drop(ctx context.Context, namespace, name string) error {
+	t := &tbl{format: f, ident: table.Identifier{namespace, name}}
+	if err := t.open(ctx); errors.Is(err, tables.ErrForeign) {
+		return err
+	}
+	err := f.cat.PurgeTable(ctx, t.ident)
+	if errors.Is(err, icecat.ErrNoSuchTable) {
+		return nil
+	}
+	return err
+}
+
+// create commits the table's first metadata itself instead of asking the
+// catalog for a new table: that would assign field ids of its own.
+func (f *format) create(ctx context.Context, ident table.Identifier, s tables.Spec) error {
+	schema, err := toIceberg(s.Schema)
+	if err != nil {
+		return err
+	}
+	err = f.cat.CreateNamespace(ctx, icecat.NamespaceFromIdent(ident), nil)
+	if err != nil && !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
+		return err
+	}
+	props, err := f.properties(s)
+	if err != nil {
+		return err
+	}
+	_, _, err = f.cat.CommitTable(ctx, ident, []table.Requirement{table.AssertCreate()}, []table.Update{
+		table.NewUpgradeFormatVersionUpdate(2),
+		table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1),
+		table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
+		table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
+		table.NewSetPropertiesUpdate(props),
+	})
+	return err
+}
+
+// properties are those of a new table. The write.* ones are for other writers,
+// so that what they add looks like ours.
+func (f *format) properties(s tables.Spec) (iceberg.Properties, error) {
+	props := iceberg.Properties{
+		table.ParquetCompressionKey:               "zstd",
+		table.ParquetCompressionLevelKey:          "1",
+		table.ParquetPageVersionKey:               "1",
+		table.ManifestMergeEnabledKey:             "true",
+		table.MetadataDeleteAfterCommitEnabledKey: "true",
+		table.MetadataPreviousVersionsMaxKey:      "20",
+		table.MinSnapshotsToKeepKey:               fmt.Sprint(f.opts.KeepLast),
+		table.MaxSnapshotAgeMsKey:                 fmt.Sprint(f.opts.KeepFor.Milliseconds()),
+	}
+	for k, v := range f.opts.Properties {
+		props[k] = v
+	}
+	if s.Comment != "" {
+		props["comment"] = s.Comment
+	}
+	text, err := s.Schema.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encode schema: %w", err)
+	}
+	props[schemaKey], props[schemaVersionKey] = string(text), "0"
+	return props, nil
+}

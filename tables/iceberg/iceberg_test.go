@@ -1,0 +1,639 @@
+package iceberg_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	ice "github.com/apache/iceberg-go"
+	icecat "github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/iceberg"
+	"github.com/tarn-io/tarn/tables/parquet"
+	"github.com/tarn-io/tarn/tables/tabletest"
+)
+
+// items is a tables.Items in memory. fail, if set, is asked at each Put.
+type items struct {
+	mu      sync.Mutex
+	m       map[string]tables.Item
+	version int64
+	fail    func() (before, after error)
+}
+
+func (s *items) Get(ctx context.Context, key string) (tables.Item, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[key], ctx.Err()
+}
+
+func (s *items) Scan(_ context.Context, prefix string) iter.Seq2[tables.Item, error] {
+	return func(yield func(tables.Item, error) bool) {
+		s.mu.Lock()
+		all := maps.Clone(s.m)
+		s.mu.Unlock()
+		for _, k := range slices.Sorted(maps.Keys(all)) {
+			if strings.HasPrefix(k, prefix) && !yield(all[k], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *items) Put(_ context.Context, put ...tables.Item) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var before, after error
+	if s.fail != nil {
+		before, after = s.fail()
+	}
+	if before != nil {
+		return before
+	}
+	for _, it := range put {
+		if s.m[it.Key].Version != it.Version {
+			return tables.ErrItemConflict
+		}
+	}
+	for _, it := range put {
+		s.version++
+		it.Version = s.version
+		if s.m[it.Key] = it; it.Delete {
+			delete(s.m, it.Key)
+		}
+	}
+	return after
+}
+
+var errStore = errors.New("store went away")
+
+type lake struct {
+	items  *items
+	store  blob.Store
+	cat    *catalog.Catalog
+	format tables.Format
+}
+
+func newLake(store blob.Store, opts iceberg.Options) *lake {
+	it := &items{m: make(map[string]tables.Item)}
+	cat := catalog.New(catalog.Config{Items: it, Store: store})
+	return &lake{it, store, cat, iceberg.New(cat, store, opts)}
+}
+
+// again is the same lake in another process.
+func (l *lake) again(opts iceberg.Options) *lake {
+	cat := catalog.New(catalog.Config{Items: l.items, Store: l.store})
+	return &lake{l.items, l.store, cat, iceberg.New(cat, l.store, opts)}
+}
+
+func (l *lake) open(t testing.TB, s *tables.Schema) tables.Table {
+	t.Helper()
+	tbl, err := l.format.Open(t.Context(), tables.Spec{Namespace: "default", Name: "orders", Schema: s, Comment: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tbl
+}
+
+// write places a data file with one row for each offset of r.
+func (l *lake) write(t testing.TB, tbl tables.Table, s *tables.Schema, name string, r tables.Range) tables.DataFile {
+	t.Helper()
+	phys, err := tbl.Physical(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.Encode(phys, []arrow.RecordBatch{tabletest.Rows(phys.Arrow, r)}, parquet.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	df := f.DataFile(s.ID)
+	df.Path, df.Ranges = tbl.DataPath(name), []tables.Range{r}
+	if err := l.store.Put(t.Context(), df.Path, f.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	return df
+}
+
+func upTo(offset int64) tables.Progress {
+	return tables.Progress{TopicID: "topic", Incarnation: "1", Offsets: map[int32]int64{0: offset}}
+}
+
+// step commits the rows from one offset to another.
+func (l *lake) step(t testing.TB, tbl tables.Table, s *tables.Schema, from, to int64) tables.Commit {
+	t.Helper()
+	c := tables.Commit{ID: fmt.Sprintf("c%d", to), Expect: upTo(from), Progress: upTo(to)}
+	if from == 0 {
+		c.Expect = tables.Progress{}
+	}
+	c.Add = []tables.DataFile{l.write(t, tbl, s, fmt.Sprintf("%d-%d.parquet", from, to), tables.Range{From: from, To: to})}
+	return c
+}
+
+func mustCommit(t testing.TB, tbl tables.Table, c tables.Commit) {
+	t.Helper()
+	if err := tbl.Commit(t.Context(), c); err != nil {
+		t.Fatalf("commit %s: %v", c.ID, err)
+	}
+}
+
+func offsets(t testing.TB, tbl tables.Table) []int64 {
+	t.Helper()
+	var out []int64
+	for id, err := range tbl.Rows(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, id.Offset)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func wantOffsets(t testing.TB, tbl tables.Table, n int64) {
+	t.Helper()
+	got := offsets(t, tbl)
+	for i, o := range got {
+		if o != int64(i) {
+			t.Fatalf("row %d has offset %d: rows are lost or doubled", i, o)
+		}
+	}
+	if int64(len(got)) != n {
+		t.Fatalf("%d rows, want %d", len(got), n)
+	}
+}
+
+func wantProgress(t testing.TB, tbl tables.Table, want tables.Progress) {
+	t.Helper()
+	if got, err := tbl.Progress(t.Context()); err != nil || !got.Equal(want) {
+		t.Fatalf("progress %v, %v; want %v", got, err, want)
+	}
+}
+
+// TestIcebergReadsAllTypes reads what we committed through iceberg-go, which
+// resolves columns by field id and prunes by our statistics.
+func TestIcebergReadsAllTypes(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	nanos := arrow.Field{Name: "nanos", Type: arrow.FixedWidthTypes.Timestamp_ns, Nullable: true}
+	s := tabletest.Schema(t, append(tabletest.AllFields(), nanos)...)
+	tbl := l.open(t, s)
+	if !tbl.Schema().Equal(s) {
+		t.Errorf("schema %v, want the one the table was made with", tbl.Schema().Arrow)
+	}
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 50))
+	mustCommit(t, tbl, l.step(t, tbl, s, 50, 80))
+	wantOffsets(t, tbl, 80)
+
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, filter := range map[int64]ice.BooleanExpression{
+		80: ice.AlwaysTrue{},
+		30: ice.GreaterThanEqual(ice.Reference("kafka_offset"), int64(50)),
+		0:  ice.GreaterThan(ice.Reference("kafka_offset"), int64(79)),
+	} {
+		got, err := it.Scan(table.WithRowFilter(filter)).ToArrowTable(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.NumRows() != want {
+			t.Errorf("%v: %d rows, want %d", filter, got.NumRows(), want)
+		}
+		got.Release()
+	}
+	tasks, err := it.Scan(table.WithRowFilter(ice.GreaterThanEqual(ice.Reference("kafka_offset"), int64(50)))).PlanFiles(t.Context())
+	if err != nil || len(tasks) != 1 {
+		t.Errorf("statistics leave %d files, %v; want 1", len(tasks), err)
+	}
+	st, err := tbl.Status(t.Context())
+	if err != nil || st.Rows != 80 || st.Files != 2 || st.Snapshots != 2 || st.Bytes == 0 || st.Version == "" {
+		t.Errorf("status %+v, %v", st, err)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	wantProgress(t, tbl, tables.Progress{})
+	p := upTo(10)
+	p.Offsets[7] = 70
+	p.Extra = map[string]string{"redrive.a": "x", "rebuild": ""}
+	c := l.step(t, tbl, s, 0, 10)
+	c.Progress, c.Summary = p, map[string]string{"rows": "10"}
+	mustCommit(t, tbl, c)
+	wantProgress(t, tbl, p)
+	q := upTo(10) // without partition 7 and without extras
+	mustCommit(t, tbl, tables.Commit{ID: "less", Expect: p, Progress: q})
+	wantProgress(t, tbl, q)
+	wantProgress(t, l.again(iceberg.Options{}).open(t, nil), q)
+	if st, _ := tbl.Status(t.Context()); st.Snapshots != 1 {
+		t.Errorf("%d snapshots, want 1: a commit without rows makes none", st.Snapshots)
+	}
+}
+
+// TestFencing lets two handles on the same state race, also with commits that
+// only move offsets: whatever the second one does, it is refused.
+func TestFencing(t *testing.T) {
+	for _, rows := range []string{"both", "first", "second", "none"} {
+		l := newLake(blob.NewMemory(), iceberg.Options{})
+		s := tabletest.Schema(t, tabletest.SmallFields()...)
+		first := l.open(t, s)
+		second := l.again(iceberg.Options{}).open(t, s)
+		a, b := l.step(t, first, s, 0, 10), l.step(t, second, s, 0, 10)
+		if rows == "second" || rows == "none" {
+			a.Add = nil
+		}
+		if rows == "first" || rows == "none" {
+			b.Add = nil
+		}
+		b.Progress = upTo(20)
+		// Both read the table; then the first one commits while the second is
+		// on its way, which the hook in the store brings about.
+		done := false
+		l.items.fail = func() (error, error) {
+			if !done {
+				done = true
+				l.items.mu.Unlock()
+				mustCommit(t, first, a)
+				l.items.mu.Lock()
+			}
+			return nil, nil
+		}
+		if err := second.Commit(t.Context(), b); !errors.Is(err, tables.ErrConflict) {
+			t.Errorf("rows in %s: second commit: %v, want ErrConflict", rows, err)
+		}
+		wantProgress(t, second, upTo(10))
+		wantOffsets(t, second, int64(10*len(a.Add)))
+		if err := second.Commit(t.Context(), b); !errors.Is(err, tables.ErrConflict) {
+			t.Errorf("rows in %s: stale commit: %v, want ErrConflict", rows, err)
+		}
+	}
+}
+
+// TestLostAnswers plants a fault at the decisive write, in pairs, and then does
+// what the sink does: look, and commit again only if nothing happened.
+func TestLostAnswers(t *testing.T) {
+	for _, persists := range []bool{false, true} {
+		l := newLake(blob.NewMemory(), iceberg.Options{})
+		s := tabletest.Schema(t, tabletest.SmallFields()...)
+		tbl := l.open(t, s)
+		for i := range int64(6) {
+			c := l.step(t, tbl, s, i*10, i*10+10)
+			l.items.fail = func() (error, error) {
+				if persists {
+					return nil, errStore
+				}
+				return errStore, nil
+			}
+			err := tbl.Commit(t.Context(), c)
+			if errors.Is(err, tables.ErrConflict) || (err == nil) != persists {
+				t.Errorf("persists %v: %v", persists, err)
+			}
+			l.items.fail = nil
+			got, err := tbl.Progress(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !got.Equal(c.Progress) {
+				mustCommit(t, tbl, c)
+			}
+			wantOffsets(t, tbl, i*10+10)
+		}
+	}
+}
+
+func TestEvolutionKeepsOurFieldIDs(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+	wider, changes, err := s.Merge(arrow.NewSchema(append(tabletest.KafkaFields(),
+		append(tabletest.SmallFields(), tabletest.AllFields()...)...), nil))
+	if err != nil || len(changes) == 0 {
+		t.Fatalf("merge: %v, %v", changes, err)
+	}
+	c := l.step(t, tbl, wider, 10, 20)
+	c.Schema = wider
+	mustCommit(t, tbl, c)
+	if !tbl.Schema().Equal(wider) || !l.again(iceberg.Options{}).open(t, nil).Schema().Equal(wider) {
+		t.Error("the table's schema is not the committed one")
+	}
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range wider.Arrow.Fields() {
+		id, _ := tables.FieldID(f)
+		if got, ok := it.Schema().FindFieldByName(f.Name); !ok || got.ID != id {
+			t.Errorf("field %s has id %d, want %d", f.Name, got.ID, id)
+		}
+	}
+	if snap := it.CurrentSnapshot(); snap.SchemaID == nil || *snap.SchemaID != it.Schema().ID {
+		t.Errorf("snapshot is of schema %v, want %d", snap.SchemaID, it.Schema().ID)
+	}
+	got, err := it.Scan().ToArrowTable(t.Context())
+	if err != nil || got.NumRows() != 20 {
+		t.Fatalf("scan over both schemas: %v", err)
+	}
+	got.Release()
+	stale := l.step(t, tbl, s, 20, 30)
+	stale.Schema, _, _ = s.Merge(arrow.NewSchema([]arrow.Field{{Name: "other", Type: arrow.BinaryTypes.String, Nullable: true}}, nil))
+	if err := tbl.Commit(t.Context(), stale); !errors.Is(err, tables.ErrConflict) {
+		t.Errorf("schema worked out on an old one: %v, want ErrConflict", err)
+	}
+}
+
+// TestForeignSchemaChanges lets another writer add columns, one of a type that
+// we have not, and goes on from there.
+func TestForeignSchemaChanges(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	nanos := arrow.Field{Name: "nanos", Type: arrow.FixedWidthTypes.Timestamp_ns, Nullable: true}
+	s := tabletest.Schema(t, append(tabletest.SmallFields(), nanos)...)
+	tbl := l.open(t, s)
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := it.NewTransaction()
+	err = tx.UpdateSchema(true, false).
+		AddColumn([]string{"region"}, ice.PrimitiveTypes.String, "theirs", false, nil).
+		AddColumn([]string{"token"}, ice.PrimitiveTypes.UUID, "", false, nil).Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantProgress(t, tbl, upTo(10))
+	now := tbl.Schema()
+	if at := now.Arrow.FieldIndices("region"); len(at) != 1 || now.ID != s.ID+1 || now.LastID != s.LastID+2 {
+		t.Fatalf("schema %d, last id %d: %v", now.ID, now.LastID, now.Arrow)
+	}
+	if f, _ := now.Arrow.FieldsByName("nanos"); f[0].Type.(*arrow.TimestampType).Unit != arrow.Nanosecond {
+		t.Errorf("nanoseconds became %v", f[0].Type)
+	}
+	more, _, err := now.Merge(arrow.NewSchema([]arrow.Field{{Name: "own", Type: arrow.BinaryTypes.String, Nullable: true}}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.step(t, tbl, more, 10, 20)
+	c.Schema = more
+	mustCommit(t, tbl, c)
+	if it, err = l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, id := range map[string]int{"region": s.LastID + 1, "token": s.LastID + 2, "own": s.LastID + 3} {
+		if f, ok := it.Schema().FindFieldByName(name); !ok || f.ID != id {
+			t.Errorf("field %s has id %d, want %d", name, f.ID, id)
+		}
+	}
+	wantOffsets(t, tbl, 20)
+}
+
+func TestRollback(t *testing.T) {
+	for _, resumeWithRows := range []bool{true, false} {
+		l := newLake(blob.NewMemory(), iceberg.Options{})
+		s := tabletest.Schema(t, tabletest.SmallFields()...)
+		tbl := l.open(t, s)
+		var ids []int64
+		ident := table.Identifier{"default", "orders"}
+		for i := range int64(3) {
+			mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
+			it, err := l.cat.LoadTable(t.Context(), ident)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, it.CurrentSnapshot().SnapshotID)
+		}
+		_, _, err := l.cat.CommitTable(t.Context(), ident, nil,
+			[]table.Update{table.NewSetSnapshotRefUpdate("main", ids[0], table.BranchRef, 0, 0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tbl.Progress(t.Context())
+		var back *tables.RolledBack
+		if !errors.Is(err, tables.ErrRolledBack) || !errors.As(err, &back) || !back.Rows.Equal(upTo(10)) {
+			t.Fatalf("progress: %v (%+v), want ErrRolledBack to 10", err, back)
+		}
+		if err := tbl.Commit(t.Context(), l.step(t, tbl, s, 30, 40)); !errors.Is(err, tables.ErrConflict) {
+			t.Errorf("commit as if nothing had happened: %v, want ErrConflict", err)
+		}
+		if !resumeWithRows {
+			mustCommit(t, tbl, tables.Commit{ID: "resume", Expect: upTo(10), Progress: upTo(10)})
+			wantProgress(t, tbl, upTo(10))
+		}
+		c := l.step(t, tbl, s, 10, 35)
+		c.Add[0] = l.write(t, tbl, s, "again.parquet", tables.Range{From: 10, To: 35})
+		mustCommit(t, tbl, c)
+		wantProgress(t, tbl, upTo(35))
+		wantOffsets(t, tbl, 35)
+	}
+}
+
+func TestForeignTables(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	spec := tables.Spec{Namespace: "default", Name: "orders", Schema: s}
+	ident := table.Identifier{"default", "orders"}
+	_, err := l.cat.CreateTable(t.Context(), ident, ice.NewSchema(0, ice.NestedField{ID: 1, Name: "x", Type: ice.PrimitiveTypes.Int32}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.format.Open(t.Context(), spec); !errors.Is(err, tables.ErrForeign) {
+		t.Errorf("open: %v, want ErrForeign", err)
+	}
+	if err := l.format.Drop(t.Context(), "default", "orders"); !errors.Is(err, tables.ErrForeign) {
+		t.Errorf("drop: %v, want ErrForeign", err)
+	}
+	if err := l.cat.PurgeTable(t.Context(), ident); err != nil {
+		t.Fatal(err)
+	}
+	tbl := l.open(t, s)
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+	for range 2 { // the second time it is gone already
+		if err := l.format.Drop(t.Context(), "default", "orders"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for info := range l.store.List(t.Context(), "") {
+		t.Errorf("file left by drop: %s", info.Key)
+	}
+	if _, err := tbl.Progress(t.Context()); !errors.Is(err, icecat.ErrNoSuchTable) {
+		t.Errorf("progress of a dropped table: %v, want ErrNoSuchTable", err)
+	}
+	l.open(t, s)
+	if _, err := tbl.Progress(t.Context()); !errors.Is(err, tables.ErrForeign) {
+		t.Errorf("progress of a table made again: %v, want ErrForeign", err)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{ExpireEvery: 10, KeepLast: 5, KeepFor: time.Nanosecond,
+		Properties: ice.Properties{"commit.manifest.min-count-to-merge": "8"}})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	for i := range int64(60) {
+		mustCommit(t, tbl, l.step(t, tbl, s, i*2, i*2+2))
+	}
+	wantOffsets(t, tbl, 120)
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(it.Metadata().Snapshots()); n != 5 {
+		t.Errorf("%d snapshots, want 5", n)
+	}
+	fs := catalog.FileIO(t.Context(), l.store)
+	used := map[string]bool{}
+	for _, snap := range it.Metadata().Snapshots() {
+		used[snap.ManifestList] = true
+		manifests, err := snap.Manifests(fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range manifests {
+			used[m.FilePath()] = true
+		}
+	}
+	for info := range l.store.List(t.Context(), "") {
+		if strings.HasSuffix(info.Key, ".avro") && !used[l.store.URL(info.Key)] {
+			t.Errorf("left by expiry: %s", info.Key)
+		}
+	}
+}
+
+// TestExpiryAfterForeignRewrite lets somebody compact the table: the old data
+// files go when the last snapshot that needs them does, the new ones stay.
+func TestExpiryAfterForeignRewrite(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{ExpireEvery: 10, KeepLast: 3, KeepFor: time.Nanosecond})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	for i := range int64(4) {
+		mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
+	}
+	old := liveFiles(t, l)
+	rewrite(t, l, tbl, s)
+	wantProgress(t, tbl, upTo(40))
+	for i := int64(4); i < 30; i++ {
+		mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
+	}
+	wantOffsets(t, tbl, 300)
+	live := liveFiles(t, l)
+	for info := range l.store.List(t.Context(), "") {
+		if strings.HasSuffix(info.Key, ".parquet") && !live[l.store.URL(info.Key)] {
+			t.Errorf("left by expiry: %s (replaced: %v)", info.Key, old[l.store.URL(info.Key)])
+		}
+	}
+}
+
+func liveFiles(t *testing.T, l *lake) map[string]bool {
+	t.Helper()
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := it.Scan().PlanFiles(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, task := range tasks {
+		out[task.File.FilePath()] = true
+	}
+	return out
+}
+
+// rewrite replaces all data files by one, as a foreign compaction does.
+func rewrite(t *testing.T, l *lake, tbl tables.Table, s *tables.Schema) {
+	t.Helper()
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := l.write(t, tbl, s, "compacted.parquet", tables.Range{From: 0, To: 40})
+	b, err := ice.NewDataFileBuilder(*ice.UnpartitionedSpec, ice.EntryContentData, l.store.URL(one.Path),
+		ice.ParquetFile, nil, nil, nil, one.Rows, one.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := it.Scan().PlanFiles(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gone []ice.DataFile
+	for _, task := range tasks {
+		gone = append(gone, task.File)
+	}
+	tx := it.NewTransaction()
+	if err := tx.ReplaceDataFilesWithDataFiles(t.Context(), gone, []ice.DataFile{b.Build()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedCommitLeavesNoManifests(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+	c := l.step(t, tbl, s, 10, 20)
+	other := l.again(iceberg.Options{}).open(t, s)
+	done := false
+	l.items.fail = func() (error, error) {
+		if !done {
+			done = true
+			l.items.mu.Unlock()
+			mustCommit(t, other, tables.Commit{ID: "other", Expect: upTo(10), Progress: upTo(11)})
+			l.items.mu.Lock()
+		}
+		return nil, nil
+	}
+	if err := tbl.Commit(t.Context(), c); !errors.Is(err, tables.ErrConflict) {
+		t.Fatalf("commit: %v, want ErrConflict", err)
+	}
+	n := 0
+	for info := range l.store.List(t.Context(), "") {
+		if strings.HasSuffix(info.Key, ".avro") {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d Avro files, want the 2 of the first commit", n)
+	}
+}
+
+// BenchmarkCommit commits small files to a local lake, one after the other.
+func BenchmarkCommit(b *testing.B) {
+	store, err := blob.OpenLocal(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	l := newLake(store, iceberg.Options{})
+	s := tabletest.Schema(b, tabletest.SmallFields()...)
+	tbl := l.open(b, s)
+	at := int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		c := l.step(b, tbl, s, at, at+10)
+		at += 10
+		b.StartTimer()
+		mustCommit(b, tbl, c)
+	}
+}

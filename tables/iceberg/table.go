@@ -1,0 +1,121 @@
+package iceberg
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/catalog"
+)
+
+// tbl is one table. All truth is in the catalog; what is kept here says which
+// table it is and what its schema was when last seen.
+type tbl struct {
+	*format
+	ident table.Identifier
+
+	mu     sync.Mutex
+	id     uuid.UUID      // guarded by mu; set once
+	dir    string         // guarded by mu; blob key of the table's location
+	schema *tables.Schema // guarded by mu
+}
+
+// open reads the table and pins which one it is.
+func (t *tbl) open(ctx context.Context) error {
+	_, err := t.load(ctx)
+	return err
+}
+
+// load reads the table as it is now, and takes over its schema.
+func (t *tbl) load(ctx context.Context) (*table.Table, error) {
+	now, err := t.cat.LoadTable(ctx, t.ident)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := schemaOf(now.Metadata())
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", strings.Join(t.ident, "."), err)
+	}
+	dir, ok := t.store.Key(now.Location())
+	if !ok {
+		return nil, fmt.Errorf("table location %s is outside the warehouse: %w", now.Location(), tables.ErrForeign)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.id == uuid.Nil {
+		t.id = now.Metadata().TableUUID()
+	}
+	if t.id != now.Metadata().TableUUID() {
+		return nil, fmt.Errorf("table %s was made again: %w", strings.Join(t.ident, "."), tables.ErrForeign)
+	}
+	t.dir, t.schema = dir, schema
+	return now, nil
+}
+
+// Progress implements tables.Table.
+func (t *tbl) Progress(ctx context.Context) (tables.Progress, error) {
+	now, err := t.load(ctx)
+	if err != nil {
+		return tables.Progress{}, err
+	}
+	return progressOf(now.Metadata())
+}
+
+// Schema implements tables.Table.
+func (t *tbl) Schema() *tables.Schema {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.schema
+}
+
+// Physical implements tables.Table: format version 2 has no nanoseconds.
+func (t *tbl) Physical(s *tables.Schema) (*tables.Schema, error) { return physical(s) }
+
+// DataPath implements tables.Table.
+func (t *tbl) DataPath(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return path.Join(t.dir, "data", name)
+}
+
+// Status implements tables.Table.
+func (t *tbl) Status(ctx context.Context) (tables.Status, error) {
+	now, err := t.load(ctx)
+	if err != nil {
+		return tables.Status{}, err
+	}
+	s := tables.Status{
+		Format: t.Name(), Location: now.Location(), SchemaID: t.Schema().ID,
+		Snapshots: len(now.Metadata().Snapshots()),
+	}
+	snap := now.CurrentSnapshot()
+	if snap == nil {
+		return s, nil
+	}
+	s.Version, s.CommitMs = strconv.FormatInt(snap.SnapshotID, 10), snap.TimestampMs
+	if snap.Summary != nil {
+		s.Files = total(snap.Summary, "total-data-files")
+		s.Rows = total(snap.Summary, "total-records")
+		s.Bytes = total(snap.Summary, "total-files-size")
+	}
+	return s, nil
+}
+
+// total reads a figure of a summary; 0 if it is missing, as it may be.
+func total(s *table.Summary, key string) int64 {
+	n, err := strconv.ParseInt(s.Properties[key], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// files is iceberg-go's file system for use within ctx.
+func (t *tbl) files(ctx context.Context) catalog.FS { return catalog.FileIO(ctx, t.store) }
