@@ -237,12 +237,29 @@ func onlyAlt(s *js.Schema, of []*js.Schema) bool {
 	return s.Ref == nil && len(kids(s)) == len(of) && onlyRef(&bare)
 }
 
+// plainNull says whether a schema accepts null and nothing else, as far as one
+// sees at once.
+func plainNull(s *js.Schema) bool {
+	s = target(s)
+	bare := *s
+	bare.Types, bare.Const = nil, nil
+	bare.Ref = s // stands for the one child that onlyRef allows
+	return s.Ref == nil && s.Bool == nil && ownMask(s) == isNull && s.Enum == nil && onlyRef(&bare)
+}
+
 // fillOnly is anyOf or oneOf of one form and null: that form, nullable.
 func (c *compiler) fillOnly(v, in view, a alt, m mask) (shape, error) {
 	member := a.of[a.members[0]]
-	// Under oneOf, null must not match two members.
-	clear := !a.one || len(a.of) <= 2 && c.typesOf(member)&isNull == 0
-	strict := !in.loose && len(in.base) == 0 && onlyAlt(a.owner, a.of) && clear
+	nulls := 0
+	for _, s := range a.of {
+		if s != member && plainNull(s) {
+			nulls++
+		}
+	}
+	// In one pass only if nothing else is asked, and if null is the business of
+	// either the null member or this one: under oneOf it must not match both.
+	strict := !in.loose && len(in.base) == 0 && onlyAlt(a.owner, a.of) && nulls == len(a.of)-1 &&
+		(!a.one || nulls == 0 || nulls == 1 && c.typesOf(member)&isNull == 0)
 	next := view{parts: []*js.Schema{member}, root: in.root && m&isNull == 0}
 	if !strict {
 		next.base, next.loose = in.all(), true
@@ -252,10 +269,12 @@ func (c *compiler) fillOnly(v, in view, a alt, m mask) (shape, error) {
 		return s, err
 	}
 	n := *s.node
-	if !strict {
+	if strict {
+		n.nullable = n.nullable || nulls > 0
+	} else {
+		n.nullable = m&isNull != 0
 		c.guard(&n, v)
-	} else if m&isNull != 0 {
-		n.nullable = true
+		n.guarded = n.checks != nil
 	}
 	return shape{&n, s.typ, m&isNull != 0}, nil
 }
@@ -268,6 +287,7 @@ func (c *compiler) fillUnion(v, in view, a alt, m mask) (shape, error) {
 	n := newNode()
 	n.items, n.other = c.any, c.any
 	n.kind, n.types = kindUnion, m
+	n.nullable = v.loose && m&isNull != 0 // it was checked
 	n.union = &union{alt: c.alternative(a.of, a.one), fill: make([]*node, len(a.of)), cols: make([]int, len(a.of))}
 	if !onlyAlt(a.owner, a.of) || len(in.parts) > 1 {
 		c.guard(n, v)

@@ -194,7 +194,7 @@ func (d *docs) compile() (*js.Schema, error) {
 	if err != nil {
 		return nil, d.parseError(err)
 	}
-	clearFormats(s, map[*js.Schema]bool{})
+	amend(s, map[*js.Schema]bool{})
 	return s, nil
 }
 
@@ -254,9 +254,10 @@ func leaf(e *js.ValidationError) (path []string, msg string) {
 	return best.InstanceLocation, msg
 }
 
-// clearFormats drops the formats that we do not assert from a compiled schema,
-// which nobody else holds yet.
-func clearFormats(s *js.Schema, seen map[*js.Schema]bool) {
+// amend changes a compiled schema, which nobody else holds yet, where the library
+// checks more than we want: it drops the formats that we do not assert and,
+// before 2019-09, what stands beside a $ref and must be ignored there.
+func amend(s *js.Schema, seen map[*js.Schema]bool) {
 	if s == nil || seen[s] {
 		return
 	}
@@ -264,8 +265,12 @@ func clearFormats(s *js.Schema, seen map[*js.Schema]bool) {
 	if s.Format != nil && formatOf(s.Format.Name) == noFormat {
 		s.Format = nil
 	}
+	if s.DraftVersion < 2019 && s.Ref != nil {
+		s.Const, s.Contains, s.PropertyNames = nil, nil, nil
+		s.If, s.Then, s.Else = nil, nil, nil
+	}
 	for _, k := range kids(s) {
-		clearFormats(k, seen)
+		amend(k, seen)
 	}
 }
 

@@ -52,8 +52,9 @@ type node struct {
 	never bool // the schema is false
 	open  bool // an object at or below this node may have what no column names
 
-	scale    int // decimals
-	nullable bool
+	scale    int  // of decimals
+	nullable bool // null is accepted before all else
+	guarded  bool // but after the checks
 
 	checks *checks // what reads the value once more, nil for most nodes
 	enum   *enum

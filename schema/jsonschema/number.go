@@ -179,9 +179,28 @@ func (v *number) float64() (float64, bool) {
 var pow10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
+// tens are the powers of ten that 64 bits hold. It is never written.
+var tens = [...]uint64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19}
+
 // decimal128 gives the unscaled value at scale; false if it needs more than 38
 // digits or more places than scale.
 func (v *number) decimal128(scale int) (decimal128.Num, bool) {
+	if shift := v.exp + scale; v.exact && shift >= 0 && shift < len(tens) {
+		hi, lo := bits.Mul64(v.mant, tens[shift])
+		if hi < 1<<62 { // below 2^126, so within 38 digits
+			n := decimal128.New(int64(hi), lo)
+			if v.neg {
+				n = n.Negate()
+			}
+			return n, true
+		}
+	}
+	return v.longDecimal128(scale)
+}
+
+// longDecimal128 is decimal128 for numbers of more digits than mant holds.
+func (v *number) longDecimal128(scale int) (decimal128.Num, bool) {
 	var d decimal
 	d.set(v.text)
 	if d.n == 0 {
@@ -291,6 +310,7 @@ func (d *decimal) cmpAbs(o *decimal) int {
 // limit is a number that a schema states, ready to be compared with.
 type limit struct {
 	isInt bool
+	power bool // 10^(dec.exp-1): multiples of it are told by their places
 	i     int64
 	dec   decimal
 	rat   *big.Rat
@@ -301,6 +321,7 @@ type limit struct {
 func newLimit(r *big.Rat) *limit {
 	l := &limit{rat: r, text: ratText(r)}
 	l.dec.set([]byte(l.text))
+	l.power = l.dec.n == 1 && l.dec.digits[0] == '1' && !l.dec.neg
 	l.isInt = r.IsInt() && r.Num().IsInt64()
 	if l.isInt {
 		l.i = r.Num().Int64()
@@ -337,11 +358,15 @@ func (l *limit) compare(v *number) int {
 
 // divides says whether the number is a multiple of the limit, exactly.
 func (l *limit) divides(v *number) bool {
-	n, integer, fits := v.int64()
-	if l.isInt && integer && fits {
-		return n%l.i == 0
+	if l.isInt {
+		if n, integer, fits := v.int64(); integer && fits {
+			return n%l.i == 0
+		}
 	}
-	if l.dec.n == 1 && l.dec.digits[0] == '1' { // a power of ten: count places
+	if l.power {
+		if v.exact && v.exp >= l.dec.exp-1 {
+			return true
+		}
 		var d decimal
 		d.set(v.text)
 		return d.n == 0 || d.exp-d.n >= l.dec.exp-1

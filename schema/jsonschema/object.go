@@ -13,10 +13,11 @@ import (
 // equal ones are looked for by sorting instead of pair by pair.
 const manyKeys = 16
 
-// key is a name met in an object, or an item of an array with uniqueItems.
+// key is a name met in an object, or an item of an array with uniqueItems. The
+// hash is made only when there are many.
 type key struct {
-	hash uint64
 	text []byte
+	hash uint64
 }
 
 // object reads a JSON object: a record's fields, a map's entries, or members
@@ -59,7 +60,7 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 		}
 	}
 	w.depth--
-	if !w.distinct(mark) {
+	if len(w.keys) > mark+1 && !w.distinct(mark) {
 		return w.fail(wantDistinct, n, start)
 	}
 	for i, want := range n.required {
@@ -138,7 +139,7 @@ func (w *walker) member(n *node, c *schema.Column, next, mark, base int) (int, b
 	if i, ok := n.index[string(name)]; ok {
 		return i, w.property(n, c, i, base, start)
 	}
-	w.keys = append(w.keys, key{maphash.Bytes(w.seed, name), name})
+	w.keys = append(w.keys, key{text: name})
 	return -1, w.otherMember(n, c, name, start)
 }
 
@@ -240,6 +241,9 @@ func appendToken(b, name []byte) []byte {
 func (w *walker) distinct(mark int) bool {
 	keys := w.keys[mark:]
 	if len(keys) > manyKeys {
+		for i := range keys {
+			keys[i].hash = maphash.Bytes(w.seed, keys[i].text)
+		}
 		slices.SortFunc(keys, func(a, b key) int {
 			if a.hash != b.hash {
 				if a.hash < b.hash {
@@ -258,7 +262,7 @@ func (w *walker) distinct(mark int) bool {
 	}
 	for i := range keys {
 		for j := range keys[:i] {
-			if keys[i].hash == keys[j].hash && bytes.Equal(keys[i].text, keys[j].text) {
+			if bytes.Equal(keys[i].text, keys[j].text) {
 				return false
 			}
 		}

@@ -1,7 +1,6 @@
 package jsonschema
 
 import (
-	"hash/maphash"
 	"strconv"
 
 	"github.com/tarn-io/tarn/schema"
@@ -172,7 +171,7 @@ func (w *walker) item(at int) {
 		w.arena = appendInt(w.arena, d.exp)
 		text = w.arena[from:]
 	}
-	w.keys = append(w.keys, key{maphash.Bytes(w.seed, text), text})
+	w.keys = append(w.keys, key{text: text})
 }
 
 func appendInt(b []byte, i int) []byte { return strconv.AppendInt(b, int64(i), 10) }

@@ -79,7 +79,13 @@ func (w *walker) value(n *node, c *schema.Column) bool {
 	if w.fuel--; w.fuel < 0 {
 		return w.fail(wantLess, n, w.pos)
 	}
-	if n.checks != nil && !(n.nullable && w.pos < len(w.b) && w.b[w.pos] == 'n') && !w.check(n) {
+	if n.nullable && w.pos < len(w.b) && w.b[w.pos] == 'n' {
+		if n.guarded && !w.check(n) {
+			return false
+		}
+		return w.null(n, c)
+	}
+	if n.checks != nil && !w.check(n) {
 		return false
 	}
 	if n.kind >= kindText {
@@ -210,9 +216,6 @@ func (w *walker) textValue(n *node, c *schema.Column) bool {
 func (w *walker) unionValue(n *node, c *schema.Column) bool {
 	u := n.union
 	start := w.pos
-	if start < len(w.b) && w.b[start] == 'n' && n.nullable {
-		return w.null(n, c)
-	}
 	at, ok := w.pick(n, u.alt)
 	if !ok {
 		return false
