@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/tarn-io/tarn/schema"
@@ -163,15 +162,18 @@ func (r *jsonReader) end() error {
 	return nil
 }
 
-// broken turns the JSON decoder's error into one with a place.
+// broken turns the JSON decoder's error into one with a place. The decoder's
+// own offset counts from different points, so the text is checked once more.
 func (r *jsonReader) broken(err error) error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fault(r.text, int(syntax.Offset)-1, "no JSON: %s", syntax)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	var whole json.RawMessage
+	syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(r.clean, &whole))
+	switch {
+	case !ok:
+		return fault(r.text, r.next(), "no JSON: %s", err)
+	case int(syntax.Offset) >= len(r.clean) && strings.Contains(syntax.Error(), "unexpected end"):
 		return fault(r.text, len(r.text), "no JSON: the text ends too early")
 	}
-	return fault(r.text, int(r.dec.InputOffset()), "no JSON: %s", err)
+	return fault(r.text, int(syntax.Offset)-1, "no JSON: %s", syntax)
 }
 
 // fault is a ParseError at a position of the text.
