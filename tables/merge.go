@@ -90,6 +90,48 @@ func (t *Schema) Merge(s *arrow.Schema) (*Schema, []Change, error) {
 	return next, m.changes, nil
 }
 
+// Extends reports, as nil, that t can follow old as a table's schema: it holds
+// old's rows, and what both have carries the same ids. Errors are ErrSchema.
+func (t *Schema) Extends(old *Schema) error {
+	if t.ID <= old.ID || t.LastID < old.LastID {
+		return fmt.Errorf("schema %d (last id %d) does not come after %d (%d): %w", t.ID, t.LastID, old.ID, old.LastID, ErrSchema)
+	}
+	_, changes, err := t.Merge(old.Arrow)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	for _, c := range changes {
+		return fmt.Errorf("%s would have to be %s: %w", c.Path, c.Kind, ErrSchema)
+	}
+	return sameIDs(old.Arrow.Fields(), t.Arrow.Fields(), "", old.LastID)
+}
+
+// sameIDs checks the fields of have against those of next, matched by place in
+// the tree: shared ones keep their id, new ones have ids above last.
+func sameIDs(have, next []arrow.Field, parent string, last int) error {
+	byName := make(map[string]arrow.Field, len(have))
+	for _, f := range have {
+		byName[f.Name] = f
+	}
+	for _, f := range next {
+		id, _ := FieldID(f)
+		old, ok := byName[f.Name]
+		if !ok {
+			if id <= last {
+				return fmt.Errorf("%s: new field has the used id %d: %w", join(parent, f.Name), id, ErrSchema)
+			}
+			continue
+		}
+		if was, _ := FieldID(old); was != id {
+			return fmt.Errorf("%s: id was %d, is %d: %w", join(parent, f.Name), was, id, ErrSchema)
+		}
+		if err := sameIDs(Children(old.Type), Children(f.Type), join(parent, f.Name), last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 type merger struct {
 	last      int
 	changes   []Change

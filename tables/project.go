@@ -2,6 +2,7 @@ package tables
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -18,6 +19,22 @@ import (
 // Errors are ErrSchema: a column that to does not have (rows would be lost), a
 // type that does not fit, a null where to requires a value.
 func Project(batch arrow.RecordBatch, to *Schema) (arrow.RecordBatch, error) {
+	return fitter{}.batch(batch, to)
+}
+
+// Convert is Project to a format's physical schema (Table.Physical): it also
+// truncates timestamps from ns to µs, and turns time64 into int64 µs and
+// fixed_size_binary into binary, where to has them so.
+func Convert(batch arrow.RecordBatch, to *Schema) (arrow.RecordBatch, error) {
+	return fitter{physical: true}.batch(batch, to)
+}
+
+// fitter fits data of one schema to another.
+type fitter struct {
+	physical bool // leaves may take another representation too
+}
+
+func (p fitter) batch(batch arrow.RecordBatch, to *Schema) (arrow.RecordBatch, error) {
 	n := int(batch.NumRows())
 	have := batch.Schema()
 	if err := checkKnown(have.Fields(), to.Arrow.Fields(), ""); err != nil {
@@ -34,7 +51,7 @@ func Project(batch arrow.RecordBatch, to *Schema) (arrow.RecordBatch, error) {
 		if at := have.FieldIndices(f.Name); len(at) == 1 {
 			from = batch.Column(at[0]).Data()
 		}
-		data, err := fitField(from, f, n, "")
+		data, err := p.field(from, f, n, "")
 		if err != nil {
 			return nil, err
 		}
@@ -48,9 +65,9 @@ func Project(batch arrow.RecordBatch, to *Schema) (arrow.RecordBatch, error) {
 	return array.NewRecordBatch(to.Arrow, cols, int64(n)), nil
 }
 
-// fitField fits one field's data, nil if there is none, to the field f. Data
+// field fits one field's data, nil if there is none, to the field f. Data
 // may be longer than n: children of a sliced struct are.
-func fitField(from arrow.ArrayData, f arrow.Field, n int, parent string) (arrow.ArrayData, error) {
+func (p fitter) field(from arrow.ArrayData, f arrow.Field, n int, parent string) (arrow.ArrayData, error) {
 	path := join(parent, f.Name)
 	if from == nil {
 		if !f.Nullable && n > 0 {
@@ -58,21 +75,21 @@ func fitField(from arrow.ArrayData, f arrow.Field, n int, parent string) (arrow.
 		}
 		return nullData(f.Type, n), nil
 	}
-	return fitData(from, f.Type, path)
+	return p.data(from, f.Type, path)
 }
 
-// fitData returns the data as type to, retained for the caller. Offsets stay as
+// data returns the data as type to, retained for the caller. Offsets stay as
 // they are: Arrow applies a struct's offset to its children too.
-func fitData(from arrow.ArrayData, to arrow.DataType, path string) (arrow.ArrayData, error) {
+func (p fitter) data(from arrow.ArrayData, to arrow.DataType, path string) (arrow.ArrayData, error) {
 	have := from.DataType()
 	switch t := to.(type) {
 	case *arrow.StructType:
 		if h, ok := have.(*arrow.StructType); ok {
-			return fitStruct(from, h, t, path)
+			return p.structs(from, h, t, path)
 		}
 	case *arrow.ListType:
 		if _, ok := have.(*arrow.ListType); ok {
-			elem, err := fitData(from.Children()[0], t.Elem(), join(path, "element"))
+			elem, err := p.data(from.Children()[0], t.Elem(), join(path, "element"))
 			if err != nil {
 				return nil, err
 			}
@@ -81,7 +98,7 @@ func fitData(from arrow.ArrayData, to arrow.DataType, path string) (arrow.ArrayD
 		}
 	case *arrow.MapType:
 		if _, ok := have.(*arrow.MapType); ok {
-			return fitMap(from, t, path)
+			return p.maps(from, t, path)
 		}
 	default:
 		if arrow.TypeEqual(have, to) {
@@ -90,11 +107,16 @@ func fitData(from arrow.ArrayData, to arrow.DataType, path string) (arrow.ArrayD
 		if wide := widenData(from, to); wide != nil {
 			return wide, nil
 		}
+		if p.physical {
+			if same := represent(from, to); same != nil {
+				return same, nil
+			}
+		}
 	}
 	return nil, fmt.Errorf("%s: %s does not fit %s: %w", path, have, to, ErrSchema)
 }
 
-func fitStruct(from arrow.ArrayData, have, to *arrow.StructType, path string) (arrow.ArrayData, error) {
+func (p fitter) structs(from arrow.ArrayData, have, to *arrow.StructType, path string) (arrow.ArrayData, error) {
 	if err := checkKnown(have.Fields(), to.Fields(), path); err != nil {
 		return nil, err
 	}
@@ -109,7 +131,7 @@ func fitStruct(from arrow.ArrayData, have, to *arrow.StructType, path string) (a
 		if i, ok := have.FieldIdx(f.Name); ok {
 			child = from.Children()[i]
 		}
-		fit, err := fitField(child, f, from.Offset()+from.Len(), path)
+		fit, err := p.field(child, f, from.Offset()+from.Len(), path)
 		if err != nil {
 			return nil, err
 		}
@@ -118,15 +140,15 @@ func fitStruct(from arrow.ArrayData, have, to *arrow.StructType, path string) (a
 	return withType(from, to, children...), nil
 }
 
-func fitMap(from arrow.ArrayData, to *arrow.MapType, path string) (arrow.ArrayData, error) {
+func (p fitter) maps(from arrow.ArrayData, to *arrow.MapType, path string) (arrow.ArrayData, error) {
 	// Entries are a struct by position: builders differ in how they name them.
 	entries := from.Children()[0]
-	key, err := fitData(entries.Children()[0], to.KeyType(), join(path, "key"))
+	key, err := p.data(entries.Children()[0], to.KeyType(), join(path, "key"))
 	if err != nil {
 		return nil, err
 	}
 	defer key.Release()
-	value, err := fitData(entries.Children()[1], to.ItemType(), join(path, "value"))
+	value, err := p.data(entries.Children()[1], to.ItemType(), join(path, "value"))
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +210,50 @@ func widenData(from arrow.ArrayData, to arrow.DataType) arrow.ArrayData {
 	default:
 		return nil
 	}
-	values := memory.NewBufferBytes(out)
-	defer values.Release()
-	return array.NewData(to, from.Len(), []*memory.Buffer{from.Buffers()[0], values}, nil, from.NullN(), from.Offset())
+	return withValues(from, to, out)
+}
+
+// represent converts a leaf to the type that stands for it in a format without
+// its own, nil if none does.
+func represent(from arrow.ArrayData, to arrow.DataType) arrow.ArrayData {
+	end := from.Offset() + from.Len()
+	switch have := from.DataType().(type) {
+	case *arrow.Time64Type:
+		if to.ID() == arrow.INT64 {
+			return withType(from, to)
+		}
+	case *arrow.TimestampType:
+		t, ok := to.(*arrow.TimestampType)
+		if !ok || t.TimeZone != have.TimeZone || have.Unit != arrow.Nanosecond || t.Unit != arrow.Microsecond {
+			return nil
+		}
+		micros := make([]int64, end)
+		for i, v := range arrow.Int64Traits.CastFromBytes(valueBytes(from))[:end] {
+			micros[i] = v / 1000
+			if v%1000 < 0 {
+				micros[i]-- // down, before 1970 too
+			}
+		}
+		return withValues(from, to, arrow.Int64Traits.CastToBytes(micros))
+	case *arrow.FixedSizeBinaryType:
+		if to.ID() != arrow.BINARY || end*have.ByteWidth > math.MaxInt32 {
+			return nil
+		}
+		offsets := make([]int32, end+1)
+		for i := range offsets {
+			offsets[i] = int32(i * have.ByteWidth)
+		}
+		return withValues(from, to, arrow.Int32Traits.CastToBytes(offsets), from.Buffers()[1])
+	}
+	return nil
+}
+
+// withValues is the same nulls with other values.
+func withValues(from arrow.ArrayData, to arrow.DataType, values []byte, more ...*memory.Buffer) arrow.ArrayData {
+	b := memory.NewBufferBytes(values)
+	defer b.Release()
+	buffers := append([]*memory.Buffer{from.Buffers()[0], b}, more...)
+	return array.NewData(to, from.Len(), buffers, nil, from.NullN(), from.Offset())
 }
 
 func valueBytes(d arrow.ArrayData) []byte {

@@ -268,3 +268,32 @@ func join(parent, name string) string {
 	}
 	return parent + "." + name
 }
+
+// MapLeaves returns the schema with each leaf replaced by what f makes of it:
+// how formats state their physical schema. f must keep name and metadata; ids
+// stay. If f changes nothing, t itself is returned.
+func (t *Schema) MapLeaves(f func(arrow.Field) arrow.Field) *Schema {
+	fields, changed := mapLeaves(t.Arrow.Fields(), f)
+	if !changed {
+		return t
+	}
+	return &Schema{ID: t.ID, LastID: t.LastID, Arrow: arrow.NewSchema(fields, nil)}
+}
+
+func mapLeaves(fields []arrow.Field, f func(arrow.Field) arrow.Field) ([]arrow.Field, bool) {
+	out, changed := make([]arrow.Field, len(fields)), false
+	for i, field := range fields {
+		out[i] = field
+		held := Children(field.Type)
+		if held == nil {
+			out[i] = f(field)
+			changed = changed || !out[i].Equal(field)
+			continue
+		}
+		if inner, differs := mapLeaves(held, f); differs {
+			out[i].Type = WithChildren(field.Type, inner)
+			changed = true
+		}
+	}
+	return out, changed
+}

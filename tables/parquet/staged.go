@@ -1,0 +1,129 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// finish links every staged file that the log names: the steps of a commit that
+// a crash cut off after its entry. t.mu is held, or t is not shared yet.
+func (t *table) finish(ctx context.Context) error {
+	if !t.unlinked {
+		return nil
+	}
+	staged := make(map[string]bool)
+	for info, err := range t.store.List(ctx, t.base+stagedFolder) {
+		if err != nil {
+			return fmt.Errorf("list staged files: %w", err)
+		}
+		staged[path.Base(info.Key)] = true
+	}
+	// Newest first: pending links are those of the last commit or two.
+	for i := len(t.state.files) - 1; i >= 0 && len(staged) > 0; i-- {
+		f := t.state.files[i]
+		if !staged[f.Name] {
+			continue
+		}
+		delete(staged, f.Name)
+		if err := t.link(ctx, f); err != nil {
+			return err
+		}
+	}
+	t.unlinked = false
+	return nil
+}
+
+// link makes a staged file appear in the glob and removes its staged name. It
+// may run again at any point, by another process too.
+func (t *table) link(ctx context.Context, f liveFile) error {
+	from, to := t.DataPath(f.Name), t.base+f.Name
+	there, err := size(ctx, t.store, to)
+	if err != nil {
+		return err
+	}
+	if there < 0 {
+		have, err := size(ctx, t.store, from)
+		if err != nil {
+			return err
+		}
+		if have != f.Size {
+			return fmt.Errorf("staged %s has %d bytes, the log says %d: %w", f.Name, have, f.Size, tables.ErrBroken)
+		}
+		if err := t.store.Copy(ctx, from, to); err != nil {
+			return fmt.Errorf("link %s: %w", f.Name, err)
+		}
+	}
+	if err := t.store.Delete(ctx, from); err != nil {
+		return fmt.Errorf("remove staged name: %w", err)
+	}
+	return nil
+}
+
+// size is an object's size, -1 if there is none.
+func size(ctx context.Context, store blob.Store, key string) (int64, error) {
+	f, err := store.Open(ctx, key)
+	if errors.Is(err, blob.ErrNotFound) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return f.Size(), f.Close()
+}
+
+// sweepStaged removes staged files that are old, and whose rows the table has
+// come past: nothing will commit them. It reads their rows, since names are the
+// writer's own. t is not shared yet.
+func (t *table) sweepStaged(ctx context.Context) error {
+	oldest := time.Now().Add(-t.config.StagedGrace).UnixMilli()
+	for info, err := range t.store.List(ctx, t.base+stagedFolder) {
+		if err != nil {
+			return fmt.Errorf("list staged files: %w", err)
+		}
+		if info.ModifiedMs > oldest {
+			continue
+		}
+		over, err := t.superseded(ctx, info.Key)
+		if err != nil {
+			return err
+		}
+		if !over {
+			continue
+		}
+		if err := t.store.Delete(ctx, info.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// superseded reports whether all rows of a staged file lie below the progress.
+// A file that cannot be read is left for a person to look at.
+func (t *table) superseded(ctx context.Context, key string) (bool, error) {
+	f, err := t.store.Open(ctx, key)
+	if errors.Is(err, blob.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	for id, err := range ReadRowIDs(ctx, f) {
+		if errors.Is(err, tables.ErrBroken) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if next, ok := t.state.progress.Offsets[id.Partition]; !ok || id.Offset >= next {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,267 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// table is a plain Parquet table. A commit is three steps: the log entry, which
+// decides; a link from the staged file into the glob; the removal of the staged
+// name. A crash after the first leaves staged files that the log names, and the
+// next open, Progress or Commit links them: a reader in between sees fewer rows,
+// never rows twice and never rows of a commit that did not come about.
+type table struct {
+	store  blob.Store
+	config Config
+	base   string // "<namespace>/<name>/parquet/"
+	log    log
+
+	mu    sync.Mutex
+	state *state // guarded by mu; entries are applied once they are durable
+	// unlinked says that staged files may wait for their link. Guarded by mu.
+	unlinked bool
+}
+
+// Progress implements tables.Table.
+func (t *table) Progress(ctx context.Context) (tables.Progress, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return tables.Progress{}, fmt.Errorf("read progress of %s: %w", t.base, err)
+	}
+	return t.state.progress.Clone(), nil
+}
+
+// refresh brings the state up to the log's end and finishes links.
+func (t *table) refresh(ctx context.Context) error {
+	s, err := t.log.catchUp(ctx, t.state)
+	if err != nil {
+		return err
+	}
+	if s != t.state {
+		t.state, t.unlinked = s, true
+	}
+	return t.finish(ctx)
+}
+
+// Schema implements tables.Table.
+func (t *table) Schema() *tables.Schema {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.schema
+}
+
+// DataPath implements tables.Table: outside the glob, since the file is not
+// committed yet. The name is taken with and without ".parquet".
+func (t *table) DataPath(name string) string {
+	return t.base + stagedFolder + strings.TrimSuffix(name, suffix) + suffix
+}
+
+// Commit implements tables.Table.
+func (t *table) Commit(ctx context.Context, c tables.Commit) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.unlinked || !t.state.progress.Equal(c.Expect) {
+		if err := t.refresh(ctx); err != nil {
+			return fmt.Errorf("commit %s: %w", c.ID, err)
+		}
+	}
+	if !t.state.progress.Equal(c.Expect) {
+		return fmt.Errorf("commit %s: table is at %v, not %v: %w", c.ID, t.state.progress, c.Expect, tables.ErrConflict)
+	}
+	e, err := t.entryOf(ctx, c)
+	if err != nil {
+		return fmt.Errorf("commit %s: %w", c.ID, err)
+	}
+	// From here on a failure leaves the outcome unknown.
+	t.unlinked = true
+	if err := t.write(ctx, e); err != nil {
+		return fmt.Errorf("commit %s: %w", c.ID, err)
+	}
+	for _, f := range e.Add {
+		if err := t.link(ctx, f); err != nil {
+			return fmt.Errorf("commit %s: %w", c.ID, err)
+		}
+	}
+	t.unlinked = false
+	if e.Snapshot != nil {
+		// Trimming is not part of the commit: what it leaves, the next does.
+		_ = t.log.trim(ctx, e.Number, t.config.TrimGrace)
+	}
+	return nil
+}
+
+// entryOf builds the commit's log entry and refuses what cannot be committed.
+func (t *table) entryOf(ctx context.Context, c tables.Commit) (*entry, error) {
+	e := &entry{
+		Format: entryFormat, Version: entryVersion, Number: t.state.number + 1,
+		Commit: c.ID, TimeMs: time.Now().UnixMilli(), Progress: c.Progress.Clone(), Summary: c.Summary,
+	}
+	if c.Schema != nil && !c.Schema.Equal(t.state.schema) {
+		if err := c.Schema.Extends(t.state.schema); err != nil {
+			return nil, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
+		}
+		e.Schema = c.Schema
+	}
+	seen := make(map[string]bool)
+	for _, f := range c.Add {
+		name := path.Base(f.Path)
+		if !isFileName(name) || f.Path != t.DataPath(name) {
+			return nil, fmt.Errorf("%s is not a staged file: %w", f.Path, tables.ErrFile)
+		}
+		if t.state.names[name] || seen[name] {
+			return nil, fmt.Errorf("%s is in the table already: %w", name, tables.ErrFile)
+		}
+		seen[name] = true
+		if err := t.checkStaged(ctx, f); err != nil {
+			return nil, err
+		}
+		e.Add = append(e.Add, liveFile{name, f.Size, f.Rows, f.SchemaID, f.Ranges})
+	}
+	if e.Number%int64(t.config.SnapshotEvery) == 0 {
+		files := t.state.files
+		e.Snapshot = &snapshot{append(files[:len(files):len(files)], e.Add...)}
+		e.Comment = t.state.comment
+		if e.Schema == nil {
+			e.Schema = t.state.schema
+		}
+	}
+	return e, nil
+}
+
+func (t *table) checkStaged(ctx context.Context, f tables.DataFile) error {
+	file, err := t.store.Open(ctx, f.Path)
+	if errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("%w: %w", tables.ErrFile, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if file.Size() != f.Size {
+		return fmt.Errorf("%s has %d bytes, not %d: %w", f.Path, file.Size(), f.Size, tables.ErrFile)
+	}
+	return nil
+}
+
+// write puts the entry and applies it. Two traps: the number may be taken by
+// our own entry, where the store tried again after a lost answer; and it may be
+// free only because entries were trimmed while we slept.
+func (t *table) write(ctx context.Context, e *entry) error {
+	before := t.state.number
+	err := t.log.put(ctx, e)
+	if isExists(err) {
+		there, getErr := t.log.get(ctx, e.Number)
+		if getErr != nil {
+			return getErr
+		}
+		if there.Commit != e.Commit || !there.Progress.Equal(e.Progress) {
+			return fmt.Errorf("entry %d is another writer's, %s: %w", e.Number, there.Commit, tables.ErrConflict)
+		}
+	} else if err != nil {
+		return err
+	}
+	here, err := t.log.has(ctx, before)
+	if err != nil {
+		return err
+	}
+	if !here {
+		if err := t.store.Delete(ctx, entryKey(t.log.prefix, e.Number)); err != nil {
+			return err
+		}
+		return fmt.Errorf("the log was trimmed past entry %d: %w", before, tables.ErrConflict)
+	}
+	return t.state.apply(e)
+}
+
+// Status implements tables.Table.
+func (t *table) Status(ctx context.Context) (tables.Status, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return tables.Status{}, fmt.Errorf("read status of %s: %w", t.base, err)
+	}
+	s := t.state
+	return tables.Status{
+		Format: Name, Location: t.store.URL(strings.TrimSuffix(t.base, "/")),
+		Files: int64(len(s.files)), Rows: s.rows, Bytes: s.bytes,
+		Version: strconv.FormatInt(s.number, 10), CommitMs: s.timeMs, SchemaID: s.schema.ID,
+		Snapshots: 1,
+	}, nil
+}
+
+// Rows implements tables.Table: it reads the files that the glob matches, and
+// ends with tables.ErrBroken where they are not those of the log.
+func (t *table) Rows(ctx context.Context) iter.Seq2[tables.RowID, error] {
+	return func(yield func(tables.RowID, error) bool) {
+		files, err := t.live(ctx)
+		if err != nil {
+			yield(tables.RowID{}, err)
+			return
+		}
+		for _, f := range files {
+			if !t.fileRows(ctx, f, yield) {
+				return
+			}
+		}
+	}
+}
+
+// live returns the live files, after checking them against the glob.
+func (t *table) live(ctx context.Context) ([]liveFile, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("read files of %s: %w", t.base, err)
+	}
+	found := 0
+	for info, err := range t.store.List(ctx, t.base) {
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", t.base, err)
+		}
+		name := t.liveName(info.Key)
+		if name == "" {
+			continue
+		}
+		if !t.state.names[name] {
+			return nil, fmt.Errorf("%s is not of the table, but the glob matches it: %w", info.Key, tables.ErrBroken)
+		}
+		found++
+	}
+	if found != len(t.state.files) {
+		return nil, fmt.Errorf("the glob matches %d files of %d: %w", found, len(t.state.files), tables.ErrBroken)
+	}
+	return t.state.files, nil
+}
+
+func (t *table) fileRows(ctx context.Context, f liveFile, yield func(tables.RowID, error) bool) bool {
+	file, err := t.store.Open(ctx, t.base+f.Name)
+	if err != nil {
+		return yield(tables.RowID{}, fmt.Errorf("open live file: %w", err)) && false
+	}
+	defer file.Close()
+	rows := int64(0)
+	for id, err := range ReadRowIDs(ctx, file) {
+		if err != nil {
+			return yield(id, fmt.Errorf("read %s: %w", f.Name, err)) && false
+		}
+		rows++
+		if !yield(id, nil) {
+			return false
+		}
+	}
+	if rows != f.Rows {
+		return yield(tables.RowID{}, fmt.Errorf("%s has %d rows, not %d: %w", f.Name, rows, f.Rows, tables.ErrBroken)) && false
+	}
+	return true
+}
