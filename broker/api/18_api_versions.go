@@ -1,0 +1,23 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// ApiVersions (key 18), versions 0–5: lists what is served and nothing else.
+// From version 3 the client says its software (KIP-511), which is kept for the
+// rejections of its records. No features are finalized: neither the newer
+// transaction protocol nor the newer group protocol is served yet.
+
+func (h *Handlers) apiVersions(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.ApiVersionsRequest)
+	resp := wire.AnswerApiVersions(req, wire.Cluster{ID: h.cfg.ClusterID, NodeID: NodeID, Epoch: -1})
+	if req.Version >= 3 && resp.ErrorCode == 0 {
+		r.Conn.Software, r.Conn.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
+	}
+	return now(resp)
+}

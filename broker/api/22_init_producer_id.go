@@ -1,0 +1,93 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// InitProducerId (key 22), versions 0–5. Without a transactional id a producer
+// always gets a new id at epoch 0 (KIP-98). Transactions are not served yet:
+// their ids are refused.
+
+// producerIDBlock is how many ids are taken from the store at a time: one
+// durable write serves that many producers, and a restart skips the rest.
+const producerIDBlock = 1000
+
+const producerIDKey = "producer-ids"
+
+// Producers hands out producer ids that are never used twice. Safe for
+// concurrent use.
+type Producers struct {
+	engine storage.Engine
+
+	mu        sync.Mutex
+	next, end int64 // guarded by mu
+}
+
+// NewProducers returns Producers on a store; it reads nothing yet.
+func NewProducers(e storage.Engine) *Producers { return &Producers{engine: e} }
+
+// Next returns a new producer id, durable before it is returned.
+func (p *Producers) Next(ctx context.Context) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.next == p.end {
+		it, err := p.engine.Get(ctx, producerIDKey)
+		if err != nil {
+			return 0, fmt.Errorf("read the next producer id: %w", err)
+		}
+		first := int64(0)
+		if it.Version > 0 {
+			if first, err = strconv.ParseInt(string(it.Value), 10, 64); err != nil {
+				return 0, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, producerIDKey, err)
+			}
+		}
+		end := first + producerIDBlock
+		err = p.engine.Commit(ctx, storage.Write{Set: []storage.Item{{
+			Key: producerIDKey, Value: strconv.AppendInt(nil, end, 10), Version: it.Version,
+		}}})
+		var conflict *storage.Conflict
+		if errors.As(err, &conflict) {
+			continue // another broker took that block
+		}
+		if err != nil {
+			return 0, fmt.Errorf("reserve producer ids: %w", err)
+		}
+		p.next, p.end = first, end
+	}
+	p.next++
+	return p.next - 1, nil
+}
+
+func (h *Handlers) initProducerID(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.InitProducerIDRequest)
+	return func(ctx context.Context) (kmsg.Response, error) {
+		resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+		resp.ProducerID, resp.ProducerEpoch = -1, -1
+		switch {
+		case req.TransactionalID != nil && *req.TransactionalID == "",
+			(req.ProducerID == -1) != (req.ProducerEpoch == -1):
+			resp.ErrorCode = int16(wire.InvalidRequest)
+		case req.TransactionalID != nil:
+			h.lg.Warn("transactions are not served yet", "transactional_id", *req.TransactionalID, "client", r.ClientID)
+			resp.ErrorCode = int16(wire.TransactionalIDAuthorizationFailed)
+		default:
+			id, err := h.cfg.Producers.Next(ctx)
+			if err != nil {
+				h.lg.Error("no producer id", "error", err)
+				resp.ErrorCode = int16(wire.CoordinatorNotAvailable)
+				return resp, nil
+			}
+			resp.ProducerID, resp.ProducerEpoch = id, 0
+		}
+		return resp, nil
+	}, nil
+}

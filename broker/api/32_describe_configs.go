@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// DescribeConfigs (key 32), versions 0–4: every known config of a topic or of
+// the broker, with defaults; synonyms and documentation when asked for
+// (KIP-133, KIP-226, KIP-569). Resource "" of type broker means the dynamic
+// defaults, of which there are none.
+
+func (h *Handlers) describeConfigs(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.DescribeConfigsRequest)
+	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	for i := range req.Resources {
+		rr := &req.Resources[i]
+		sr := kmsg.NewDescribeConfigsResponseResource()
+		sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
+		var err error
+		switch rr.ResourceType {
+		case kmsg.ConfigResourceTypeTopic:
+			sr.Configs, err = h.topicConfigs(req, rr)
+		case kmsg.ConfigResourceTypeBroker:
+			sr.Configs, err = h.brokerConfigs(req, rr)
+		default:
+			err = refuse(wire.InvalidRequest, "resource type %d has no configs here", rr.ResourceType)
+		}
+		if sr.Configs == nil {
+			sr.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		}
+		sr.ErrorCode, sr.ErrorMessage = int16(codeOf(err)), message(err)
+		resp.Resources = append(resp.Resources, sr)
+	}
+	return now(resp)
+}
+
+// asked reports whether a config is among those asked for; null asks for all.
+func asked(rr *kmsg.DescribeConfigsRequestResource, name string) bool {
+	return rr.ConfigNames == nil || slices.Contains(rr.ConfigNames, name)
+}
+
+func (h *Handlers) topicConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+	if err := topic.CheckName(rr.ResourceName); err != nil {
+		return nil, err
+	}
+	t, err := h.lookup(rr.ResourceName, [16]byte{}, false)
+	if err != nil {
+		return nil, err
+	}
+	var out []kmsg.DescribeConfigsResponseResourceConfig
+	for _, e := range h.cfg.Topics.Describe(t.Overrides) {
+		if !asked(rr, e.Name) {
+			continue
+		}
+		c := kmsg.NewDescribeConfigsResponseResourceConfig()
+		c.Name, c.Value = e.Name, &e.Value
+		c.Source, c.IsDefault = kmsg.ConfigSource(e.Source), e.Source != topic.SourceTopic
+		c.ConfigType = kmsg.ConfigType(e.Kind)
+		c.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+		if req.IncludeSynonyms {
+			for _, s := range e.Synonyms {
+				y := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+				y.Name, y.Value, y.Source = s.Name, &s.Value, kmsg.ConfigSource(s.Source)
+				c.ConfigSynonyms = append(c.ConfigSynonyms, y)
+			}
+		}
+		if req.IncludeDocumentation {
+			doc := e.Help()
+			c.Documentation = &doc
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+	if rr.ResourceName == "" {
+		return nil, nil
+	}
+	if id, err := strconv.ParseInt(rr.ResourceName, 10, 32); err != nil || int32(id) != NodeID {
+		return nil, refuse(wire.InvalidRequest, "broker %q is not this one, which is %d", rr.ResourceName, NodeID)
+	}
+	var out []kmsg.DescribeConfigsResponseResourceConfig
+	if h.cfg.BrokerConfigs == nil {
+		return out, nil
+	}
+	for _, b := range h.cfg.BrokerConfigs() {
+		if !asked(rr, b.Name) {
+			continue
+		}
+		c := kmsg.NewDescribeConfigsResponseResourceConfig()
+		c.Name, c.Value, c.ReadOnly = b.Name, &b.Value, true
+		c.Source, c.ConfigType = kmsg.ConfigSourceStaticBrokerConfig, kmsg.ConfigTypeString
+		c.IsDefault = b.Value == b.Default
+		if c.IsDefault {
+			c.Source = kmsg.ConfigSourceDefaultConfig
+		}
+		c.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+		if req.IncludeDocumentation {
+			c.Documentation = &b.Doc
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}

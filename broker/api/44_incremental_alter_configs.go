@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// IncrementalAlterConfigs (key 44), versions 0–1 (KIP-339): set, delete, and
+// for lists append and subtract.
+
+func (h *Handlers) incrementalAlterConfigs(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.IncrementalAlterConfigsRequest)
+	return func(ctx context.Context) (kmsg.Response, error) {
+		resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
+		for i := range req.Resources {
+			rr := &req.Resources[i]
+			changes, err := incrementalChanges(rr)
+			if err == nil {
+				err = h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, false, req.ValidateOnly)
+			}
+			sr := kmsg.NewIncrementalAlterConfigsResponseResource()
+			sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
+			sr.ErrorCode, sr.ErrorMessage = int16(codeOf(err)), message(err)
+			resp.Resources = append(resp.Resources, sr)
+		}
+		return resp, nil
+	}, nil
+}
+
+func incrementalChanges(rr *kmsg.IncrementalAlterConfigsRequestResource) ([]topic.Change, error) {
+	var changes []topic.Change
+	seen := map[string]bool{}
+	for _, c := range rr.Configs {
+		if seen[c.Name] {
+			return nil, refuse(wire.InvalidRequest, "config %q stands twice", c.Name)
+		}
+		seen[c.Name] = true
+		ch := topic.Change{Key: c.Name, Op: topic.Op(c.Op)}
+		if ch.Op < topic.Set || ch.Op > topic.Subtract {
+			return nil, refuse(wire.InvalidRequest, "operation %d on config %q is unknown", c.Op, c.Name)
+		}
+		if c.Value != nil {
+			ch.Value = *c.Value
+		} else if ch.Op != topic.Delete {
+			return nil, refuse(wire.InvalidConfig, "config %q has no value", c.Name)
+		}
+		changes = append(changes, ch)
+	}
+	return changes, nil
+}

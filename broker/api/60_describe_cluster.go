@@ -1,0 +1,34 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// DescribeCluster (key 60), versions 0–2 (KIP-700, KIP-919).
+
+func (h *Handlers) describeCluster(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.DescribeClusterRequest)
+	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
+	resp.ClusterID, resp.ControllerID = h.cfg.ClusterID, NodeID
+	resp.EndpointType = 1
+	resp.ClusterAuthorizedOperations = noOperations
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
+	if req.Version >= 1 && req.EndpointType != 1 {
+		err := refuse(wire.MismatchedEndpointType, "this is a broker endpoint, type 1")
+		if req.EndpointType != 2 {
+			err = refuse(wire.UnsupportedEndpointType, "endpoint type %d is unknown", req.EndpointType)
+		}
+		resp.ErrorCode, resp.ErrorMessage = int16(codeOf(err)), message(err)
+		return now(resp)
+	}
+	b := kmsg.NewDescribeClusterResponseBroker()
+	b.NodeID, b.Host, b.Port = NodeID, r.Conn.Host, r.Conn.Port
+	resp.Brokers = []kmsg.DescribeClusterResponseBroker{b}
+	return now(resp)
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/topic"
+)
+
+// DescribeTopicPartitions (key 75), version 0 (KIP-966): pages through topics
+// in name order; the cursor names the topic and partition to begin with.
+
+// maxDescribedPartitions is Kafka's max.request.partition.size.limit.
+const maxDescribedPartitions = 2000
+
+func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Reply, error) {
+	req := r.Body.(*kmsg.DescribeTopicPartitionsRequest)
+	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
+	left := maxDescribedPartitions
+	if req.ResponsePartitionLimit > 0 {
+		left = min(left, int(req.ResponsePartitionLimit))
+	}
+	resp.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
+	for _, name := range h.namesToDescribe(req) {
+		t, err := h.lookup(name, [16]byte{}, false)
+		if err != nil {
+			st := kmsg.NewDescribeTopicPartitionsResponseTopic()
+			st.Topic, st.ErrorCode = &name, int16(codeOf(err))
+			st.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
+			resp.Topics = append(resp.Topics, st)
+			continue
+		}
+		first := int32(0)
+		if c := req.Cursor; c != nil && c.Topic == name {
+			first = max(0, c.Partition)
+		}
+		st, next := describePartitions(t, first, left)
+		resp.Topics = append(resp.Topics, st)
+		left -= len(st.Partitions)
+		if next < t.Partitions {
+			c := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+			c.Topic, c.Partition = name, next
+			resp.NextCursor = &c
+			break
+		}
+	}
+	return now(resp)
+}
+
+// namesToDescribe lists the names asked for, or all, from the cursor on.
+func (h *Handlers) namesToDescribe(req *kmsg.DescribeTopicPartitionsRequest) []string {
+	var names []string
+	for _, t := range req.Topics {
+		names = append(names, t.Topic)
+	}
+	if len(names) == 0 {
+		for _, t := range h.cfg.Topics.View().All() {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if req.Cursor != nil {
+		i, _ := slices.BinarySearchFunc(names, req.Cursor.Topic, strings.Compare)
+		names = names[i:]
+	}
+	return names
+}
+
+// describePartitions describes up to most partitions of t from first on and
+// returns the number of the one that comes next.
+func describePartitions(t *topic.Topic, first int32, most int) (kmsg.DescribeTopicPartitionsResponseTopic, int32) {
+	st := kmsg.NewDescribeTopicPartitionsResponseTopic()
+	st.Topic, st.TopicID, st.AuthorizedOperations = &t.Name, t.ID, noOperations
+	st.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
+	i := first
+	for ; i < t.Partitions && len(st.Partitions) < most; i++ {
+		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
+		p.Partition, p.LeaderID, p.LeaderEpoch = i, NodeID, leaderEpoch
+		p.Replicas, p.ISR = []int32{NodeID}, []int32{NodeID}
+		p.EligibleLeaderReplicas, p.LastKnownELR, p.OfflineReplicas = []int32{}, []int32{}, []int32{}
+		st.Partitions = append(st.Partitions, p)
+	}
+	return st, i
+}

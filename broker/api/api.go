@@ -1,0 +1,281 @@
+// Package api answers Kafka requests: one file per API key, named by its
+// number, so that the file list is the protocol table. A handler checks and
+// sets off what the request asks for in the order of arrival, and returns a
+// Reply; the connection's writer calls Replies in that order and may wait in
+// them.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// Limits of requests.
+const (
+	// maxWait bounds the time a client may let a Fetch wait.
+	maxWait = 60 * time.Second
+	// maxFetchBytes is Kafka's fetch.max.bytes of a broker.
+	maxFetchBytes = 55 << 20
+	// decompressRatio bounds what a batch may unpack to, as a multiple of the
+	// topic's max.message.bytes.
+	decompressRatio = record.MaxDecompressRatio
+	// maxProduceTimeout bounds the time a client may let a Produce wait.
+	maxProduceTimeout = 2 * time.Minute
+)
+
+// NodeID is the id of this broker, the only one.
+const NodeID int32 = 1
+
+// Conn is what handlers may know of a connection.
+type Conn struct {
+	// Listener is the name of the listener it came in by.
+	Listener string
+	// Host and Port are the address that is advertised on that listener.
+	Host string
+	Port int32
+	// Remote is the client's address.
+	Remote string
+	// Software and SoftwareVersion are what the client said in ApiVersions;
+	// owned by the connection's reader.
+	Software, SoftwareVersion string
+}
+
+// Request is one decoded request.
+type Request struct {
+	Conn     *Conn
+	ClientID string
+	Body     kmsg.Request
+}
+
+// Reply waits for what its request set off and returns the answer; nil means
+// that nothing is sent (Produce with acks=0). An error closes the connection.
+type Reply func(ctx context.Context) (kmsg.Response, error)
+
+// RecordError says which record of a batch was refused, by its index from 0.
+type RecordError struct {
+	Index   int32
+	Message string
+}
+
+// Origin says where a batch came from.
+type Origin struct {
+	ClientID, Software, SoftwareVersion, Remote string
+}
+
+// Validate checks the records of one batch, which rd stands before, against
+// the topic's schemas. It returns the refused records, none if all is well. An
+// error means that it could not be told (the registry cannot be read). It is
+// called concurrently and keeps nothing of rd.
+type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)
+
+// Config is what Handlers stand on. Engine, Logs, Topics and Groups are
+// required.
+type Config struct {
+	Engine    storage.Engine
+	Logs      *commitlog.Logs
+	Topics    *topic.Topics
+	Groups    *group.Coordinator
+	Producers *Producers
+	// ClusterID is constant for the life of the store.
+	ClusterID string
+	// Validate may be nil: nothing is checked then.
+	Validate Validate
+	// AutoCreate makes unknown topics when a client asks for their metadata.
+	AutoCreate bool
+	// Partitions is the number of partitions a topic gets by default.
+	Partitions int32
+	// BrokerConfigs are the broker's settings as DescribeConfigs shows them.
+	BrokerConfigs func() []BrokerConfig
+	Log           *slog.Logger
+	Now           func() time.Time
+}
+
+// BrokerConfig is one setting of the broker.
+type BrokerConfig struct {
+	Name, Value, Default, Doc string
+}
+
+// Handlers answer requests. Safe for concurrent use.
+type Handlers struct {
+	cfg     Config
+	lg      *slog.Logger
+	table   map[int16]handler
+	readers sync.Pool // of *record.Reader
+}
+
+type handler func(ctx context.Context, r *Request) (Reply, error)
+
+// New returns Handlers.
+func New(cfg Config) *Handlers {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Partitions == 0 {
+		cfg.Partitions = 1
+	}
+	h := &Handlers{cfg: cfg, lg: cfg.Log}
+	h.readers.New = func() any { return new(record.Reader) }
+	h.table = map[int16]handler{
+		0: h.produce, 1: h.fetch, 2: h.listOffsets, 3: h.metadata,
+		8: h.offsetCommit, 9: h.offsetFetch, 10: h.findCoordinator,
+		11: h.joinGroup, 12: h.heartbeat, 13: h.leaveGroup, 14: h.syncGroup,
+		15: h.describeGroups, 16: h.listGroups, 18: h.apiVersions,
+		19: h.createTopics, 20: h.deleteTopics, 21: h.deleteRecords,
+		22: h.initProducerID, 23: h.offsetForLeaderEpoch,
+		32: h.describeConfigs, 33: h.alterConfigs, 37: h.createPartitions,
+		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
+		60: h.describeCluster, 75: h.describeTopicPartitions,
+	}
+	return h
+}
+
+// Keys returns the API keys that are answered.
+func (h *Handlers) Keys() []int16 {
+	out := make([]int16, 0, len(h.table))
+	for k := range h.table {
+		out = append(out, k)
+	}
+	return out
+}
+
+// ErrClose asks for the connection to be closed without an answer.
+var ErrClose = errors.New("close the connection")
+
+// Handle sets a request off. It is called by the connection's reader in order
+// of arrival. ctx is the connection's. An error closes the connection.
+func (h *Handlers) Handle(ctx context.Context, r *Request) (Reply, error) {
+	f, ok := h.table[r.Body.Key()]
+	if !ok {
+		return nil, fmt.Errorf("api key %d is not served: %w", r.Body.Key(), ErrClose)
+	}
+	return f(ctx, r)
+}
+
+// now wraps an answer that needs no waiting.
+func now(resp kmsg.Response) (Reply, error) {
+	return func(context.Context) (kmsg.Response, error) { return resp, nil }, nil
+}
+
+// refuse makes a Code an error with a message for the client.
+func refuse(c wire.Code, format string, args ...any) error {
+	return &wire.Error{Code: c, Message: fmt.Sprintf(format, args...)}
+}
+
+// codeOf maps an error to Kafka's code: the one table for this package.
+func codeOf(err error) wire.Code {
+	if err == nil {
+		return wire.None
+	}
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	var config *topic.ConfigError
+	if errors.As(err, &config) {
+		return wire.InvalidConfig
+	}
+	for _, m := range codes {
+		if errors.Is(err, m.err) {
+			return m.code
+		}
+	}
+	return wire.UnknownServerError
+}
+
+var codes = []struct {
+	err  error
+	code wire.Code
+}{
+	{commitlog.ErrFenced, wire.InvalidProducerEpoch},
+	{commitlog.ErrSequence, wire.OutOfOrderSequenceNumber},
+	{commitlog.ErrGone, wire.UnknownTopicOrPartition},
+	{commitlog.ErrNotOwner, wire.NotLeaderOrFollower},
+	{commitlog.ErrRange, wire.OffsetOutOfRange},
+	{commitlog.ErrClosed, wire.NotLeaderOrFollower},
+	{commitlog.ErrStorage, wire.KafkaStorageError},
+	{storage.ErrFull, wire.KafkaStorageError},
+	{storage.ErrClosed, wire.KafkaStorageError},
+	{record.ErrCRC, wire.CorruptMessage},
+	{record.ErrShort, wire.CorruptMessage},
+	{record.ErrCodec, wire.UnsupportedCompressionType},
+	{record.ErrTooLarge, wire.InvalidRecord},
+	{record.ErrMagic, wire.InvalidRecord},
+	{record.ErrCorrupt, wire.InvalidRecord},
+	{context.DeadlineExceeded, wire.RequestTimedOut},
+	{record.ErrTimestampType, wire.InvalidTimestamp},
+	{topic.ErrExists, wire.TopicAlreadyExists},
+	{topic.ErrNotFound, wire.UnknownTopicOrPartition},
+	{topic.ErrName, wire.InvalidTopicException},
+	{topic.ErrPartitions, wire.InvalidPartitions},
+}
+
+// message is what a client may read of an error: nil for none.
+func message(err error) *string {
+	if err == nil {
+		return nil
+	}
+	s := err.Error()
+	return &s
+}
+
+// wait runs a Wait no longer than the client's timeout.
+func wait(ctx context.Context, timeoutMs int32, w commitlog.Wait) ([]commitlog.Appended, error) {
+	d := min(max(time.Duration(timeoutMs)*time.Millisecond, time.Second), maxProduceTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return w(ctx)
+}
+
+// log finds a partition's log by topic and number.
+func (h *Handlers) log(ctx context.Context, t *topic.Topic, partition int32) (*commitlog.Log, error) {
+	if t == nil || partition < 0 || partition >= t.Partitions {
+		return nil, refuse(wire.UnknownTopicOrPartition, "no such topic or partition")
+	}
+	return h.cfg.Logs.Log(ctx, storage.TP{Topic: t.ID, Partition: partition})
+}
+
+// lookup finds a topic by name, or from the version on in which a request
+// carries ids, by id. The error is the one that fits the way of asking.
+func (h *Handlers) lookup(name string, id [16]byte, byID bool) (*topic.Topic, error) {
+	v := h.cfg.Topics.View()
+	if byID {
+		if t := v.ByID(storage.TopicID(id)); t != nil {
+			return t, nil
+		}
+		return nil, refuse(wire.UnknownTopicID, "no topic has this id")
+	}
+	if t := v.ByName(name); t != nil {
+		return t, nil
+	}
+	return nil, refuse(wire.UnknownTopicOrPartition, "topic %q does not exist", name)
+}
+
+// leaderEpoch is the epoch of every partition: one broker owns them all.
+const leaderEpoch int32 = 0
+
+// checkEpoch compares the leader epoch a client believes in (KIP-320).
+func checkEpoch(epoch int32) error {
+	switch {
+	case epoch < 0 || epoch == leaderEpoch:
+		return nil
+	case epoch < leaderEpoch:
+		return refuse(wire.FencedLeaderEpoch, "leader epoch %d is old, now %d", epoch, leaderEpoch)
+	}
+	return refuse(wire.UnknownLeaderEpoch, "leader epoch %d is not known, now %d", epoch, leaderEpoch)
+}

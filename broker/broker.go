@@ -1,0 +1,209 @@
+// Package broker is the running Kafka broker: listeners and connections above
+// the handlers of broker/api, and the goroutines of logs and groups. Schemas,
+// sinks and HTTP are not its business: what they need to do here enters as
+// function values and views.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/topic"
+)
+
+// Config configures a Broker. Engine is required.
+type Config struct {
+	// Engine keeps everything; the caller closes it after Run has returned.
+	Engine storage.Engine
+	// Listeners are where clients connect; at least one.
+	Listeners []Listener
+	// Topics are the broker's defaults for topics.
+	Topics topic.Defaults
+	// NoAutoCreate refuses unknown topics instead of making them on first use
+	// (auto.create.topics.enable=false).
+	NoAutoCreate bool
+	// GroupInitialDelay is group.initial.rebalance.delay.ms; 0 means Kafka's
+	// 3 s, below 0 none.
+	GroupInitialDelay time.Duration
+	// Validate checks records against schemas; nil checks nothing.
+	Validate api.Validate
+	// TailBytes bounds the memory for recent records; 0 means the default.
+	TailBytes int64
+	// Settings are shown by DescribeConfigs of the broker.
+	Settings func() []api.BrokerConfig
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Listener is an address to listen on.
+type Listener struct {
+	// Name tells listeners apart in logs; it is "" for a single one.
+	Name string
+	// Addr is host:port; port 0 takes a free one.
+	Addr string
+	// Advertise is the host:port that clients are told to connect to; empty
+	// means the address listened on. Port 0 stands for the one taken.
+	Advertise string
+}
+
+// Broker is a broker. Open makes it, Run runs it, once.
+type Broker struct {
+	cfg       Config
+	lg        *slog.Logger
+	logs      *commitlog.Logs
+	topics    *topic.Topics
+	groups    *group.Coordinator
+	handlers  *api.Handlers
+	clusterID string
+	incarn    string
+	listeners []*listener // set by Open, closed by Run
+}
+
+// Open reads the broker's state from its engine and begins to listen, so that
+// addresses are known and a taken port is an error here. Nothing is accepted
+// before Run.
+func Open(ctx context.Context, cfg Config) (*Broker, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	b := &Broker{cfg: cfg, lg: cfg.Log}
+	var err error
+	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {
+		return nil, err
+	}
+	if b.incarn, err = identity(ctx, cfg.Engine, "incarnation"); err != nil {
+		return nil, err
+	}
+	if b.topics, err = topic.Open(ctx, cfg.Engine, cfg.Topics); err != nil {
+		return nil, fmt.Errorf("read topics: %w", err)
+	}
+	b.logs = commitlog.New(commitlog.Config{
+		Engine: cfg.Engine, Log: cfg.Log.With("component", "log"), Now: cfg.Now, TailBytes: cfg.TailBytes,
+	})
+	if b.groups, err = b.openGroups(ctx); err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	partitions := cfg.Topics.Partitions
+	b.handlers = api.New(api.Config{
+		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups,
+		Producers: api.NewProducers(cfg.Engine), ClusterID: b.clusterID,
+		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
+		BrokerConfigs: cfg.Settings, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
+	})
+	for _, l := range cfg.Listeners {
+		ln, err := listen(ctx, l)
+		if err != nil {
+			b.close()
+			return nil, err
+		}
+		b.listeners = append(b.listeners, ln)
+	}
+	if len(b.listeners) == 0 {
+		return nil, errors.New("a broker needs at least one listener")
+	}
+	return b, nil
+}
+
+// identity reads an identifier of the store, or makes it: 16 random bytes in
+// base64, as Kafka writes cluster ids.
+func identity(ctx context.Context, e storage.Engine, key string) (string, error) {
+	it, err := e.Get(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", key, err)
+	}
+	if it.Version > 0 {
+		return string(it.Value), nil
+	}
+	var id [16]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return "", fmt.Errorf("make %s: %w", key, err)
+	}
+	s := base64.RawURLEncoding.EncodeToString(id[:])
+	if err := e.Commit(ctx, storage.Write{Set: []storage.Item{{Key: key, Value: []byte(s)}}}); err != nil {
+		return "", fmt.Errorf("store %s: %w", key, err)
+	}
+	return s, nil
+}
+
+// Run serves until ctx ends, then closes listeners and connections and commits
+// what is under way. It returns nil after ctx ended, or what broke.
+func (b *Broker) Run(ctx context.Context) error {
+	// Connections end first, then the sequencer: what they handed over is
+	// committed or refused, never left hanging.
+	logsCtx, stopLogs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLogs()
+	sequencer := make(chan error, 1)
+	go func() { sequencer <- b.logs.Run(logsCtx) }()
+
+	g, ctx := errgroup.WithContext(ctx)
+	for _, ln := range b.listeners {
+		g.Go(func() error { return b.serve(ctx, ln) })
+	}
+	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
+	g.Go(func() error {
+		select {
+		case err := <-sequencer:
+			sequencer <- err
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err := g.Wait()
+	stopLogs()
+	return errors.Join(err, <-sequencer)
+}
+
+// ended drops the error that only says that ctx has ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return nil
+	}
+	return err
+}
+
+func (b *Broker) close() {
+	for _, ln := range b.listeners {
+		ln.Close()
+	}
+}
+
+// Addr is the address that the first listener listens on.
+func (b *Broker) Addr() net.Addr { return b.listeners[0].Addr() }
+
+// Advertised is the host:port that the first listener tells clients.
+func (b *Broker) Advertised() string {
+	l := b.listeners[0]
+	return net.JoinHostPort(l.host, fmt.Sprint(l.port))
+}
+
+// ClusterID is constant for the life of the store.
+func (b *Broker) ClusterID() string { return b.clusterID }
+
+// Incarnation names this history of the logs: a store restored from a backup
+// gets a new one, so that tables see that offsets may mean other records.
+func (b *Broker) Incarnation() string { return b.incarn }
+
+// Logs are the broker's partition logs.
+func (b *Broker) Logs() *commitlog.Logs { return b.logs }
+
+// Topics are the broker's topics.
+func (b *Broker) Topics() *topic.Topics { return b.topics }
+
+// Groups are the broker's consumer groups.
+func (b *Broker) Groups() *group.Coordinator { return b.groups }

@@ -1,0 +1,42 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/topic"
+)
+
+// topicsView shows the broker's topics to the group coordinator.
+type topicsView struct{ topics *topic.Topics }
+
+func (v topicsView) ByName(name string) (storage.TopicID, int32, bool) {
+	t := v.topics.View().ByName(name)
+	if t == nil {
+		return storage.TopicID{}, 0, false
+	}
+	return t.ID, t.Partitions, true
+}
+
+func (v topicsView) ByID(id storage.TopicID) (string, int32, bool) {
+	t := v.topics.View().ByID(id)
+	if t == nil {
+		return "", 0, false
+	}
+	return t.Name, t.Partitions, true
+}
+
+// openGroups reads the groups. Their writes go straight to the engine, which
+// merges them with whatever else is being committed.
+func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
+	return group.Open(ctx, group.Config{
+		Commit: b.cfg.Engine.Commit,
+		Store:  b.cfg.Engine,
+		Topics: topicsView{b.topics},
+
+		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
+
+		Log: b.cfg.Log.With("component", "group"),
+	})
+}
