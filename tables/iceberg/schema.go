@@ -17,18 +17,12 @@ func physical(s *tables.Schema) (*tables.Schema, error) {
 	if s == nil {
 		return nil, fmt.Errorf("no schema: %w", tables.ErrUnsupported)
 	}
-	fields := mapFields(s.Arrow.Fields(), func(f arrow.Field) arrow.Field {
+	return s.MapLeaves(func(f arrow.Field) arrow.Field {
 		if t, ok := f.Type.(*arrow.TimestampType); ok && t.Unit == arrow.Nanosecond {
 			f.Type = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: t.TimeZone}
 		}
 		return f
-	})
-	out, err := tables.KeepIDs(s.ID, arrow.NewSchema(fields, nil))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
-	}
-	out.LastID = s.LastID
-	return out, nil
+	}), nil
 }
 
 // mapFields applies fn to every field, from the leaves up.
@@ -56,31 +50,18 @@ func toIceberg(s *tables.Schema) (*iceberg.Schema, error) {
 	return out, nil
 }
 
-// extends checks that s was worked out on the present schema: it has all of its
-// fields, and new ids only above those ever given. Otherwise one id could come
-// to stand for two columns; ErrConflict.
+// extends checks that s was worked out on the present schema, since one field
+// id could come to stand for two columns otherwise. ErrConflict: it was worked
+// out on an earlier one. ErrUnsupported: it does not extend the present one.
 func extends(s, now *tables.Schema) error {
-	ids := make(map[int]bool)
-	collect := func(f arrow.Field) arrow.Field {
-		id, _ := tables.FieldID(f)
-		ids[id] = true
-		return f
+	err := s.Extends(now)
+	if err == nil {
+		return nil
 	}
-	mapFields(now.Arrow.Fields(), collect)
-	before := ids
-	ids = make(map[int]bool)
-	mapFields(s.Arrow.Fields(), collect)
-	for id := range before {
-		if !ids[id] {
-			return fmt.Errorf("schema lacks field %d of the table: %w", id, tables.ErrConflict)
-		}
+	if s.ID <= now.ID {
+		return fmt.Errorf("the schema has moved on to %d: %w: %w", now.ID, tables.ErrConflict, err)
 	}
-	for id := range ids {
-		if !before[id] && id <= now.LastID {
-			return fmt.Errorf("schema gives field id %d again: %w", id, tables.ErrConflict)
-		}
-	}
-	return nil
+	return fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 }
 
 // extend is the Iceberg schema of s, with the columns behind it that others
