@@ -25,12 +25,17 @@ const maxJSONBytes = 64 << 20
 // maxPayload bounds a payload: positions are 32 bits.
 const maxPayload = math.MaxInt32
 
+// plan is a compiled message type with the scratch to walk its payloads.
+type plan struct {
+	m       *message
+	walkers sync.Pool // of *walker
+}
+
 // decoder decodes payloads of one message type.
 type decoder struct {
-	m       *message
+	*plan
 	cols    []column
 	columns *arrow.Schema
-	walkers sync.Pool // of *walker
 }
 
 // Decoder compiles the decoder of the message that index selects; see Message.
@@ -46,7 +51,11 @@ func (s *Schema) Decoder(index []int) (schema.Decoder, error) {
 	if d, ok := s.decoders[md.FullName()]; ok {
 		return d, nil
 	}
-	d, err := newDecoder(md)
+	p, err := s.plan(md)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDecoder(p)
 	if err != nil {
 		return nil, err
 	}
@@ -54,20 +63,56 @@ func (s *Schema) Decoder(index []int) (schema.Decoder, error) {
 	return d, nil
 }
 
-func newDecoder(md protoreflect.MessageDescriptor) (*decoder, error) {
+// plan makes the message's plan once. The caller holds mu.
+func (s *Schema) plan(md protoreflect.MessageDescriptor) (*plan, error) {
+	if p, ok := s.plans[md.FullName()]; ok {
+		return p, nil
+	}
 	m, err := newPlan(md)
 	if err != nil {
 		return nil, err
 	}
-	cols, fields, err := new(columnPlanner).fields(m)
+	p := &plan{m: m}
+	p.walkers.New = func() any { return new(walker) }
+	s.plans[md.FullName()] = p
+	return p, nil
+}
+
+// AppendJSON appends a payload of the message that index selects as JSON, by
+// Protobuf's JSON mapping. It checks what Validate checks, and works for
+// messages without a table form too. The error of a refused payload is a
+// *schema.Invalid.
+func (s *Schema) AppendJSON(out []byte, index []int, payload []byte) ([]byte, error) {
+	md, err := s.Message(index)
+	if err != nil {
+		return out, err
+	}
+	s.mu.Lock()
+	p, err := s.plan(md)
+	s.mu.Unlock()
+	if err != nil {
+		return out, err
+	}
+	w, err := p.walker(payload)
+	if err != nil {
+		return out, err
+	}
+	defer p.done(w)
+	if err := w.jsonMessage(&field{msg: p.m}, 0, len(payload), 1); err != nil {
+		return out, err
+	}
+	return append(out, w.text...), nil
+}
+
+func newDecoder(p *plan) (*decoder, error) {
+	cols, fields, err := new(columnPlanner).fields(p.m)
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{m: m, cols: cols, columns: arrow.NewSchema(fields, nil)}
+	d := &decoder{plan: p, cols: cols, columns: arrow.NewSchema(fields, nil)}
 	if err := schema.CheckColumns(d.columns); err != nil {
 		return nil, err
 	}
-	d.walkers.New = func() any { return new(walker) }
 	return d, nil
 }
 
@@ -125,19 +170,19 @@ func (d *decoder) row(w *walker, rows *schema.Rows) *schema.Invalid {
 	return nil
 }
 
-func (d *decoder) walker(payload []byte) (*walker, error) {
+func (p *plan) walker(payload []byte) (*walker, error) {
 	if len(payload) > maxPayload {
 		return nil, schema.Refuse(-1, fmt.Sprintf("at most %d bytes", maxPayload), fmt.Sprintf("%d bytes", len(payload)))
 	}
-	w := d.walkers.Get().(*walker)
+	w := p.walkers.Get().(*walker)
 	w.reset(payload)
 	return w, nil
 }
 
-func (d *decoder) done(w *walker) {
+func (p *plan) done(w *walker) {
 	w.buf = nil
 	if !w.oversized() {
-		d.walkers.Put(w)
+		p.walkers.Put(w)
 	}
 }
 
@@ -161,7 +206,7 @@ func (w *walker) emit(c *column, base int, to *schema.Column, depth int) *schema
 		to.Null()
 		return nil
 	}
-	return w.scalar(f, f.zero, to)
+	return w.scalar(f, 0, to) // the zero of every kind, the empty string too
 }
 
 // emitMessage writes a message from all its parts.

@@ -39,9 +39,6 @@ func (w *walker) scanMap(f *field, s slot, depth int) (base int, err *schema.Inv
 		if v.n&unknownEnum != 0 {
 			k.n = dropped
 		}
-		if v.n == 0 {
-			v.bits = f.msg.fields[1].zero
-		}
 	}
 	w.dropOlder(key, base)
 	return base, nil

@@ -124,7 +124,7 @@ func (r resolver) parseText(text string) (schema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSchema(files[0], text)
+	return newSchema(files[0], text), nil
 }
 
 func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto) (schema.Schema, error) {
@@ -152,7 +152,7 @@ func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto) (schema
 	if err != nil {
 		return nil, &schema.ParseError{Msg: fmt.Sprintf("print the descriptor as text: %v", err)}
 	}
-	return newSchema(file, text)
+	return newSchema(file, text), nil
 }
 
 func set(names []string) map[string]bool {
@@ -163,7 +163,7 @@ func set(names []string) map[string]bool {
 	return out
 }
 
-// register adds a file and all that it imports.
+// register puts a file and its imports into known as they are.
 func register(known *protoregistry.Files, f protoreflect.FileDescriptor) error {
 	if _, err := known.FindFileByPath(f.Path()); err == nil {
 		return nil
@@ -176,14 +176,15 @@ func register(known *protoregistry.Files, f protoreflect.FileDescriptor) error {
 	return known.RegisterFile(f)
 }
 
-func newSchema(file protoreflect.FileDescriptor, canonical string) (schema.Schema, error) {
+func newSchema(file protoreflect.FileDescriptor, canonical string) *Schema {
 	s := &Schema{
 		file: file, canonical: canonical,
 		decoders: make(map[protoreflect.FullName]*decoder),
+		plans:    make(map[protoreflect.FullName]*plan),
 	}
 	s.normalized = sync.OnceValues(func() (string, error) { return printNormalized(file) })
 	s.serialized = sync.OnceValues(func() (string, error) { return encodeFile(file) })
-	return s, nil
+	return s
 }
 
 // descriptorOf reads a base64 FileDescriptorProto, or returns nil: the text is

@@ -47,7 +47,6 @@ type field struct {
 	required   bool
 	inEntry    bool     // key or value of a map entry
 	oneof      int      // slot of its oneof, or 0
-	zero       uint64   // the value of absence: 0, or a closed enum's first number
 	enum       *enum    // of kind enum
 	msg        *message // of kind message and group
 	dec        params   // of kind message, confluent.type.Decimal
@@ -163,9 +162,6 @@ func (p *planner) field(f *field, fd protoreflect.FieldDescriptor) error {
 			return err
 		}
 		f.enum = e
-		if e.closed {
-			f.zero = uint64(uint32(fd.Enum().Values().Get(0).Number()))
-		}
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		m, err := p.message(fd.Message())
 		if err != nil {

@@ -41,6 +41,7 @@ type Schema struct {
 
 	mu       sync.Mutex
 	decoders map[protoreflect.FullName]*decoder // guarded by mu; at most one a message
+	plans    map[protoreflect.FullName]*plan    // guarded by mu; likewise
 }
 
 var _ schema.Schema = (*Schema)(nil)
@@ -63,7 +64,9 @@ func (s *Schema) Normalized() string {
 	return text
 }
 
-// File is the parsed file, for reading records with reflection (dynamicpb).
+// File is the parsed file, for writing records with reflection (dynamicpb). To
+// read payloads so is not safe: on a map entry whose key comes with a wrong wire
+// type protobuf-go v1.36 panics. AppendJSON reads them.
 func (s *Schema) File() protoreflect.FileDescriptor { return s.file }
 
 // Message is the message that Confluent's message indexes select: the position
