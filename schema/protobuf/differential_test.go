@@ -84,7 +84,7 @@ func TestMutatedAgainstDynamicpb(t *testing.T) {
 	}
 }
 
-func randomPayload(t *testing.T, r *rand.Rand, md protoreflect.MessageDescriptor) []byte {
+func randomPayload(t testing.TB, r *rand.Rand, md protoreflect.MessageDescriptor) []byte {
 	t.Helper()
 	m := dynamicpb.NewMessage(md)
 	filler{r}.message(m, 0)
