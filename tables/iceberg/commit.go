@@ -112,7 +112,7 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if len(c.Add) == 0 {
 		return nil
 	}
-	files, err := t.dataFiles(p.after.Metadata(), c.Add)
+	files, err := t.dataFiles(ctx, p.after.Metadata(), c.Add)
 	if err != nil {
 		return err
 	}

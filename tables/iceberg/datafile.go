@@ -2,6 +2,8 @@ package iceberg
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -9,21 +11,27 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // boundLength is how many characters or bytes of a bound are kept, as
 // Iceberg's default truncate(16) does: manifests hold them for each file.
 const boundLength = 16
 
-// dataFiles builds the manifest entries of the files. Error: ErrUnsupported if
-// others have left the table no way to hold unpartitioned files.
-func (t *tbl) dataFiles(meta table.Metadata, files []tables.DataFile) ([]iceberg.DataFile, error) {
+// dataFiles builds the manifest entries of the files, which must be there. That
+// none of them is in the table already follows from the progress, which was
+// compared. Errors: ErrFile; ErrUnsupported if others have left the table no
+// way to hold unpartitioned files.
+func (t *tbl) dataFiles(ctx context.Context, meta table.Metadata, files []tables.DataFile) ([]iceberg.DataFile, error) {
 	spec, err := unpartitioned(meta)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]iceberg.DataFile, len(files))
 	for i, f := range files {
+		if err := t.checkFile(ctx, f); err != nil {
+			return nil, err
+		}
 		b, err := iceberg.NewDataFileBuilder(spec, iceberg.EntryContentData, t.store.URL(f.Path),
 			iceberg.ParquetFile, nil, nil, nil, f.Rows, f.Size)
 		if err != nil {
@@ -33,6 +41,23 @@ func (t *tbl) dataFiles(meta table.Metadata, files []tables.DataFile) ([]iceberg
 		out[i] = b.Build()
 	}
 	return out, nil
+}
+
+// checkFile looks whether the file is what the commit says: an entry for
+// anything else would break every reader of the table.
+func (t *tbl) checkFile(ctx context.Context, f tables.DataFile) error {
+	obj, err := t.store.Open(ctx, f.Path)
+	if errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("%w: %w", tables.ErrFile, err)
+	}
+	if err != nil {
+		return fmt.Errorf("open data file: %w", err)
+	}
+	defer obj.Close()
+	if obj.Size() != f.Size {
+		return fmt.Errorf("%s has %d bytes, not %d: %w", f.Path, obj.Size(), f.Size, tables.ErrFile)
+	}
+	return nil
 }
 
 func unpartitioned(meta table.Metadata) (iceberg.PartitionSpec, error) {

@@ -444,6 +444,48 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestForeignDeletes lets somebody delete rows by delete files, which only
+// iceberg-go can apply.
+func TestForeignDeletes(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{Properties: ice.Properties{"write.delete.mode": "merge-on-read"}})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := it.Delete(t.Context(), ice.GreaterThanEqual(ice.Reference("kafka_offset"), int64(7)), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantOffsets(t, tbl, 7)
+	wantProgress(t, tbl, upTo(10))
+	mustCommit(t, tbl, l.step(t, tbl, s, 10, 12))
+	if got, want := offsets(t, tbl), []int64{0, 1, 2, 3, 4, 5, 6, 10, 11}; !slices.Equal(got, want) {
+		t.Errorf("offsets %v, want %v", got, want)
+	}
+}
+
+func TestFilesThatAreRefused(t *testing.T) {
+	l := newLake(blob.NewMemory(), iceberg.Options{})
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	tbl := l.open(t, s)
+	good := l.step(t, tbl, s, 0, 10)
+	for name, spoil := range map[string]func(f *tables.DataFile){
+		"size": func(f *tables.DataFile) { f.Size++ },
+		"path": func(f *tables.DataFile) { f.Path += "x" },
+	} {
+		c := good
+		c.Add = slices.Clone(c.Add)
+		spoil(&c.Add[0])
+		if err := tbl.Commit(t.Context(), c); !errors.Is(err, tables.ErrFile) {
+			t.Errorf("wrong %s: %v, want ErrFile", name, err)
+		}
+	}
+	mustCommit(t, tbl, good)
+	wantOffsets(t, tbl, 10)
+}
+
 func TestForeignTables(t *testing.T) {
 	l := newLake(blob.NewMemory(), iceberg.Options{})
 	s := tabletest.Schema(t, tabletest.SmallFields()...)
