@@ -31,6 +31,7 @@ func (e *Engine) commitLoop() {
 	var group []*request
 	for {
 		var over bool
+		e.queue.gather()
 		group, over = e.queue.take(group[:0])
 		if over {
 			e.report("save bounds of logs", e.saveEnds(math.MaxInt))
@@ -54,6 +55,7 @@ func (e *Engine) commitLoop() {
 }
 
 // commitGroup merges requests into one transaction and answers them all.
+
 func (e *Engine) commitGroup(group []*request) {
 	s := newStage(e)
 	for _, r := range group {

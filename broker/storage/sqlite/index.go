@@ -53,9 +53,9 @@ type logState struct {
 
 // chunkInfo is what the committer knows of a chunk.
 type chunkInfo struct {
-	size uint32 // bytes of data
-	live uint32 // of them, bytes that some log still needs
-	thin bool   // it is on the list of chunks to merge
+	size  uint32 // bytes of data
+	live  uint32 // of them, bytes that some log still needs
+	small bool   // it is on a list of chunks to merge
 }
 
 // lookup finds a log.

@@ -162,11 +162,19 @@ func remains(r run, h *head, entries []byte, cuts []span, start int64) ([]run, e
 		return []run{r}, nil
 	}
 	var p pieces
+	next := r.base
 	err := decodeRun(*h, r.pos, entries, func(pos uint32, h record.Header) bool {
+		// A cut that holds none of our batches still parts those beside it: what
+		// replaced nothing lies between them.
+		parted := slices.ContainsFunc(cuts, func(c span) bool { return c.low < h.BaseOffset && next < c.high })
 		cut := slices.ContainsFunc(cuts, func(c span) bool { return c.low <= h.BaseOffset && h.LastOffset() < c.high })
 		if !cut && h.LastOffset() >= start {
+			if parted {
+				p.part()
+			}
 			p.add(r.chunk, pos, h)
 		}
+		next = h.LastOffset() + 1
 		return true
 	})
 	return p.runs, err

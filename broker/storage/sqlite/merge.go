@@ -15,9 +15,12 @@ const (
 	// neighbours in them died keep space from being freed. Start-up reads a
 	// directory for each chunk, cold reads a row for each run.
 	thinBytes = maxChunkBytes / 4
-	// mergeIdle and mergeBusy are how many thin chunks it takes, in a pause and
-	// while commits keep coming.
-	mergeIdle, mergeBusy = 64, 512
+	// tinyBytes is one page. Such chunks are merged early, for they gain most;
+	// to copy larger ones while commits keep coming costs a fifth of their rate.
+	tinyBytes = pageBytes
+	// mergeIdle is how many chunks of a class it takes to merge in a pause,
+	// mergeTiny and mergeThin while commits keep coming.
+	mergeIdle, mergeTiny, mergeThin = 64, 512, 8192
 	// mergeBytes and mergeChunks bound one merge, a few milliseconds.
 	mergeBytes  = 1 << 20
 	mergeChunks = 512
@@ -31,10 +34,17 @@ type survivor struct {
 	data  []byte
 }
 
-// mergeThin copies what lives in the oldest thin chunks into new ones, sorted
+// classes of chunks worth merging; a chunk is on at most one list.
+const (
+	tiny = iota
+	thin
+	classes
+)
+
+// merge copies what lives in the oldest chunks of a class into new ones, sorted
 // by log, and leaves the old ones dead.
-func (e *Engine) mergeThin() error {
-	ids := e.pickThin()
+func (e *Engine) merge(class int) error {
+	ids := e.pick(class)
 	if len(ids) < 2 {
 		return nil
 	}
@@ -43,7 +53,7 @@ func (e *Engine) mergeThin() error {
 		some, err := e.survivors(id)
 		if err != nil {
 			// The others can still be merged, next time.
-			e.thin = slices.DeleteFunc(e.thin, func(other int64) bool { return other == id })
+			e.small[class] = slices.DeleteFunc(e.small[class], func(other int64) bool { return other == id })
 			return err
 		}
 		found = append(found, some...)
@@ -58,7 +68,10 @@ func (e *Engine) mergeThin() error {
 			if i > 0 && (found[i-1].log != s.log || found[i-1].index+1 != s.index) {
 				e.chunker.seal()
 			}
-			if err := e.chunker.addAll(s.log.id, s.data); err != nil {
+			// What was trimmed off a run stays behind: cut into runs anew, it
+			// could become one that no view may hold.
+			live := aboveStart(s.data, s.log.view.Load().bounds.Start)
+			if err := e.chunker.addAll(s.log.id, live); err != nil {
 				return err
 			}
 		}
@@ -75,26 +88,28 @@ func (e *Engine) mergeThin() error {
 	if err != nil {
 		return err
 	}
+	e.small[class] = e.small[class][len(ids):]
 	e.publishMerge(ids, found)
 	return nil
 }
 
-// pickThin takes chunks off the list, oldest first. What has died or grown is
-// left out, and what is taken comes back by note if the merge fails.
-func (e *Engine) pickThin() []int64 {
+// pick chooses the oldest chunks of a class, which stay at the front of its
+// list until they are merged, and drops those that died from it.
+func (e *Engine) pick(class int) []int64 {
+	list := e.small[class]
 	var ids []int64
 	size, n := int64(0), 0
-	for ; n < len(e.thin) && len(ids) < mergeChunks; n++ {
-		info, there := e.chunks[e.thin[n]]
+	for ; n < len(list) && len(ids) < mergeChunks; n++ {
+		info, there := e.chunks[list[n]]
 		if !there {
 			continue
 		}
 		if size += int64(info.live); size > mergeBytes && len(ids) > 1 {
 			break
 		}
-		ids = append(ids, e.thin[n])
+		ids = append(ids, list[n])
 	}
-	e.thin = append(ids[:len(ids):len(ids)], e.thin[n:]...)
+	e.small[class] = append(ids[:len(ids):len(ids)], list[n:]...)
 	return ids
 }
 
@@ -108,16 +123,16 @@ func (e *Engine) survivors(id int64) ([]survivor, error) {
 			return broken(id, "%w", err)
 		}
 		kept := slices.Clone(data)
+		pos := uint32(0)
 		for _, h := range heads {
-			l := e.byID[h.log]
-			if l == nil {
-				continue
+			if l := e.byID[h.log]; l != nil {
+				some, err := survivorsOf(l, h.run(id, pos), kept)
+				if err != nil {
+					return err
+				}
+				out = append(out, some...)
 			}
-			some, err := survivorsOf(l, h, id, kept)
-			if err != nil {
-				return err
-			}
-			out = append(out, some...)
+			pos += h.bytes
 		}
 		return nil
 	})
@@ -131,20 +146,20 @@ func (e *Engine) survivors(id int64) ([]survivor, error) {
 }
 
 // survivorsOf finds what is left of one run of a directory.
-func survivorsOf(l *logState, h head, chunk int64, data []byte) ([]survivor, error) {
+func survivorsOf(l *logState, whole run, data []byte) ([]survivor, error) {
 	var out []survivor
 	v := l.view.Load()
-	runs := v.from(h.base)
+	runs := v.from(whole.base)
 	first := len(v.runs) - len(runs)
 	for i, r := range runs {
-		if r.base > h.base+h.span {
+		if r.base > whole.last() {
 			break
 		}
-		if r.chunk != chunk {
+		if r.chunk != whole.chunk || r.pos < whole.pos || r.pos >= whole.pos+whole.bytes {
 			continue
 		}
 		if int64(r.pos)+int64(r.bytes) > int64(len(data)) {
-			return nil, broken(chunk, "it ends before the batches at %d", r.base)
+			return nil, broken(r.chunk, "it ends before the batches at %d", r.base)
 		}
 		s := survivor{log: l, index: first + i, run: r, data: data[r.pos : r.pos+r.bytes]}
 		n := uint32(0)
@@ -153,7 +168,7 @@ func survivorsOf(l *logState, h head, chunk int64, data []byte) ([]survivor, err
 			n, size = n+1, size+uint32(h.Size())
 		}
 		if n != r.batches || size != r.bytes {
-			return nil, broken(chunk, "the batches at %d are not what the directory says", r.base)
+			return nil, broken(r.chunk, "the batches at %d are not what the directory says", r.base)
 		}
 		out = append(out, s)
 	}
@@ -180,6 +195,7 @@ func (e *Engine) publishMerge(ids []int64, found []survivor) {
 	for l, indexes := range moved {
 		old := l.view.Load()
 		next := &view{bounds: old.bounds, runs: make([]run, 0, len(old.runs))}
+		next.bounds.Bytes = 0
 		for i, r := range old.runs {
 			if !indexes[i] {
 				next.runs = append(next.runs, r)
@@ -187,9 +203,11 @@ func (e *Engine) publishMerge(ids []int64, found []survivor) {
 		}
 		next.runs = append(next.runs, added[l.id]...)
 		slices.SortFunc(next.runs, func(a, b run) int { return cmp.Compare(a.base, b.base) })
+		for _, r := range next.runs {
+			next.bounds.Bytes += int64(r.bytes)
+		}
 		l.view.Store(next)
 	}
-	e.thin = e.thin[len(ids):]
 	for _, id := range ids {
 		e.bury(id, e.chunks[id])
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +15,9 @@ const (
 	maxGroupBytes = 8 << 20
 	// maxGroupWrites bounds what one transaction makes wait for each other.
 	maxGroupWrites = 4096
+	// calmYields is how often the committer yields without a new request coming
+	// before it begins a transaction, about a microsecond.
+	calmYields = 4
 )
 
 // request is a Commit on its way through the committer.
@@ -63,6 +67,26 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.signal()
+}
+
+// gather lets callers that are about to run put their requests first, as long
+// as more keep coming. Without it those who were just answered and come again
+// miss the next transaction, and every other one is half empty: twice the
+// flushes. It costs a lone caller nothing that can be measured.
+func (q *queue) gather() {
+	n := q.len()
+	for calm := 0; n > 0 && calm < calmYields; calm++ {
+		runtime.Gosched()
+		if now := q.len(); now != n {
+			n, calm = now, 0
+		}
+	}
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
 
 // take appends the next group to group: as many requests as one transaction

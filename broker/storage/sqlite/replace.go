@@ -109,18 +109,23 @@ func (e *Engine) cutRun(p *replacement, start int64, r run) (storage.Range, bool
 
 // pieces builds runs from single batches of one chunk that come in order.
 type pieces struct {
-	runs []run
+	runs   []run
+	parted bool // the next batch begins a run
 }
+
+// part keeps the next batch out of the last run.
+func (p *pieces) part() { p.parted = true }
 
 // add lengthens the last run if the batch lies right behind it.
 func (p *pieces) add(chunk int64, pos uint32, h record.Header) {
-	if n := len(p.runs); n > 0 && p.runs[n-1].pos+p.runs[n-1].bytes == pos {
+	if n := len(p.runs); n > 0 && !p.parted && p.runs[n-1].pos+p.runs[n-1].bytes == pos {
 		r := &p.runs[n-1]
 		r.span = uint32(h.LastOffset() - r.base)
 		r.bytes += uint32(h.Size())
 		r.batches++
 		return
 	}
+	p.parted = false
 	p.runs = append(p.runs, run{base: h.BaseOffset, chunk: chunk, span: uint32(h.LastOffsetDelta),
 		pos: pos, bytes: uint32(h.Size()), batches: 1})
 }

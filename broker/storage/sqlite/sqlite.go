@@ -78,7 +78,7 @@ type Engine struct {
 	byID      map[int64]*logState // the same logs as in logs
 	chunks    map[int64]chunkInfo
 	dead      []deadChunk
-	thin      []int64 // chunks with little in them, oldest first
+	small     [classes][]int64 // chunks with little in them, oldest first
 	nextChunk int64
 	nextLog   int64
 	version   int64            // last version given out

@@ -44,9 +44,12 @@ func (e *Engine) note(id int64, info chunkInfo) {
 	case info.live == 0:
 		e.bury(id, info)
 		return
-	case info.live < thinBytes && !info.thin:
-		info.thin = true
-		e.thin = append(e.thin, id)
+	case info.live < tinyBytes && !info.small:
+		info.small = true
+		e.small[tiny] = append(e.small[tiny], id)
+	case info.live < thinBytes && !info.small:
+		info.small = true
+		e.small[thin] = append(e.small[thin], id)
 	}
 	e.chunks[id] = info
 }
@@ -80,8 +83,11 @@ func (e *Engine) tidyBusy() {
 	if waiting := e.deadSize(); waiting > deadBytes {
 		e.report("delete dead chunks", e.deleteDead())
 	}
-	if len(e.thin) >= mergeBusy {
-		e.report("merge small chunks", e.mergeThin())
+	switch {
+	case len(e.small[tiny]) >= mergeTiny:
+		e.report("merge small chunks", e.merge(tiny))
+	case len(e.small[thin]) >= mergeThin:
+		e.report("merge small chunks", e.merge(thin))
 	}
 	if now.Sub(e.lastTidy) >= tidyEvery {
 		e.lastTidy = now
@@ -99,8 +105,10 @@ func (e *Engine) tidyIdle() bool {
 		return false
 	case len(e.dead) > 0 && e.pins.clear(e.dead[0].age):
 		err = e.deleteDead()
-	case len(e.thin) >= mergeIdle:
-		err = e.mergeThin()
+	case len(e.small[tiny]) >= mergeIdle:
+		err = e.merge(tiny)
+	case len(e.small[thin]) >= mergeIdle:
+		err = e.merge(thin)
 	case len(e.dirty) > 0:
 		err = e.saveEnds(saveLogs)
 	default:

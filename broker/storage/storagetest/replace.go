@@ -123,3 +123,25 @@ func testReplaceEverything(t *testing.T, open Open) {
 		t.Errorf("Index: got %v, want %v", got, want)
 	}
 }
+
+// testReplaceGap puts a batch where a Replace before it left nothing, between
+// two batches that were written together.
+func testReplaceGap(t *testing.T, open Open) {
+	eng, reopen := open(t)
+	sparse(t, eng, tp(0), 5)
+	low, high := Batch(0, 10, 200), Batch(40, 10, 300)
+	mustCommit(t, eng, storage.Write{Replace: []storage.Replace{replaceOf(tp(0), 0, 50, 5, low, high)}})
+	mid := Batch(22, 3, 150)
+	mustCommit(t, eng, storage.Write{Replace: []storage.Replace{{TP: tp(0), From: 20, To: 30, Batches: mid}}})
+	for range 3 {
+		if got, want := read(t, eng, tp(0), 0, 1000), slices.Concat(low, mid, high); !bytes.Equal(got, want) {
+			t.Errorf("Read: got %d bytes, want %d", len(got), len(want))
+		}
+		if got := read(t, eng, tp(0), 25, 1); !bytes.Equal(got, high) {
+			t.Errorf("Read behind the batch in the gap: got %d bytes, want %d", len(got), len(high))
+		}
+		if reopen != nil {
+			eng = reopen()
+		}
+	}
+}
