@@ -1,16 +1,10 @@
 package iceberg_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"iter"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	ice "github.com/apache/iceberg-go"
@@ -19,167 +13,9 @@ import (
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
-	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/iceberg"
-	"github.com/tarn-io/tarn/tables/parquet"
 	"github.com/tarn-io/tarn/tables/tabletest"
 )
-
-// items is a tables.Items in memory. fail, if set, is asked at each Put.
-type items struct {
-	mu      sync.Mutex
-	m       map[string]tables.Item
-	version int64
-	fail    func() (before, after error)
-}
-
-func (s *items) Get(ctx context.Context, key string) (tables.Item, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m[key], ctx.Err()
-}
-
-func (s *items) Scan(_ context.Context, prefix string) iter.Seq2[tables.Item, error] {
-	return func(yield func(tables.Item, error) bool) {
-		s.mu.Lock()
-		all := maps.Clone(s.m)
-		s.mu.Unlock()
-		for _, k := range slices.Sorted(maps.Keys(all)) {
-			if strings.HasPrefix(k, prefix) && !yield(all[k], nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *items) Put(_ context.Context, put ...tables.Item) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var before, after error
-	if s.fail != nil {
-		before, after = s.fail()
-	}
-	if before != nil {
-		return before
-	}
-	for _, it := range put {
-		if s.m[it.Key].Version != it.Version {
-			return tables.ErrItemConflict
-		}
-	}
-	for _, it := range put {
-		s.version++
-		it.Version = s.version
-		if s.m[it.Key] = it; it.Delete {
-			delete(s.m, it.Key)
-		}
-	}
-	return after
-}
-
-var errStore = errors.New("store went away")
-
-type lake struct {
-	items  *items
-	store  blob.Store
-	cat    *catalog.Catalog
-	format tables.Format
-}
-
-func newLake(store blob.Store, opts iceberg.Options) *lake {
-	it := &items{m: make(map[string]tables.Item)}
-	cat := catalog.New(catalog.Config{Items: it, Store: store})
-	return &lake{it, store, cat, iceberg.New(cat, store, opts)}
-}
-
-// again is the same lake in another process.
-func (l *lake) again(opts iceberg.Options) *lake {
-	cat := catalog.New(catalog.Config{Items: l.items, Store: l.store})
-	return &lake{l.items, l.store, cat, iceberg.New(cat, l.store, opts)}
-}
-
-func (l *lake) open(t testing.TB, s *tables.Schema) tables.Table {
-	t.Helper()
-	tbl, err := l.format.Open(t.Context(), tables.Spec{Namespace: "default", Name: "orders", Schema: s, Comment: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tbl
-}
-
-// write places a data file with one row for each offset of r.
-func (l *lake) write(t testing.TB, tbl tables.Table, s *tables.Schema, name string, r tables.Range) tables.DataFile {
-	t.Helper()
-	phys, err := tbl.Physical(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := parquet.Encode(phys, []arrow.RecordBatch{tabletest.Rows(phys.Arrow, r)}, parquet.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	df := f.DataFile(s.ID)
-	df.Path, df.Ranges = tbl.DataPath(name), []tables.Range{r}
-	if err := l.store.Put(t.Context(), df.Path, f.Bytes); err != nil {
-		t.Fatal(err)
-	}
-	return df
-}
-
-func upTo(offset int64) tables.Progress {
-	return tables.Progress{TopicID: "topic", Incarnation: "1", Offsets: map[int32]int64{0: offset}}
-}
-
-// step commits the rows from one offset to another.
-func (l *lake) step(t testing.TB, tbl tables.Table, s *tables.Schema, from, to int64) tables.Commit {
-	t.Helper()
-	c := tables.Commit{ID: fmt.Sprintf("c%d", to), Expect: upTo(from), Progress: upTo(to)}
-	if from == 0 {
-		c.Expect = tables.Progress{}
-	}
-	c.Add = []tables.DataFile{l.write(t, tbl, s, fmt.Sprintf("%d-%d.parquet", from, to), tables.Range{From: from, To: to})}
-	return c
-}
-
-func mustCommit(t testing.TB, tbl tables.Table, c tables.Commit) {
-	t.Helper()
-	if err := tbl.Commit(t.Context(), c); err != nil {
-		t.Fatalf("commit %s: %v", c.ID, err)
-	}
-}
-
-func offsets(t testing.TB, tbl tables.Table) []int64 {
-	t.Helper()
-	var out []int64
-	for id, err := range tbl.Rows(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, id.Offset)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func wantOffsets(t testing.TB, tbl tables.Table, n int64) {
-	t.Helper()
-	got := offsets(t, tbl)
-	for i, o := range got {
-		if o != int64(i) {
-			t.Fatalf("row %d has offset %d: rows are lost or doubled", i, o)
-		}
-	}
-	if int64(len(got)) != n {
-		t.Fatalf("%d rows, want %d", len(got), n)
-	}
-}
-
-func wantProgress(t testing.TB, tbl tables.Table, want tables.Progress) {
-	t.Helper()
-	if got, err := tbl.Progress(t.Context()); err != nil || !got.Equal(want) {
-		t.Fatalf("progress %v, %v; want %v", got, err, want)
-	}
-}
 
 // TestIcebergReadsAllTypes reads what we committed through iceberg-go, which
 // resolves columns by field id and prunes by our statistics.
@@ -523,112 +359,6 @@ func TestForeignTables(t *testing.T) {
 	}
 }
 
-func TestExpiry(t *testing.T) {
-	l := newLake(blob.NewMemory(), iceberg.Options{ExpireEvery: 10, KeepLast: 5, KeepFor: time.Nanosecond,
-		Properties: ice.Properties{"commit.manifest.min-count-to-merge": "8"}})
-	s := tabletest.Schema(t, tabletest.SmallFields()...)
-	tbl := l.open(t, s)
-	for i := range int64(60) {
-		mustCommit(t, tbl, l.step(t, tbl, s, i*2, i*2+2))
-	}
-	wantOffsets(t, tbl, 120)
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(it.Metadata().Snapshots()); n != 5 {
-		t.Errorf("%d snapshots, want 5", n)
-	}
-	fs := catalog.FileIO(t.Context(), l.store)
-	used := map[string]bool{}
-	for _, snap := range it.Metadata().Snapshots() {
-		used[snap.ManifestList] = true
-		manifests, err := snap.Manifests(fs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range manifests {
-			used[m.FilePath()] = true
-		}
-	}
-	for info := range l.store.List(t.Context(), "") {
-		if strings.HasSuffix(info.Key, ".avro") && !used[l.store.URL(info.Key)] {
-			t.Errorf("left by expiry: %s", info.Key)
-		}
-	}
-}
-
-// TestExpiryAfterForeignRewrite lets somebody compact the table: the old data
-// files go when the last snapshot that needs them does, the new ones stay.
-func TestExpiryAfterForeignRewrite(t *testing.T) {
-	l := newLake(blob.NewMemory(), iceberg.Options{ExpireEvery: 10, KeepLast: 3, KeepFor: time.Nanosecond})
-	s := tabletest.Schema(t, tabletest.SmallFields()...)
-	tbl := l.open(t, s)
-	for i := range int64(4) {
-		mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
-	}
-	old := liveFiles(t, l)
-	rewrite(t, l, tbl, s)
-	wantProgress(t, tbl, upTo(40))
-	for i := int64(4); i < 30; i++ {
-		mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
-	}
-	wantOffsets(t, tbl, 300)
-	live := liveFiles(t, l)
-	for info := range l.store.List(t.Context(), "") {
-		if strings.HasSuffix(info.Key, ".parquet") && !live[l.store.URL(info.Key)] {
-			t.Errorf("left by expiry: %s (replaced: %v)", info.Key, old[l.store.URL(info.Key)])
-		}
-	}
-}
-
-func liveFiles(t *testing.T, l *lake) map[string]bool {
-	t.Helper()
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tasks, err := it.Scan().PlanFiles(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]bool{}
-	for _, task := range tasks {
-		out[task.File.FilePath()] = true
-	}
-	return out
-}
-
-// rewrite replaces all data files by one, as a foreign compaction does.
-func rewrite(t *testing.T, l *lake, tbl tables.Table, s *tables.Schema) {
-	t.Helper()
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := l.write(t, tbl, s, "compacted.parquet", tables.Range{From: 0, To: 40})
-	b, err := ice.NewDataFileBuilder(*ice.UnpartitionedSpec, ice.EntryContentData, l.store.URL(one.Path),
-		ice.ParquetFile, nil, nil, nil, one.Rows, one.Size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tasks, err := it.Scan().PlanFiles(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var gone []ice.DataFile
-	for _, task := range tasks {
-		gone = append(gone, task.File)
-	}
-	tx := it.NewTransaction()
-	if err := tx.ReplaceDataFilesWithDataFiles(t.Context(), gone, []ice.DataFile{b.Build()}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestRefusedCommitLeavesNoManifests(t *testing.T) {
 	l := newLake(blob.NewMemory(), iceberg.Options{})
 	s := tabletest.Schema(t, tabletest.SmallFields()...)
@@ -657,25 +387,5 @@ func TestRefusedCommitLeavesNoManifests(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d Avro files, want the 2 of the first commit", n)
-	}
-}
-
-// BenchmarkCommit commits small files to a local lake, one after the other.
-func BenchmarkCommit(b *testing.B) {
-	store, err := blob.OpenLocal(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer store.Close()
-	l := newLake(store, iceberg.Options{})
-	s := tabletest.Schema(b, tabletest.SmallFields()...)
-	tbl := l.open(b, s)
-	at := int64(0)
-	for b.Loop() {
-		b.StopTimer()
-		c := l.step(b, tbl, s, at, at+10)
-		at += 10
-		b.StartTimer()
-		mustCommit(b, tbl, c)
 	}
 }
