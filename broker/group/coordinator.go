@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // What has to be stored waits until Run runs.
 type Coordinator struct {
 	cfg     Config
+	lg      *slog.Logger
 	rules   rules
 	stopped chan struct{} // closed when Run has ended
 
@@ -41,7 +43,7 @@ func Open(ctx context.Context, cfg Config) (*Coordinator, error) {
 		cfg.NewMemberID = randomID
 	}
 	c := &Coordinator{
-		cfg: cfg, rules: cfg.rules(), stopped: make(chan struct{}), groups: map[string]*entry{},
+		cfg: cfg, lg: cfg.Log, rules: cfg.rules(), stopped: make(chan struct{}), groups: map[string]*entry{},
 		writeC: make(chan struct{}, 1), timerC: make(chan struct{}, 1),
 	}
 	if err := c.load(ctx); err != nil {
@@ -160,7 +162,7 @@ func (c *Coordinator) find(name string, create bool) (*entry, wire.Code) {
 	case len(name) > maxGroupID:
 		return nil, wire.InvalidGroupID
 	case len(c.groups) >= maxGroups:
-		c.cfg.Log.Error("too many groups", "limit", maxGroups, "refused", name)
+		c.lg.Error("too many groups", "limit", maxGroups, "refused", name)
 		return nil, wire.CoordinatorNotAvailable
 	}
 	e = newEntry(name, newMachine(c.rules, time.Now()))

@@ -118,6 +118,9 @@ func decodeGroup(it storage.Item) (string, groupItem, error) {
 		if mi.ID == "" || ids[mi.ID] {
 			return "", g, fmt.Errorf("%w: item %q has member %q twice or without id", storage.ErrBroken, it.Key, mi.ID)
 		}
+		if mi.SessionMs <= 0 || mi.RebalanceMs <= 0 {
+			return "", g, fmt.Errorf("%w: item %q has member %q without timeouts", storage.ErrBroken, it.Key, mi.ID)
+		}
 		ids[mi.ID] = true
 	}
 	if len(g.Members) > 0 && !ids[g.Leader] {

@@ -64,7 +64,7 @@ func (m *machine) join(now time.Time, r joinRequest) {
 	switch {
 	case m.state == dead:
 		m.refuseJoin(r, wire.CoordinatorNotAvailable)
-	case r.session < m.minSession || r.session > m.maxSession:
+	case r.session <= 0 || r.session < m.minSession || r.session > m.maxSession:
 		m.refuseJoin(r, wire.InvalidSessionTimeout)
 	case !m.hasRoom(r):
 		if _, ok := m.pending[r.memberID]; ok {

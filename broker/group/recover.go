@@ -24,7 +24,7 @@ func (c *Coordinator) fence(ctx context.Context, batches []*batch, conflict *sto
 			rest = append(rest, b)
 			continue
 		}
-		c.cfg.Log.Warn("group belongs to another writer", "group", b.e.name)
+		c.lg.Warn("group belongs to another writer", "group", b.e.name)
 		e := b.e
 		e.mu.Lock()
 		b.finish(time.Now(), wire.NotCoordinator)
@@ -73,7 +73,7 @@ func (c *Coordinator) look(ctx context.Context, e *entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil {
-		c.cfg.Log.Error("group cannot be read", "group", e.name, "error", err)
+		c.lg.Error("group cannot be read", "group", e.name, "error", err)
 		return
 	}
 	if e.trust == unsure && !ours(e, it) {
@@ -82,7 +82,7 @@ func (c *Coordinator) look(ctx context.Context, e *entry) {
 	if e.trust == lost && it.Version != 0 {
 		_, g, err := decodeGroup(it)
 		if err != nil {
-			c.cfg.Log.Error("group cannot be read", "group", e.name, "error", err)
+			c.lg.Error("group cannot be read", "group", e.name, "error", err)
 			return
 		}
 		e.machine = restore(c.rules, time.Now(), g)

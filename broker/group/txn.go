@@ -192,17 +192,16 @@ func (t *TxnEnd) abandon() {
 
 // Done takes the outcome of the Write that Set and Check went into: w.Set as
 // Commit left it, and Commit's error. On nil the transaction's offsets are no
-// longer pending. After any other error they still are; if the Write was not
-// refused, the groups are looked at in the store. It must be called once.
+// longer pending. After an error they still are; unless the Write was refused
+// for other reasons, the groups are looked at in the store. It must be called
+// once.
 func (t *TxnEnd) Done(ctx context.Context, set []storage.Item, err error) {
 	versions := make(map[string]int64, len(set))
 	for _, it := range set {
 		versions[it.Key] = it.Version
 	}
-	refused := errors.As(err, new(*storage.Conflict)) || errors.Is(err, storage.ErrInvalid) ||
-		errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrClosed)
 	for _, b := range t.batches {
-		if err != nil && !refused {
+		if err != nil && b.concerns(err) {
 			t.c.distrust(context.WithoutCancel(ctx), b)
 		}
 		b.e.mu.Lock()
@@ -214,4 +213,14 @@ func (t *TxnEnd) Done(ctx context.Context, set []storage.Item, err error) {
 		b.e.mu.Unlock()
 	}
 	t.batches = nil
+}
+
+// concerns reports whether err leaves open what the store holds of b's group:
+// the Write failed, or another writer has the group.
+func (b *batch) concerns(err error) bool {
+	var conflict *storage.Conflict
+	if errors.As(err, &conflict) {
+		return slices.ContainsFunc(conflict.Items, func(c storage.ItemConflict) bool { return c.Key == keyGroup+b.e.name })
+	}
+	return !errors.Is(err, storage.ErrInvalid) && !errors.Is(err, storage.ErrFull) && !errors.Is(err, storage.ErrClosed)
 }

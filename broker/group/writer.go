@@ -299,7 +299,7 @@ func (c *Coordinator) failAll(ctx context.Context, batches []*batch, err error) 
 	default:
 		refused = false
 	}
-	c.cfg.Log.Error("group write did not succeed", "groups", len(batches), "refused", refused, "error", err)
+	c.lg.Error("group write did not succeed", "groups", len(batches), "refused", refused, "error", err)
 	for _, b := range batches {
 		if !refused {
 			c.distrust(ctx, b)

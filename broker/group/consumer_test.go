@@ -1,0 +1,77 @@
+package group
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// FuzzSubscription holds the parser to kmsg's: what both take, they read alike.
+func FuzzSubscription(f *testing.F) {
+	f.Add(subscription("a", "b"))
+	f.Add([]byte{0, 0, 0x7f, 0xff, 0xff, 0xff})
+	f.Add([]byte(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, ok := parseSubscription(b)
+		var want kmsg.ConsumerMemberMetadata
+		if len(b) > 1<<10 || want.ReadFrom(b) != nil {
+			return // kmsg may allocate much for what is long
+		}
+		if ok && !slices.Equal(got, want.Topics) {
+			t.Errorf("got %q, kmsg reads %q", got, want.Topics)
+		}
+		if !ok && want.Version >= 0 {
+			t.Errorf("refused what kmsg reads as %+v", want)
+		}
+	})
+}
+
+// FuzzAssignment does the same for assignments.
+func FuzzAssignment(f *testing.F) {
+	f.Add(assignment("a", 1, 2))
+	f.Add(noPartitions())
+	f.Add([]byte{0, 0, 0, 0, 0, 1, 0, 0, 0x7f, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, ok := parseAssignment(b)
+		var m kmsg.ConsumerMemberAssignment
+		if len(b) > 1<<10 || m.ReadFrom(b) != nil {
+			return
+		}
+		want := map[string][]int32{}
+		for _, mt := range m.Topics {
+			if len(mt.Partitions) > 0 {
+				want[mt.Topic] = append(want[mt.Topic], mt.Partitions...)
+			}
+		}
+		if ok && !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, kmsg reads %v", got, want)
+		}
+		if !ok && m.Version >= 0 {
+			t.Errorf("refused what kmsg reads as %+v", m)
+		}
+	})
+}
+
+// FuzzDecode: no stored bytes bring a start down.
+func FuzzDecode(f *testing.F) {
+	f.Add("offset/g/"+topicID(1).String()+"/0", []byte(`{"offset":1}`))
+	f.Add("group/g", []byte(`{"type":"classic","leader":"a","members":[{"id":"a","session_ms":1,"rebalance_ms":1}]}`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		it := storageItem(key, value)
+		if group, k, o, err := decodeOffset(it); err == nil {
+			again, k2, _, err := decodeOffset(storageItem(k.key(group), value))
+			if err != nil || again != group || k2 != k {
+				t.Errorf("%q: %v %v %v", key, o, k2, err)
+			}
+		}
+		if _, g, err := decodeGroup(it); err == nil {
+			m := restore(rules{}, fixedTime, g)
+			if got := fmt.Sprint(m.snapshot().Leader); got != g.Leader && len(g.Members) > 0 {
+				t.Errorf("leader %q became %q", g.Leader, got)
+			}
+		}
+	})
+}
