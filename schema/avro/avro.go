@@ -40,7 +40,7 @@ func Parse(src schema.Source) (schema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Schema{root: t, canonical: print(t, known), normalized: print(normalize(t), known)}
+	s := &Schema{root: t, canonical: render(t, known), normalized: render(normalize(t), known)}
 	s.decoder = sync.OnceValues(func() (*decoder, error) { return compile(t) })
 	return s, nil
 }

@@ -17,8 +17,8 @@ type printer struct {
 	space string          // the namespace around
 }
 
-// print writes a type; the named types in known are referred to.
-func print(t *typ, known []string) string {
+// render writes a type; the named types in known are referred to.
+func render(t *typ, known []string) string {
 	p := printer{known: make(map[string]bool)}
 	for _, n := range known {
 		p.known[n] = true

@@ -74,7 +74,7 @@ func (c *checker) typ(t *typ, depth int) error {
 		}
 		for _, f := range t.fields {
 			if f.dflt != nil && !c.lax && !c.validDefault(f.typ, f.dflt, 0) {
-				return c.fault(f.dflt.pos, "Invalid default for field %s: %s not a %s", f.name, printJSON(f.dflt, false), print(f.typ, nil))
+				return c.fault(f.dflt.pos, "Invalid default for field %s: %s not a %s", f.name, printJSON(f.dflt, false), render(f.typ, nil))
 			}
 		}
 	}
