@@ -49,8 +49,12 @@ const Type icecat.Type = "tarn"
 const (
 	// maxLevels bounds the parts of a namespace: each is a directory.
 	maxLevels = 16
-	// maxNameBytes bounds one part of a name, as file systems do.
-	maxNameBytes = 200
+	// maxNameBytes bounds one part of a name as it is spelled in a path: file
+	// systems take no longer names.
+	maxNameBytes = 255
+	// maxPathBytes bounds all parts together, so that keys of items and of
+	// objects (1024 bytes) have room for what comes before and behind.
+	maxPathBytes = 700
 	// maxCached bounds the tables whose metadata is kept in memory. A table's
 	// metadata takes some 100 kB.
 	maxCached = 1024
@@ -163,12 +167,15 @@ func checkName(parts []string, what string) error {
 	if len(parts) == 0 || len(parts) > maxLevels+1 {
 		return fmt.Errorf("%w: %s of %d parts", ErrInvalid, what, len(parts))
 	}
+	total := 0
 	for _, p := range parts {
+		length := len(portable(p))
+		total += length + 1
 		switch {
 		case p == "" || p == "." || p == "..":
 			return fmt.Errorf("%w: %s part %q", ErrInvalid, what, p)
-		case len(p) > maxNameBytes:
-			return fmt.Errorf("%w: %s part of %d bytes, at most %d", ErrInvalid, what, len(p), maxNameBytes)
+		case length > maxNameBytes || total > maxPathBytes:
+			return fmt.Errorf("%w: %s of %d bytes, at most %d in a part and %d in all", ErrInvalid, what, total, maxNameBytes, maxPathBytes)
 		case !utf8.ValidString(p) || strings.Contains(p, "/") || strings.ContainsFunc(p, unicode.IsControl):
 			return fmt.Errorf("%w: %s part %q has characters that a path cannot", ErrInvalid, what, p)
 		}
