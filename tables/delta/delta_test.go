@@ -1,0 +1,21 @@
+package delta_test
+
+import (
+	"testing"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/delta"
+	"github.com/tarn-io/tarn/tables/tabletest"
+)
+
+func TestFormat(t *testing.T) {
+	tabletest.Run(t, func(t *testing.T, s blob.Store) tables.Format { return delta.New(s, delta.Config{}) })
+}
+
+// The same with checkpoints and cleanup in nearly every commit.
+func TestFormatSmallLog(t *testing.T) {
+	tabletest.Run(t, func(t *testing.T, s blob.Store) tables.Format {
+		return delta.New(s, delta.Config{CheckpointEvery: 3, LogRetention: 1})
+	})
+}
