@@ -158,6 +158,13 @@ func (r *Rows) Undo() {
 	r.err = nil
 }
 
+// DropLast takes back the last row ended, and what was appended after it: for
+// callers that fill several Rows in step. Without rows it only does Undo.
+func (r *Rows) DropLast() {
+	r.n = max(0, r.n-1)
+	r.Undo()
+}
+
 // fail keeps the first error of a row for EndRow.
 func (r *Rows) fail(err error) {
 	if r.err == nil {
