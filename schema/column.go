@@ -100,7 +100,7 @@ func (c *Column) Bool(v bool) {
 		c.misuse(kindBool)
 		return
 	}
-	c.data = c.appendBit(c.data, v)
+	c.appendBit(&c.data, v)
 	c.added()
 }
 
@@ -110,7 +110,10 @@ func (c *Column) Int32(v int32) {
 		c.misuse(kindInt32)
 		return
 	}
-	c.i32 = push(c.i32, v, c.hintLen)
+	if len(c.i32) == cap(c.i32) {
+		c.i32 = grow(c.i32, c.hintLen)
+	}
+	c.i32 = append(c.i32, v)
 	c.added()
 }
 
@@ -120,7 +123,10 @@ func (c *Column) Int64(v int64) {
 		c.misuse(kindInt64)
 		return
 	}
-	c.i64 = push(c.i64, v, c.hintLen)
+	if len(c.i64) == cap(c.i64) {
+		c.i64 = grow(c.i64, c.hintLen)
+	}
+	c.i64 = append(c.i64, v)
 	c.added()
 }
 
@@ -130,7 +136,10 @@ func (c *Column) Float32(v float32) {
 		c.misuse(kindFloat32)
 		return
 	}
-	c.f32 = push(c.f32, v, c.hintLen)
+	if len(c.f32) == cap(c.f32) {
+		c.f32 = grow(c.f32, c.hintLen)
+	}
+	c.f32 = append(c.f32, v)
 	c.added()
 }
 
@@ -140,7 +149,10 @@ func (c *Column) Float64(v float64) {
 		c.misuse(kindFloat64)
 		return
 	}
-	c.f64 = push(c.f64, v, c.hintLen)
+	if len(c.f64) == cap(c.f64) {
+		c.f64 = grow(c.f64, c.hintLen)
+	}
+	c.f64 = append(c.f64, v)
 	c.added()
 }
 
@@ -151,7 +163,10 @@ func (c *Column) Decimal(v decimal128.Num) {
 		c.misuse(kindDecimal)
 		return
 	}
-	c.dec = push(c.dec, v, c.hintLen)
+	if len(c.dec) == cap(c.dec) {
+		c.dec = grow(c.dec, c.hintLen)
+	}
+	c.dec = append(c.dec, v)
 	c.added()
 }
 
@@ -233,17 +248,32 @@ func (c *Column) Null() {
 	}
 	switch c.kind {
 	case kindBool:
-		c.data = c.appendBit(c.data, false)
+		c.appendBit(&c.data, false)
 	case kindInt32:
-		c.i32 = push(c.i32, 0, c.hintLen)
+		if len(c.i32) == cap(c.i32) {
+			c.i32 = grow(c.i32, c.hintLen)
+		}
+		c.i32 = append(c.i32, 0)
 	case kindInt64:
-		c.i64 = push(c.i64, 0, c.hintLen)
+		if len(c.i64) == cap(c.i64) {
+			c.i64 = grow(c.i64, c.hintLen)
+		}
+		c.i64 = append(c.i64, 0)
 	case kindFloat32:
-		c.f32 = push(c.f32, 0, c.hintLen)
+		if len(c.f32) == cap(c.f32) {
+			c.f32 = grow(c.f32, c.hintLen)
+		}
+		c.f32 = append(c.f32, 0)
 	case kindFloat64:
-		c.f64 = push(c.f64, 0, c.hintLen)
+		if len(c.f64) == cap(c.f64) {
+			c.f64 = grow(c.f64, c.hintLen)
+		}
+		c.f64 = append(c.f64, 0)
 	case kindDecimal:
-		c.dec = push(c.dec, decimal128.Num{}, c.hintLen)
+		if len(c.dec) == cap(c.dec) {
+			c.dec = grow(c.dec, c.hintLen)
+		}
+		c.dec = append(c.dec, decimal128.Num{})
 	case kindFixed:
 		if cap(c.data)-len(c.data) < c.width {
 			c.data = growBytes(c.data, c.hintData, c.width)
@@ -259,7 +289,7 @@ func (c *Column) Null() {
 			k.Null()
 		}
 	}
-	c.valid = c.appendBit(c.valid, false)
+	c.appendBit(&c.valid, false)
 	c.n++
 }
 
@@ -305,7 +335,7 @@ func (c *Column) Truncate(n int) {
 // added counts a value that is not null.
 func (c *Column) added() {
 	if c.valid != nil {
-		c.valid = c.appendBit(c.valid, true)
+		c.appendBit(&c.valid, true)
 	}
 	c.n++
 }
@@ -388,18 +418,19 @@ func (c *Column) startValid() {
 	c.valid = cutBits(c.valid, c.n)
 }
 
-// appendBit appends the bit of value c.n to a bitmap of c.n bits.
-func (c *Column) appendBit(b []byte, v bool) []byte {
+// appendBit appends the bit of value c.n to a bitmap of c.n bits. It appends in
+// place, like all appends here: assigning a slice that another function gave
+// would cost a write barrier per value while the collector runs.
+func (c *Column) appendBit(bits *[]byte, v bool) {
 	if c.n&7 == 0 {
-		if len(b) == cap(b) {
-			b = grow(b, c.hintLen/8+1)
+		if len(*bits) == cap(*bits) {
+			*bits = grow(*bits, c.hintLen/8+1)
 		}
-		b = append(b, 0)
+		*bits = append(*bits, 0)
 	}
 	if v {
-		b[c.n>>3] |= 1 << (c.n & 7)
+		(*bits)[c.n>>3] |= 1 << (c.n & 7)
 	}
-	return b
 }
 
 // misuse notes a decoder's mistake; EndRow reports it.
@@ -415,14 +446,6 @@ func cutBits(b []byte, n int) []byte {
 		b[n>>3] &= 1<<(n&7) - 1
 	}
 	return b
-}
-
-// push appends v.
-func push[T any](s []T, v T, hint int) []T {
-	if len(s) == cap(s) {
-		s = grow(s, hint)
-	}
-	return append(s, v)
 }
 
 // grow returns s with room for one value more: at first as much as the batch

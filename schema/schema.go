@@ -90,8 +90,8 @@ type Schema interface {
 // Incompatibility is one reason for a failed compatibility check, in the words
 // of Confluent's registry.
 type Incompatibility struct {
-	Type        string // for example READER_FIELD_MISSING_DEFAULT_VALUE
-	Path        string // JSON pointer in the schema, for example /fields/1
+	Type string // for example READER_FIELD_MISSING_DEFAULT_VALUE
+	Path string // JSON pointer in the schema, for example /fields/1
 	// Description says it with up to two "%s", as Confluent's texts have them:
 	// the first stands for the reader's side, the second for the writer's.
 	Description string
@@ -117,8 +117,11 @@ type Decoder interface {
 	// Validate checks one payload, without its frame. The error is an *Invalid.
 	Validate(payload []byte) error
 	// Decode checks one payload and appends it to rows as one row, in the same
-	// pass. rows must have been made from Columns(). On an error, an *Invalid,
-	// rows is as it was before. Bytes are copied: payload may be reused.
+	// pass: it calls rows.EndRow. rows must have been made from Columns(). On an
+	// error, an *Invalid, rows is as it was before. ErrFull instead says that
+	// rows cannot take more: take its Batch and decode the payload again; with
+	// empty rows it means that the payload has no table form. Bytes are copied:
+	// payload may be reused.
 	Decode(payload []byte, rows *Rows) error
 }
 

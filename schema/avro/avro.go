@@ -52,6 +52,10 @@ func (s *Schema) Type() schema.Type { return schema.Avro }
 // a referenced text defines at its top are named, not written out.
 func (s *Schema) Canonical() string { return s.canonical }
 
+// Resolved is the canonical text with all referenced types written out, as the
+// registry's format=resolved has it.
+func (s *Schema) Resolved() string { return render(s.root, nil) }
+
 // Normalized is the text with properties and aliases sorted and defaults in the
 // form of their types, as Confluent's normalize=true writes it.
 func (s *Schema) Normalized() string { return s.normalized }

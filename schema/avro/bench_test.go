@@ -1,7 +1,6 @@
 package avro
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -135,6 +134,6 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations per validation, want 0", n)
 	}
 	if rows.Len() < 1000 {
-		t.Error(fmt.Sprint(rows.Len(), " rows"))
+		t.Errorf("%d rows", rows.Len())
 	}
 }

@@ -176,14 +176,21 @@ func (r *jsonReader) broken(err error) error {
 	return fault(r.text, int(syntax.Offset)-1, "no JSON: %s", syntax)
 }
 
+// maxMessage bounds a message in bytes: it may repeat a type or a default.
+const maxMessage = 1000
+
 // fault is a ParseError at a position of the text.
 func fault(text string, pos int, format string, args ...any) *schema.ParseError {
 	pos = max(0, min(pos, len(text)))
 	before := text[:pos]
+	msg := fmt.Sprintf(format, args...)
+	if len(msg) > maxMessage {
+		msg = strings.ToValidUTF8(msg[:maxMessage], "") + "..."
+	}
 	return &schema.ParseError{
 		Line:   1 + strings.Count(before, "\n"),
 		Column: 1 + len([]rune(before[strings.LastIndexByte(before, '\n')+1:])),
-		Msg:    fmt.Sprintf(format, args...),
+		Msg:    msg,
 	}
 }
 

@@ -178,6 +178,9 @@ func TestReferences(t *testing.T) {
 	if s.Canonical() != want {
 		t.Errorf("got  %s\nwant %s", s.Canonical(), want)
 	}
+	if got := s.Resolved(); !strings.Contains(got, `"items":{"type":"record","name":"Line"`) || mustParse(t, got).Canonical() != got {
+		t.Errorf("Resolved() = %s", got)
+	}
 	d, err := s.Decoder(nil)
 	if err != nil {
 		t.Fatal(err)
