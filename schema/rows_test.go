@@ -234,6 +234,29 @@ func TestTruncateStepsBack(t *testing.T) {
 	}
 }
 
+func TestDropLast(t *testing.T) {
+	r, err := NewRows(allKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.DropLast()
+	for range 2 {
+		fillNull(r)
+		if err := r.EndRow(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil(r)
+	r.DropLast()
+	if r.Len() != 1 || r.Column(8).Elem().Len() != 0 {
+		t.Errorf("%d rows, %d items", r.Len(), r.Column(8).Elem().Len())
+	}
+	fillNull(r)
+	if err := r.EndRow(); err != nil || r.Batch().NumRows() != 2 {
+		t.Errorf("after it: %v", err)
+	}
+}
+
 func TestNewRowsRefuses(t *testing.T) {
 	deep := arrow.DataType(arrow.PrimitiveTypes.Int32)
 	for range 2*MaxDepth + 1 {

@@ -345,7 +345,7 @@ func (u *suite) concurrency(t *testing.T) {
 
 // allocations holds a warmed-up decoder to allocating nothing.
 func (u *suite) allocations(t *testing.T) {
-	if u.c.Allocates || len(u.c.Good) == 0 {
+	if raced || u.c.Allocates || len(u.c.Good) == 0 {
 		return
 	}
 	const warm = 2000
