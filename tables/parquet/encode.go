@@ -173,6 +173,11 @@ func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterPropert
 		if l.repeats() {
 			props = append(props, pq.WithDictionaryFor(l.path, true))
 		}
+		// Bounds in the file leave NaN out, but some readers that take NaN for
+		// the greatest number skip row groups by them: better none.
+		if l.hasNaN() {
+			props = append(props, pq.WithStatsFor(l.path, false))
+		}
 	}
 	return pq.NewWriterProperties(props...)
 }

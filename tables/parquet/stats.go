@@ -152,6 +152,14 @@ func (l *leaf) stats() tables.ColumnStats {
 	return s
 }
 
+func (l *leaf) hasNaN() bool {
+	if l.bounds == nil {
+		return false
+	}
+	_, _, nans := l.bounds.result()
+	return nans > 0
+}
+
 // repeats reports whether the column is worth a dictionary: strings of which a
 // sample, spread over all rows, has few different ones.
 func (l *leaf) repeats() bool {
