@@ -13,7 +13,8 @@ import (
 // owns it. Statements run without a context that can end: a commit that has
 // begun is seen through.
 type writer struct {
-	conn *sql.Conn
+	conn  *sql.Conn
+	stmts []*sql.Stmt // all of those below
 
 	begin, commit, rollback          *sql.Stmt
 	insertChunk, deleteChunk, getDir *sql.Stmt
@@ -34,7 +35,7 @@ func newWriter(ctx context.Context, db *sql.DB, cfg Config) (*writer, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	if err := w.prepare(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
@@ -68,6 +69,7 @@ func (w *writer) prepare(ctx context.Context) error {
 			return fmt.Errorf("prepare %q: %w", p.sql, mapError(err))
 		}
 		*p.stmt = stmt
+		w.stmts = append(w.stmts, stmt)
 	}
 	return nil
 }
@@ -147,8 +149,14 @@ func (e *Engine) committerEntries(r run, yield func(pos uint32, h record.Header)
 	return nil
 }
 
-// close checkpoints the WAL and closes the connection.
+// close checkpoints the WAL and closes the connection. Statements come first:
+// database/sql forgets those of a Conn, and SQLite keeps the file open, and the
+// WAL beside it, while one is left.
 func (w *writer) close() error {
 	_, err := w.conn.ExecContext(context.Background(), "pragma wal_checkpoint(truncate)")
-	return errors.Join(mapError(err), w.conn.Close())
+	errs := []error{mapError(err)}
+	for _, stmt := range w.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
 }
