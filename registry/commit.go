@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tarn-io/tarn/broker/storage"
+)
+
+// mutate makes one change. plan computes it from a view, at that view's item
+// versions; nothing to write means nothing to do. It is called again if another
+// process changed an item in between, so what it leaves behind for its caller
+// must be of the last call. When mutate returns nil, the change is durable and
+// every reader sees it.
+func (r *Registry) mutate(ctx context.Context, plan func(*view) (storage.Write, error)) error {
+	select {
+	case <-r.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { r.turn <- struct{}{} }()
+	for range maxAttempts {
+		if r.stale {
+			if _, err := r.reload(ctx); err != nil {
+				return fmt.Errorf("read the registry again: %w", err)
+			}
+		}
+		w, err := plan(r.view.Load())
+		if err != nil || w.Empty() {
+			return err
+		}
+		conflict, err := r.commit(ctx, w)
+		if !conflict {
+			return err
+		}
+		r.stale = true
+	}
+	return fmt.Errorf("another process changed the registry %d times in a row", maxAttempts)
+}
+
+// commit writes and applies w. An engine that fails may have written it all the
+// same: then the store is looked at, and a change that is there has succeeded.
+func (r *Registry) commit(ctx context.Context, w storage.Write) (conflict bool, err error) {
+	err = r.engine.Commit(ctx, w)
+	if err == nil {
+		return false, r.publish(w.Set)
+	}
+	if _, ok := errors.AsType[*storage.Conflict](err); ok {
+		return true, nil
+	}
+	if errors.Is(err, storage.ErrInvalid) || errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrClosed) {
+		return false, fmt.Errorf("store the change: %w", err)
+	}
+	r.stale = true
+	items, again := r.reload(context.WithoutCancel(ctx))
+	if again == nil && persisted(items, w) {
+		r.lg.Warn("a change of the registry was reported as failed and is in the store", "error", err)
+		return false, nil
+	}
+	return false, fmt.Errorf("store the change: %w", err)
+}
+
+// persisted reports whether the store holds what w would have written.
+func persisted(items map[string]storage.Item, w storage.Write) bool {
+	for _, it := range w.Set {
+		if got, ok := items[it.Key]; ok == it.Delete || !it.Delete && !bytes.Equal(got.Value, it.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// publish applies items to the present view and lets everyone see the result.
+func (r *Registry) publish(items []storage.Item) error {
+	old := r.view.Load()
+	v, err := old.apply(items)
+	if err != nil {
+		return err
+	}
+	r.view.Store(v)
+	close(old.changed)
+	return nil
+}
+
+// reload takes over what the store has now, and returns it. Schemas that are
+// known already keep their parsed form.
+func (r *Registry) reload(ctx context.Context) (map[string]storage.Item, error) {
+	items := map[string]storage.Item{}
+	for it, err := range r.engine.Scan(ctx, prefix) {
+		if err != nil {
+			return nil, err
+		}
+		items[it.Key] = it
+	}
+	old := r.view.Load()
+	v, err := newView().apply(slices.Collect(maps.Values(items)))
+	if err != nil {
+		return nil, err
+	}
+	v.keep(old)
+	r.view.Store(v)
+	close(old.changed)
+	r.stale = false
+	return items, nil
+}
+
+// keep shares the parsed schemas of an older view where the item is the same.
+// v is not published yet.
+func (v *view) keep(old *view) {
+	for id, e := range v.ids {
+		if was := old.ids[id]; was != nil && was.itemVersion == e.itemVersion {
+			e.parsed.Store(was.parsed.Load())
+		}
+	}
+}

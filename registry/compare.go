@@ -1,0 +1,150 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// maxOldSchema bounds how much of the older text a list of incompatibilities
+// repeats, in bytes: Confluent's 10 KiB.
+const maxOldSchema = 10 << 10
+
+// Incompatible is the refusal of a schema by the subject's compatibility level.
+type Incompatible struct {
+	Subject string
+	// Differences are all that speaks against it, with "new" and "old" filled
+	// in; those of the forward direction come first.
+	Differences []schema.Incompatibility
+	OldVersion  int // the version that it conflicts with
+	OldSchema   string
+	Type        schema.Type
+	Level       Level
+}
+
+// Error gives the first difference and the conflicting version.
+func (e *Incompatible) Error() string {
+	return fmt.Sprintf("schema is incompatible with version %d of subject %q (%s): %s",
+		e.OldVersion, e.Subject, e.Level, e.Differences[0].Description)
+}
+
+// Messages gives the differences as Confluent's registry words them in answers,
+// with the entries that it puts at the end.
+func (e *Incompatible) Messages() []string {
+	var list []string
+	for _, d := range e.Differences {
+		list = append(list, e.message(d))
+	}
+	old := e.OldSchema
+	if len(old) > maxOldSchema {
+		cut := maxOldSchema
+		for cut > maxOldSchema-utf8.UTFMax && !utf8.RuneStart(old[cut]) {
+			cut--
+		}
+		list = append(list, fmt.Sprintf("{oldSchemaVersion: %d}", e.OldVersion), fmt.Sprintf("{oldSchema: <truncated> '%s...'}", old[:cut]))
+	} else {
+		list = append(list, fmt.Sprintf("{oldSchemaVersion: %d}", e.OldVersion), fmt.Sprintf("{oldSchema: '%s'}", old))
+	}
+	return append(list, fmt.Sprintf("{validateFields: 'false', compatibility: '%s'}", e.Level))
+}
+
+// message writes one difference. The quotes of a JSON schema's description do
+// not match: that is how Confluent's registry has it, and tools parse it.
+func (e *Incompatible) message(d schema.Incompatibility) string {
+	switch {
+	case d.Description == differentType:
+		return d.Description
+	case e.Type == schema.Protobuf:
+		return fmt.Sprintf(`{errorType:"%s", description:"%s"}`, d.Type, d.Description)
+	case e.Type == schema.JSON:
+		return fmt.Sprintf(`{errorType:"%s", description:"%s'}`, d.Type, d.Description)
+	}
+	return fmt.Sprintf("{errorType:'%s', description:'%s', additionalInfo:'%s'}", d.Type, d.Description, d.Info)
+}
+
+const differentType = "Incompatible because of different schema type"
+
+// Compatible compares the schema with a version of subject, or if version is 0
+// with those that the subject's level names. The level gives the direction.
+// Refusals: *Incompatible, *schema.ParseError, *Refused of ErrVersionNotFound.
+func (r *Registry) Compatible(name string, req Request, number int) error {
+	v := r.view.Load()
+	s := v.subjects[name]
+	var against []*version
+	if number != 0 {
+		ver := s.find(number, false)
+		if ver == nil && number != Latest {
+			return refuseVersion(ErrVersionNotFound, name, number)
+		}
+		if ver != nil {
+			against = []*version{ver}
+		}
+	} else if s != nil {
+		against = s.alive()
+	}
+	d := draft{request: req}
+	if err := d.prepare(v, name, false); err != nil {
+		return err
+	}
+	return v.compare(s, d.schema, against)
+}
+
+// alive lists the versions that are not deleted, newest first.
+func (s *subject) alive() []*version {
+	var list []*version
+	for i := len(s.versions) - 1; i >= 0; i-- {
+		if !s.versions[i].Deleted {
+			list = append(list, &s.versions[i])
+		}
+	}
+	return list
+}
+
+// compare holds a new schema against older versions of sub, newest first, by its
+// level. The error is an *Incompatible for the first version that fails.
+func (v *view) compare(sub *subject, s schema.Schema, older []*version) error {
+	level := v.level(sub)
+	word, transitive := strings.CutSuffix(string(level), "_TRANSITIVE")
+	if level == None {
+		return nil
+	}
+	if !transitive && len(older) > 1 {
+		older = older[:1]
+	}
+	for _, ver := range older {
+		if list := v.differences(Level(word), s, ver); len(list) > 0 {
+			return &Incompatible{
+				Subject: sub.name, Differences: list, OldVersion: ver.Version,
+				OldSchema: ver.item.Text, Type: s.Type(), Level: level,
+			}
+		}
+	}
+	return nil
+}
+
+// differences compares with one version, in one or both directions.
+func (v *view) differences(level Level, s schema.Schema, ver *version) []schema.Incompatibility {
+	if s.Type() != ver.item.Type {
+		return []schema.Incompatibility{{Type: "TYPE_MISMATCH", Path: "/", Description: differentType}}
+	}
+	old := ver.load(v)
+	if old.err != nil {
+		return []schema.Incompatibility{{Type: "INVALID_SCHEMA", Path: "/", Description: old.err.Error()}}
+	}
+	var list []schema.Incompatibility
+	if level == Forward || level == Full {
+		for _, d := range old.schema.Reads(s) {
+			d.Description = d.Describe("old", "new")
+			list = append(list, d)
+		}
+	}
+	if level == Backward || level == Full {
+		for _, d := range s.Reads(old.schema) {
+			d.Description = d.Describe("new", "old")
+			list = append(list, d)
+		}
+	}
+	return list
+}

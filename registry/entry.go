@@ -1,0 +1,92 @@
+package registry
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/language"
+)
+
+// entry is a stored schema with what is made of it. Views share it: the text of
+// an id never changes. It is parsed when first needed.
+type entry struct {
+	id          int
+	item        schemaItem
+	guid        [16]byte
+	guidText    string
+	itemVersion int64
+
+	mu     sync.Mutex // held while parsing or adding a message
+	parsed atomic.Pointer[parsed]
+}
+
+// parsed is what became of a text.
+type parsed struct {
+	schema schema.Schema
+	err    error
+	first  *message // what an empty message index selects
+	// others are the Protobuf messages that payloads selected so far, by the
+	// raw bytes of their indexes; replaced under entry.mu.
+	others atomic.Pointer[map[string]*message]
+}
+
+// message is one payload type of a schema: the whole of an Avro or JSON schema,
+// a message of a Protobuf file.
+type message struct {
+	index   []int
+	name    string
+	decoder schema.Decoder
+	err     error // why there is no decoder
+	missing bool  // the schema has no such message at all
+}
+
+func (e *entry) identity() identity { return identity{e.item.Type, e.guid} }
+
+func (e *entry) public() Version {
+	return Version{
+		ID: e.id, GUID: e.guidText, Type: e.item.Type, Text: e.item.Text,
+		References: e.item.References, Metadata: e.item.Metadata, Rules: e.item.Rules,
+	}
+}
+
+// load parses the text when first asked, with the references as v has them: as
+// long as e is stored, so are they.
+func (e *entry) load(v *view) *parsed {
+	if p := e.parsed.Load(); p != nil {
+		return p
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p := e.parsed.Load(); p != nil {
+		return p
+	}
+	p := &parsed{}
+	p.others.Store(&map[string]*message{})
+	var named []schema.Named
+	if named, p.err = v.resolve(e.item.References, true); p.err == nil {
+		p.schema, p.err = language.Parse(schema.Source{
+			Type: e.item.Type, Text: e.item.Text, References: named, Lax: true,
+		})
+	}
+	if p.err != nil {
+		p.err = fmt.Errorf("stored schema %d: %w", e.id, p.err)
+	} else {
+		p.first = newMessage(p.schema, nil)
+	}
+	e.parsed.Store(p)
+	return p
+}
+
+func newMessage(s schema.Schema, index []int) *message {
+	m := &message{index: index}
+	var ok bool
+	if m.name, ok = language.Name(s, index); !ok {
+		m.missing = true
+		m.err = fmt.Errorf("message index %v: the schema has no such message", index)
+		return m
+	}
+	m.decoder, m.err = s.Decoder(index)
+	return m
+}

@@ -1,0 +1,113 @@
+package registry
+
+import (
+	"github.com/tarn-io/tarn/schema"
+)
+
+// resolve gives the texts that refs name, transitively: what a text refers to
+// stands before it, and of two texts under one name the first counts, as in
+// Confluent's registry. deleted allows soft-deleted versions, which stored
+// schemas may refer to and new ones may not. The error is a *schema.ParseError.
+func (v *view) resolve(refs []schema.Reference, deleted bool) ([]schema.Named, error) {
+	w := walk{view: v, deleted: deleted, seen: map[string]bool{}}
+	if err := w.add(refs, 1); err != nil {
+		return nil, err
+	}
+	return w.named, nil
+}
+
+type walk struct {
+	view    *view
+	deleted bool
+	seen    map[string]bool
+	named   []schema.Named
+	bytes   int
+}
+
+func (w *walk) add(refs []schema.Reference, depth int) error {
+	if depth > maxReferenceDepth {
+		return badSchema("references are nested deeper than %d schemas", maxReferenceDepth)
+	}
+	for _, ref := range refs {
+		if w.seen[ref.Name] {
+			continue
+		}
+		if w.seen[ref.Name] = true; len(w.seen) > MaxReferences {
+			return badSchema("more than %d references", MaxReferences)
+		}
+		ver := w.view.subjects[ref.Subject].find(ref.Version, w.deleted)
+		if ver == nil {
+			return badSchema("No schema reference found for subject \"%s\" and version %d", ref.Subject, ref.Version)
+		}
+		if w.bytes += len(ver.item.Text); w.bytes > schema.MaxTextBytes {
+			return badSchema("the references have more than %d bytes", schema.MaxTextBytes)
+		}
+		// What a stored schema refers to is kept, be it deleted softly.
+		inner := *w
+		inner.deleted = true
+		if err := inner.add(ver.item.References, depth+1); err != nil {
+			return err
+		}
+		w.named, w.bytes = append(inner.named, schema.Named{Name: ref.Name, Text: ver.item.Text}), inner.bytes
+	}
+	return nil
+}
+
+// pin checks the references of a request and gives them with real version
+// numbers in place of -1.
+func (v *view) pin(refs []schema.Reference) ([]schema.Reference, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	pinned := make([]schema.Reference, len(refs))
+	names := make(map[string]bool, len(refs))
+	for i, ref := range refs {
+		if ref.Name == "" || ref.Subject == "" || names[ref.Name] {
+			return nil, badSchema("reference %d needs a name of its own and a subject", i)
+		}
+		names[ref.Name] = true
+		if ref.Version == Latest {
+			if ver := v.subjects[ref.Subject].find(Latest, false); ver != nil {
+				ref.Version = ver.Version
+			}
+		}
+		pinned[i] = ref
+	}
+	return pinned, nil
+}
+
+// referrers lists the ids of schemas that refer to a version and are in use by
+// some version themselves, ascending. deleted counts users that are deleted
+// softly too.
+func (v *view) referrers(subject string, number int, deleted bool) []int {
+	var ids []int
+	used := v.inUse(deleted)
+	for id, e := range v.ids {
+		if used[id] && refersTo(e, subject, number) {
+			ids = append(ids, id)
+		}
+	}
+	return sorted(ids)
+}
+
+func refersTo(e *entry, subject string, number int) bool {
+	for _, ref := range e.item.References {
+		if ref.Subject == subject && ref.Version == number {
+			return true
+		}
+	}
+	return false
+}
+
+// inUse is the set of ids that some version has.
+func (v *view) inUse(deleted bool) map[int]bool {
+	used := make(map[int]bool, len(v.ids))
+	for _, s := range v.subjects {
+		for i := range s.versions {
+			if deleted || !s.versions[i].Deleted {
+				used[s.versions[i].ID] = true
+			}
+		}
+	}
+	return used
+}

@@ -1,0 +1,198 @@
+package registry
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// maxMessages bounds the message indexes that one schema remembers. They are
+// kept by their bytes, which a client may pad; beyond the bound each payload
+// pays for its own look-up.
+const maxMessages = 1024
+
+// Payload is a record's key or value with what reads it.
+type Payload struct {
+	ID      int
+	Schema  schema.Schema
+	Decoder schema.Decoder // nil after Identify
+	// Index selects the message of a Protobuf schema. It is shared: do not
+	// change it.
+	Index []int
+	// Name is the full name of the record or message, the title of a JSON
+	// schema; "" if it has none.
+	Name string
+	// Framed says that the record named its schema, by prefix or header.
+	Framed bool
+	// Bytes are the payload without its frame. They alias the value.
+	Bytes []byte
+}
+
+// Unresolved says why a payload has no decoder. It is a refusal of the payload.
+type Unresolved struct {
+	Reason string
+	ID     int // 0 if the payload names none
+}
+
+// Error is the reason.
+func (e *Unresolved) Error() string { return e.Reason }
+
+// Resolve finds the decoder of one key or value as produced. The schema is
+// named by header, the value of the record's last header schema.KeyHeader or
+// schema.ValueHeader, else by Confluent's prefix; a bare payload is of the
+// latest version of subject. That an id belongs to a subject is not asked: see
+// VersionOf.
+//
+// It locks nothing, and on success it allocates nothing once a schema has been
+// used. The error is an *Unresolved.
+func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool) (Payload, error) {
+	p, m, err := r.identify(subject, value, header, hasHeader)
+	if err != nil {
+		return p, err
+	}
+	if m.err != nil {
+		return p, &Unresolved{fmt.Sprintf("payloads of schema %d cannot be decoded: %v", p.ID, m.err), p.ID}
+	}
+	p.Decoder = m.decoder
+	return p, nil
+}
+
+// Identify is Resolve for who wants no decoder: schemas whose payloads cannot
+// be decoded are fine.
+func (r *Registry) Identify(subject string, value, header []byte, hasHeader bool) (Payload, error) {
+	p, _, err := r.identify(subject, value, header, hasHeader)
+	return p, err
+}
+
+func (r *Registry) identify(subject string, value, header []byte, hasHeader bool) (Payload, *message, error) {
+	frame, err := schema.ParseFrame(value, header, hasHeader)
+	if err != nil {
+		return Payload{}, nil, &Unresolved{Reason: "schema id header: " + err.Error()}
+	}
+	v := r.view.Load()
+	e, err := v.entryFor(subject, &frame)
+	if err != nil {
+		return Payload{}, nil, err
+	}
+	p := Payload{ID: e.id, Framed: frame.Form != schema.Bare, Bytes: frame.Payload}
+	parsed := e.load(v)
+	if parsed.err != nil {
+		return p, nil, &Unresolved{parsed.err.Error(), e.id}
+	}
+	p.Schema = parsed.schema
+	m := parsed.first
+	if e.item.Type == schema.Protobuf {
+		if m, p.Bytes, err = e.message(parsed, &frame); err != nil {
+			return p, nil, &Unresolved{"message indexes: " + err.Error(), e.id}
+		}
+	}
+	if m.missing {
+		return p, nil, &Unresolved{m.err.Error(), e.id}
+	}
+	p.Index, p.Name = m.index, m.name
+	return p, m, nil
+}
+
+// entryFor finds the schema that a frame names, or for a bare payload the
+// subject's latest.
+func (v *view) entryFor(subject string, f *schema.Frame) (*entry, error) {
+	switch {
+	case f.Form == schema.Bare:
+		if s := v.subjects[subject]; s != nil && s.latest != nil {
+			return s.latest.entry, nil
+		}
+		return nil, &Unresolved{Reason: fmt.Sprintf("no schema id, and subject %q has no schema", subject)}
+	case f.HasGUID:
+		if e := v.guids[f.GUID]; e != nil {
+			return e, nil
+		}
+		return nil, &Unresolved{Reason: "unknown schema GUID " + guidString(f.GUID)}
+	}
+	if e := v.ids[int(f.ID)]; e != nil {
+		return e, nil
+	}
+	return nil, &Unresolved{fmt.Sprintf("unknown schema id %d", f.ID), int(f.ID)}
+}
+
+// message finds the Protobuf message that a frame selects, and the payload
+// behind the message indexes.
+func (e *entry) message(p *parsed, f *schema.Frame) (*message, []byte, error) {
+	from := f.Indexes
+	if f.Form == schema.Prefix {
+		from = f.Payload
+	}
+	if f.Form == schema.Bare || f.Form == schema.Header && len(from) == 0 {
+		return p.first, f.Payload, nil
+	}
+	size := indexSize(from)
+	if size > 0 && (f.Form == schema.Prefix || size == len(from)) {
+		payload := f.Payload
+		if f.Form == schema.Prefix {
+			payload = from[size:]
+		}
+		if from[0] == 0 {
+			return p.first, payload, nil
+		}
+		if m := (*p.others.Load())[string(from[:size])]; m != nil {
+			return m, payload, nil
+		}
+	}
+	index, payload, err := f.Split(schema.Protobuf)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.remember(p, from[:size], index), payload, nil
+}
+
+// indexSize is the length of message indexes at the front of b, 0 if they are
+// cut off. It does not check them.
+func indexSize(b []byte) int {
+	count, pos := binary.Varint(b)
+	if pos <= 0 || count < 0 || count > int64(len(b)) {
+		return 0
+	}
+	for range count {
+		_, n := binary.Varint(b[pos:])
+		if n <= 0 {
+			return 0
+		}
+		pos += n
+	}
+	return pos
+}
+
+// remember makes a message and keeps it under the bytes of its indexes.
+func (e *entry) remember(p *parsed, raw []byte, index []int) *message {
+	if index == nil {
+		return p.first
+	}
+	m := newMessage(p.schema, index)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := *p.others.Load()
+	if len(known) >= maxMessages || m.missing {
+		return m
+	}
+	more := maps.Clone(known)
+	more[string(raw)] = m
+	p.others.Store(&more)
+	return m
+}
+
+// HasID reports whether subject has a version with the id that is not deleted.
+func (r *Registry) HasID(subject string, id int) bool {
+	_, ok := r.VersionOf(subject, id)
+	return ok
+}
+
+// VersionOf is the newest version of subject with the id that is not deleted.
+func (r *Registry) VersionOf(subject string, id int) (number int, ok bool) {
+	s := r.view.Load().subjects[subject]
+	if s == nil {
+		return 0, false
+	}
+	number, ok = s.held[id]
+	return number, ok
+}
