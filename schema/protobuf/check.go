@@ -20,14 +20,17 @@ func (w *walker) check(m *message, pos, end, depth int, weak bool) *schema.Inval
 	staged := len(m.staged) > 0 && !weak
 	base, items := len(w.slots), len(w.items)
 	if staged {
-		w.push(m.slots)
+		if w.push(m.slots); w.pushed > maxSlots {
+			return w.tooWide(pos)
+		}
 	}
 	b, first := w.buf[:end], pos
 	for pos < end {
-		start := pos
-		var tag uint64
-		if tag, pos = uvarint(b, pos); pos < 0 {
-			return w.broken(b, start)
+		start, tag := pos, uint64(b[pos])
+		if pos++; tag >= 0x80 {
+			if tag, pos = uvarint(b, start); pos < 0 {
+				return w.broken(b, start)
+			}
 		}
 		f := m.field(int(tag >> 3))
 		var err *schema.Invalid
@@ -40,7 +43,11 @@ func (w *walker) check(m *message, pos, end, depth int, weak bool) *schema.Inval
 				err = w.put(base, m, f, bits, int(tag&7), depth)
 			}
 		case tag&7 == wireVarint:
-			_, pos = uvarint(b, pos)
+			if pos < end && b[pos] < 0x80 {
+				pos++
+			} else {
+				_, pos = uvarint(b, pos)
+			}
 		default:
 			if pos, err = w.checkValue(b, pos, f, int(tag&7), depth, weak); err != nil {
 				err = w.locate(err, m, f, first, start)

@@ -120,8 +120,8 @@ func newDecoder(p *plan) (*decoder, error) {
 func (d *decoder) Columns() *arrow.Schema { return d.columns }
 
 // Validate checks one payload. It accepts what Decode accepts; Decode refuses
-// besides what no column can hold: a proto2 string that is not UTF-8, and more
-// values than maxCells or maxJSONBytes allow.
+// besides what columns cannot hold: a proto2 string that is not UTF-8, and more
+// than maxCells, maxSlots or maxJSONBytes allow.
 func (d *decoder) Validate(payload []byte) error {
 	w, err := d.walker(payload)
 	if err != nil {

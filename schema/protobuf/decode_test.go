@@ -245,6 +245,43 @@ func TestAmplification(t *testing.T) {
 	if _, err := rowJSON(t, d, payload[:200]); err != nil {
 		t.Errorf("100 items: %v", err)
 	}
+
+	wide := parse(t, `syntax = "proto2"; message M { repeated M list = 6000; `+strings.ReplaceAll(fields.String(), "int64", "optional int64")+`required int32 r = 6001; }`)
+	if d, err = wide.Decoder(nil); err != nil {
+		t.Fatal(err)
+	}
+	payload = join(varint(6001, 1), slices.Repeat(bin(6000, varint(6001, 1)), 14000))
+	if err := d.Validate(payload); !errors.As(err, &refused) || !strings.Contains(err.Error(), "fields in all") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if _, err := wide.AppendJSON(nil, nil, payload); !errors.As(err, &refused) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+// TestAbsence tells null from zero in every kind that has presence.
+func TestAbsence(t *testing.T) {
+	d := decoderOf(t, `syntax = "proto3"; import "google/protobuf/wrappers.proto"; message N { optional bytes x = 1; }
+		message M { optional bytes a = 1; optional string b = 2; optional int64 c = 3; N d = 4; google.protobuf.BytesValue e = 5; oneof o { string f = 6; string g = 7; } bytes h = 8; }`, 1)
+	rows, err := schema.NewRows(d.Columns())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range [][]byte{nil, join(bin(1), bin(2), varint(3, 0), bin(4), bin(5), bin(6), bin(8))} {
+		if err := d.Decode(payload, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	batch := rows.Batch()
+	for i, want := range []string{"NV", "NV", "NV", "NV", "NV", "NV", "NN", "VV"} {
+		got := ""
+		for row := range 2 {
+			got += map[bool]string{true: "N", false: "V"}[batch.Column(i).IsNull(row)]
+		}
+		if got != want {
+			t.Errorf("column %s: got %s, want %s", batch.ColumnName(i), got, want)
+		}
+	}
 }
 
 // TestUndo: a refused payload leaves the rows as they were, and they go on.

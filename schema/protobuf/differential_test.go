@@ -88,7 +88,7 @@ func randomPayload(t testing.TB, r *rand.Rand, md protoreflect.MessageDescriptor
 	t.Helper()
 	m := dynamicpb.NewMessage(md)
 	filler{r}.message(m, 0)
-	b, err := proto.Marshal(m)
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,39 +45,66 @@ func Parse(src schema.Source) (schema.Schema, error) {
 	r := resolver{}
 	for _, ref := range src.References {
 		if err := r.add(ref.Name, ref.Text); err != nil {
-			return nil, err
+			return nil, inReference(ref.Name, err)
 		}
 	}
 	if fdp := descriptorOf(src.Text); fdp != nil {
-		return r.parseDescriptor(fdp)
+		return r.parseDescriptor(fdp, src.Text)
 	}
-	return r.parseText(src.Text)
+	if err := r.add(mainName, src.Text); err != nil {
+		return nil, err
+	}
+	files, err := r.compile(mainName)
+	if err != nil {
+		return nil, err
+	}
+	if r[mainName].fdp == nil {
+		return newSchema(files[0], src.Text), nil
+	}
+	// Of what came without a syntax tree the compiler checks less.
+	file, err := r.link(protodesc.ToFileDescriptorProto(files[0]))
+	if err != nil {
+		return nil, err
+	}
+	return newSchema(file, src.Text), nil
 }
 
-// resolver finds the files that imports name.
-type resolver map[string]protocompile.SearchResult
+// resolver finds the files that imports name, by path.
+type resolver map[string]file
+
+// file is one of text and descriptor.
+type file struct {
+	text string
+	fdp  *descriptorpb.FileDescriptorProto
+}
 
 func (r resolver) add(name, text string) error {
-	if fdp := descriptorOf(text); fdp != nil {
-		fdp.Name = proto.String(name)
-		if err := checkNesting(fdp.MessageType, 1); err != nil {
-			return inReference(name, err)
+	fdp := descriptorOf(text)
+	if fdp == nil {
+		if err := checkBraces(text); err != nil {
+			return err
 		}
-		r[name] = protocompile.SearchResult{Proto: fdp}
-		return nil
+		if !strings.Contains(text, mapEntryOption) {
+			r[name] = file{text: text}
+			return nil
+		}
+		var err error
+		if fdp, err = parseWithEntries(name, text); err != nil {
+			return err
+		}
 	}
-	if err := checkBraces(text); err != nil {
-		return inReference(name, err)
-	}
-	r[name] = protocompile.SearchResult{Source: strings.NewReader(text)}
-	return nil
+	fdp.Name = proto.String(name)
+	r[name] = file{fdp: fdp}
+	return checkNesting(fdp.MessageType, 1)
 }
 
 // FindFileByPath looks among the references first, then among the files that
 // need none. The standard imports come after both.
 func (r resolver) FindFileByPath(path string) (protocompile.SearchResult, error) {
-	if found, ok := r[path]; ok {
-		return found, nil
+	if f, ok := r[path]; ok && f.fdp != nil {
+		return protocompile.SearchResult{Proto: f.fdp}, nil
+	} else if ok {
+		return protocompile.SearchResult{Source: strings.NewReader(f.text)}, nil
 	}
 	if text := confluentFile(path); text != "" {
 		return protocompile.SearchResult{Source: strings.NewReader(text)}, nil
@@ -99,41 +126,58 @@ func (r resolver) compile(names ...string) (linker.Files, error) {
 	if err == nil {
 		return files, nil
 	}
-	refused := &schema.ParseError{Msg: err.Error()}
-	var at reporter.ErrorWithPos
-	if errors.As(err, &at) {
-		pos := at.GetPosition()
-		refused.Line, refused.Column, refused.Msg = pos.Line, pos.Col, at.Unwrap().Error()
-		if pos.Filename != mainName {
-			return nil, inReference(pos.Filename, refused)
-		}
+	name, refused := refusal(err)
+	if name != mainName && name != "" {
+		return nil, inReference(name, refused)
 	}
 	return nil, refused
+}
+
+// refusal makes a ParseError of the compiler's error, and says which file it is
+// about if that is known.
+func refusal(err error) (name string, refused *schema.ParseError) {
+	var at reporter.ErrorWithPos
+	if !errors.As(err, &at) {
+		return "", &schema.ParseError{Msg: err.Error()}
+	}
+	pos := at.GetPosition()
+	return pos.Filename, &schema.ParseError{Line: pos.Line, Column: pos.Col, Msg: at.Unwrap().Error()}
 }
 
 func inReference(name string, err error) error {
 	return &schema.ParseError{Msg: fmt.Sprintf("reference %q: %v", name, err)}
 }
 
-func (r resolver) parseText(text string) (schema.Schema, error) {
-	if err := checkBraces(text); err != nil {
-		return nil, err
-	}
-	r[mainName] = protocompile.SearchResult{Source: strings.NewReader(text)}
-	files, err := r.compile(mainName)
-	if err != nil {
-		return nil, err
-	}
-	return newSchema(files[0], text), nil
-}
-
-func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto) (schema.Schema, error) {
+// parseDescriptor makes a schema of a descriptor. Its canonical form is the text
+// printed from it; if that text would give messages other indexes, on which
+// payloads rely, it is the descriptor as it came.
+func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto, encoded string) (schema.Schema, error) {
 	if err := checkNesting(fdp.MessageType, 1); err != nil {
 		return nil, err
 	}
 	if fdp.GetName() == "" {
 		fdp.Name = proto.String(mainName)
 	}
+	file, err := r.link(fdp)
+	if err != nil {
+		return nil, err
+	}
+	text, err := printFile(file)
+	if err != nil {
+		return nil, &schema.ParseError{Msg: err.Error()}
+	}
+	if err := r.add(mainName, text); err != nil {
+		return nil, err
+	}
+	again, err := r.compile(mainName)
+	if err != nil || !sameIndexes(file.Messages(), again[0].Messages()) {
+		text = encoded
+	}
+	return newSchema(file, text), nil
+}
+
+// link makes protobuf-go's own descriptor of a file, which it checks.
+func (r resolver) link(fdp *descriptorpb.FileDescriptorProto) (protoreflect.FileDescriptor, error) {
 	deps, err := r.compile(slices.Sorted(maps.Keys(set(fdp.Dependency)))...)
 	if err != nil {
 		return nil, err
@@ -148,11 +192,24 @@ func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto) (schema
 	if err != nil {
 		return nil, &schema.ParseError{Msg: err.Error()}
 	}
-	text, err := printFile(file)
-	if err != nil {
-		return nil, &schema.ParseError{Msg: fmt.Sprintf("print the descriptor as text: %v", err)}
+	return file, nil
+}
+
+// sameIndexes says whether each message, map entries aside, has the same place.
+func sameIndexes(a, b protoreflect.MessageDescriptors) bool {
+	if a.Len() != b.Len() {
+		return false
 	}
-	return newSchema(file, text), nil
+	for i := range a.Len() {
+		x, y := a.Get(i), b.Get(i)
+		if x.IsMapEntry() && y.IsMapEntry() {
+			continue
+		}
+		if x.FullName() != y.FullName() || !sameIndexes(x.Messages(), y.Messages()) {
+			return false
+		}
+	}
+	return true
 }
 
 func set(names []string) map[string]bool {

@@ -237,6 +237,110 @@ func TestMessageIndexes(t *testing.T) {
 	}
 }
 
+// TestWrittenEntries parses a text as Confluent's Java client registers it, with
+// map entries written out, and keeps what it says.
+func TestWrittenEntries(t *testing.T) {
+	const javaText = `syntax = "proto3";
+package p;
+
+import "home.proto";
+
+message A {
+  repeated .p.A.MEntry m = 1;
+  .p.A.D d = 2;
+  repeated .p.A.HEntry h = 3;
+
+  message D {
+    int32 x = 1;
+  }
+  message MEntry {
+    option map_entry = true;
+
+    string key = 1;
+    int32 value = 2;
+  }
+  message HEntry {
+    option map_entry = true;
+
+    string key = 1;
+    .home.Home value = 2;
+  }
+}
+`
+	const home = `syntax = "proto3"; package home; message Home { repeated Home.NEntry n = 1; message NEntry { option map_entry = true; int32 key = 1; string value = 2; } }`
+	s := parse(t, javaText, "home.proto", home)
+	d, err := s.Decoder(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rowJSON(t, d, join(bin(1, text(1, "k"), varint(2, 5)), bin(3, text(1, "l"), bin(2, bin(1, varint(1, 7), text(2, "z"))))))
+	want := `{"d":null,"h":[{"key":"l","value":{"n":[{"key":7,"value":"z"}]}}],"m":[{"key":"k","value":5}]}`
+	if err != nil || got != want {
+		t.Errorf("\n got %s, %v\nwant %s", got, err, want)
+	}
+	if s.Canonical() != javaText {
+		t.Error("the canonical text is not the text as registered")
+	}
+	plain := parse(t, `syntax = "proto3"; package p; import "home.proto"; message A { message D { int32 x = 1; } map<string, int32> m = 1; D d = 2; map<string, home.Home> h = 3; }`, "home.proto", home)
+	if s.Normalized() != plain.Normalized() {
+		t.Errorf("normalized:\n%s\n%s", s.Normalized(), plain.Normalized())
+	}
+	for _, text := range []string{
+		strings.Replace(javaText, "int32 x = 1;", "Gone x = 1;", 1),
+		strings.Replace(javaText, "int32 x = 1;", "int32 x = 1; int32 y = 1;", 1),
+		strings.Replace(javaText, "int32 x = 1;", "int32 x = ;", 1),
+		strings.Replace(javaText, "string key = 1;", "double key = 1;", 1),
+	} {
+		var refused *schema.ParseError
+		if _, err := Parse(schema.Source{Text: text, References: []schema.Named{{Name: "home.proto", Text: home}}}); !errors.As(err, &refused) {
+			t.Errorf("accepted, or refused with %v:\n%s", err, text)
+		}
+	}
+}
+
+// TestIndexesSurvivePrinting: map entries and groups count in message indexes,
+// so a text printed from a descriptor must keep them in their places.
+func TestIndexesSurvivePrinting(t *testing.T) {
+	for _, text := range []string{
+		`syntax = "proto3"; message A { message B { int32 x = 1; } map<string, int32> m = 2; message C { int32 x = 1; } map<string, int32> a = 1; message D { map<string, B> q = 1; message E { int32 x = 1; } } E e = 3; enum E { Z = 0; } }`,
+		`syntax = "proto3"; message A { map<string, int32> m = 9; map<string, int32> a = 1; oneof o { int32 x = 4; int32 y = 2; } message C { int32 x = 1; } }`,
+		`syntax = "proto2"; message A { message B { optional int32 x = 1; } optional group G = 2 { optional int32 x = 1; } message C { optional int32 x = 1; } reserved 5; extensions 100 to 200; }`,
+	} {
+		s := parse(t, text)
+		encoded, err := Serialized(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := parse(t, encoded)
+		if back.Canonical() == encoded {
+			t.Errorf("no text gives the same indexes:\n%s", text)
+		}
+		for _, other := range []*Schema{back, parse(t, back.Canonical()), parse(t, s.Normalized())} {
+			if !sameIndexes(s.File().Messages(), other.File().Messages()) {
+				t.Errorf("the indexes are others:\n%s\n%s", text, other.Canonical())
+			}
+		}
+	}
+	// An index that falls on an entry was counted without entries.
+	s := parse(t, `syntax = "proto3"; message A { map<string, int32> m = 2; message C { int32 x = 1; } }`)
+	for _, index := range [][]int{{0, 0}, {0, 1}} {
+		if m, err := s.Message(index); err != nil || m.Name() != "C" {
+			t.Errorf("Message(%v): got %v, %v", index, m, err)
+		}
+	}
+}
+
+// TestPublicWrapper: a file that only passes on another one stands for it.
+func TestPublicWrapper(t *testing.T) {
+	s := parse(t, `syntax = "proto3"; import public "a.proto";`, "a.proto", `syntax = "proto3"; package p; message A { int32 x = 1; } message B { int32 y = 1; }`)
+	if m, err := s.Message([]int{1}); err != nil || m.FullName() != "p.B" {
+		t.Errorf("got %v, %v", m, err)
+	}
+	if index, ok := s.Index("B"); !ok || !slices.Equal(index, []int{1}) {
+		t.Errorf("got %v", index)
+	}
+}
+
 // TestNoTable has schemas that parse but make no table.
 func TestNoTable(t *testing.T) {
 	wide := func(depth int) string {

@@ -50,6 +50,7 @@ type field struct {
 	enum       *enum    // of kind enum
 	msg        *message // of kind message and group
 	dec        params   // of kind message, confluent.type.Decimal
+	plain      bool     // the last value is the value, whatever it is; text must be UTF-8
 	special    bool     // check keeps its value: staged, or in a oneof with a staged member
 }
 
@@ -124,6 +125,7 @@ func (p *planner) message(md protoreflect.MessageDescriptor) (*message, error) {
 			}
 			f.oneof = oneofs[o.FullName()]
 		}
+		f.plain = !f.repeated && f.oneof == 0 && f.msg == nil && (f.enum == nil || !f.enum.closed)
 		m.index(f)
 	}
 	m.oneofs = len(oneofs)

@@ -40,7 +40,24 @@ func encodeFile(file protoreflect.FileDescriptor) (string, error) {
 
 // printFile prints a file as text, with the comments its descriptor carries.
 func printFile(file protoreflect.FileDescriptor) (string, error) {
-	return printWith(protoprint.Printer{}, file)
+	return printPlaced(protoprint.Printer{}, protodesc.ToFileDescriptorProto(file), file)
+}
+
+// printPlaced prints a changed descriptor of a file, with each message where its
+// index says. The imports are those of the file.
+func printPlaced(p protoprint.Printer, fdp *descriptorpb.FileDescriptorProto, file protoreflect.FileDescriptor) (string, error) {
+	placeMessages(fdp)
+	known := new(protoregistry.Files)
+	for i := range file.Imports().Len() {
+		if err := register(known, file.Imports().Get(i).FileDescriptor); err != nil {
+			return "", fmt.Errorf("print the schema: %w", err)
+		}
+	}
+	placed, err := protodesc.NewFile(fdp, known)
+	if err != nil {
+		return "", fmt.Errorf("print the schema: %w", err)
+	}
+	return printWith(p, placed)
 }
 
 // printWith guards against a printer that gives up on a descriptor it does not
@@ -75,20 +92,10 @@ func printNormalized(file protoreflect.FileDescriptor) (string, error) {
 	for _, m := range fdp.MessageType {
 		sortMessage(m)
 	}
-	known := new(protoregistry.Files)
-	for i := range file.Imports().Len() {
-		if err := register(known, file.Imports().Get(i).FileDescriptor); err != nil {
-			return "", fmt.Errorf("normalize the schema: %w", err)
-		}
-	}
-	sorted, err := protodesc.NewFile(fdp, known)
-	if err != nil {
-		return "", fmt.Errorf("normalize the schema: %w", err)
-	}
-	return printWith(protoprint.Printer{
+	return printPlaced(protoprint.Printer{
 		OmitComments:             protoprint.CommentsAll,
 		ForceFullyQualifiedNames: true,
-	}, sorted)
+	}, fdp, file)
 }
 
 // sortImports sorts the imports; the lists of public and weak ones hold

@@ -71,40 +71,67 @@ func (s *Schema) File() protoreflect.FileDescriptor { return s.file }
 
 // Message is the message that Confluent's message indexes select: the position
 // in the file, then among the messages nested in that one, and so on. No index
-// is the first message. Map entries count among nested messages, as they do in
-// every client's descriptors.
+// is the first message. Map entries are messages of the descriptor and count, as
+// they do in clients that take indexes from descriptors; but no record is one,
+// so an index that falls on an entry was made without counting them.
 func (s *Schema) Message(index []int) (protoreflect.MessageDescriptor, error) {
 	if len(index) == 0 {
 		index = []int{0}
 	}
-	list := s.file.Messages()
+	list := s.messages()
 	var m protoreflect.MessageDescriptor
 	for _, i := range index {
 		if i < 0 || i >= list.Len() {
 			return nil, fmt.Errorf("message index %v: the schema has no such message", index)
 		}
-		m = list.Get(i)
+		if m = list.Get(i); m.IsMapEntry() {
+			if m = withoutEntries(list, i); m == nil {
+				return nil, fmt.Errorf("message index %v: a map entry is no message of its own", index)
+			}
+		}
 		list = m.Messages()
 	}
 	return m, nil
+}
+
+// withoutEntries is the i-th message that is no map entry, or nil.
+func withoutEntries(list protoreflect.MessageDescriptors, i int) protoreflect.MessageDescriptor {
+	for j := range list.Len() {
+		if m := list.Get(j); !m.IsMapEntry() {
+			if i == 0 {
+				return m
+			}
+			i--
+		}
+	}
+	return nil
+}
+
+// messages are the file's, or, of a file that has nothing but one public import,
+// the imported file's: such a schema is another name for it.
+func (s *Schema) messages() protoreflect.MessageDescriptors {
+	f := s.file
+	if f.Messages().Len()+f.Enums().Len()+f.Services().Len()+f.Extensions().Len() == 0 && f.Imports().Len() == 1 && f.Imports().Get(0).IsPublic {
+		return f.Imports().Get(0).Messages()
+	}
+	return f.Messages()
 }
 
 // Index gives the message indexes of a message by its full name, or by its name
 // within the file's package. It reports false if there is no such message.
 func (s *Schema) Index(name string) ([]int, bool) {
 	full := protoreflect.FullName(strings.TrimPrefix(name, "."))
-	for _, n := range []protoreflect.FullName{full, s.file.Package() + "." + full} {
-		if index, ok := indexOf(s.file.Messages(), n); ok {
-			return index, true
-		}
+	list := s.messages()
+	if index, ok := indexOf(list, full); ok || list.Len() == 0 {
+		return index, ok
 	}
-	return nil, false
+	return indexOf(list, list.Get(0).ParentFile().Package()+"."+full)
 }
 
 func indexOf(list protoreflect.MessageDescriptors, name protoreflect.FullName) ([]int, bool) {
 	for i := range list.Len() {
 		m := list.Get(i)
-		if m.FullName() == name {
+		if m.FullName() == name && !m.IsMapEntry() {
 			return []int{i}, true
 		}
 		if !strings.HasPrefix(string(name), string(m.FullName())+".") {

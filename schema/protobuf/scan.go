@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/tarn-io/tarn/schema"
@@ -45,6 +46,7 @@ type walker struct {
 	joined []byte // parts of messages that came more than once
 	text   []byte // JSON being written
 	cells  int    // spent of maxCells
+	pushed int    // spent of maxSlots
 	nested int    // of buf in joined: positions mean nothing to the caller
 	order  []int  // of map entries by key
 }
@@ -53,9 +55,18 @@ type walker struct {
 // payloads; a larger one came from a rare payload and goes.
 const keep = 64 << 10
 
+// maxSlots bounds the slots made for one payload. A nested message takes two
+// bytes, but a slot for each of its fields, which may be thousands; clearing this
+// many takes a few tenths of a second.
+const maxSlots = 64 << 20
+
+func (w *walker) tooWide(pos int) *schema.Invalid {
+	return w.refuse(pos, fmt.Sprintf("messages of at most %d fields in all", maxSlots), "more")
+}
+
 // reset makes the walker ready for a payload.
 func (w *walker) reset(payload []byte) {
-	w.buf, w.cells, w.nested = payload, 0, 0
+	w.buf, w.cells, w.pushed, w.nested = payload, 0, 0, 0
 	w.slots, w.items = w.slots[:0], w.items[:0]
 	w.joined, w.text = w.joined[:0], w.text[:0]
 }
@@ -68,6 +79,7 @@ func (w *walker) oversized() bool {
 // push makes n empty slots and returns where they start.
 func (w *walker) push(n int) int {
 	base := len(w.slots)
+	w.pushed += n
 	if base+n > cap(w.slots) {
 		w.slots = append(w.slots, make([]slot, n)...)
 		return base
@@ -96,12 +108,16 @@ func (w *walker) add(s *slot, bits uint64, packed bool) {
 // slots and items after use.
 func (w *walker) scan(m *message, pos, end, depth int) (int, *schema.Invalid) {
 	base := w.push(m.slots)
+	if w.pushed > maxSlots {
+		return base, w.tooWide(pos)
+	}
 	b := w.buf[:end]
 	for pos < end {
-		start := pos
-		var tag uint64
-		if tag, pos = uvarint(b, pos); pos < 0 {
-			return base, w.broken(b, start)
+		start, tag := pos, uint64(b[pos])
+		if pos++; tag >= 0x80 {
+			if tag, pos = uvarint(b, start); pos < 0 {
+				return base, w.broken(b, start)
+			}
 		}
 		f := m.field(int(tag >> 3))
 		if f == nil || !f.takes(int(tag&7)) {
@@ -113,6 +129,11 @@ func (w *walker) scan(m *message, pos, end, depth int) (int, *schema.Invalid) {
 		bits, next := value(b, pos, f, int(tag&7), depth)
 		if next < 0 {
 			return base, w.broken(b, start)
+		}
+		if f.plain && (!f.utf8 || validText(b, bits)) {
+			s := &w.slots[base+f.slot]
+			s.bits, s.n, pos = bits, 1, next
+			continue
 		}
 		if err := w.put(base, m, f, bits, int(tag&7), depth); err != nil {
 			return base, err
@@ -132,8 +153,15 @@ func (f *field) takes(wire int) bool {
 func value(b []byte, pos int, f *field, wire, depth int) (bits uint64, next int) {
 	switch wire {
 	case wireVarint:
+		if pos < len(b) && b[pos] < 0x80 {
+			return uint64(b[pos]), pos + 1
+		}
 		return uvarint(b, pos)
 	case wireBytes:
+		if pos < len(b) && int(b[pos]) < min(0x80, len(b)-pos) {
+			end := pos + 1 + int(b[pos])
+			return span(pos+1, end), end
+		}
 		start, end := length(b, pos)
 		return span(start, end), end
 	case wire64:
@@ -156,8 +184,8 @@ func (w *walker) put(base int, m *message, f *field, bits uint64, wire, depth in
 	s := w.slot(base, f.slot)
 	if f.wire == wireBytes {
 		if f.utf8 {
-			if start, end := unspan(bits); !utf8.Valid(w.buf[start:end]) {
-				return w.notText(f, s, start, end)
+			if !validText(w.buf, bits) {
+				return w.notText(f, s, bits)
 			}
 		}
 	} else if f.packable && wire == wireBytes {
@@ -236,8 +264,15 @@ func (w *walker) checkParts(f *field, s slot, depth int) *schema.Invalid {
 	return nil
 }
 
+// validText says whether the bytes of a span are UTF-8.
+func validText(b []byte, bits uint64) bool {
+	start, end := unspan(bits)
+	return utf8.Valid(b[start:end])
+}
+
 // notText refuses the bytes of a string field.
-func (w *walker) notText(f *field, s *slot, start, end int) *schema.Invalid {
+func (w *walker) notText(f *field, s *slot, bits uint64) *schema.Invalid {
+	start, end := unspan(bits)
 	err := w.refuse(start, "a string in UTF-8", "bytes "+schema.Preview(w.buf[start:end]))
 	if f.repeated {
 		err = err.At(int(s.n))

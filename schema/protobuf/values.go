@@ -60,8 +60,24 @@ func (w *walker) moment(m *message, pos, end, depth int) (int64, *schema.Invalid
 	return w.timeOfDay(pos, a)
 }
 
-// numbers reads the fields of a message that has at most four, all numbers.
+// numbers reads the fields of a message that has at most four, all varints and
+// numbered from 1. Such a message is almost always nothing but them.
 func (w *walker) numbers(m *message, pos, end, depth int) (a [4]int64, err *schema.Invalid) {
+	b := w.buf[:end]
+	for at := pos; ; {
+		if at == end {
+			return a, nil
+		}
+		i := int(b[at]>>3) - 1
+		if b[at]&0x87 != wireVarint || i < 0 || i >= len(m.fields) {
+			break
+		}
+		bits, next := uvarint(b, at+1)
+		if next < 0 {
+			break
+		}
+		a[i], at = signed(m.fields[i].kind, bits), next
+	}
 	items := len(w.items)
 	base, err := w.scan(m, pos, end, depth)
 	if err != nil {
