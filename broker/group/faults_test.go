@@ -218,3 +218,40 @@ func TestDamaged(t *testing.T) {
 		})
 	}
 }
+
+// TestWhileDeleting: a group whose deletion is on its way is out of service,
+// and a new one of its name begins afresh.
+func TestWhileDeleting(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.simple("g", "t0", 1)
+		gate := make(chan struct{})
+		w.store.set(func(f *flaky) { f.gate = gate })
+		req := kmsg.NewPtrDeleteGroupsRequest()
+		req.Groups = []string{"g"}
+		deleting := w.Delete(req)
+		synctest.Wait()
+		if got := w.state("g"); got != "Dead" {
+			t.Errorf("it is %s", got)
+		}
+		if code := w.simple("g", "t0", 2); code != wire.CoordinatorNotAvailable {
+			t.Errorf("commit: %s", code)
+		}
+		join := await[*kmsg.JoinGroupResponse](w, w.join(3, "g", "c", "", nil))
+		if code := wire.Code(join.ErrorCode); code != wire.CoordinatorNotAvailable {
+			t.Errorf("join: %s", code)
+		}
+		if code := w.deleteGroup("g"); code != wire.GroupIDNotFound {
+			t.Errorf("second deletion: %s", code)
+		}
+		close(gate)
+		if code := wire.Code(await[*kmsg.DeleteGroupsResponse](w, deleting).Groups[0].ErrorCode); code != wire.None {
+			t.Errorf("deletion: %s", code)
+		}
+		if code := w.simple("g", "t1", 3); code != wire.None {
+			t.Errorf("commit afterwards: %s", code)
+		}
+		w.wantOffset("g", "t0", -1)
+		w.wantOffset("g", "t1", 3)
+		w.checkStored()
+	})
+}

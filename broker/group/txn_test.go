@@ -237,3 +237,26 @@ func TestTxnAbandoned(t *testing.T) {
 		}
 	})
 }
+
+// TestTxnDropTopic: a topic is deleted while a transaction with an offset of it
+// ends. The offset must not come back.
+func TestTxnDropTopic(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.AddPending("g", 9, []TxnOffset{{Topic: topicID(0), Offset: 30}})
+		end, err := w.EndTxn(t.Context(), 9, []string{"g"}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped := make(chan error)
+		go func() { dropped <- w.DropTopic(context.Background(), topicID(0)) }()
+		synctest.Wait()
+		write := storage.Write{Set: end.Set, Check: end.Check}
+		err = w.store.Commit(t.Context(), write)
+		end.Done(t.Context(), write.Set, err)
+		if err := <-dropped; err != nil {
+			t.Error(err)
+		}
+		w.wantOffset("g", "t0", -1)
+		w.checkStored()
+	})
+}

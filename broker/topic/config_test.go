@@ -206,6 +206,22 @@ func TestAlter(t *testing.T) {
 	}
 }
 
+// TestAlterTable: tables collide when they are switched on later, too.
+func TestAlterTable(t *testing.T) {
+	topics, store := open(t)
+	mustCreate(t, topics, "one", map[string]string{"tarn.table.formats": "iceberg"})
+	mustCreate(t, topics, "two", map[string]string{"tarn.table.name": "one"})
+	_, err := topics.Alter(t.Context(), "two", []Change{{Key: "tarn.table.formats", Value: "delta"}}, false, false)
+	if !errors.As(err, new(*ConfigError)) || !strings.Contains(err.Error(), `topic "one" fills`) {
+		t.Errorf("got %v", err)
+	}
+	changes := []Change{{Key: "tarn.table.formats", Value: "delta"}, {Key: "tarn.table.name", Value: "other"}}
+	if two, err := topics.Alter(t.Context(), "two", changes, false, false); err != nil || two.Table() != "other" {
+		t.Errorf("got %v, %v", two, err)
+	}
+	checkStored(t, topics, store)
+}
+
 func TestDescribe(t *testing.T) {
 	topics, err := Open(t.Context(), &flaky{Engine: memory.New()}, Defaults{Configs: map[string]string{"retention.ms": "11"}})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
@@ -110,14 +111,22 @@ func TestValidateOnly(t *testing.T) {
 func TestDelete(t *testing.T) {
 	topics, store := open(t)
 	topic := mustCreate(t, topics, "gone", nil)
-	for p := range topic.Partitions {
-		tp := storage.TP{Topic: topic.ID, Partition: p}
-		if _, err := store.Bounds(t.Context(), tp); !errors.Is(err, storage.ErrNoLog) {
-			t.Fatalf("a log before the first append: %v", err)
-		}
+	last := storage.TP{Topic: topic.ID, Partition: topic.Partitions - 1}
+	b := record.NewBuilder(record.Options{})
+	b.Append(1, nil, []byte("value"))
+	batch, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := storage.Write{Append: []storage.Append{{TP: last, End: 1, Batches: batch}}}
+	if err := store.Commit(t.Context(), w); err != nil {
+		t.Fatal(err)
 	}
 	if err := topics.Delete(t.Context(), topic.ID); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := store.Bounds(t.Context(), last); !errors.Is(err, storage.ErrNoLog) {
+		t.Errorf("the log of the last partition outlives its topic: %v", err)
 	}
 	if err := topics.Delete(t.Context(), topic.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("second deletion: got %v, want ErrNotFound", err)
