@@ -8,7 +8,7 @@ import (
 	"github.com/tarn-io/tarn/broker/wire"
 )
 
-// machineReplies runs f on a machine of two working members, A and B, and gives
+// machineReplies runs f on a machine whose only member A has joined, and gives
 // the codes of the joins and syncs it answered.
 func machineReplies(t *testing.T, f func(m *machine, now time.Time)) []wire.Code {
 	t.Helper()
