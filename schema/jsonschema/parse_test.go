@@ -21,6 +21,7 @@ func TestParseErrors(t *testing.T) {
 		{"number", `{"minimum": 1.}`, `line 1, column 15: not a number`},
 		{"huge number", `{"minimum": 1e99999999}`, `line 1, column 13: number with an exponent beyond 700`},
 		{"deep", strings.Repeat("[", 100), `line 1, column 66: nested deeper than 64 levels`},
+		{"many objects", `{"enum":[` + strings.Repeat("{},", 20000) + `{}]}`, `more than 20000 objects`},
 		{"no schema", `[]`, `#: got array, want boolean or object`},
 		{"bad keyword", `{"properties":{"a/b":{"type":"strin"}}}`, `#/properties/a~1b/type: `},
 		{"bad pattern", `{"properties":{"a":{"pattern":"("}}}`, `#/properties/a/pattern`},

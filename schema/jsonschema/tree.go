@@ -37,11 +37,16 @@ func parseTree(text string, lax bool) (*tree, error) {
 	return t, nil
 }
 
+// maxObjects bounds the objects of one schema text: the library takes time that
+// grows with their square, about a second here.
+const maxObjects = 20_000
+
 type treeParser struct {
-	b   []byte
-	pos int
-	lax bool
-	err *schema.ParseError
+	b       []byte
+	pos     int
+	lax     bool
+	objects int
+	err     *schema.ParseError
 }
 
 // fail keeps the first error, with its place as an editor counts it.
@@ -154,6 +159,10 @@ func (p *treeParser) array(depth int) *tree {
 
 func (p *treeParser) object(depth int) *tree {
 	t := &tree{kind: '{'}
+	if p.objects++; p.objects > maxObjects {
+		p.fail(p.pos, fmt.Sprintf("more than %d objects", maxObjects))
+		return t
+	}
 	seen := map[string]int{}
 	p.pos++
 	for first := true; p.err == nil && p.next(first, '}'); first = false {
