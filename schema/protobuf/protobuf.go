@@ -3,17 +3,21 @@
 //
 // From text to rows:
 //
-//	parse.go     text or base64 descriptor → descriptors (protocompile)
-//	wellknown.go the imports that resolve without references
-//	print.go     descriptors → text, normalized text, base64
-//	plan.go      message descriptor → plan: fields by number, kinds, oneofs
-//	columns.go   plan → columns by the type mapping
-//	wire.go      varints and skipping, as protobuf.dev/programming-guides/encoding
-//	scan.go      one message's bytes → the last value of each field
-//	check.go     validation without columns
-//	decode.go    scanned values → columns
-//	json.go      scanned values → JSON text, for what has no column of its own
-//	diff.go      what keeps data of one version from being read with another
+//	parse.go      text or base64 descriptor → descriptors (protocompile)
+//	entries.go    map entries: written out in texts, counted in message indexes
+//	wellknown.go  the imports that resolve without references
+//	print.go      descriptors → text, normalized text, base64
+//	plan.go       message descriptor → plan: fields by number, kinds, oneofs
+//	known.go      the messages that the type mapping knows by name
+//	options.go    UTF-8 features, Confluent's decimal parameters
+//	columns.go    plan → columns by the type mapping
+//	wire.go       varints and skipping, as protobuf.dev/programming-guides/encoding
+//	scan.go       one message's bytes → the last value of each field
+//	check.go      validation without columns
+//	decode.go     scanned values → columns; maps.go, values.go, decimal.go help it
+//	json.go       scanned values → JSON text, for what has no column of its own
+//	diff.go       what keeps data of one version from being read with another;
+//	              diff_fields.go has its messages and fields
 //
 // Descriptors are read once, when a decoder is made; payloads never meet
 // reflection.
