@@ -1,0 +1,104 @@
+// Package sink copies topics into lake tables, exactly once: log → rows → files
+// → table commit. Progress lives in the tables' own commits and nowhere else,
+// so a crash cannot set log and table apart; what is kept beside them is only
+// which files are written and not yet committed everywhere.
+//
+// README.md has the crash matrix and the form of a pending entry.
+package sink
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// Limits of one sink.
+const (
+	// maxPending is how many cuts may wait for a table that does not take its
+	// commits; then the topic stalls, since every cut holds files.
+	maxPending = 64
+	// readBytes is how much is read of one partition at a time, so that all
+	// partitions come along in one cut.
+	readBytes = 1 << 20
+	// maxUnpacked bounds what one batch may unpack to. Batches were checked
+	// against a tighter limit when they came in.
+	maxUnpacked = 1 << 30
+	// checkEvery is how often the size of a backlog is looked at while a cut
+	// waits for its time.
+	checkEvery = 250 * time.Millisecond
+	// firstRetry and lastRetry are the pauses after errors, doubling.
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = 30 * time.Second
+	// guessedRecord is the size of a record in bytes before any was seen.
+	guessedRecord = 256
+)
+
+// Defaults of Topic.
+const (
+	defaultInterval = 10 * time.Second
+	defaultBytes    = 64 << 20
+	defaultRows     = 1 << 20
+)
+
+// ErrNoTable is refused: the topic has no tables.
+var ErrNoTable = errors.New("topic has no tables: set tarn.table.formats")
+
+// Config is what a Manager stands on. All but Log and Now are required.
+type Config struct {
+	Logs     *commitlog.Logs
+	Registry *registry.Registry
+	// Topics lists the topics that have tables now; the channel is closed when
+	// the list may have changed.
+	Topics func() ([]Topic, <-chan struct{})
+	// Formats opens tables by the name of their format.
+	Formats map[string]tables.Format
+	// Store is where the formats keep their files.
+	Store blob.Store
+	// Items keeps pending entries, in the same store as the log.
+	Items tables.Items
+	// Incarnation names this history of the log.
+	Incarnation string
+	// Namespace is the tables' namespace.
+	Namespace string
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Topic is a topic that has tables.
+type Topic struct {
+	ID         storage.TopicID
+	Name       string
+	Partitions int32
+	Table      string
+	Formats    []string
+	// CommitInterval, CommitBytes (of records) and CommitRows say when a cut
+	// is made, whichever comes first.
+	CommitInterval time.Duration
+	CommitBytes    int64
+	CommitRows     int64
+	// StartLatest begins a new table at the log end and not at its start.
+	StartLatest bool
+	// KeySubject and ValueSubject name the schemas.
+	KeySubject, ValueSubject string
+	// JSONExtra keeps the kafka_extra column of open JSON objects.
+	JSONExtra bool
+}
+
+func (t Topic) withDefaults() Topic {
+	if t.CommitInterval <= 0 {
+		t.CommitInterval = defaultInterval
+	}
+	if t.CommitBytes <= 0 {
+		t.CommitBytes = defaultBytes
+	}
+	if t.CommitRows <= 0 {
+		t.CommitRows = defaultRows
+	}
+	return t
+}

@@ -1,0 +1,255 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/tables"
+)
+
+// offsets are positions by partition.
+type offsets map[int32]int64
+
+func (o offsets) sum() (n int64) {
+	for _, v := range o {
+		n += v
+	}
+	return n
+}
+
+// cut is a range of the log on its way into the tables: what was read and
+// decoded since the last one.
+type cut struct {
+	s        *sink
+	from, to offsets // for every partition of the topic
+	gaps     []tables.Range
+	schema   *tables.Schema // of the table, with this cut's changes
+	groups   []*group       // in order of first record
+	byKey    map[groupKey]*group
+	dead     *schema.Rows // nil: none
+	rows     int64
+	bytes    int64
+	rd       record.Reader
+}
+
+func (s *sink) newCut(from offsets) *cut {
+	return &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
+}
+
+// errEnough ends the reading of a cut that has become large enough.
+var errEnough = errors.New("cut is large enough")
+
+// read fills the cut from the log, below limit in each partition, until it is
+// large enough. Partitions take turns.
+func (c *cut) read(ctx context.Context, limit offsets) error {
+	open := slices.Sorted(maps.Keys(c.to))
+	for len(open) > 0 {
+		var next []int32
+		for _, p := range open {
+			if c.to[p] >= limit[p] {
+				continue
+			}
+			err := c.readSome(ctx, p, limit[p])
+			if errors.Is(err, errEnough) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			next = append(next, p)
+		}
+		open = next
+	}
+	return nil
+}
+
+// readSome reads one piece of one partition.
+func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error {
+	log, err := c.s.log(ctx, partition)
+	if err != nil {
+		return err
+	}
+	b, err := log.Read(ctx, c.to[partition], readBytes, limit)
+	if errors.Is(err, commitlog.ErrRange) && c.to[partition] < log.Start() {
+		// Retention or a user took records that the table never got. That is
+		// written down in the table, where verification finds it.
+		gap := tables.Range{Partition: partition, From: c.to[partition], To: log.Start()}
+		c.s.lg.Error("records were deleted before they reached the table", "partition", partition, "from", gap.From, "to", gap.To)
+		c.gaps = append(c.gaps, gap)
+		c.to[partition] = log.Start()
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read partition %d at %d: %w", partition, c.to[partition], err)
+	}
+	if len(b) == 0 {
+		c.to[partition] = limit // nothing is left below it
+		return nil
+	}
+	for part, err := range record.Batches(b) {
+		if err != nil {
+			return fmt.Errorf("partition %d: stored batch: %w", partition, err)
+		}
+		if committed(part.Header) {
+			if err := c.addBatch(partition, part.Bytes, limit); err != nil {
+				return err
+			}
+		}
+		c.to[partition] = max(c.to[partition], min(limit, part.Header.LastOffset()+1))
+		if c.bytes >= c.s.topic.CommitBytes || c.rows >= c.s.topic.CommitRows {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+// committed reports whether a batch's records become rows: transaction markers
+// do not.
+func committed(h record.Header) bool { return !h.Control() }
+
+// addBatch decodes the records of one batch from the cut's position to limit.
+func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
+	if err := c.rd.Reset(b, maxUnpacked); err != nil {
+		return fmt.Errorf("partition %d: stored batch: %w", partition, err)
+	}
+	for c.rd.Next() {
+		r := c.rd.Record()
+		if r.Offset < c.to[partition] || r.Offset >= limit {
+			continue
+		}
+		if err := c.addRecord(partition, r); err != nil {
+			return err // the position stays before this record
+		}
+		c.to[partition] = r.Offset + 1
+		c.rows++
+		c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)
+	}
+	if err := c.rd.Err(); err != nil {
+		return fmt.Errorf("partition %d: stored batch: %w", partition, err)
+	}
+	return nil
+}
+
+// recordOverhead is about what Kafka's own columns take beside key and value.
+const recordOverhead = 32
+
+// addRecord puts one record into the rows or among the dead letters. errEnough
+// means that it did not fit and belongs to the next cut.
+func (c *cut) addRecord(partition int32, r *record.Record) error {
+	id, err := c.addRow(partition, r)
+	if err == nil {
+		return nil
+	}
+	if isFull(err) {
+		return errEnough
+	}
+	if c.dead == nil {
+		rows, newErr := schema.NewRows(deadColumns())
+		if newErr != nil {
+			return fmt.Errorf("dead letter columns: %w", newErr)
+		}
+		c.dead = rows
+	}
+	if err := addDead(c.dead, c.s.topic.Name, partition, r, id, err); err != nil {
+		if isFull(err) {
+			return errEnough
+		}
+		return fmt.Errorf("dead letter: %w", err)
+	}
+	return nil
+}
+
+// addRow decodes one record into its group. The error says why it cannot be a
+// row of the table.
+func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error) {
+	k := groupKey{}
+	var keyBytes, valueBytes []byte
+	if r.Value != nil {
+		header, has := r.HeaderLast(schema.ValueHeader)
+		v, err := c.s.registry.Resolve(c.s.topic.ValueSubject, r.Value, header, has)
+		if err != nil {
+			return v.ID, err
+		}
+		schemaID, k.value, valueBytes = v.ID, v.Decoder, v.Bytes
+	}
+	if r.Key != nil && c.s.keySchema {
+		header, has := r.HeaderLast(schema.KeyHeader)
+		v, err := c.s.registry.Resolve(c.s.topic.KeySubject, r.Key, header, has)
+		if err != nil {
+			return schemaID, fmt.Errorf("key: %w", err)
+		}
+		k.key, keyBytes = v.Decoder, v.Bytes
+	}
+	g, err := c.group(k)
+	if err != nil {
+		return schemaID, err
+	}
+	return schemaID, g.add(partition, r, keyBytes, valueBytes, schemaID)
+}
+
+// group returns the group of k; at its first record the table's schema takes
+// its columns in. Columns that the table cannot take refuse every record of
+// the group.
+func (c *cut) group(k groupKey) (*group, error) {
+	if g, ok := c.byKey[k]; ok {
+		return g, g.refused
+	}
+	g, err := newGroup(k)
+	if err != nil {
+		g = &group{groupKey: k, refused: err}
+	} else if next, _, err := c.schema.Merge(c.s.columns(k)); err != nil {
+		g.refused = fmt.Errorf("table cannot take this schema: %w", err)
+	} else {
+		c.schema = next
+		c.groups = append(c.groups, g)
+	}
+	c.byKey[k] = g
+	return g, g.refused
+}
+
+// columns are the table columns that records of a group ask for. The key's
+// column stays even where a group has no key.
+func (s *sink) columns(k groupKey) *arrow.Schema {
+	return tableColumns(k.key, k.value, s.topic.JSONExtra)
+}
+
+// batches hands over all rows in the columns of the cut's schema.
+func (c *cut) batches() ([]arrow.RecordBatch, error) {
+	var out []arrow.RecordBatch
+	for _, g := range c.groups {
+		if g.len() == 0 {
+			continue
+		}
+		b, err := g.batch(c.schema, c.s.topic.JSONExtra)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// ranges are what the cut covers, for the data file.
+func (c *cut) ranges() []tables.Range {
+	var out []tables.Range
+	for _, p := range slices.Sorted(maps.Keys(c.to)) {
+		if c.from[p] < c.to[p] {
+			out = append(out, tables.Range{Partition: p, From: c.from[p], To: c.to[p]})
+		}
+	}
+	return out
+}
+
+// log returns a partition's log.
+func (s *sink) log(ctx context.Context, partition int32) (*commitlog.Log, error) {
+	return s.logs.Log(ctx, storage.TP{Topic: s.topic.ID, Partition: partition})
+}

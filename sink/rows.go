@@ -1,0 +1,190 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/tables"
+)
+
+// Kafka's own columns stand first in every table, so that their ids never
+// change and their statistics are among the ones that Delta keeps.
+const (
+	colPartition = iota
+	colOffset
+	colTimestamp
+	colKey
+	colHeaders
+	colSchemaID
+)
+
+// Names of columns that need special care.
+const (
+	nameKeyDecoded = "kafka_key_decoded"
+	nameExtra      = "kafka_extra"
+)
+
+// kafkaColumns are the columns that every table has.
+func kafkaColumns() []arrow.Field {
+	header := arrow.StructOf(
+		arrow.Field{Name: "key", Type: arrow.BinaryTypes.String},
+		arrow.Field{Name: "value", Type: arrow.BinaryTypes.Binary, Nullable: true},
+	)
+	return []arrow.Field{
+		{Name: "kafka_partition", Type: arrow.PrimitiveTypes.Int32},
+		{Name: "kafka_offset", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "kafka_timestamp", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
+		{Name: "kafka_key", Type: arrow.BinaryTypes.Binary, Nullable: true},
+		{Name: "kafka_headers", Type: arrow.ListOfField(arrow.Field{Name: "element", Type: header})},
+		{Name: "kafka_schema_id", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+	}
+}
+
+// tableColumns are the columns of a table for records of these decoders; key
+// and value may be nil.
+func tableColumns(key, value schema.Decoder, extra bool) *arrow.Schema {
+	fields := kafkaColumns()
+	if key != nil {
+		fields = append(fields, arrow.Field{Name: nameKeyDecoded, Type: arrow.StructOf(key.Columns().Fields()...), Nullable: true})
+	}
+	if value != nil {
+		for _, f := range value.Columns().Fields() {
+			if extra || f.Name != nameExtra {
+				fields = append(fields, f)
+			}
+		}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+// groupKey tells rows apart that have different columns. A nil value stands
+// for tombstones, a nil key for records whose key is null or has no schema.
+type groupKey struct {
+	key, value schema.Decoder
+}
+
+// group collects the rows of one groupKey during a cut.
+type group struct {
+	groupKey
+	kafka     *schema.Rows
+	keyRows   *schema.Rows // nil if key is
+	valueRows *schema.Rows // nil if value is
+	refused   error        // why the table cannot take this group's columns
+}
+
+func newGroup(k groupKey) (*group, error) {
+	g := &group{groupKey: k}
+	var err error
+	if g.kafka, err = schema.NewRows(arrow.NewSchema(kafkaColumns(), nil)); err != nil {
+		return nil, fmt.Errorf("kafka columns: %w", err)
+	}
+	if k.key != nil {
+		if g.keyRows, err = schema.NewRows(k.key.Columns()); err != nil {
+			return nil, fmt.Errorf("key columns: %w", err)
+		}
+	}
+	if k.value != nil {
+		if g.valueRows, err = schema.NewRows(k.value.Columns()); err != nil {
+			return nil, fmt.Errorf("value columns: %w", err)
+		}
+	}
+	return g, nil
+}
+
+// add appends one record. On an error nothing of it is kept.
+func (g *group) add(partition int32, r *record.Record, keyBytes, valueBytes []byte, schemaID int) error {
+	if g.value != nil {
+		if err := g.value.Decode(valueBytes, g.valueRows); err != nil {
+			return err
+		}
+	}
+	if g.key != nil {
+		if err := g.key.Decode(keyBytes, g.keyRows); err != nil {
+			g.dropValue()
+			return err
+		}
+	}
+	appendKafka(g.kafka, partition, r, schemaID)
+	if err := g.kafka.EndRow(); err != nil {
+		g.kafka.Undo()
+		g.dropValue()
+		if g.key != nil {
+			g.keyRows.DropLast()
+		}
+		return err
+	}
+	return nil
+}
+
+// dropValue takes back the last value row, whose key or metadata was refused.
+func (g *group) dropValue() {
+	if g.value != nil {
+		g.valueRows.DropLast()
+	}
+}
+
+// appendKafka appends Kafka's own columns of one record.
+func appendKafka(rows *schema.Rows, partition int32, r *record.Record, schemaID int) {
+	rows.Column(colPartition).Int32(partition)
+	rows.Column(colOffset).Int64(r.Offset)
+	rows.Column(colTimestamp).Int64(r.Timestamp * 1000)
+	appendBytes(rows.Column(colKey), r.Key)
+	headers := rows.Column(colHeaders)
+	n := 0
+	for k, v := range r.Headers() {
+		h := headers.Elem()
+		h.Child(0).Bytes(validUTF8(k))
+		appendBytes(h.Child(1), v)
+		h.Struct()
+		n++
+	}
+	headers.List(n)
+	if schemaID > 0 {
+		rows.Column(colSchemaID).Int32(int32(schemaID))
+	} else {
+		rows.Column(colSchemaID).Null()
+	}
+}
+
+func appendBytes(c *schema.Column, b []byte) {
+	if b == nil {
+		c.Null()
+	} else {
+		c.Bytes(b)
+	}
+}
+
+func (g *group) len() int { return g.kafka.Len() }
+
+// batch hands the group's rows over in the table's columns.
+func (g *group) batch(to *tables.Schema, extra bool) (arrow.RecordBatch, error) {
+	meta := g.kafka.Batch()
+	fields, cols := kafkaColumns(), append([]arrow.Array(nil), meta.Columns()...)
+	if g.key != nil {
+		keys := array.RecordToStructArray(g.keyRows.Batch())
+		fields = append(fields, arrow.Field{Name: nameKeyDecoded, Type: keys.DataType(), Nullable: true})
+		cols = append(cols, keys)
+	}
+	if g.value != nil {
+		b := g.valueRows.Batch()
+		for i, f := range b.Schema().Fields() {
+			if extra || f.Name != nameExtra {
+				fields, cols = append(fields, f), append(cols, b.Column(i))
+			}
+		}
+	}
+	rec := array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, meta.NumRows())
+	out, err := tables.Project(rec, to)
+	if err != nil {
+		return nil, fmt.Errorf("fit rows to the table: %w", err)
+	}
+	return out, nil
+}
+
+// isFull reports whether a row was not taken only because the columns are full.
+func isFull(err error) bool { return errors.Is(err, schema.ErrFull) }

@@ -1,0 +1,270 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/tables"
+)
+
+// Limits of a report: it is for people and scripts, not a dump.
+const (
+	maxReported = 100
+	// maxVerified bounds the offsets of one partition that are compared, two
+	// bits each: 2^33 offsets take 2 GiB.
+	maxVerified = 1 << 33
+)
+
+// Verdict says how a verification ended.
+type Verdict string
+
+// Verdicts.
+const (
+	// VerdictOK: every record of the log below the table's progress is in the
+	// table, or among its dead letters, once.
+	VerdictOK Verdict = "ok"
+	// VerdictBad: there are gaps or duplicates.
+	VerdictBad Verdict = "bad"
+	// VerdictUnknown: it could not be told.
+	VerdictUnknown Verdict = "unknown"
+)
+
+// Report is the outcome of a verification.
+type Report struct {
+	Topic   string         `json:"topic"`
+	Verdict Verdict        `json:"verdict"`
+	Formats []FormatReport `json:"formats"`
+}
+
+// FormatReport is the outcome for one format's table.
+type FormatReport struct {
+	Format  string  `json:"format"`
+	Verdict Verdict `json:"verdict"`
+	Message string  `json:"message,omitempty"`
+	// Records is how many records the log holds below the table's progress.
+	Records int64 `json:"records"`
+	// Rows and DeadLetters are what the two tables hold.
+	Rows        int64 `json:"rows"`
+	DeadLetters int64 `json:"dead_letters"`
+	// Gaps are records that are in the log and not in the table, Duplicates
+	// those that are there more than once; the first hundred of each.
+	Gaps       []tables.Range `json:"gaps"`
+	Duplicates []Duplicate    `json:"duplicates"`
+}
+
+// Duplicate is a record that stands more than once.
+type Duplicate struct {
+	Partition int32 `json:"partition"`
+	Offset    int64 `json:"offset"`
+	Count     int   `json:"count"`
+}
+
+// Verify compares the tables of a topic with its log, offset by offset, by
+// reading the data files back that the tables' own metadata names. Records that
+// the log no longer holds are looked at for duplicates only. Error: ErrNoTable.
+func (m *Manager) Verify(ctx context.Context, topic string) (Report, error) {
+	s, err := m.find(ctx, topic)
+	if err != nil {
+		return Report{}, err
+	}
+	out := Report{Topic: topic, Verdict: VerdictOK, Formats: []FormatReport{}}
+	for _, name := range s.topic.Formats {
+		f := s.verify(ctx, name)
+		out.Formats = append(out.Formats, f)
+		if f.Verdict == VerdictBad || f.Verdict == VerdictUnknown && out.Verdict == VerdictOK {
+			out.Verdict = f.Verdict
+		}
+	}
+	return out, nil
+}
+
+// verify compares one format's table.
+func (s *sink) verify(ctx context.Context, format string) FormatReport {
+	r := FormatReport{Format: format, Verdict: VerdictUnknown, Gaps: []tables.Range{}, Duplicates: []Duplicate{}}
+	t, err := s.reopen(ctx, format, s.topic.Table)
+	if err != nil {
+		r.Message = err.Error()
+		return r
+	}
+	p, err := t.Progress(ctx)
+	if err != nil {
+		r.Message = "read the table's progress: " + err.Error()
+		return r
+	}
+	if p.TopicID != "" && (p.TopicID != s.topic.ID.String() || p.Incarnation != s.incarnation) {
+		r.Message = "the table was written from another log; offsets cannot be compared"
+		return r
+	}
+	seen := map[int32]*offsetSet{}
+	if r.Rows, err = collect(ctx, t, seen, p); err != nil {
+		return r.failed(err)
+	}
+	if dead, err := s.reopen(ctx, format, s.topic.Table+deadSuffix); err == nil {
+		// Dead letters are committed first: a crash may leave some beyond the
+		// main table's progress, which is no fault.
+		if r.DeadLetters, err = collect(ctx, dead, seen, tables.Progress{}); err != nil {
+			return r.failed(err)
+		}
+	}
+	for _, part := range slices.Sorted(maps.Keys(seen)) {
+		r.addDuplicates(part, seen[part])
+	}
+	for _, part := range slices.Sorted(maps.Keys(p.Offsets)) {
+		if err := s.compare(ctx, &r, part, p.Offsets[part], seen[part]); err != nil {
+			return r.failed(err)
+		}
+	}
+	r.Verdict = VerdictOK
+	if len(r.Gaps)+len(r.Duplicates) > 0 {
+		r.Verdict = VerdictBad
+	}
+	return r
+}
+
+func (r FormatReport) failed(err error) FormatReport {
+	r.Verdict, r.Message = VerdictUnknown, err.Error()
+	if errors.Is(err, errBeyond) {
+		r.Verdict = VerdictBad
+	}
+	return r
+}
+
+// errBeyond says that a table holds rows that its progress does not cover.
+var errBeyond = errors.New("the table holds rows beyond its own progress")
+
+// collect reads a table's rows into seen. With a progress, rows beyond it are
+// an error.
+func collect(ctx context.Context, t tables.Table, seen map[int32]*offsetSet, p tables.Progress) (rows int64, err error) {
+	for id, err := range t.Rows(ctx) {
+		if err != nil {
+			return rows, fmt.Errorf("read the table's rows: %w", err)
+		}
+		if p.Offsets != nil && id.Offset >= p.Offsets[id.Partition] {
+			return rows, fmt.Errorf("partition %d offset %d: %w", id.Partition, id.Offset, errBeyond)
+		}
+		set := seen[id.Partition]
+		if set == nil {
+			set = &offsetSet{}
+			seen[id.Partition] = set
+		}
+		if !set.add(id.Offset) {
+			return rows, fmt.Errorf("partition %d offset %d is too far from the first to compare", id.Partition, id.Offset)
+		}
+		rows++
+	}
+	return rows, nil
+}
+
+func (r *FormatReport) addDuplicates(part int32, set *offsetSet) {
+	for _, off := range slices.Sorted(maps.Keys(set.more)) {
+		if len(r.Duplicates) == maxReported {
+			return
+		}
+		r.Duplicates = append(r.Duplicates, Duplicate{Partition: part, Offset: off, Count: set.more[off]})
+	}
+}
+
+// compare walks one partition's log up to the table's progress and looks for
+// every record in set. Batches without holes are not unpacked.
+func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, to int64, set *offsetSet) error {
+	log, err := s.log(ctx, part)
+	if err != nil {
+		return err
+	}
+	var rd record.Reader
+	for at := log.Start(); at < to; {
+		b, err := log.Read(ctx, at, readBytes, to)
+		if errors.Is(err, commitlog.ErrRange) && at < log.Start() {
+			at = log.Start() // retention went on meanwhile
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read partition %d at %d: %w", part, at, err)
+		}
+		if len(b) == 0 {
+			break
+		}
+		for one, err := range record.Batches(b) {
+			if err != nil {
+				return fmt.Errorf("partition %d: %w", part, err)
+			}
+			h := one.Header
+			next := h.LastOffset() + 1
+			switch {
+			case !committed(h):
+			case int64(h.Count) == int64(h.LastOffsetDelta)+1:
+				for off := max(at, h.BaseOffset); off < min(to, next); off++ {
+					r.look(part, off, set)
+				}
+			default:
+				if err := rd.Reset(one.Bytes, maxUnpacked); err != nil {
+					return fmt.Errorf("partition %d: batch at %d: %w", part, h.BaseOffset, err)
+				}
+				for rd.Next() {
+					if off := rd.Record().Offset; off >= at && off < to {
+						r.look(part, off, set)
+					}
+				}
+			}
+			at = max(at, next)
+		}
+	}
+	return nil
+}
+
+// look checks one record of the log.
+func (r *FormatReport) look(part int32, off int64, set *offsetSet) {
+	r.Records++
+	if set != nil && set.has(off) {
+		return
+	}
+	if n := len(r.Gaps); n > 0 && r.Gaps[n-1].Partition == part && r.Gaps[n-1].To == off {
+		r.Gaps[n-1].To = off + 1
+	} else if n < maxReported {
+		r.Gaps = append(r.Gaps, tables.Range{Partition: part, From: off, To: off + 1})
+	}
+}
+
+// offsetSet is a set of offsets that lie near each other, with a count for
+// those that were added more than once.
+type offsetSet struct {
+	words map[int64]*[1024]uint64 // 65,536 offsets each, by number
+	first int64
+	any   bool
+	more  map[int64]int
+}
+
+const offsetsAWord = 1024 * 64
+
+// add adds off; false if it is too far from the first.
+func (o *offsetSet) add(off int64) bool {
+	if !o.any {
+		o.first, o.any, o.words, o.more = off, true, map[int64]*[1024]uint64{}, map[int64]int{}
+	}
+	if d := off - o.first; d > maxVerified || -d > maxVerified {
+		return false
+	}
+	page := o.words[off/offsetsAWord]
+	if page == nil {
+		page = new([1024]uint64)
+		o.words[off/offsetsAWord] = page
+	}
+	i := off % offsetsAWord
+	bit := uint64(1) << (i % 64)
+	if page[i/64]&bit != 0 {
+		o.more[off] = max(1, o.more[off]) + 1
+	}
+	page[i/64] |= bit
+	return true
+}
+
+func (o *offsetSet) has(off int64) bool {
+	page := o.words[off/offsetsAWord]
+	i := off % offsetsAWord
+	return page != nil && page[i/64]&(1<<(i%64)) != 0
+}
