@@ -27,14 +27,14 @@ type action struct {
 // commitInfo is for people, but for TxnID, by which a writer knows its own
 // commit.
 type commitInfo struct {
-	Timestamp           int64             `json:"timestamp"`
-	Operation           string            `json:"operation"`
-	OperationParameters map[string]string `json:"operationParameters"`
-	IsBlindAppend       bool              `json:"isBlindAppend"`
-	OperationMetrics    map[string]string `json:"operationMetrics,omitempty"`
-	UserMetadata        string            `json:"userMetadata,omitempty"`
-	EngineInfo          string            `json:"engineInfo"`
-	TxnID               string            `json:"txnId,omitempty"`
+	Timestamp           int64          `json:"timestamp"`
+	Operation           string         `json:"operation"`
+	OperationParameters map[string]any `json:"operationParameters"`
+	IsBlindAppend       bool           `json:"isBlindAppend"`
+	OperationMetrics    map[string]any `json:"operationMetrics,omitempty"`
+	UserMetadata        string         `json:"userMetadata,omitempty"`
+	EngineInfo          string         `json:"engineInfo"`
+	TxnID               string         `json:"txnId,omitempty"`
 }
 
 type protocol struct {
@@ -163,6 +163,7 @@ const (
 	featureAppendOnly = "appendOnly"
 	featureInvariants = "invariants"
 	featureNtz        = "timestampNtz"
+	featureWidening   = "typeWidening"
 )
 
 // check refuses tables that need more than this package does.
@@ -181,10 +182,10 @@ func (p *protocol) check() error {
 	if w := p.MinWriterVersion; w != 1 && w != 2 && w != 7 {
 		return fmt.Errorf("table needs writer version %d: %w", w, tables.ErrForeign)
 	}
-	if f := unknown(p.ReaderFeatures, featureNtz); f != "" {
+	if f := unknown(p.ReaderFeatures, featureNtz, featureWidening); f != "" {
 		return fmt.Errorf("table needs reader feature %s: %w", f, tables.ErrForeign)
 	}
-	if f := unknown(p.WriterFeatures, featureNtz, featureAppendOnly, featureInvariants); f != "" {
+	if f := unknown(p.WriterFeatures, featureNtz, featureWidening, featureAppendOnly, featureInvariants); f != "" {
 		return fmt.Errorf("table needs writer feature %s: %w", f, tables.ErrForeign)
 	}
 	return nil

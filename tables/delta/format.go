@@ -39,6 +39,10 @@ type Config struct {
 	CheckpointEvery int
 	// LogRetention is how old log files are, at least, that are removed.
 	LogRetention time.Duration
+	// NoTypeWidening refuses commits that widen a column. By default such a
+	// commit turns on the table feature typeWidening, which some readers lack:
+	// they then refuse the table.
+	NoTypeWidening bool
 }
 
 type format struct {
@@ -118,14 +122,14 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 			"delta.checkpointInterval":   fmt.Sprint(t.config.CheckpointEvery),
 		},
 	}
-	if err := setSchema(meta, s.Schema, physical); err != nil {
+	if err := setSchema(meta, s.Schema, physical, nil); err != nil {
 		return nil, err
 	}
-	p := protocolFor(physical)
+	p := protocolFor(physical, false)
 	err = t.log.put(ctx, 0, []action{
 		{CommitInfo: &commitInfo{
 			Timestamp: nowMs, Operation: "CREATE TABLE", IsBlindAppend: true, EngineInfo: engineInfo,
-			OperationParameters: map[string]string{"partitionBy": "[]", "isManaged": "false"},
+			OperationParameters: map[string]any{"partitionBy": "[]", "isManaged": "false"},
 		}},
 		{Protocol: &p}, {MetaData: meta},
 	})
@@ -140,8 +144,8 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 }
 
 // setSchema states a schema in the table's metadata: for readers, and whole.
-func setSchema(meta *metaData, s, physical *tables.Schema) error {
-	text, err := schemaString(physical)
+func setSchema(meta *metaData, s, physical *tables.Schema, changes typeChanges) error {
+	text, err := schemaString(physical, changes)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package delta
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -61,17 +62,49 @@ func checkNames(fields []arrow.Field, parent string) error {
 	return nil
 }
 
-// protocolFor is the lowest protocol that the physical schema needs.
-func protocolFor(s *tables.Schema) protocol {
-	if !hasNtz(s.Arrow.Fields()) {
+// protocolFor is the lowest protocol that the physical schema needs; widened
+// says that some of its columns had a narrower type before.
+func protocolFor(s *tables.Schema, widened bool) protocol {
+	var features []string
+	if hasNtz(s.Arrow.Fields()) {
+		features = append(features, featureNtz)
+	}
+	if widened {
+		features = append(features, featureWidening)
+	}
+	if len(features) == 0 {
 		return protocol{MinReaderVersion: 1, MinWriterVersion: 2}
 	}
-	// With features, those that version 2 implies must be listed.
 	return protocol{
 		MinReaderVersion: 3, MinWriterVersion: 7,
-		ReaderFeatures: []string{featureNtz},
-		WriterFeatures: []string{featureNtz, featureAppendOnly, featureInvariants},
+		ReaderFeatures: features,
+		// With features, those that writer version 2 implies must be listed.
+		WriterFeatures: append(slices.Clone(features), featureAppendOnly, featureInvariants),
 	}
+}
+
+// with is the protocol that allows what p and q do, and whether it is more than
+// p.
+func (p protocol) with(q protocol) (protocol, bool) {
+	if q.MinReaderVersion < 3 {
+		return p, false
+	}
+	if p.MinReaderVersion < 3 {
+		return q, true
+	}
+	more := false
+	p.ReaderFeatures, p.WriterFeatures = slices.Clone(p.ReaderFeatures), slices.Clone(p.WriterFeatures)
+	for _, f := range q.ReaderFeatures {
+		if !slices.Contains(p.ReaderFeatures, f) {
+			p.ReaderFeatures, more = append(p.ReaderFeatures, f), true
+		}
+	}
+	for _, f := range q.WriterFeatures {
+		if !slices.Contains(p.WriterFeatures, f) {
+			p.WriterFeatures, more = append(p.WriterFeatures, f), true
+		}
+	}
+	return p, more
 }
 
 func hasNtz(fields []arrow.Field) bool {
@@ -93,10 +126,10 @@ type sparkStruct struct {
 }
 
 type sparkField struct {
-	Name     string            `json:"name"`
-	Type     any               `json:"type"`
-	Nullable bool              `json:"nullable"`
-	Metadata map[string]string `json:"metadata"`
+	Name     string         `json:"name"`
+	Type     any            `json:"type"`
+	Nullable bool           `json:"nullable"`
+	Metadata map[string]any `json:"metadata"`
 }
 
 type sparkArray struct {
@@ -112,9 +145,9 @@ type sparkMap struct {
 	ValueContainsNull bool   `json:"valueContainsNull"`
 }
 
-// schemaString writes a physical schema.
-func schemaString(s *tables.Schema) (string, error) {
-	root, err := sparkFields(s.Arrow.Fields())
+// schemaString writes a physical schema with the type changes of its fields.
+func schemaString(s *tables.Schema, changes typeChanges) (string, error) {
+	root, err := sparkFields(s.Arrow.Fields(), "", changes)
 	if err != nil {
 		return "", err
 	}
@@ -122,23 +155,28 @@ func schemaString(s *tables.Schema) (string, error) {
 	return string(text), err
 }
 
-func sparkFields(fields []arrow.Field) (sparkStruct, error) {
+func sparkFields(fields []arrow.Field, parent string, changes typeChanges) (sparkStruct, error) {
 	out := sparkStruct{"struct", make([]sparkField, len(fields))}
 	for i, f := range fields {
-		t, err := sparkType(f.Type)
+		path := parent + f.Name
+		t, err := sparkType(f.Type, path, changes)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		meta := map[string]string{}
+		meta := map[string]any{}
 		if doc := tables.Doc(f); doc != "" {
 			meta["comment"] = doc
+		}
+		if c := changes[path]; len(c) > 0 {
+			meta[keyTypeChanges] = c
 		}
 		out.Fields[i] = sparkField{f.Name, t, f.Nullable, meta}
 	}
 	return out, nil
 }
 
-func sparkType(t arrow.DataType) (any, error) {
+// sparkType is a type's JSON; path is that of the struct field it stands in.
+func sparkType(t arrow.DataType, path string, changes typeChanges) (any, error) {
 	switch t := t.(type) {
 	case *arrow.BooleanType:
 		return "boolean", nil
@@ -164,16 +202,16 @@ func sparkType(t arrow.DataType) (any, error) {
 		}
 		return "timestamp", nil
 	case *arrow.StructType:
-		return sparkFields(t.Fields())
+		return sparkFields(t.Fields(), path+".", changes)
 	case *arrow.ListType:
-		elem, err := sparkType(t.Elem())
+		elem, err := sparkType(t.Elem(), path+".element", changes)
 		return sparkArray{"array", elem, t.ElemField().Nullable}, err
 	case *arrow.MapType:
-		key, err := sparkType(t.KeyType())
+		key, err := sparkType(t.KeyType(), path+".key", changes)
 		if err != nil {
 			return nil, err
 		}
-		value, err := sparkType(t.ItemType())
+		value, err := sparkType(t.ItemType(), path+".value", changes)
 		return sparkMap{"map", key, value, t.ItemField().Nullable}, err
 	}
 	return nil, fmt.Errorf("type %s: %w", t, tables.ErrUnsupported)

@@ -151,9 +151,9 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema := t.state.schema
+	schema, widened := t.state.schema, false
 	if c.Schema != nil && !c.Schema.Equal(schema) {
-		if err := evolve(&meta, schema, c.Schema); err != nil {
+		if widened, err = t.evolve(&meta, schema, c.Schema); err != nil {
 			return nil, err
 		}
 		schema, changed = c.Schema, true
@@ -167,7 +167,7 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 		return nil, err
 	}
 	out := []action{{CommitInfo: info}}
-	if p := protocolFor(physical); p.MinReaderVersion > t.state.protocol.MinReaderVersion {
+	if p, more := t.state.protocol.with(protocolFor(physical, widened)); more {
 		out = append(out, action{Protocol: &p})
 	}
 	if changed {
@@ -188,29 +188,48 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	return out, nil
 }
 
-// evolve states the next schema in meta.
-func evolve(meta *metaData, have, next *tables.Schema) error {
+// evolve states the next schema in meta, and reports whether a column widens.
+func (t *table) evolve(meta *metaData, have, next *tables.Schema) (widened bool, err error) {
 	if err := next.Extends(have); err != nil {
-		return fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
+		return false, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 	}
-	physical, err := physical(next)
+	before, err := physical(have)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return setSchema(meta, next, physical)
+	after, err := physical(next)
+	if err != nil {
+		return false, err
+	}
+	changes, err := readChanges(meta.SchemaString)
+	if err != nil {
+		return false, err
+	}
+	fresh := typeChanges{}
+	if err := fresh.compare(before.Arrow.Fields(), after.Arrow.Fields(), ""); err != nil {
+		return false, err
+	}
+	for path, c := range fresh {
+		if t.config.NoTypeWidening {
+			return false, fmt.Errorf("%s would widen from %s to %s: %w", path, c[0].FromType, c[0].ToType, tables.ErrUnsupported)
+		}
+		changes[path] = append(changes[path], c...)
+		meta.Configuration["delta.enableTypeWidening"] = "true"
+	}
+	return len(fresh) > 0, setSchema(meta, next, after, changes)
 }
 
 func infoOf(c tables.Commit, nowMs int64) (*commitInfo, error) {
 	info := &commitInfo{
 		Timestamp: nowMs, Operation: "WRITE", IsBlindAppend: true, EngineInfo: engineInfo, TxnID: c.ID,
-		OperationParameters: map[string]string{"mode": "Append", "partitionBy": "[]"},
+		OperationParameters: map[string]any{"mode": "Append", "partitionBy": "[]"},
 	}
 	var rows, bytes int64
 	for _, f := range c.Add {
 		rows += f.Rows
 		bytes += f.Size
 	}
-	info.OperationMetrics = map[string]string{
+	info.OperationMetrics = map[string]any{
 		"numFiles":       strconv.Itoa(len(c.Add)),
 		"numOutputRows":  strconv.FormatInt(rows, 10),
 		"numOutputBytes": strconv.FormatInt(bytes, 10),

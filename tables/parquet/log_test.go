@@ -214,7 +214,7 @@ func TestOwnEntryFound(t *testing.T) {
 
 func TestTrim(t *testing.T) {
 	store := blob.NewMemory()
-	table := openTable(t, store, Config{SnapshotEvery: 4, TrimGrace: time.Nanosecond})
+	table := openTable(t, store, Config{SnapshotEvery: 4, TrimGrace: -time.Hour})
 	for i := range int64(10) {
 		commitRows(t, store, table, i, i+1)
 	}
