@@ -67,11 +67,11 @@ func (w *walker) check(n *node) bool {
 
 // try reads the value at pos and says whether it matches; a mismatch is no error.
 func (w *walker) try(n *node) bool {
-	depth, bits, keys, arena := w.depth, len(w.bits), len(w.keys), len(w.arena)
+	depth, levels, bits, keys, arena := w.depth, w.levels, len(w.bits), len(w.keys), len(w.arena)
 	w.quiet++
 	ok := w.value(n, nil)
 	w.quiet--
-	w.depth, w.bits, w.keys, w.arena = depth, w.bits[:bits], w.keys[:keys], w.arena[:arena]
+	w.depth, w.levels, w.bits, w.keys, w.arena = depth, levels, w.bits[:bits], w.keys[:keys], w.arena[:arena]
 	return ok
 }
 
@@ -143,12 +143,14 @@ func (w *walker) typeAt(pos int) mask {
 
 // slow has the library check the value at pos.
 func (w *walker) slow(s *js.Schema, n *node) bool {
-	start := w.pos
+	start, levels := w.pos, w.levels
 	// First our own look, which refuses what the library does not expect: equal
 	// keys, numbers too large to compute with, depth.
+	w.levels = min(levels, w.depth+n.checks.levels)
 	if !w.value(n.checks.any, nil) {
 		return false
 	}
+	w.levels = levels
 	v, _ := decode(w.b[start:w.pos])
 	err := s.Validate(v)
 	if err == nil {

@@ -19,6 +19,7 @@ type compiler struct {
 	any     *node
 	slowAll bool // the library checks whole payloads
 	slow    []string
+	costs   costs
 
 	// What follows is for columns.
 	stack  []*js.Schema // the schemas whose columns are being made
@@ -119,7 +120,7 @@ func (c *compiler) own(n *node, s *js.Schema) bool {
 	}
 	if why := c.unsupported(s); why != "" {
 		c.note(s, why)
-		n.checks = &checks{slow: s, any: c.any}
+		n.checks = &checks{slow: s, any: c.any, levels: c.costs.deepest(s)}
 		return false
 	}
 	if s.DraftVersion < 2019 && s.Ref != nil { // a chain of references too long to follow

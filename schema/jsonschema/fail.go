@@ -61,6 +61,9 @@ func (w *walker) fail(k want, n *node, pos int) bool {
 	}
 	if w.bad == nil {
 		w.bad = schema.Refuse(pos, expected(k, n), w.found(pos))
+		if k == wantFlat {
+			w.bad.Expected = fmt.Sprintf("nesting of at most %d levels", w.levels)
+		}
 	}
 	return false
 }
@@ -120,8 +123,6 @@ func expected(k want, n *node) string {
 		return typeNames(n)
 	case wantEnum:
 		return "one of " + n.enum.words()
-	case wantFlat:
-		return fmt.Sprintf("nesting of at most %d levels", schema.MaxDepth)
 	case wantNot:
 		return "a value that the schema under not does not match"
 	case wantOne:

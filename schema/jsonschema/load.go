@@ -44,11 +44,15 @@ func newDocs(src schema.Source) (*docs, error) {
 		return nil, err
 	}
 	d := &docs{root: root, byURL: map[string]*tree{}}
+	objects := root.objects()
 	for _, r := range src.References {
 		// References are stored already, so they were checked when they were new.
 		t, err := parseTree(r.Text, true)
 		if err != nil {
 			return nil, fmt.Errorf("reference %q: %w", r.Name, err)
+		}
+		if objects += t.objects(); objects > maxObjects {
+			return nil, &schema.ParseError{Msg: fmt.Sprintf("the schema and its references have more than %d objects", maxObjects)}
 		}
 		d.names = append(d.names, r.Name)
 		d.trees = append(d.trees, t)

@@ -97,12 +97,13 @@ type property struct {
 // checks are the parts of a schema that look at a value as a whole, each reading
 // it once more.
 type checks struct {
-	slow *js.Schema // the library checks all of the value
-	any  *node      // with slow: what reads the value before
-	all  []*node
-	alts []alternative
-	not  []*node
-	cond []condition
+	slow   *js.Schema // the library checks all of the value
+	any    *node      // with slow: what reads the value before
+	levels int        // with slow: how deep the value may nest
+	all    []*node
+	alts   []alternative
+	not    []*node
+	cond   []condition
 }
 
 // alternative is anyOf, or oneOf if exactly one member may match.

@@ -24,7 +24,7 @@ type key struct {
 // that are only checked.
 func (w *walker) object(n *node, c *schema.Column) bool {
 	start := w.pos
-	if w.depth++; w.depth > schema.MaxDepth {
+	if w.depth++; w.depth > w.levels {
 		return w.fail(wantFlat, n, start)
 	}
 	mark, base := len(w.keys), len(w.bits)

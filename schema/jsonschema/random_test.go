@@ -166,7 +166,7 @@ func TestRandom(t *testing.T) {
 		} else {
 			noColumns++
 		}
-		c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything()}
+		c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything(), costs: costs{open: map[*js.Schema]bool{}}}
 		var all []*js.Schema
 		reach(s.compiled, map[*js.Schema]bool{}, &all)
 		var check *node // none for a schema that demands itself: the library has it all

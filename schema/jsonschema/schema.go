@@ -121,7 +121,7 @@ func (s *Schema) prepare() {
 	}
 	var all []*js.Schema
 	reach(s.compiled, map[*js.Schema]bool{}, &all)
-	c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything()}
+	c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything(), costs: costs{open: map[*js.Schema]bool{}}}
 	for _, k := range all {
 		if s.err = runnable(k); s.err != nil {
 			return
@@ -142,7 +142,7 @@ func (s *Schema) prepare() {
 	}
 	if c.slowAll {
 		n := *root.node
-		n.checks = &checks{slow: s.compiled, any: c.any}
+		n.checks = &checks{slow: s.compiled, any: c.any, levels: c.costs.deepest(s.compiled)}
 		root.node = &n
 	}
 	s.slow = c.slow

@@ -37,7 +37,7 @@ func parseTree(text string, lax bool) (*tree, error) {
 	return t, nil
 }
 
-// maxObjects bounds the objects of one schema text: the library takes time that
+// maxObjects bounds the objects of a schema with its references: the library takes time that
 // grows with their square, about a second here.
 const maxObjects = 20_000
 
@@ -194,6 +194,18 @@ func (p *treeParser) object(depth int) *tree {
 		t.kids = append(t.kids, kid)
 	}
 	return t
+}
+
+// objects counts the objects in a text.
+func (t *tree) objects() int {
+	n := 0
+	if t.kind == '{' {
+		n = 1
+	}
+	for _, k := range t.kids {
+		n += k.objects()
+	}
+	return n
 }
 
 // get is the member of an object, nil without one.

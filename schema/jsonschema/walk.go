@@ -26,6 +26,8 @@ type walker struct {
 	depth int
 	fuel  int
 
+	levels int // how deep values may nest here
+
 	// Members of anyOf and the like are tried quietly: a failure is no error yet,
 	// and only how far the reading got is kept.
 	quiet int
@@ -54,7 +56,7 @@ type step struct {
 
 // run reads a whole payload.
 func (w *walker) run(n *node, b []byte, c *schema.Column) *schema.Invalid {
-	w.b, w.pos, w.depth, w.quiet, w.bad = b, 0, 0, 0, nil
+	w.b, w.pos, w.depth, w.levels, w.quiet, w.bad = b, 0, 0, schema.MaxDepth, 0, nil
 	w.fuel = minFuel + fuelPerByte*len(b)
 	w.bits, w.keys, w.arena, w.trail, w.extras = w.bits[:0], w.keys[:0], w.arena[:0], w.trail[:0], 0
 	w.space()
@@ -242,7 +244,7 @@ func (w *walker) unionValue(n *node, c *schema.Column) bool {
 // array reads a JSON array.
 func (w *walker) array(n *node, c *schema.Column) bool {
 	start, count := w.pos, 0
-	if w.depth++; w.depth > schema.MaxDepth {
+	if w.depth++; w.depth > w.levels {
 		return w.fail(wantFlat, n, start)
 	}
 	var elem *schema.Column
