@@ -1,0 +1,179 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/schema"
+)
+
+// decode reads a request's body as JSON. Fields that into does not have are
+// ignored, as Confluent's registry does: newer clients send more.
+func decode(req *http.Request, into any) error {
+	if err := consumes(req); err != nil {
+		return err
+	}
+	b, err := io.ReadAll(req.Body)
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &problem{http.StatusUnprocessableEntity, 42209, "Request body is larger than " + strconv.FormatInt(tooLong.Limit, 10) + " bytes"}
+	} else if err != nil {
+		return badRequest("the request body ends early")
+	}
+	err = json.Unmarshal(b, into)
+	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return badRequest("field %q cannot be a JSON %s", bad.Field, bad.Value)
+	}
+	if err != nil {
+		return badRequest("the request body is not JSON: %s", err)
+	}
+	return nil
+}
+
+// consumes refuses bodies of a type that Confluent's registry does not take. No
+// type at all is taken.
+func consumes(req *http.Request) error {
+	header := req.Header.Get("Content-Type")
+	if header == "" {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(header)
+	switch kind {
+	case contentType, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream":
+		if err == nil {
+			return nil
+		}
+	}
+	return &problem{http.StatusUnsupportedMediaType, http.StatusUnsupportedMediaType, "HTTP 415 Unsupported Media Type"}
+}
+
+// registerBody is Confluent's RegisterSchemaRequest.
+type registerBody struct {
+	Schema     string             `json:"schema"`
+	SchemaType string             `json:"schemaType"`
+	References []schema.Reference `json:"references"`
+	Metadata   *schema.Metadata   `json:"metadata"`
+	RuleSet    *schema.RuleSet    `json:"ruleSet"`
+	Version    int                `json:"version"`
+	ID         int                `json:"id"`
+
+	TagsToAdd    []json.RawMessage `json:"schemaTagsToAdd"`
+	TagsToRemove []json.RawMessage `json:"schemaTagsToRemove"`
+}
+
+// schemaRequest reads a schema to register, look up or compare.
+func schemaRequest(req *http.Request) (registry.Request, error) {
+	var body registerBody
+	if err := decode(req, &body); err != nil {
+		return registry.Request{}, err
+	}
+	if len(body.TagsToAdd)+len(body.TagsToRemove) > 0 {
+		return registry.Request{}, notPermitted("Schema tags are not supported by this registry")
+	}
+	if format := req.URL.Query().Get("format"); format != "" && format != "default" {
+		return registry.Request{}, &registry.Refused{Kind: registry.ErrFormat, Detail: format}
+	}
+	if body.ID > 0 {
+		return registry.Request{}, notPermitted("Subject %s is not in import mode", subject(req))
+	}
+	return registry.Request{
+		Type: schema.Type(strings.ToUpper(body.SchemaType)), Text: body.Schema,
+		References: body.References, Metadata: body.Metadata, Rules: body.RuleSet,
+		Normalize: isSet(req, "normalize"), Version: body.Version,
+	}, nil
+}
+
+// Names of the default context and of the global one, as subjects carry them.
+const (
+	defaultContext = ":.:"
+	globalContext  = ":.__GLOBAL:"
+	anyContext     = ":*:"
+)
+
+// subject is the subject in a path, without the default context's name. Empty
+// is the registry as a whole, for config and mode.
+func subject(req *http.Request) string {
+	name := req.PathValue("subject")
+	if name == globalContext {
+		return ""
+	}
+	return strings.TrimPrefix(name, defaultContext)
+}
+
+// subjectPrefix is the query's prefix of subjects.
+func subjectPrefix(req *http.Request) string {
+	prefix := req.URL.Query().Get("subjectPrefix")
+	return strings.TrimPrefix(strings.TrimPrefix(prefix, anyContext), defaultContext)
+}
+
+// version is the version number in a path.
+func version(req *http.Request) (int, error) {
+	word := req.PathValue("version")
+	if strings.EqualFold(word, "latest") || word == "-1" {
+		return registry.Latest, nil
+	}
+	n, err := strconv.ParseInt(word, 10, 32)
+	if err != nil || n < 1 {
+		return 0, &problem{http.StatusUnprocessableEntity, 42202, "The specified version '" + word +
+			"' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""}
+	}
+	return int(n), nil
+}
+
+// id is the schema id in a path. Another word is no path of ours, as for
+// Confluent's registry.
+func id(req *http.Request) (int, error) {
+	n, err := strconv.ParseInt(req.PathValue("id"), 10, 32)
+	if err != nil {
+		return 0, notFound()
+	}
+	return int(n), nil
+}
+
+// isSet reads a query parameter that is on or off, by Java's rule.
+func isSet(req *http.Request, name string) bool {
+	return strings.EqualFold(req.URL.Query().Get(name), "true")
+}
+
+// which reads deleted and deletedOnly.
+func which(req *http.Request) registry.Which {
+	switch {
+	case isSet(req, "deletedOnly"):
+		return registry.DeletedOnly
+	case isSet(req, "deleted"):
+		return registry.All
+	}
+	return registry.Alive
+}
+
+// page cuts items by the query's offset and limit; a negative limit is none.
+// most bounds the page if it is above zero. An empty page is [] and not null.
+func page[T any](req *http.Request, items []T, most int) ([]T, error) {
+	offset, limit := 0, -1
+	q := req.URL.Query()
+	for name, into := range map[string]*int{"offset": &offset, "limit": &limit} {
+		if word := q.Get(name); word != "" {
+			n, err := strconv.ParseInt(word, 10, 32)
+			if err != nil {
+				return nil, badRequest("%s is not a number", name)
+			}
+			*into = int(n)
+		}
+	}
+	items = items[min(max(offset, 0), len(items)):]
+	if most > 0 && (limit < 0 || limit > most) {
+		limit = most
+	}
+	if limit >= 0 {
+		items = items[:min(limit, len(items))]
+	}
+	if len(items) == 0 {
+		return []T{}, nil
+	}
+	return items, nil
+}

@@ -1,0 +1,111 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/schema"
+)
+
+// problem is an error as it is answered: {"error_code": ..., "message": ...}.
+type problem struct {
+	status  int
+	Code    int    `json:"error_code"`
+	Message string `json:"message"`
+}
+
+// Error is the message.
+func (p *problem) Error() string { return p.Message }
+
+func notFound() error {
+	return &problem{http.StatusNotFound, http.StatusNotFound, "HTTP 404 Not Found"}
+}
+
+func badRequest(format string, args ...any) error {
+	return &problem{http.StatusBadRequest, http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+func notPermitted(format string, args ...any) error {
+	return &problem{http.StatusUnprocessableEntity, 42205, fmt.Sprintf(format, args...)}
+}
+
+// unsupported answers a route whose feature this registry does not have.
+func unsupported(what string) handle {
+	return func(*http.Request) (any, error) {
+		return nil, notPermitted("%s are not supported by this registry", what)
+	}
+}
+
+// codes is Confluent's code of each kind of refusal, and its text, with
+// places for the subject and the version. Clients and tools match on the
+// texts, also on the missing space.
+func codes() []code {
+	return []code{
+		{registry.ErrSubjectNotFound, 40401, "Subject '{subject}' not found."},
+		{registry.ErrVersionNotFound, 40402, "Version {version} not found."},
+		{registry.ErrSubjectDeleted, 40404, "Subject '{subject}' was soft deleted.Set permanent=true to delete permanently"},
+		{registry.ErrSubjectNotDeleted, 40405, "Subject '{subject}' was not deleted first before being permanently deleted"},
+		{registry.ErrVersionDeleted, 40406, "Subject '{subject}' Version {version} was soft deleted.Set permanent=true to delete permanently"},
+		{registry.ErrVersionNotDeleted, 40407, "Subject '{subject}' Version {version} was not deleted first before being permanently deleted"},
+		{registry.ErrNoLevel, 40408, "Subject '{subject}' does not have subject-level compatibility configured"},
+		{registry.ErrNoMode, 40409, "Subject '{subject}' does not have subject-level mode configured"},
+		{registry.ErrBadLevel, 42203, "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive"},
+		{registry.ErrBadMode, 42204, "Invalid mode. Valid values are READWRITE, READONLY"},
+		{registry.ErrReadOnly, 42205, "Subject {subject} is in read-only mode"},
+		{registry.ErrReferenced, 42206, "One or more references exist to the schema {magic=1,keytype=SCHEMA,subject={subject},version={version}}."},
+		{registry.ErrBadSubject, 42208, "The specified subject '{subject}' is not a valid subject."},
+	}
+}
+
+type code struct {
+	kind   error
+	number int // its first three digits are the HTTP status
+	text   string
+}
+
+// refusal is the answer to a refusal of the registry; nil for other errors.
+func refusal(err error) *problem {
+	if bad, ok := errors.AsType[*schema.ParseError](err); ok {
+		return &problem{http.StatusUnprocessableEntity, 42201, "Invalid schema, details: " + bad.Error()}
+	}
+	if bad, ok := errors.AsType[*registry.Incompatible](err); ok {
+		return &problem{http.StatusConflict, 40901, fmt.Sprintf(
+			"Schema being registered is incompatible with an earlier schema for subject \"%s\", details: %s",
+			bad.Subject, "["+strings.Join(bad.Messages(), ", ")+"]")}
+	}
+	r, ok := errors.AsType[*registry.Refused](err)
+	if !ok {
+		return nil
+	}
+	for _, c := range codes() {
+		if c.kind == r.Kind {
+			message := strings.NewReplacer("{subject}", r.Subject, "{version}", strconv.Itoa(r.Version)).Replace(c.text)
+			if r.Kind == registry.ErrReadOnly && r.Subject == "" {
+				message = "The registry is in read-only mode"
+			}
+			return &problem{c.number / 100, c.number, message}
+		}
+	}
+	switch r.Kind {
+	case registry.ErrSchemaNotFound:
+		return schemaNotFound(r)
+	case registry.ErrTooLarge:
+		return &problem{http.StatusUnprocessableEntity, 42209, "Schema is too large: " + r.Detail}
+	}
+	return &problem{http.StatusUnprocessableEntity, 42205, r.Error()}
+}
+
+func schemaNotFound(r *registry.Refused) *problem {
+	what := r.Detail
+	if r.ID != 0 {
+		what = strconv.Itoa(r.ID)
+	}
+	if what == "" {
+		return &problem{http.StatusNotFound, 40403, "Schema not found"}
+	}
+	return &problem{http.StatusNotFound, 40403, fmt.Sprintf("Schema %s not found", what)}
+}

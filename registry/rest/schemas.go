@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/schema"
+)
+
+// maxList bounds one page of GET /schemas, as in Confluent's registry: each
+// entry carries a whole schema.
+const maxList = 1000
+
+func (a *api) listSchemas(req *http.Request) (any, error) {
+	list, err := page(req, a.reg.List(subjectPrefix(req), which(req), isSet(req, "latestOnly")), maxList)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]versionAnswer, len(list))
+	for i, v := range list {
+		if answers[i], err = a.answer(v, ""); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+func (a *api) listTypes(*http.Request) (any, error) {
+	return []schema.Type{schema.JSON, schema.Protobuf, schema.Avro}, nil
+}
+
+// byID finds the schema of the id in a path.
+func (a *api) byID(req *http.Request) (registry.Version, error) {
+	n, err := id(req)
+	if err != nil {
+		return registry.Version{}, err
+	}
+	return a.reg.ByID(n)
+}
+
+// getID answers what every deserializer asks. The subject in the query only
+// picks a context, of which there is one.
+func (a *api) getID(req *http.Request) (any, error) {
+	v, err := a.byID(req)
+	if err != nil {
+		return nil, err
+	}
+	w, err := a.schemaOnly(v, req)
+	if isSet(req, "fetchMaxId") {
+		w.MaxID = a.reg.MaxID()
+	}
+	return w, err
+}
+
+// schemaOnly is the answer about a schema that stands for no version.
+func (a *api) schemaOnly(v registry.Version, req *http.Request) (versionAnswer, error) {
+	w, err := a.answer(v, req.URL.Query().Get("format"))
+	w.ID = 0
+	return w, err
+}
+
+func (a *api) getIDText(req *http.Request) (any, error) {
+	v, err := a.byID(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.reg.Format(v, req.URL.Query().Get("format"))
+	return text(body), err
+}
+
+// uses lists the versions of the id in a path.
+func (a *api) uses(req *http.Request) ([]registry.Version, error) {
+	n, err := id(req)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.reg.Uses(n, which(req))
+	if err != nil {
+		return nil, err
+	}
+	only := req.URL.Query().Get("subject")
+	kept := list[:0]
+	for _, v := range list {
+		if only == "" || v.Subject == only {
+			kept = append(kept, v)
+		}
+	}
+	return kept, nil
+}
+
+func (a *api) subjectsOfID(req *http.Request) (any, error) {
+	list, err := a.uses(req)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, v := range list {
+		if len(names) == 0 || names[len(names)-1] != v.Subject {
+			names = append(names, v.Subject)
+		}
+	}
+	return page(req, names, 0)
+}
+
+// subjectVersion is one use of a schema.
+type subjectVersion struct {
+	Subject string `json:"subject"`
+	Version int    `json:"version"`
+}
+
+func (a *api) versionsOfID(req *http.Request) (any, error) {
+	list, err := a.uses(req)
+	if err != nil {
+		return nil, err
+	}
+	versions := make([]subjectVersion, len(list))
+	for i, v := range list {
+		versions[i] = subjectVersion{v.Subject, v.Version}
+	}
+	return page(req, versions, 0)
+}
+
+func (a *api) getGUID(req *http.Request) (any, error) {
+	v, err := a.reg.ByGUID(req.PathValue("guid"))
+	if err != nil {
+		return nil, err
+	}
+	return a.schemaOnly(v, req)
+}
+
+// contextID is an id within a context.
+type contextID struct {
+	Context string `json:"context"`
+	ID      int    `json:"id"`
+}
+
+func (a *api) idsOfGUID(req *http.Request) (any, error) {
+	v, err := a.reg.ByGUID(req.PathValue("guid"))
+	if err != nil {
+		return nil, err
+	}
+	return []contextID{{".", v.ID}}, nil
+}
