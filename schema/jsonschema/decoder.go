@@ -65,6 +65,12 @@ func (d *decoder) Validate(payload []byte) error {
 // may return schema.ErrFull.
 func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
 	w := d.walkers.Get().(*walker)
+	err := d.decode(w, payload, rows)
+	d.walkers.Put(w)
+	return err
+}
+
+func (d *decoder) decode(w *walker, payload []byte, rows *schema.Rows) error {
 	w.rows, w.extra = rows, nil
 	column := w.row
 	if !d.record {
@@ -82,7 +88,6 @@ func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
 		}
 	}
 	w.rows, w.extra = nil, nil
-	d.walkers.Put(w)
 	if bad != nil {
 		rows.Undo()
 		return bad

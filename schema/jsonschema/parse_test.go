@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tarn-io/tarn/schema"
@@ -225,4 +226,40 @@ func TestUnfolding(t *testing.T) {
 	if _, err := mustParse(t, b.String()).Decoder(nil); err == nil || !strings.Contains(err.Error(), "more than 10000 columns") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestConcurrent uses one schema and one decoder from many goroutines, from its
+// first compilation on.
+func TestConcurrent(t *testing.T) {
+	s, old := mustParse(t, benchSchema), mustParse(t, strings.Replace(benchSchema, `"maximum":2147483647`, `"maximum":7`, 1))
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			d, err := s.Decoder(nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			rows, err := schema.NewRows(d.Columns())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 200 {
+				if err := d.Decode([]byte(benchRecord), rows); err != nil {
+					t.Error(err)
+				}
+				if d.Validate([]byte(benchRecord[1:])) == nil {
+					t.Error("a broken record is accepted")
+				}
+			}
+			if list := s.Reads(old); len(list) != 0 {
+				t.Errorf("got %v", list)
+			}
+			if list := old.Reads(s); len(list) != 1 || list[0].Type != "MAXIMUM_DECREASED" {
+				t.Errorf("got %v", list)
+			}
+		})
+	}
+	group.Wait()
 }
