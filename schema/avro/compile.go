@@ -170,7 +170,11 @@ func (c *compiler) record(n *node, t *typ, depth int) (arrow.DataType, bool, err
 			return nil, false, err
 		}
 		n.names = append(n.names, f.name)
-		fields = append(fields, arrow.Field{Name: schema.ColumnName(f.name), Type: at, Nullable: nullable})
+		name := f.name
+		if depth == 0 { // only there can it meet one of the table's own columns
+			name = schema.ColumnName(name)
+		}
+		fields = append(fields, arrow.Field{Name: name, Type: at, Nullable: nullable})
 	}
 	c.open = c.open[:len(c.open)-1]
 	return arrow.StructOf(fields...), false, nil
