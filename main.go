@@ -1,4 +1,137 @@
-// Tarn is a schema-aware, Kafka-compatible broker with a lake inside.
+// Tarn is a schema-aware, Kafka-compatible broker with a lake inside: records
+// come in by the Kafka protocol, are held against their topic's schema, kept in
+// an embedded log, and written into Parquet, Iceberg and Delta tables beside
+// it, exactly once. ARCHITECTURE.md is the tour.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tarn-io/tarn/broker/topic"
+)
+
+// cli is the whole command line. Flags of tarn serve come from the command
+// line, the environment (TARN_…) or tarn.yaml, in this order.
+type cli struct {
+	Config string `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
+
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
+	Topic   topicCmd   `cmd:"" help:"Create, list, describe, change and delete topics."`
+	Produce produceCmd `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
+	Consume consumeCmd `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
+	Group   groupCmd   `cmd:"" help:"List, describe and delete consumer groups."`
+	Schema  schemaCmd  `cmd:"" help:"Register, list and check schemas."`
+	Table   tableCmd   `cmd:"" help:"Show, flush and verify the tables of topics."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// stdio is where a command reads and writes; tests give their own.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run parses and runs one command line and returns the exit code: 0 done, 1
+// failed, 2 could not be told or wrong usage.
+func run(ctx context.Context, args []string, std stdio) (code int) {
+	var c cli
+	parser, err := newParser(&c, std)
+	if err != nil {
+		fmt.Fprintln(std.err, "tarn:", err)
+		return 2
+	}
+	// kong ends --help and --version by calling its exit function.
+	type exited int
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exited)
+			if !ok {
+				panic(r)
+			}
+			code = int(e)
+		}
+	}()
+	parser.Exit = func(code int) { panic(exited(code)) }
+	kctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(std.err, "tarn:", explain(parser, args, err))
+		return 2
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.Bind(std)
+	err = kctx.Run()
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(std.err, "tarn:", exit.err)
+		}
+		return exit.code
+	}
+	fmt.Fprintln(std.err, "tarn:", err)
+	return 1
+}
+
+func newParser(c *cli, std stdio) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("tarn"),
+		kong.Description("A schema-aware, Kafka-compatible broker with a lake inside."),
+		kong.UsageOnError(),
+		kong.Writers(std.out, std.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.DefaultEnvars("TARN"),
+		kong.WithBeforeResolve(func(kctx *kong.Context, c *cli) error { return loadSettings(kctx, c) }),
+		kong.Vars{"version": versionText()},
+	)
+}
+
+// explain adds the nearest known flag to the error of an unknown one.
+func explain(parser *kong.Kong, args []string, err error) string {
+	msg := err.Error()
+	flag, ok := strings.CutPrefix(msg, "unknown flag ")
+	if !ok {
+		return msg
+	}
+	flag, _, _ = strings.Cut(flag, ",")
+	var known []string
+	var walk func(n *kong.Node)
+	walk = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			known = append(known, "--"+f.Name)
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	walk(parser.Model.Node)
+	if s := topic.Suggest(flag, known); s != "" && !strings.Contains(msg, "did you mean") {
+		return fmt.Sprintf("%s, did you mean %s?", msg, s)
+	}
+	return msg
+}

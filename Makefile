@@ -1,0 +1,51 @@
+# Everything a developer or CI runs. Two commands do all set-up on a machine
+# with only Go: make run, make test.
+
+SHELL := /bin/bash
+GO ?= go
+# Tools are installed here, outside of everybody's PATH.
+BIN := $(CURDIR)/.bin
+LINT_VERSION := v2.15.0
+FUZZTIME ?= 20s
+KILLS ?= 200
+export GOFLAGS ?= -buildvcs=false
+
+.PHONY: run build test race lint bench fuzz crash check conformance conformance-smoke
+
+run: ## start the broker on embedded defaults
+	CGO_ENABLED=0 $(GO) run .
+
+build: ## the binary as it is released
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o tarn .
+
+test: ## all tests; needs Go and nothing else
+	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
+
+# The packages where goroutines meet. The race detector needs a C compiler.
+RACE := ./broker/... ./registry/... ./sink/... ./schema ./tables/blob/... ./tables/catalog/...
+race: ## the same under the race detector, where it matters
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
+
+lint: $(BIN)/golangci-lint ## vet, staticcheck and others
+	CGO_ENABLED=0 $(BIN)/golangci-lint run --timeout 15m ./...
+
+$(BIN)/golangci-lint:
+	GOBIN=$(BIN) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+bench: ## figures, each against a baseline of the same run
+	CGO_ENABLED=0 $(GO) run ./.ci/bench
+
+crash: ## SIGKILLs under load, then verification of log and tables
+	CGO_ENABLED=0 $(GO) run ./.ci/crash -kills $(KILLS)
+
+fuzz: ## every fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+conformance: ## real clients and readers, all scenarios; installs what it needs
+	.ci/conformance/run full
+
+conformance-smoke: ## one scenario of each kind
+	.ci/conformance/run smoke
+
+check: test race lint conformance-smoke ## what CI runs

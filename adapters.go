@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/registry/validate"
+	"github.com/tarn-io/tarn/sink"
+)
+
+// validation lends the registry's validator to the broker, which knows no
+// schemas.
+func validation(v *validate.Validator) api.Validate {
+	return func(_ context.Context, t *topic.Topic, rd *record.Reader, from api.Origin) ([]api.RecordError, error) {
+		c := &t.Config
+		if c.KeyValidation == topic.ValidateOff && c.ValueValidation == topic.ValidateOff {
+			return nil, nil
+		}
+		refused, err := v.Check(validate.Topic{
+			Name: t.Name, Key: validate.Level(c.KeyValidation), Value: validate.Level(c.ValueValidation),
+			KeyStrategy: validate.Strategy(c.KeyStrategy), ValueStrategy: validate.Strategy(c.ValueStrategy),
+		}, rd, validate.Origin{
+			ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion, Remote: from.Remote,
+		})
+		if err != nil || len(refused) == 0 {
+			return nil, err
+		}
+		out := make([]api.RecordError, len(refused))
+		for i := range refused {
+			out[i] = api.RecordError{Index: refused[i].Index, Message: refused[i].Message()}
+		}
+		return out, nil
+	}
+}
+
+// sinkTopics shows the sink the topics that have tables.
+func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
+	return func() ([]sink.Topic, <-chan struct{}) {
+		v := topics.View()
+		var out []sink.Topic
+		for _, t := range v.All() {
+			c := &t.Config
+			if len(c.TableFormats) == 0 {
+				continue
+			}
+			out = append(out, sink.Topic{
+				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
+				CommitInterval: time.Duration(c.CommitIntervalMs) * time.Millisecond,
+				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
+				KeySubject: t.Name + "-key", ValueSubject: t.Name + "-value", JSONExtra: c.JSONExtra,
+			})
+		}
+		return out, v.Changed()
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Limits of client commands.
+const (
+	// dialTimeout is how long a command waits for a broker that is not there.
+	dialTimeout = 5 * time.Second
+	// maxAnswer bounds what is read of one answer over HTTP.
+	maxAnswer = 64 << 20
+)
+
+// connect are the flags of every command that talks to a running broker.
+type connect struct {
+	Brokers string `name:"brokers" short:"b" placeholder:"HOST:PORT" help:"Kafka address; default: the broker running on --data, else localhost:9092."`
+	HTTP    string `name:"http" placeholder:"URL" help:"HTTP address; default: the broker running on --data, else http://localhost:8081."`
+	Data    string `default:"./tarn-data" placeholder:"DIR" help:"Data directory whose running broker is meant."`
+	Output  string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+}
+
+// addresses fills in what the flags leave open from run.json.
+func (c *connect) addresses() (kafka, httpURL string, err error) {
+	kafka, httpURL = c.Brokers, strings.TrimSuffix(c.HTTP, "/")
+	if kafka == "" || httpURL == "" {
+		r, ok, err := readRunFile(c.Data)
+		if err != nil {
+			return "", "", err
+		}
+		if !ok {
+			r = runFile{Kafka: "localhost:9092", HTTP: "http://localhost:8081"}
+		}
+		if kafka == "" {
+			kafka = r.Kafka
+		}
+		if httpURL == "" {
+			httpURL = r.HTTP
+		}
+	}
+	if !strings.Contains(httpURL, "://") {
+		httpURL = "http://" + httpURL
+	}
+	return kafka, httpURL, nil
+}
+
+// kafka connects a Kafka client and makes sure that somebody answers.
+func (c *connect) kafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	addr, _, err := c.addresses()
+	if err != nil {
+		return nil, err
+	}
+	cl, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(strings.Split(addr, ",")...),
+		kgo.ClientID("tarn"), kgo.SoftwareNameAndVersion("tarn", version),
+		kgo.DialTimeout(dialTimeout),
+	}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	ping, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	defer cancel()
+	if err := cl.Ping(ping); err != nil {
+		cl.Close()
+		return nil, fmt.Errorf("no Kafka broker answers at %s (start one with tarn serve, or give -b HOST:PORT): %w", addr, err)
+	}
+	return cl, nil
+}
+
+// admin connects an admin client.
+func (c *connect) admin(ctx context.Context) (*kadm.Client, error) {
+	cl, err := c.kafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kadm.NewClient(cl), nil
+}
+
+// registry is a client of the broker's schema registry.
+func (c *connect) registry() (*sr.Client, error) {
+	_, url, err := c.addresses()
+	if err != nil {
+		return nil, err
+	}
+	return sr.NewClient(sr.URLs(url), sr.UserAgent("tarn/"+version))
+}
+
+// call asks Tarn's own HTTP API and decodes its JSON answer into out, if any.
+// A refusal comes back as its message.
+func (c *connect) call(ctx context.Context, method, path string, in, out any) error {
+	_, base, err := c.addresses()
+	if err != nil {
+		return err
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
+	if err != nil {
+		return fmt.Errorf("address %s (--http): %w", base, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read answer of %s: %w", base+path, err)
+	}
+	if resp.StatusCode >= 300 {
+		var e apiError
+		if json.Unmarshal(b, &e) == nil && e.Message != "" {
+			return &e
+		}
+		return fmt.Errorf("%s %s answered %s", method, base+path, resp.Status)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("answer of %s: %w", base+path, err)
+	}
+	return nil
+}
+
+// apiError is a refusal of Tarn's HTTP API.
+type apiError struct {
+	Code    int    `json:"error_code"`
+	Message string `json:"message"`
+}
+
+func (e *apiError) Error() string { return e.Message }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type consumeCmd struct {
+	connect
+	Topic     string `arg:"" help:"Topic."`
+	From      string `default:"start" help:"start, end, or an offset."`
+	Partition int32  `default:"-1" help:"Only this partition."`
+	Num       int64  `short:"n" help:"Stop after that many records."`
+	Follow    bool   `short:"f" help:"Go on with new records instead of ending at the log end."`
+	Raw       bool   `help:"Do not decode by schema."`
+}
+
+// Run writes the topic's records as JSON lines, partition by partition as they
+// come, up to the log end seen at the start.
+func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	cl, err := c.kafka(ctx)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	at, ends, err := c.plan(ctx, kadm.NewClient(cl))
+	if err != nil {
+		return err
+	}
+	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.Topic: at})
+	out := bufio.NewWriter(std.out)
+	defer out.Flush()
+	p := newPayloads(reg)
+	var n int64
+	for c.Follow || len(ends) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return nil // interrupted: what was read has been written
+		}
+		if err := fetches.Err0(); err != nil {
+			return err
+		}
+		for _, e := range fetches.Errors() {
+			return fmt.Errorf("%s partition %d: %w", e.Topic, e.Partition, e.Err)
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			end, open := ends[r.Partition]
+			if !c.Follow && (!open || r.Offset >= end) {
+				continue
+			}
+			if err := c.print(ctx, out, p, r); err != nil {
+				return err
+			}
+			if n++; n == c.Num {
+				return out.Flush()
+			}
+			if r.Offset+1 >= end {
+				delete(ends, r.Partition)
+			}
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan works out where each partition begins and ends.
+func (c *consumeCmd) plan(ctx context.Context, adm *kadm.Client) (at map[int32]kgo.Offset, ends map[int32]int64, err error) {
+	starts, err := adm.ListStartOffsets(ctx, c.Topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	lasts, err := adm.ListEndOffsets(ctx, c.Topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := lasts.Error(); err != nil {
+		return nil, nil, fmt.Errorf("topic %q: %w", c.Topic, err)
+	}
+	at, ends = map[int32]kgo.Offset{}, map[int32]int64{}
+	for _, last := range lasts.Offsets().Sorted() {
+		if c.Partition >= 0 && last.Partition != c.Partition {
+			continue
+		}
+		start, _ := starts.Lookup(c.Topic, last.Partition)
+		from := start.Offset
+		switch c.From {
+		case "start":
+		case "end":
+			from = last.At
+		default:
+			n, err := strconv.ParseInt(c.From, 10, 64)
+			if err != nil || n < 0 {
+				return nil, nil, fmt.Errorf("--from %q is neither start, end nor an offset", c.From)
+			}
+			from = max(n, start.Offset)
+		}
+		if from < last.At {
+			ends[last.Partition] = last.At
+		}
+		if from < last.At || c.Follow {
+			at[last.Partition] = kgo.NewOffset().At(from)
+		}
+	}
+	return at, ends, nil
+}
+
+// print writes one record. What cannot be decoded is shown as it lies, with
+// the reason beside it.
+func (c *consumeCmd) print(ctx context.Context, out *bufio.Writer, p *payloads, r *kgo.Record) error {
+	l := line{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
+		Timestamp: r.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Headers:   []lineHeader{},
+	}
+	for _, h := range r.Headers {
+		l.Headers = append(l.Headers, lineHeader{Key: h.Key, Value: plainJSON(h.Value)})
+	}
+	if c.Raw {
+		l.Key, l.Value = plainJSON(r.Key), plainJSON(r.Value)
+	} else {
+		var err, keyErr error
+		if l.Key, _, keyErr = p.decode(ctx, r.Key); keyErr != nil {
+			l.Error = "key: " + keyErr.Error()
+		}
+		if l.Value, l.SchemaID, err = p.decode(ctx, r.Value); err != nil {
+			l.Error = "value: " + err.Error()
+		}
+	}
+	if r.Key == nil {
+		l.Key = json.RawMessage("null")
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("record at %d/%d: %w", r.Partition, r.Offset, err)
+	}
+	if _, err := out.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+type schemaCmd struct {
+	Register schemaRegisterCmd `cmd:"" help:"Register a schema under a subject."`
+	List     schemaListCmd     `cmd:"" help:"List subjects with their versions."`
+	Get      schemaGetCmd      `cmd:"" help:"Print a subject's schema."`
+	Check    schemaCheckCmd    `cmd:"" help:"Say whether a schema could be registered, and if not, why."`
+	Delete   schemaDeleteCmd   `cmd:"" help:"Delete a subject or one version."`
+	Level    schemaLevelCmd    `cmd:"" help:"Show or set the compatibility level."`
+}
+
+// schemaSource are the arguments that name a schema text.
+type schemaSource struct {
+	Subject    string   `arg:"" help:"Subject, for example orders-value."`
+	File       string   `arg:"" type:"existingfile" help:"Schema text: .avsc, .proto or .json."`
+	Type       string   `enum:"AVRO,PROTOBUF,JSON," default:"" help:"AVRO, PROTOBUF or JSON; by default by the file's ending."`
+	References []string `name:"reference" sep:"none" placeholder:"NAME=SUBJECT:VERSION" help:"A schema that the text refers to; may be repeated."`
+}
+
+func (s *schemaSource) schema() (sr.Schema, error) {
+	text, err := os.ReadFile(s.File)
+	if err != nil {
+		return sr.Schema{}, fmt.Errorf("read schema: %w", err)
+	}
+	out := sr.Schema{Schema: string(text)}
+	typ := s.Type
+	if typ == "" {
+		switch filepath.Ext(s.File) {
+		case ".avsc":
+			typ = "AVRO"
+		case ".proto":
+			typ = "PROTOBUF"
+		case ".json":
+			typ = "JSON"
+		default:
+			return out, fmt.Errorf("%s: ending says nothing of the language; give --type", s.File)
+		}
+	}
+	if err := out.Type.UnmarshalText([]byte(typ)); err != nil {
+		return out, err
+	}
+	for _, r := range s.References {
+		name, rest, ok := strings.Cut(r, "=")
+		subject, v, ok2 := cutLast(rest, ":")
+		n, err := strconv.Atoi(v)
+		if !ok || !ok2 || err != nil {
+			return out, fmt.Errorf("--reference %q is not NAME=SUBJECT:VERSION", r)
+		}
+		out.References = append(out.References, sr.SchemaReference{Name: name, Subject: subject, Version: n})
+	}
+	return out, nil
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+type schemaRegisterCmd struct {
+	connect
+	schemaSource
+}
+
+// Run registers a schema.
+func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
+	s, err := c.schema()
+	if err != nil {
+		return err
+	}
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	got, err := reg.CreateSchema(ctx, c.Subject, s)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, map[string]any{"subject": c.Subject, "version": got.Version, "id": got.ID})
+	}
+	_, err = fmt.Fprintf(std.out, "%s version %d id %d\n", c.Subject, got.Version, got.ID)
+	return err
+}
+
+type schemaListCmd struct {
+	connect
+}
+
+// Run lists the subjects.
+func (c *schemaListCmd) Run(ctx context.Context, std stdio) error {
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	subjects, err := reg.Subjects(ctx)
+	if err != nil {
+		return err
+	}
+	out := sheet{Columns: []string{"SUBJECT", "VERSION", "ID", "TYPE"}}
+	for _, subject := range subjects {
+		latest, err := reg.SchemaByVersion(ctx, subject, -1)
+		if err != nil {
+			return fmt.Errorf("subject %q: %w", subject, err)
+		}
+		out.add(subject, latest.Version, latest.ID, latest.Type.String())
+	}
+	return out.write(std.out, c.Output)
+}
+
+type schemaGetCmd struct {
+	connect
+	Subject string `arg:"" help:"Subject."`
+	Version int    `default:"-1" help:"Version; -1 is the latest."`
+}
+
+// Run prints a schema's text.
+func (c *schemaGetCmd) Run(ctx context.Context, std stdio) error {
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	s, err := reg.SchemaByVersion(ctx, c.Subject, c.Version)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, s)
+	}
+	_, err = fmt.Fprintln(std.out, s.Schema.Schema)
+	return err
+}
+
+type schemaCheckCmd struct {
+	connect
+	schemaSource
+}
+
+// Run checks a schema against the subject's level; exit 1 if it is refused.
+func (c *schemaCheckCmd) Run(ctx context.Context, std stdio) error {
+	s, err := c.schema()
+	if err != nil {
+		return err
+	}
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	res, err := reg.CheckCompatibility(sr.WithParams(ctx, sr.Verbose), c.Subject, -1, s)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		err = writeJSON(std.out, res)
+	} else if res.Is {
+		_, err = fmt.Fprintf(std.out, "%s: compatible\n", c.Subject)
+	} else {
+		fmt.Fprintf(std.out, "%s: incompatible\n", c.Subject)
+		for _, m := range res.Messages {
+			fmt.Fprintf(std.out, "  %s\n", m)
+		}
+	}
+	if err == nil && !res.Is {
+		return &exitError{1, nil}
+	}
+	return err
+}
+
+type schemaDeleteCmd struct {
+	connect
+	Subject   string `arg:"" help:"Subject."`
+	Version   int    `default:"0" help:"Only this version."`
+	Permanent bool   `help:"Remove for good what was deleted before."`
+}
+
+// Run deletes a subject or one version.
+func (c *schemaDeleteCmd) Run(ctx context.Context, std stdio) error {
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	how := sr.SoftDelete
+	if c.Permanent {
+		how = sr.HardDelete
+	}
+	if c.Version != 0 {
+		err = reg.DeleteSchema(ctx, c.Subject, c.Version, how)
+	} else {
+		_, err = reg.DeleteSubject(ctx, c.Subject, how)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%s deleted\n", c.Subject)
+	return err
+}
+
+type schemaLevelCmd struct {
+	connect
+	Subject string `arg:"" optional:"" help:"Subject; the global level if not given."`
+	Set     string `placeholder:"LEVEL" help:"New level: NONE, BACKWARD, FORWARD, FULL, each but NONE also with _TRANSITIVE."`
+}
+
+// Run shows or sets a compatibility level.
+func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
+	reg, err := c.registry()
+	if err != nil {
+		return err
+	}
+	var subjects []string
+	if c.Subject != "" {
+		subjects = []string{c.Subject}
+	}
+	var results []sr.CompatibilityResult
+	if c.Set != "" {
+		set := sr.SetCompatibility{}
+		if err := set.Level.UnmarshalText([]byte(c.Set)); err != nil {
+			return err
+		}
+		results = reg.SetCompatibility(ctx, set, subjects...)
+	} else {
+		results = reg.Compatibility(sr.WithParams(ctx, sr.DefaultToGlobal), subjects...)
+	}
+	out := sheet{Columns: []string{"SUBJECT", "LEVEL"}}
+	var failed []error
+	for _, r := range results {
+		if r.Err != nil {
+			failed = append(failed, r.Err)
+			continue
+		}
+		name := r.Subject
+		if name == "" {
+			name = "(global)"
+		}
+		out.add(name, r.Level.String())
+	}
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return out.write(std.out, c.Output)
+}

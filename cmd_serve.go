@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/storage/memory"
+	"github.com/tarn-io/tarn/broker/storage/sqlite"
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/validate"
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/delta"
+	"github.com/tarn-io/tarn/tables/iceberg"
+	"github.com/tarn-io/tarn/tables/parquet"
+)
+
+// serveCmd is the configuration of a broker, one flag a setting.
+type serveCmd struct {
+	Data      string `default:"./tarn-data" placeholder:"DIR" help:"Directory that holds everything Tarn keeps."`
+	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
+	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory) or memory://."`
+
+	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one."`
+	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on."`
+	KafkaAutoCreate bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
+	KafkaPartitions int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
+	KafkaGroupDelay time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
+	StorageSync     string        `name:"storage.synchronous" enum:"full,normal" default:"full" help:"full survives power loss; normal may lose the last moments then."`
+	HTTPListen      string        `name:"http.listen" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Address of registry, Iceberg catalog and API; port 0 takes a free one."`
+	ReadyJSON       bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
+	LogLevel        string        `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
+	LogFormat       string        `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
+}
+
+// node is a broker with everything around it, in order of start.
+type node struct {
+	cmd       *serveCmd
+	lg        *slog.Logger
+	engine    storage.Engine
+	store     blob.Store
+	registry  *registry.Registry
+	validator *validate.Validator
+	broker    *broker.Broker
+	catalog   *catalog.Catalog
+	sinks     *sink.Manager
+	listener  net.Listener
+	web       *http.Server
+	closers   []func() error // run last to first
+}
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context, std stdio) error {
+	begun := time.Now()
+	n := &node{cmd: c, lg: c.logger(std)}
+	defer n.close()
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	run := n.addresses()
+	if err := run.write(c.Data); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, func() error { return os.Remove(runFilePath(c.Data)) })
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.broker.Run(gctx) })
+	g.Go(func() error { return n.sinks.Run(gctx) })
+	g.Go(func() error { return n.serveHTTP(gctx) })
+	if err := n.announce(std, run, time.Since(begun)); err != nil {
+		return err
+	}
+	err := g.Wait()
+	n.lg.Info("stopped")
+	return err
+}
+
+func (c *serveCmd) logger(std stdio) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(std.err, opts))
+	}
+	return slog.New(slog.NewTextHandler(std.err, opts))
+}
+
+// open makes everything, from the ground up. Nothing runs yet, but addresses
+// are bound.
+func (n *node) open(ctx context.Context) error {
+	c := n.cmd
+	if err := os.MkdirAll(c.Data, 0o755); err != nil {
+		return fmt.Errorf("make the data directory (--data): %w", err)
+	}
+	if err := n.openEngine(ctx); err != nil {
+		return err
+	}
+	if err := n.openWarehouse(); err != nil {
+		return err
+	}
+	var err error
+	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.engine, Log: n.lg.With("component", "registry")})
+	if err != nil {
+		return fmt.Errorf("open the schema registry: %w", err)
+	}
+	n.validator = validate.New(validate.Config{Registry: n.registry, Log: n.lg.With("component", "validate")})
+	delay := c.KafkaGroupDelay
+	if delay == 0 {
+		delay = -1 // the broker's zero stands for Kafka's default
+	}
+	n.broker, err = broker.Open(ctx, broker.Config{
+		Engine:            n.engine,
+		Listeners:         []broker.Listener{{Addr: c.KafkaListen, Advertise: c.KafkaAdvertise}},
+		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
+		NoAutoCreate:      !c.KafkaAutoCreate,
+		GroupInitialDelay: delay,
+		Validate:          validation(n.validator),
+		Settings:          c.settings,
+		Log:               n.lg,
+	})
+	if err != nil {
+		return err
+	}
+	items := engineItems{n.engine}
+	n.catalog = catalog.New(catalog.Config{Items: items, Store: n.store})
+	n.sinks = sink.New(sink.Config{
+		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics()),
+		Formats: n.formats(), Store: n.store, Items: items,
+		Incarnation: n.broker.Incarnation(), Namespace: namespace,
+		Log: n.lg.With("component", "sink"),
+	})
+	return n.listenHTTP(ctx)
+}
+
+// namespace is the Iceberg namespace of all tables.
+const namespace = "default"
+
+func (n *node) formats() map[string]tables.Format {
+	lg := n.lg.With("component", "tables")
+	out := map[string]tables.Format{}
+	for _, f := range []tables.Format{
+		iceberg.New(n.catalog, n.store, iceberg.Options{Logger: lg}),
+		delta.New(n.store, delta.Config{}),
+		parquet.New(n.store, parquet.Config{}),
+	} {
+		out[f.Name()] = f
+	}
+	return out
+}
+
+func (n *node) openEngine(ctx context.Context) error {
+	url := n.cmd.Storage
+	if url == "" {
+		url = "sqlite://" + filepath.Join(n.cmd.Data, "tarn.db")
+	}
+	scheme, rest, _ := strings.Cut(url, "://")
+	switch scheme {
+	case "memory":
+		n.engine = memory.New()
+	case "sqlite":
+		synchronous := sqlite.Full
+		if n.cmd.StorageSync == "normal" {
+			synchronous = sqlite.Normal
+		}
+		e, err := sqlite.Open(ctx, sqlite.Config{Path: rest, Synchronous: synchronous, Log: n.lg.With("component", "storage")})
+		if err != nil {
+			return fmt.Errorf("open %s (--storage): %w", url, err)
+		}
+		n.engine = e
+	case "postgres", "postgresql", "s3":
+		return fmt.Errorf("--storage %s: PostgreSQL and S3 engines come in a later release; use sqlite://PATH or memory://", url)
+	default:
+		return fmt.Errorf("--storage %q: use sqlite://PATH or memory://", url)
+	}
+	n.closers = append(n.closers, n.engine.Close)
+	return nil
+}
+
+func (n *node) openWarehouse() error {
+	url := n.cmd.Warehouse
+	if url == "" {
+		url = "file://" + filepath.Join(n.cmd.Data, "warehouse")
+		if strings.HasPrefix(n.cmd.Storage, "memory://") {
+			// Tables that outlive their log could not be gone on with.
+			url = "memory://"
+		}
+	}
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		scheme, rest = "file", url
+	}
+	switch scheme {
+	case "memory":
+		n.store = blob.NewMemory()
+	case "file":
+		dir, err := filepath.Abs(rest)
+		if err != nil {
+			return fmt.Errorf("--warehouse %q: %w", url, err)
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make the warehouse (--warehouse): %w", err)
+		}
+		l, err := blob.OpenLocal(dir)
+		if err != nil {
+			return fmt.Errorf("open the warehouse (--warehouse): %w", err)
+		}
+		n.store = l
+		n.closers = append(n.closers, l.Close)
+	case "s3":
+		return fmt.Errorf("--warehouse %s: S3 comes in a later release; use a directory", url)
+	default:
+		return fmt.Errorf("--warehouse %q: use file:///DIR or memory://", url)
+	}
+	return nil
+}
+
+// settings shows the flags as DescribeConfigs of the broker does.
+func (c *serveCmd) settings() []api.BrokerConfig {
+	return []api.BrokerConfig{
+		{Name: "listeners", Value: "PLAINTEXT://" + c.KafkaListen, Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Address of the Kafka listener (--kafka.listen)."},
+		{Name: "advertised.listeners", Value: c.KafkaAdvertise, Doc: "Address that clients are told (--kafka.advertise)."},
+		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Doc: "Create unknown topics on first use (--kafka.auto-create)."},
+		{Name: "num.partitions", Value: strconv.Itoa(int(c.KafkaPartitions)), Default: "1", Doc: "Partitions of a new topic (--kafka.partitions)."},
+		{Name: "default.replication.factor", Value: "1", Default: "1", Doc: "There is one broker; any replication factor is accepted and one replica kept."},
+		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
+		{Name: "log.dirs", Value: c.Data, Default: "./tarn-data", Doc: "Data directory (--data)."},
+	}
+}
+
+func (n *node) addresses() runFile {
+	return runFile{
+		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: "http://" + n.listener.Addr().String(),
+		Data: n.cmd.Data, Warehouse: n.store.URL(""), Version: version,
+	}
+}
+
+// announce tells where everything is, and whether data survives.
+func (n *node) announce(std stdio, run runFile, took time.Duration) error {
+	if n.cmd.ReadyJSON {
+		b, err := json.Marshal(run)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(std.out, string(b))
+		return err
+	}
+	kept := "SQLite, kept across restarts"
+	if strings.HasPrefix(n.cmd.Storage, "memory://") {
+		kept = "in memory, gone when this process ends"
+	}
+	_, err := fmt.Fprintf(std.out, `tarn %s  ready in %d ms
+  Kafka      %-32s plaintext, no authentication
+  Registry   %-32s Confluent-compatible
+  Catalog    %-32s Iceberg REST
+  Data       %-32s %s
+  Tables     %s
+Next:  tarn topic create orders -c tarn.table.formats=iceberg,delta,parquet
+       kcat -b %s -L
+`, version, took.Milliseconds(), run.Kafka, run.HTTP, run.HTTP+"/iceberg", run.Data, kept, run.Warehouse, run.Kafka)
+	for flag, addr := range map[string]string{"--kafka.listen": n.cmd.KafkaListen, "--http.listen": n.cmd.HTTPListen} {
+		if !loopback(addr) {
+			n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
+				"address", addr, "flag", flag)
+		}
+	}
+	return err
+}
+
+// loopback reports whether an address to listen on is of this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost"
+}
+
+func (n *node) close() {
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		if err := n.closers[i](); err != nil && !errors.Is(err, os.ErrNotExist) {
+			n.lg.Error("close", "error", err)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tarn-io/tarn/sink"
+)
+
+type tableCmd struct {
+	List   tableListCmd   `cmd:"" help:"List topics that have tables."`
+	Status tableStatusCmd `cmd:"" help:"Show how far a topic's tables have come."`
+	Flush  tableFlushCmd  `cmd:"" help:"Commit everything that is in the log now, and wait for it."`
+	Verify tableVerifyCmd `cmd:"" help:"Compare log and tables offset by offset; exit 1 with the gaps and duplicates, 2 if it could not tell."`
+}
+
+type tableListCmd struct {
+	connect
+}
+
+// Run lists the tables.
+func (c *tableListCmd) Run(ctx context.Context, std stdio) error {
+	var all []sink.Status
+	if err := c.call(ctx, http.MethodGet, "/api/tables", nil, &all); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, all)
+	}
+	s := sheet{Columns: []string{"TOPIC", "TABLE", "FORMATS", "STATE", "PENDING-RECORDS"}}
+	for _, t := range all {
+		var formats []string
+		for _, f := range t.Formats {
+			formats = append(formats, f.Format)
+		}
+		s.add(t.Topic, t.Table, strings.Join(formats, "+"), t.State, t.Behind)
+	}
+	return s.write(std.out, c.Output)
+}
+
+type tableStatusCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run shows one topic's tables.
+func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
+	var t sink.Status
+	if err := c.call(ctx, http.MethodGet, "/api/tables/"+url.PathEscape(c.Topic), nil, &t); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, t)
+	}
+	if c.Output == "text" {
+		fmt.Fprintf(std.out, "%s  table %s  %s", t.Topic, t.Table, t.State)
+		if t.Message != "" {
+			fmt.Fprintf(std.out, ": %s", t.Message)
+		}
+		fmt.Fprintf(std.out, "\n%d records behind the log\n\n", t.Behind)
+	}
+	s := sheet{Columns: []string{"FORMAT", "ROWS", "FILES", "BYTES", "VERSION", "COMMITTED", "LOCATION"}}
+	for _, f := range t.Formats {
+		at := "-"
+		if f.CommitMs > 0 {
+			at = time.UnixMilli(f.CommitMs).UTC().Format(time.RFC3339)
+		}
+		s.add(f.Format, f.Rows, f.Files, f.Bytes, f.Version, at, f.Location)
+	}
+	return s.write(std.out, c.Output)
+}
+
+type tableFlushCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run flushes one topic's tables.
+func (c *tableFlushCmd) Run(ctx context.Context, std stdio) error {
+	var f sink.Flushed
+	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/flush", nil, &f); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, f)
+	}
+	_, err := fmt.Fprintf(std.out, "%s: %d rows committed\n", c.Topic, f.Rows)
+	return err
+}
+
+type tableVerifyCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run compares log and tables. It exits 0 if every record of the log below the
+// table's progress is in the table once, 1 if not, 2 if it could not be told.
+func (c *tableVerifyCmd) Run(ctx context.Context, std stdio) error {
+	var r sink.Report
+	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/verify", nil, &r); err != nil {
+		return &exitError{2, err}
+	}
+	var err error
+	if c.Output == "json" {
+		err = writeJSON(std.out, r)
+	} else {
+		err = printReport(std, r)
+	}
+	switch {
+	case err != nil:
+		return &exitError{2, err}
+	case r.Verdict == sink.VerdictUnknown:
+		return &exitError{2, nil}
+	case r.Verdict != sink.VerdictOK:
+		return &exitError{1, nil}
+	}
+	return nil
+}
+
+func printReport(std stdio, r sink.Report) error {
+	for _, f := range r.Formats {
+		fmt.Fprintf(std.out, "%s %s: %s  %d records in the log, %d rows, %d dead letters\n",
+			r.Topic, f.Format, f.Verdict, f.Records, f.Rows, f.DeadLetters)
+		for _, g := range f.Gaps {
+			fmt.Fprintf(std.out, "  gap: partition %d offsets %d to %d\n", g.Partition, g.From, g.To-1)
+		}
+		for _, d := range f.Duplicates {
+			fmt.Fprintf(std.out, "  duplicate: partition %d offset %d stands %d times\n", d.Partition, d.Offset, d.Count)
+		}
+		if f.Message != "" {
+			fmt.Fprintf(std.out, "  %s\n", f.Message)
+		}
+	}
+	_, err := fmt.Fprintf(std.out, "%s: %s\n", r.Topic, r.Verdict)
+	return err
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this test binary as tarn.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tarn": main})
+}
+
+// startTimeout bounds the start of a broker in a script.
+const startTimeout = 20 * time.Second
+
+// TestExamples runs examples/*.txtar: documentation and tests at once. Beside
+// testscript's commands there are "broker", which starts one on the data
+// directory "data" and waits until it is ready, and "killbroker", which kills
+// it without warning.
+func TestExamples(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "examples",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TARN_DATA", "data")
+			root, err := filepath.Abs("examples")
+			if err != nil {
+				return err
+			}
+			return os.Symlink(root, filepath.Join(e.WorkDir, "examples"))
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"broker":     startBroker,
+			"killbroker": killBroker,
+		},
+	})
+}
+
+func startBroker(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: broker")
+	}
+	dir := ts.Getenv("WORK")
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	log, err := os.OpenFile(filepath.Join(dir, "broker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	defer log.Close()
+	tarn, err := exec.LookPath("tarn")
+	ts.Check(err)
+	cmd := exec.Command(tarn, "serve", "--data", filepath.Join(dir, "data"),
+		"--kafka.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ts.Defer(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err == nil {
+			<-ended
+		}
+	})
+	run := ready(ctx, ts, filepath.Join(dir, "data"), cmd.Process.Pid, ended)
+	ts.Setenv("KAFKA", run.Kafka)
+	ts.Setenv("HTTP", run.HTTP)
+	ts.Setenv("BROKER_PID", fmt.Sprint(cmd.Process.Pid))
+}
+
+// ready waits until the broker of a process has left its run.json.
+func ready(ctx context.Context, ts *testscript.TestScript, data string, pid int, ended chan error) runFile {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if r, ok, err := readRunFile(data); err == nil && ok && r.PID == pid {
+			return r
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			log, _ := os.ReadFile(filepath.Join(filepath.Dir(data), "broker.log"))
+			ts.Fatalf("broker ended: %v\n%s", err, log)
+		case <-ctx.Done():
+			ts.Fatalf("broker was not ready within %v", startTimeout)
+		case <-tick.C:
+		}
+	}
+}
+
+func killBroker(ts *testscript.TestScript, neg bool, args []string) {
+	var pid int
+	_, err := fmt.Sscan(ts.Getenv("BROKER_PID"), &pid)
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	// Its ports and its lock are free when it is gone.
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(startTimeout)
+	for {
+		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("broker %d is still there", pid)
+		}
+	}
+}
+
+// TestReadme holds the first minute of README.md to the script that runs it.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("examples/first_minute.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## The first minute")
+	block := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(section)
+	if block == nil {
+		t.Fatal("README.md has no first minute")
+	}
+	n := 0
+	for line := range strings.Lines(block[1]) {
+		// The script feeds standard input by a command of its own.
+		command, _, _ := strings.Cut(strings.TrimSpace(line), " <")
+		if !strings.Contains(string(script), command+"\n") {
+			t.Errorf("examples/first_minute.txtar does not run %q", command)
+		}
+		n++
+	}
+	if n < 5 {
+		t.Errorf("the first minute has %d commands", n)
+	}
+}

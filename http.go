@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/tarn-io/tarn/registry/rest"
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables/catalog"
+)
+
+// Limits of the HTTP server.
+const (
+	headerTimeout = 10 * time.Second
+	// drainTimeout is how long open requests may take when the broker stops.
+	drainTimeout = 5 * time.Second
+	// maxHeaderBytes is far above what any client sends.
+	maxHeaderBytes = 64 << 10
+)
+
+// listenHTTP binds the HTTP address and lays out its surfaces.
+func (n *node) listenHTTP(ctx context.Context) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", n.cmd.HTTPListen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("http address %s is taken by another process: stop it, or choose another with --http.listen (port 0 takes a free one): %w", n.cmd.HTTPListen, err)
+	}
+	if err != nil {
+		return fmt.Errorf("listen for HTTP on %s (--http.listen): %w", n.cmd.HTTPListen, err)
+	}
+	n.listener = ln
+	n.closers = append(n.closers, func() error {
+		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/iceberg/", catalog.Handler(n.catalog, catalog.Options{}))
+	mux.Handle("/api/", n.tablesAPI())
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", n.ready)
+	mux.Handle("/", rest.Handler(n.registry, rest.Options{}))
+	n.web = &http.Server{
+		// A page of another origin in a user's browser may not change anything.
+		Handler:           http.NewCrossOriginProtection().Handler(mux),
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	return nil
+}
+
+// serveHTTP serves until ctx ends and lets open requests end.
+func (n *node) serveHTTP(ctx context.Context) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		if n.web.Shutdown(sctx) != nil {
+			n.web.Close()
+		}
+	})
+	err := n.web.Serve(n.listener)
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve HTTP: %w", err)
+}
+
+// ready answers 200 only when Kafka, registry and catalog answer.
+func (n *node) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", n.broker.Addr().String())
+	if err == nil {
+		err = conn.Close()
+	}
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, apiError{Code: 50301, Message: "Kafka listener: " + err.Error()})
+		return
+	}
+	if _, err := n.engine.Get(ctx, "cluster-id"); err != nil {
+		answer(w, http.StatusServiceUnavailable, apiError{Code: 50302, Message: "storage: " + err.Error()})
+		return
+	}
+	if _, err := n.catalog.ListNamespaces(ctx, nil); err != nil {
+		answer(w, http.StatusServiceUnavailable, apiError{Code: 50303, Message: "catalog: " + err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// tablesAPI serves what tarn table asks for: status, flush and verify.
+func (n *node) tablesAPI() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, n.sinks.Statuses())
+	})
+	mux.HandleFunc("GET /api/tables/{topic}", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Status(r.PathValue("topic")))
+	})
+	mux.HandleFunc("POST /api/tables/{topic}/flush", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Flush(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("POST /api/tables/{topic}/verify", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Verify(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusNotFound, apiError{Code: 404, Message: "no such route: " + r.Method + " " + r.URL.Path})
+	})
+	return mux
+}
+
+// reply answers with a value, or with the error as its code and message.
+func reply(w http.ResponseWriter) func(v any, err error) {
+	return func(v any, err error) {
+		switch {
+		case err == nil:
+			answer(w, http.StatusOK, v)
+		case errors.Is(err, sink.ErrNoTable):
+			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
+		default:
+			answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
+		}
+	}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The client is gone if this fails; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/sr"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/protobuf"
+)
+
+// payloads turns record payloads into JSON and back for tarn consume and tarn
+// produce, by the schemas that the registry gives. It is a client like any
+// other: exact and simple, not fast. One goroutine at a time.
+type payloads struct {
+	registry *sr.Client
+	byID     map[int]*payloadSchema
+	latest   map[string]*payloadSchema // by subject; nil: it has none
+}
+
+// payloadSchema is one schema with what is needed to encode and decode by it.
+type payloadSchema struct {
+	id    int
+	typ   sr.SchemaType
+	avro  *avro.Schema
+	proto *protobuf.Schema
+}
+
+func newPayloads(registry *sr.Client) *payloads {
+	return &payloads{registry: registry, byID: map[int]*payloadSchema{}, latest: map[string]*payloadSchema{}}
+}
+
+// forID returns the schema of an id.
+func (p *payloads) forID(ctx context.Context, id int) (*payloadSchema, error) {
+	if s, ok := p.byID[id]; ok {
+		return s, nil
+	}
+	got, err := p.registry.SchemaByID(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("schema id %d: %w", id, err)
+	}
+	s, err := p.parse(ctx, got)
+	if err != nil {
+		return nil, fmt.Errorf("schema id %d: %w", id, err)
+	}
+	s.id = id
+	p.byID[id] = s
+	return s, nil
+}
+
+// forSubject returns the latest schema of a subject, nil if there is none.
+func (p *payloads) forSubject(ctx context.Context, subject string) (*payloadSchema, error) {
+	if s, ok := p.latest[subject]; ok {
+		return s, nil
+	}
+	got, err := p.registry.SchemaByVersion(ctx, subject, -1)
+	var answer *sr.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == 404 {
+		p.latest[subject] = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("latest schema of %s: %w", subject, err)
+	}
+	s, err := p.parse(ctx, got.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("latest schema of %s: %w", subject, err)
+	}
+	s.id = got.ID
+	p.latest[subject], p.byID[got.ID] = s, s
+	return s, nil
+}
+
+func (p *payloads) parse(ctx context.Context, s sr.Schema) (*payloadSchema, error) {
+	refs, err := p.references(ctx, s, map[string]bool{})
+	if err != nil {
+		return nil, err
+	}
+	out := &payloadSchema{typ: s.Type}
+	switch s.Type {
+	case sr.TypeAvro:
+		var cache avro.SchemaCache
+		for _, r := range refs {
+			if _, err := cache.Parse(r.Text); err != nil {
+				return nil, fmt.Errorf("reference %s: %w", r.Name, err)
+			}
+		}
+		out.avro, err = cache.Parse(s.Schema)
+	case sr.TypeProtobuf:
+		var parsed schema.Schema
+		if parsed, err = protobuf.Parse(schema.Source{Type: schema.Protobuf, Text: s.Schema, References: refs, Lax: true}); err == nil {
+			out.proto = parsed.(*protobuf.Schema)
+		}
+	case sr.TypeJSON: // payloads are JSON already
+	default:
+		err = fmt.Errorf("schema type %v is unknown", s.Type)
+	}
+	return out, err
+}
+
+// references fetches what a schema refers to, in dependency order.
+func (p *payloads) references(ctx context.Context, s sr.Schema, seen map[string]bool) ([]schema.Named, error) {
+	var out []schema.Named
+	for _, r := range s.References {
+		if seen[r.Name] {
+			continue
+		}
+		seen[r.Name] = true
+		got, err := p.registry.SchemaByVersion(ctx, r.Subject, r.Version)
+		if err != nil {
+			return nil, fmt.Errorf("reference %s (%s version %d): %w", r.Name, r.Subject, r.Version, err)
+		}
+		deeper, err := p.references(ctx, got.Schema, seen)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, deeper...), schema.Named{Name: r.Name, Text: got.Schema.Schema})
+	}
+	return out, nil
+}
+
+// decode turns a key or value into JSON. Without a schema, JSON stays JSON,
+// text becomes a string, and bytes become {"$base64": "…"}.
+func (p *payloads) decode(ctx context.Context, b []byte) (text json.RawMessage, id int, err error) {
+	if b == nil {
+		return json.RawMessage("null"), 0, nil
+	}
+	f, err := schema.ParseFrame(b, nil, false)
+	if err != nil || f.Form != schema.Prefix {
+		return plainJSON(b), 0, nil
+	}
+	s, err := p.forID(ctx, int(f.ID))
+	if err != nil {
+		return plainJSON(b), int(f.ID), err
+	}
+	text, err = s.decode(f.Payload)
+	if err != nil {
+		return plainJSON(b), s.id, fmt.Errorf("schema id %d: %w", s.id, err)
+	}
+	return text, s.id, nil
+}
+
+func (s *payloadSchema) decode(b []byte) (json.RawMessage, error) {
+	switch s.typ {
+	case sr.TypeAvro:
+		var v any
+		if _, err := s.avro.Decode(b, &v); err != nil {
+			return nil, err
+		}
+		return s.avro.EncodeJSON(v)
+	case sr.TypeProtobuf:
+		index, rest, err := schema.ParseIndexes(b)
+		if err != nil {
+			return nil, err
+		}
+		return s.proto.AppendJSON(nil, index, rest)
+	}
+	if !json.Valid(b) {
+		return nil, errors.New("payload is not JSON")
+	}
+	return b, nil
+}
+
+// plainJSON shows bytes that no schema explains.
+func plainJSON(b []byte) json.RawMessage {
+	if json.Valid(b) {
+		return b
+	}
+	var v any = string(b)
+	if !utf8.Valid(b) {
+		v = map[string]string{"$base64": base64.StdEncoding.EncodeToString(b)}
+	}
+	out, err := json.Marshal(v)
+	if err != nil { // strings and bytes always marshal
+		return json.RawMessage("null")
+	}
+	return out
+}
+
+// encode is the inverse of decode: by the subject's latest schema, with its
+// prefix; without one as decode shows plain payloads.
+func (p *payloads) encode(ctx context.Context, subject string, text json.RawMessage) ([]byte, error) {
+	if len(text) == 0 || bytes.Equal(text, []byte("null")) {
+		return nil, nil
+	}
+	s, err := p.forSubject(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return plainBytes(text)
+	}
+	b, err := s.encode(text)
+	if err != nil {
+		return nil, fmt.Errorf("does not fit %s (schema id %d): %w", subject, s.id, err)
+	}
+	return b, nil
+}
+
+func (s *payloadSchema) encode(text json.RawMessage) ([]byte, error) {
+	out := schema.AppendPrefix(nil, int32(s.id))
+	switch s.typ {
+	case sr.TypeAvro:
+		var v any
+		if err := s.avro.DecodeJSON(text, &v); err != nil {
+			return nil, err
+		}
+		return s.avro.AppendEncode(out, v)
+	case sr.TypeProtobuf:
+		md, err := s.proto.Message(nil)
+		if err != nil {
+			return nil, err
+		}
+		m := dynamicpb.NewMessage(md)
+		if err := protojson.Unmarshal(text, m); err != nil {
+			return nil, err
+		}
+		return proto.MarshalOptions{}.MarshalAppend(schema.AppendIndexes(out, nil), m)
+	}
+	return append(out, text...), nil
+}
+
+func plainBytes(text json.RawMessage) ([]byte, error) {
+	var s string
+	if json.Unmarshal(text, &s) == nil {
+		return []byte(s), nil
+	}
+	var wrapped struct {
+		Base64 []byte `json:"$base64"`
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if d.Decode(&wrapped) == nil && wrapped.Base64 != nil {
+		return wrapped.Base64, nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
+}
