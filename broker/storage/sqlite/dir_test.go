@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"encoding/hex"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage/storagetest"
 )
 
 // randomHeader is a header at base with fields of every size.
@@ -138,4 +140,21 @@ func FuzzDir(f *testing.F) {
 			t.Errorf("%d batches in runs, %d entries", n, len(all))
 		}
 	})
+}
+
+// TestDirGolden holds the format to the example in README.md.
+func TestDirGolden(t *testing.T) {
+	const want = "612ef668" + "01" + "01" + // crc, format, one run
+		"01" + "00" + "00" + "01" + "f403" + "10" + "80a0abfef962" + "00" + // the run
+		"f403" + "00" + "00" + "00" + "9bfc47c7" + "00" + "00" + "00" + "00" + "01" + "01" + "01" // its batch
+	h, err := record.ParseHeader(storagetest.Batch(0, 1, 500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d dirBuilder
+	d.start(1, h)
+	d.add(h)
+	if got := hex.EncodeToString(d.encode(nil)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }

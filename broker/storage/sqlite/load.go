@@ -132,12 +132,16 @@ func (l *loader) chunk(id int64, dir []byte, size int64) error {
 		h := &heads[i]
 		v := l.views[h.log]
 		if v != nil && h.base+h.span >= v.bounds.Start {
-			runs, err := remains(h.run(id, uint32(pos)), h, entries[:h.entries], cuts, v.bounds.Start)
-			if err != nil {
-				return broken(id, "batches of log %d: %w", h.log, err)
+			first := len(v.runs)
+			v.runs = append(v.runs, h.run(id, uint32(pos)))
+			if len(cuts) > 0 {
+				runs, err := remains(v.runs[first], h, entries[:h.entries], cuts, v.bounds.Start)
+				if err != nil {
+					return broken(id, "batches of log %d: %w", h.log, err)
+				}
+				v.runs = append(v.runs[:first], runs...)
 			}
-			for _, r := range runs {
-				v.runs = append(v.runs, r)
+			for _, r := range v.runs[first:] {
 				v.bounds.Bytes += int64(r.bytes)
 				info.live += r.bytes
 			}
@@ -195,6 +199,9 @@ func (l *loader) finish() error {
 		}
 		if n := len(v.runs); n > 0 {
 			v.bounds.End = max(v.bounds.End, v.runs[n-1].last()+1)
+			if cap(v.runs) > n+n/4 {
+				v.runs = slices.Clone(v.runs) // most logs of many will not grow soon
+			}
 		}
 		l.e.byID[id].view.Store(v)
 	}
