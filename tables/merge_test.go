@@ -138,3 +138,38 @@ func TestMergeConflicts(t *testing.T) {
 		t.Errorf("type outside the mapping: got %v, want ErrSchema", err)
 	}
 }
+
+func TestExtends(t *testing.T) {
+	old := newSchema(t, field("a", i32), required("r", text), field("s", arrow.StructOf(field("x", i32))))
+	next, _ := merge(t, old, field("a", i64), required("r", text), field("s", arrow.StructOf(field("x", i32), field("y", i32))), field("b", text))
+	if err := next.Extends(old); err != nil {
+		t.Errorf("merged schema: %v", err)
+	}
+	with := func(id, last int, fields ...arrow.Field) *tables.Schema {
+		s, err := tables.KeepIDs(id, arrow.NewSchema(fields, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.LastID = last
+		return s
+	}
+	f := old.Arrow.Fields()
+	// An id up to the last one given may have been a dropped column's.
+	wide := with(0, 20, f...)
+	if err := with(1, 20, append(f[:3:3], tables.WithFieldID(field("new", i32), 15))...).Extends(wide); !errors.Is(err, tables.ErrSchema) {
+		t.Errorf("id used before: got %v, want ErrSchema", err)
+	}
+	for name, s := range map[string]*tables.Schema{
+		"itself":       old,
+		"older":        with(1, 3, f[0], f[1]),
+		"dropped":      with(1, 9, f[0], f[1]),
+		"narrowed":     with(1, 9, tables.WithFieldID(field("a", f32), 1), f[1], f[2]),
+		"required":     with(1, 9, tables.WithFieldID(required("a", i32), 1), f[1], f[2]),
+		"new required": with(1, 9, f[0], f[1], f[2], tables.WithFieldID(required("new", i32), 9)),
+		"ids swapped":  with(1, 9, tables.WithFieldID(f[0], 2), tables.WithFieldID(f[1], 1), f[2]),
+	} {
+		if err := s.Extends(old); !errors.Is(err, tables.ErrSchema) {
+			t.Errorf("%s: got %v, want ErrSchema", name, err)
+		}
+	}
+}

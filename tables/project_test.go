@@ -121,3 +121,47 @@ func TestProjectRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestConvert(t *testing.T) {
+	logical := newSchema(t, field("ns", arrow.FixedWidthTypes.Timestamp_ns), field("clock", arrow.FixedWidthTypes.Time64us),
+		field("hash", &arrow.FixedSizeBinaryType{ByteWidth: 2}), field("l", arrow.ListOf(&arrow.TimestampType{Unit: arrow.Nanosecond})))
+	physical := logical.MapLeaves(func(f arrow.Field) arrow.Field {
+		switch ts, ok := f.Type.(*arrow.TimestampType); {
+		case ok:
+			f.Type = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: ts.TimeZone}
+		case f.Name == "clock":
+			f.Type = i64
+		default:
+			f.Type = arrow.BinaryTypes.Binary
+		}
+		return f
+	})
+	b := array.NewRecordBuilder(memory.DefaultAllocator, logical.Arrow)
+	ns := []arrow.Timestamp{0, 1999, -1, -1000}
+	b.Field(0).(*array.TimestampBuilder).AppendValues(ns, []bool{false, true, true, true})
+	b.Field(1).(*array.Time64Builder).AppendValues([]arrow.Time64{1, 2, 3, 4}, []bool{true, true, false, true})
+	b.Field(2).(*array.FixedSizeBinaryBuilder).AppendValues([][]byte{[]byte("ab"), nil, []byte("cd"), []byte("ef")}, []bool{true, false, true, true})
+	l := b.Field(3).(*array.ListBuilder)
+	for _, v := range ns {
+		l.Append(true)
+		l.ValueBuilder().(*array.TimestampBuilder).Append(v)
+	}
+	batch := b.NewRecordBatch()
+	got, err := tables.Convert(batch.NewSlice(1, 4), physical)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Schema().Equal(physical.Arrow) {
+		t.Errorf("schema: got %v, want %v", got.Schema(), physical.Arrow)
+	}
+	wantJSON(t, got, `{"clock":2,"hash":null,"l":["1970-01-01T00:00:00.000001"],"ns":"1970-01-01T00:00:00.000001Z"}
+{"clock":null,"hash":"Y2Q=","l":["1969-12-31T23:59:59.999999"],"ns":"1969-12-31T23:59:59.999999Z"}
+{"clock":4,"hash":"ZWY=","l":["1969-12-31T23:59:59.999999"],"ns":"1969-12-31T23:59:59.999999Z"}`)
+	if _, err := tables.Project(batch, physical); !errors.Is(err, tables.ErrSchema) {
+		t.Errorf("project to a physical schema: got %v, want ErrSchema", err)
+	}
+	// Nothing to convert is nothing to do.
+	if same := logical.MapLeaves(func(f arrow.Field) arrow.Field { return f }); same != logical {
+		t.Errorf("a mapping that changes nothing made a new schema")
+	}
+}
