@@ -79,6 +79,7 @@ func (r *Registry) publish(items []storage.Item) error {
 	old := r.view.Load()
 	v, err := old.apply(items)
 	if err != nil {
+		r.stale = true
 		return err
 	}
 	r.view.Store(v)

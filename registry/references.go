@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"unicode/utf8"
+
 	"github.com/tarn-io/tarn/schema"
 )
 
@@ -62,7 +64,7 @@ func (v *view) pin(refs []schema.Reference) ([]schema.Reference, error) {
 	pinned := make([]schema.Reference, len(refs))
 	names := make(map[string]bool, len(refs))
 	for i, ref := range refs {
-		if ref.Name == "" || ref.Subject == "" || names[ref.Name] {
+		if ref.Name == "" || ref.Subject == "" || names[ref.Name] || !utf8.ValidString(ref.Name) {
 			return nil, badSchema("reference %d needs a name of its own and a subject", i)
 		}
 		names[ref.Name] = true

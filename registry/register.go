@@ -91,6 +91,9 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	if len(req.Text) > MaxSchemaBytes {
 		return &Refused{Kind: ErrTooLarge, Subject: name, Detail: fmt.Sprintf("%d bytes, the limit is %d", len(req.Text), MaxSchemaBytes)}
 	}
+	if !utf8.ValidString(req.Text) {
+		return badSchema("the text is not UTF-8")
+	}
 	if req.Type == "" {
 		req.Type = schema.Avro
 	}

@@ -24,7 +24,8 @@ type Payload struct {
 	// Name is the full name of the record or message, the title of a JSON
 	// schema; "" if it has none.
 	Name string
-	// Framed says that the record named its schema, by prefix or header.
+	// Framed says that the record named its schema, by prefix or header. It is
+	// set on errors too.
 	Framed bool
 	// Bytes are the payload without its frame. They alias the value.
 	Bytes []byte
@@ -69,14 +70,15 @@ func (r *Registry) Identify(subject string, value, header []byte, hasHeader bool
 func (r *Registry) identify(subject string, value, header []byte, hasHeader bool) (Payload, *message, error) {
 	frame, err := schema.ParseFrame(value, header, hasHeader)
 	if err != nil {
-		return Payload{}, nil, &Unresolved{Reason: "schema id header: " + err.Error()}
+		return Payload{Framed: true}, nil, &Unresolved{Reason: "schema id header: " + err.Error()}
 	}
+	p := Payload{Framed: frame.Form != schema.Bare, Bytes: frame.Payload}
 	v := r.view.Load()
 	e, err := v.entryFor(subject, &frame)
 	if err != nil {
-		return Payload{}, nil, err
+		return p, nil, err
 	}
-	p := Payload{ID: e.id, Framed: frame.Form != schema.Bare, Bytes: frame.Payload}
+	p.ID = e.id
 	parsed := e.load(v)
 	if parsed.err != nil {
 		return p, nil, &Unresolved{parsed.err.Error(), e.id}

@@ -87,6 +87,9 @@ func refusal(err error) *problem {
 			if r.Kind == registry.ErrReadOnly && r.Subject == "" {
 				message = "The registry is in read-only mode"
 			}
+			if r.Kind == registry.ErrBadSubject && r.Detail != "" {
+				message += " (" + r.Detail + ")"
+			}
 			return &problem{c.number / 100, c.number, message}
 		}
 	}
