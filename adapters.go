@@ -20,8 +20,8 @@ func validation(v *validate.Validator) api.Validate {
 			return nil, nil
 		}
 		refused, err := v.Check(validate.Topic{
-			Name: t.Name, Key: validate.Level(c.KeyValidation), Value: validate.Level(c.ValueValidation),
-			KeyStrategy: validate.Strategy(c.KeyStrategy), ValueStrategy: validate.Strategy(c.ValueStrategy),
+			Name: t.Name, Key: level(c.KeyValidation), Value: level(c.ValueValidation),
+			KeyStrategy: strategy(c.KeyStrategy), ValueStrategy: strategy(c.ValueStrategy),
 		}, rd, validate.Origin{
 			ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion, Remote: from.Remote,
 		})
@@ -55,4 +55,24 @@ func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
 		}
 		return out, v.Changed()
 	}
+}
+
+func level(v topic.Validation) validate.Level {
+	switch v {
+	case topic.ValidateID:
+		return validate.ID
+	case topic.ValidatePayload:
+		return validate.Payload
+	}
+	return validate.Off
+}
+
+func strategy(s topic.Strategy) validate.Strategy {
+	switch s {
+	case topic.StrategyRecord:
+		return validate.RecordName
+	case topic.StrategyTopicRecord:
+		return validate.TopicRecordName
+	}
+	return validate.TopicName
 }

@@ -23,7 +23,7 @@ type topicCreateCmd struct {
 	connect
 	Names       []string `arg:"" name:"name" help:"Topics to create."`
 	Partitions  int32    `short:"p" default:"-1" help:"Number of partitions; the broker's default if not given."`
-	Set         []string `name:"config" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Topic config; may be repeated."`
+	Set         []string `name:"set" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Topic config; may be repeated."`
 	IfNotExists bool     `help:"Succeed if a topic is there already."`
 }
 
@@ -211,7 +211,7 @@ type topicAlterCmd struct {
 	connect
 	Name       string   `arg:"" help:"Topic."`
 	Partitions int32    `short:"p" help:"New number of partitions; only ever more."`
-	Set        []string `name:"config" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value sets it back to its default."`
+	Set        []string `name:"set" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value sets it back to its default."`
 }
 
 // Run changes one topic.

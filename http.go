@@ -105,11 +105,11 @@ func (n *node) ready(w http.ResponseWriter, r *http.Request) {
 // tablesAPI serves what tarn table asks for: status, flush and verify.
 func (n *node) tablesAPI() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, n.sinks.Statuses())
+	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, n.sinks.Statuses(r.Context()))
 	})
 	mux.HandleFunc("GET /api/tables/{topic}", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Status(r.PathValue("topic")))
+		reply(w)(n.sinks.Status(r.Context(), r.PathValue("topic")))
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/flush", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Flush(r.Context(), r.PathValue("topic")))

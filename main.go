@@ -11,12 +11,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/tarn-io/tarn/broker/topic"
 )
 
 // cli is the whole command line. Flags of tarn serve come from the command
@@ -78,7 +75,7 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 	parser.Exit = func(code int) { panic(exited(code)) }
 	kctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(std.err, "tarn:", explain(parser, args, err))
+		fmt.Fprintln(std.err, "tarn:", err)
 		return 2
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
@@ -102,36 +99,11 @@ func newParser(c *cli, std stdio) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("tarn"),
 		kong.Description("A schema-aware, Kafka-compatible broker with a lake inside."),
-		kong.UsageOnError(),
+		kong.Bind(c),
 		kong.Writers(std.out, std.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("TARN"),
 		kong.WithBeforeResolve(func(kctx *kong.Context, c *cli) error { return loadSettings(kctx, c) }),
 		kong.Vars{"version": versionText()},
 	)
-}
-
-// explain adds the nearest known flag to the error of an unknown one.
-func explain(parser *kong.Kong, args []string, err error) string {
-	msg := err.Error()
-	flag, ok := strings.CutPrefix(msg, "unknown flag ")
-	if !ok {
-		return msg
-	}
-	flag, _, _ = strings.Cut(flag, ",")
-	var known []string
-	var walk func(n *kong.Node)
-	walk = func(n *kong.Node) {
-		for _, f := range n.Flags {
-			known = append(known, "--"+f.Name)
-		}
-		for _, child := range n.Children {
-			walk(child)
-		}
-	}
-	walk(parser.Model.Node)
-	if s := topic.Suggest(flag, known); s != "" && !strings.Contains(msg, "did you mean") {
-		return fmt.Sprintf("%s, did you mean %s?", msg, s)
-	}
-	return msg
 }

@@ -104,16 +104,35 @@ func checkSyntax(t *testing.T, path string) {
 			t.Errorf("%s: exported %s has no docstring", set.Position(fn.Pos()), fn.Name.Name)
 		}
 	}
-	if isTest {
+	if isTest && !fakesTime(t, filepath.Dir(path)) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
-				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && !strings.Contains(path, "synctest") {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
 					t.Errorf("%s: tests do not sleep: wait on a channel or use testing/synctest", set.Position(n.Pos()))
 				}
 			}
 			return true
 		})
 	}
+}
+
+// fakesTime reports whether the tests of a folder run in testing/synctest's
+// bubbles, where sleeping takes no time and is how to wait.
+func fakesTime(t *testing.T, dir string) bool {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), `"testing/synctest"`) {
+			return true
+		}
+	}
+	return false
 }
 
 // receiverExported reports whether fn is a function or a method of an exported
