@@ -27,7 +27,7 @@ type walk struct {
 }
 
 func (w *walk) add(refs []schema.Reference, depth int) error {
-	if depth > maxReferenceDepth {
+	if len(refs) > 0 && depth > maxReferenceDepth {
 		return badSchema("references are nested deeper than %d schemas", maxReferenceDepth)
 	}
 	for _, ref := range refs {

@@ -64,7 +64,10 @@ func dump(r *Registry) string {
 	for _, v := range r.List("", All, false) {
 		fmt.Fprintf(&b, "%s/%d id=%d deleted=%v %s %s\n", v.Subject, v.Version, v.ID, v.Deleted, v.GUID, v.Text)
 	}
-	fmt.Fprintf(&b, "max=%d level=%s mode=%s", r.MaxID(), r.Level("orders-value"), r.ModeInForce("orders-value"))
+	fmt.Fprintf(&b, "max=%d", r.MaxID())
+	for _, name := range []string{"", "s", "orders-value"} {
+		fmt.Fprintf(&b, " %q=%s,%s", name, r.Level(name), r.ModeInForce(name))
+	}
 	return b.String()
 }
 

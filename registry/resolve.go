@@ -48,8 +48,8 @@ func (e *Unresolved) Error() string { return e.Reason }
 //
 // It locks nothing, and on success it allocates nothing once a schema has been
 // used. The error is an *Unresolved.
-func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool) (Payload, error) {
-	p, m, err := r.identify(subject, value, header, hasHeader)
+func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool) (p Payload, err error) {
+	m, err := r.identify(&p, subject, value, header, hasHeader)
 	if err != nil {
 		return p, err
 	}
@@ -62,39 +62,41 @@ func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool)
 
 // Identify is Resolve for who wants no decoder: schemas whose payloads cannot
 // be decoded are fine.
-func (r *Registry) Identify(subject string, value, header []byte, hasHeader bool) (Payload, error) {
-	p, _, err := r.identify(subject, value, header, hasHeader)
+func (r *Registry) Identify(subject string, value, header []byte, hasHeader bool) (p Payload, err error) {
+	_, err = r.identify(&p, subject, value, header, hasHeader)
 	return p, err
 }
 
-func (r *Registry) identify(subject string, value, header []byte, hasHeader bool) (Payload, *message, error) {
+// identify fills p as far as it comes.
+func (r *Registry) identify(p *Payload, subject string, value, header []byte, hasHeader bool) (*message, error) {
 	frame, err := schema.ParseFrame(value, header, hasHeader)
 	if err != nil {
-		return Payload{Framed: true}, nil, &Unresolved{Reason: "schema id header: " + err.Error()}
+		p.Framed = true
+		return nil, &Unresolved{Reason: "schema id header: " + err.Error()}
 	}
-	p := Payload{Framed: frame.Form != schema.Bare, Bytes: frame.Payload}
+	p.Framed, p.Bytes = frame.Form != schema.Bare, frame.Payload
 	v := r.view.Load()
 	e, err := v.entryFor(subject, &frame)
 	if err != nil {
-		return p, nil, err
+		return nil, err
 	}
 	p.ID = e.id
 	parsed := e.load(v)
 	if parsed.err != nil {
-		return p, nil, &Unresolved{parsed.err.Error(), e.id}
+		return nil, &Unresolved{parsed.err.Error(), e.id}
 	}
 	p.Schema = parsed.schema
 	m := parsed.first
 	if e.item.Type == schema.Protobuf {
 		if m, p.Bytes, err = e.message(parsed, &frame); err != nil {
-			return p, nil, &Unresolved{"message indexes: " + err.Error(), e.id}
+			return nil, &Unresolved{"message indexes: " + err.Error(), e.id}
 		}
 	}
 	if m.missing {
-		return p, nil, &Unresolved{m.err.Error(), e.id}
+		return nil, &Unresolved{m.err.Error(), e.id}
 	}
 	p.Index, p.Name = m.index, m.name
-	return p, m, nil
+	return m, nil
 }
 
 // entryFor finds the schema that a frame names, or for a bare payload the
