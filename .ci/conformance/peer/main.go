@@ -1,0 +1,92 @@
+// Command peer is the Go side of the conformance scenarios: franz-go as a
+// producer and consumer, and raw Kafka requests where a client would hide what
+// the broker answers. Each command writes JSON lines.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// peer is one run of a command.
+type peer struct {
+	brokers, http, topic, group string
+	count                       int
+	rate                        int
+	start                       int
+	out                         *bufio.Writer
+}
+
+func main() {
+	commands := map[string]func(context.Context, *peer) error{
+		"produce": produce, "consume": consume, "raw": raw, "ends": ends, "versions": versions,
+		"pipelined": pipelined, "hostile": hostile, "stream": stream, "descriptors": descriptors,
+	}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: peer produce|consume|raw|ends|versions|pipelined|hostile|stream|descriptors [flags]")
+		os.Exit(2)
+	}
+	p := &peer{out: bufio.NewWriter(os.Stdout)}
+	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
+	f.StringVar(&p.brokers, "b", "", "Kafka address")
+	f.StringVar(&p.http, "http", "", "registry URL")
+	f.StringVar(&p.topic, "topic", "", "topic")
+	f.StringVar(&p.group, "group", "", "consumer group; none: all partitions")
+	f.IntVar(&p.count, "n", 0, "records to stop at")
+	f.IntVar(&p.rate, "rate", 1000, "records a second")
+	f.IntVar(&p.start, "start", 0, "first number")
+	_ = f.Parse(os.Args[2:]) // exits on error
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err := commands[os.Args[1]](ctx, p)
+	if ferr := p.out.Flush(); err == nil {
+		err = ferr
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// write writes one JSON line.
+func (p *peer) write(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = p.out.Write(append(b, '\n'))
+	return err
+}
+
+func (p *peer) client(opts ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(strings.Split(p.brokers, ",")...)}, opts...)...)
+}
+
+func (p *peer) registry() (*sr.Client, error) { return sr.NewClient(sr.URLs(p.http)) }
+
+// readLines calls each with every JSON line of standard input.
+func readLines[T any](each func(T) error) error {
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 64<<20)
+	for in.Scan() {
+		var v T
+		if err := json.Unmarshal(in.Bytes(), &v); err != nil {
+			return fmt.Errorf("standard input: %w", err)
+		}
+		if err := each(v); err != nil {
+			return err
+		}
+	}
+	return in.Err()
+}
