@@ -194,7 +194,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, body string) {
 		req, err := http.NewRequest(method, "http://registry/"+target, io.NopCloser(strings.NewReader(body)))
 		if err != nil {
-			t.Skip("no request")
+			return // no request that could be sent
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)

@@ -47,4 +47,3 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 }
-
