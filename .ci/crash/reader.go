@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// reader follows the log through all kills. What it has once seen must stay: a
+// record that can be read is durable.
+type reader struct {
+	kafka string
+
+	mu    sync.Mutex
+	seen  copyLog // guarded by mu
+	wrong []error // guarded by mu
+}
+
+func newReader(kafka string) *reader {
+	return &reader{kafka: kafka, seen: make(copyLog, partitions)}
+}
+
+// wholeLog is an option to read all partitions from offset 0. A reset would
+// hide a loss, so there is none.
+func wholeLog() []kgo.Opt {
+	from := map[int32]kgo.Offset{}
+	for p := range int32(partitions) {
+		from[p] = kgo.NewOffset().At(0)
+	}
+	return []kgo.Opt{
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topicName: from}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxWait(200 * time.Millisecond),
+		kgo.FetchMaxPartitionBytes(4 << 20),
+	}
+}
+
+func (r *reader) run(ctx context.Context) {
+	cl, err := client(r.kafka, wholeLog()...)
+	if err != nil {
+		r.complain(err)
+		return
+	}
+	defer cl.Close()
+	for ctx.Err() == nil {
+		fetches := cl.PollFetches(ctx)
+		fetches.EachError(func(_ string, part int32, err error) {
+			if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+				r.complain(fmt.Errorf("reading partition %d: %w", part, err))
+			}
+		})
+		fetches.EachRecord(func(rec *kgo.Record) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if err := r.seen.add(rec); err != nil && len(r.wrong) < 20 {
+				r.wrong = append(r.wrong, err)
+			}
+		})
+	}
+}
+
+func (r *reader) complain(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.wrong) < 20 {
+		r.wrong = append(r.wrong, err)
+	}
+}
+
+// add appends the next record of a partition; a gap or a repetition is an
+// error.
+func (c copyLog) add(rec *kgo.Record) error {
+	p := rec.Partition
+	if want := int64(len(c[p])); rec.Offset != want {
+		return fmt.Errorf("partition %d goes on with offset %d, not %d", p, rec.Offset, want)
+	}
+	id, err := decode(rec.Value)
+	if err != nil {
+		return fmt.Errorf("partition %d offset %d: %w", p, rec.Offset, err)
+	}
+	c[p] = append(c[p], id)
+	return nil
+}
+
+// compare holds what was seen against the log as it is now.
+func (r *reader) compare(log copyLog) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.wrong) > 0 {
+		return errors.Join(r.wrong...)
+	}
+	for part, ids := range r.seen {
+		if len(ids) > len(log[part]) {
+			return fmt.Errorf("partition %d ends at %d, but offset %d was read before", part, len(log[part]), len(ids)-1)
+		}
+		for offset, id := range ids {
+			if log[part][offset] != id {
+				return fmt.Errorf("partition %d offset %d holds %s, but %s was read there before", part, offset, log[part][offset], id)
+			}
+		}
+	}
+	return nil
+}
+
+// readLog reads all partitions from the start to where they end now.
+func readLog(ctx context.Context, kafka string) (copyLog, error) {
+	cl, err := client(kafka, wholeLog()...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topicName)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ends of the log: %w", err)
+	}
+	left := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
+	log := make(copyLog, partitions)
+	for left > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			return nil, fmt.Errorf("read the log, %d records before its end: %w", left, err)
+		}
+		var wrong error
+		fetches.EachError(func(_ string, part int32, err error) {
+			wrong = fmt.Errorf("read partition %d: %w", part, err)
+		})
+		fetches.EachRecord(func(rec *kgo.Record) {
+			left--
+			if wrong == nil {
+				wrong = log.add(rec)
+			}
+		})
+		if wrong != nil {
+			return nil, wrong
+		}
+	}
+	for part, ids := range log {
+		if o, _ := ends.Lookup(topicName, int32(part)); o.Offset != int64(len(ids)) {
+			return nil, fmt.Errorf("partition %d ends at %d but gives %d records", part, o.Offset, len(ids))
+		}
+	}
+	return log, nil
+}
