@@ -73,23 +73,37 @@ func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bo
 }
 
 // scanBatch reads the batch with header h and returns its first record that
-// matches.
+// matches. A batch that was trimmed or compacted away meanwhile has none.
 func (g *Log) scanBatch(ctx context.Context, h record.Header, maxBatch int, match func(*record.Record) bool) (Found, bool, error) {
-	b, err := g.Read(ctx, max(h.BaseOffset, g.Start()), h.Size(), h.LastOffset()+1)
-	if err != nil || len(b) == 0 {
+	b, err := g.Read(ctx, h.LastOffset(), h.Size(), h.LastOffset()+1)
+	if errors.Is(err, ErrRange) {
+		return Found{}, false, nil
+	}
+	if err != nil {
 		return Found{}, false, err
 	}
-	var r record.Reader
-	if err := r.Reset(b[:min(len(b), h.Size())], maxBatch); err != nil {
-		return Found{}, false, fmt.Errorf("%w: batch at %d: %w", ErrStorage, h.BaseOffset, err)
+	for batch, err := range record.Batches(b) {
+		if err == nil && batch.Header.BaseOffset == h.BaseOffset {
+			return scanRecords(batch.Bytes, maxBatch, match)
+		}
+		break
 	}
-	for r.Next() {
+	return Found{}, false, nil
+}
+
+func scanRecords(batch []byte, maxBatch int, match func(*record.Record) bool) (Found, bool, error) {
+	var r record.Reader
+	err := r.Reset(batch, maxBatch)
+	for err == nil && r.Next() {
 		if match(r.Record()) {
 			return Found{Offset: r.Record().Offset, TimestampMs: r.Record().Timestamp}, true, nil
 		}
 	}
-	if err := r.Err(); err != nil {
-		return Found{}, false, fmt.Errorf("%w: batch at %d: %w", ErrStorage, h.BaseOffset, err)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return Found{}, false, fmt.Errorf("%w: stored batch at %d: %w", ErrStorage, r.Header().BaseOffset, err)
 	}
 	return Found{}, false, nil
 }

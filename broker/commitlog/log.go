@@ -17,23 +17,24 @@ type Log struct {
 
 	mu      sync.RWMutex
 	opened  bool                 // guarded by mu
+	doubts  int                  // guarded by mu: how often distrust was called
 	gone    bool                 // guarded by mu
 	start   int64                // guarded by mu: log start offset
 	end     int64                // guarded by mu: log end offset = high watermark
+	epoch   int32                // guarded by mu: leader epoch of appends
 	waiters map[*Waiter]struct{} // guarded by mu
 	tail    []tailChunk          // guarded by mu, ascending and contiguous, the last one ends at end
 
 	// producers is written by the sequencer under mu and read by it without.
 	producers       map[int64]*producer
-	producersLoaded bool  // owned by the sequencer
-	epoch           int32 // owned by the sequencer: leader epoch of appends
-	unsaved         int   // owned by the sequencer: batches since the last snapshot
+	producersLoaded bool // owned by the sequencer
+	unsaved         int  // owned by the sequencer: batches since the last snapshot
 }
 
-// open reads the log's bounds once.
+// open reads the log's bounds, once until they are doubted.
 func (g *Log) open(ctx context.Context) error {
 	g.mu.RLock()
-	opened, gone := g.opened, g.gone
+	opened, gone, doubts := g.opened, g.gone, g.doubts
 	g.mu.RUnlock()
 	if gone {
 		return ErrGone
@@ -47,9 +48,11 @@ func (g *Log) open(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.opened {
-		g.start, g.end, g.opened = b.Start, b.End, true
+	if g.opened || g.doubts != doubts {
+		return nil // another goroutine was faster, or what we read is doubtful by now
 	}
+	g.start, g.end, g.epoch, g.opened = b.Start, b.End, b.Epoch, true
+	g.wake()
 	return nil
 }
 
@@ -58,8 +61,16 @@ func (g *Log) open(ctx context.Context) error {
 func (g *Log) distrust() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.doubts++
 	g.opened, g.producersLoaded, g.producers = false, false, nil
 	g.tail = nil
+}
+
+// wake wakes whoever watches the log. Called with mu held.
+func (g *Log) wake() {
+	for w := range g.waiters {
+		w.wake()
+	}
 }
 
 // Start is the log start offset: the first that may be read.
@@ -108,7 +119,8 @@ func (g *Log) Duplicate(ctx context.Context, h record.Header) (Appended, bool) {
 	loaded := g.producers != nil
 	g.mu.RUnlock()
 	if !loaded {
-		p := &pending{load: g, done: make(chan struct{})}
+		p := newPending()
+		p.load = g
 		if g.logs.pool.add(ctx, p) != nil {
 			return Appended{}, false
 		}
@@ -211,11 +223,16 @@ func (g *Log) Unwatch(w *Waiter) {
 	delete(g.waiters, w)
 }
 
-// publish makes a committed draft visible. Called by the sequencer.
+// publish makes a committed draft visible: its end, its bytes and its producers
+// at once, so that whoever sees the end finds the bytes. Called by the
+// sequencer.
 func (g *Log) publish(d *draft) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.end = d.end
+	if len(d.buf) > 0 {
+		g.growTail(tailChunk{base: d.oldEnd, end: d.end, bytes: d.buf})
+	}
 	if d.trim > g.start {
 		g.start = d.trim
 		g.dropTailBelow(g.start)
@@ -223,10 +240,10 @@ func (g *Log) publish(d *draft) {
 	for id, p := range d.producers {
 		g.producers[id] = p
 	}
-	g.unsaved += d.batches
-	for w := range g.waiters {
-		w.wake()
+	if g.unsaved += d.batches; d.snapshot != nil {
+		g.producers, g.unsaved = d.snapshot, 0
 	}
+	g.wake()
 }
 
 func (g *Log) setGone() {
@@ -234,9 +251,7 @@ func (g *Log) setGone() {
 	defer g.mu.Unlock()
 	g.gone = true
 	g.tail = nil
-	for w := range g.waiters {
-		w.wake()
-	}
+	g.wake()
 }
 
 // TP says which partition's log this is.

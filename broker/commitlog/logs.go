@@ -10,9 +10,9 @@ package commitlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +33,10 @@ const (
 	defaultTailBytes = 32 << 20
 	// defaultProducerExpiry is Kafka's producer.id.expiration.ms.
 	defaultProducerExpiry = 24 * time.Hour
+	// maxDead is how many deleted topics are remembered, so that a request that
+	// found the topic just before cannot make its log again: far more than are
+	// deleted while one request lasts.
+	maxDead = 10_000
 )
 
 // Config configures Logs. Zero values are defaults.
@@ -58,9 +62,10 @@ type Logs struct {
 	pool *pool
 	tail *tailBudget
 
-	mu   sync.Mutex
-	logs map[storage.TP]*Log          // guarded by mu
-	dead map[storage.TopicID]struct{} // guarded by mu: deleted topics, whose ids never come back
+	mu     sync.RWMutex
+	logs   map[storage.TP]*Log          // guarded by mu
+	dead   map[storage.TopicID]struct{} // guarded by mu: deleted topics, whose ids never come back
+	buried []storage.TopicID            // guarded by mu: dead in order, oldest first
 }
 
 // New makes Logs; it touches nothing until Run.
@@ -94,21 +99,34 @@ func New(cfg Config) *Logs {
 // empty. The caller has made sure that the partition exists. Errors: ErrGone
 // if its topic was deleted, else a failed read of the engine.
 func (l *Logs) Log(ctx context.Context, tp storage.TP) (*Log, error) {
-	l.mu.Lock()
-	if _, dead := l.dead[tp.Topic]; dead {
-		l.mu.Unlock()
-		return nil, ErrGone
+	l.mu.RLock()
+	g := l.logs[tp]
+	l.mu.RUnlock()
+	if g == nil {
+		if g = l.add(tp); g == nil {
+			return nil, ErrGone
+		}
 	}
-	g, ok := l.logs[tp]
-	if !ok {
-		g = &Log{tp: tp, logs: l}
-		l.logs[tp] = g
-	}
-	l.mu.Unlock()
 	if err := g.open(ctx); err != nil {
 		return nil, err
 	}
 	return g, nil
+}
+
+// add returns the log of a partition and makes it if need be; nil if its topic
+// was deleted.
+func (l *Logs) add(tp storage.TP) *Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, dead := l.dead[tp.Topic]; dead {
+		return nil
+	}
+	g := l.logs[tp]
+	if g == nil {
+		g = &Log{tp: tp, logs: l}
+		l.logs[tp] = g
+	}
+	return g
 }
 
 // Batch is one record batch on its way into a log.
@@ -124,7 +142,8 @@ type Batch struct {
 }
 
 // Entry is what goes into the pool: batches and items that are committed
-// together or not at all. A partition stands at most once among Batches.
+// together or not at all. A partition stands at most once among Batches, and a
+// key once among Items and Checks.
 type Entry struct {
 	Batches []Batch
 	// Items are written with the batches. After the Wait returned nil each
@@ -140,7 +159,7 @@ type Appended struct {
 	Base int64 // offset of its first record
 	// TimestampMs is the broker's time if it stamped the batch, else -1.
 	TimestampMs int64
-	// Start is the log's first offset.
+	// Start is the log start offset.
 	Start int64
 	// Duplicate is set if the batch was in the log already (KIP-98); Base is
 	// the offset it got then.
@@ -156,9 +175,14 @@ type Wait func(ctx context.Context) ([]Appended, error)
 
 // Append adds an entry to the pool and returns a Wait for it. Entries take
 // effect in the order of their Append calls. It blocks while the pool is full.
-// Errors: ctx's, ErrClosed.
+// Errors: ctx's, ErrClosed, ErrGone, one that wraps ErrStorage (a log could not
+// be opened) or storage.ErrInvalid (the entry contradicts itself).
 func (l *Logs) Append(ctx context.Context, e Entry) (Wait, error) {
-	p := &pending{Entry: e, done: make(chan struct{})}
+	p := newPending()
+	p.Entry = e
+	if err := e.check(); err != nil {
+		return nil, err
+	}
 	for i := range e.Batches {
 		p.size += int64(len(e.Batches[i].Bytes))
 		if _, err := l.Log(ctx, e.Batches[i].TP); err != nil {
@@ -174,8 +198,36 @@ func (l *Logs) Append(ctx context.Context, e Entry) (Wait, error) {
 	return p.wait, nil
 }
 
-// Commit commits items and logs' trims through the sequencer, in order with
-// appends, and waits for it. Errors as Wait.
+// check refuses an entry that names a log or an item twice.
+func (e *Entry) check() error {
+	for i := range e.Batches {
+		for j := range e.Batches[:i] {
+			if e.Batches[i].TP == e.Batches[j].TP {
+				return fmt.Errorf("%w: two batches of one entry for %s", storage.ErrInvalid, e.Batches[i].TP)
+			}
+		}
+	}
+	if len(e.Items)+len(e.Checks) < 2 {
+		return nil
+	}
+	seen := make(map[string]bool, len(e.Items)+len(e.Checks))
+	for i := range e.Items {
+		if seen[e.Items[i].Key] {
+			return fmt.Errorf("%w: item %q stands twice in one entry", storage.ErrInvalid, e.Items[i].Key)
+		}
+		seen[e.Items[i].Key] = true
+	}
+	for _, c := range e.Checks {
+		if seen[c.Key] {
+			return fmt.Errorf("%w: item %q is checked and named again in one entry", storage.ErrInvalid, c.Key)
+		}
+		seen[c.Key] = true
+	}
+	return nil
+}
+
+// Commit commits items through the sequencer, in order with appends, and waits
+// for it. Errors as Append and Wait.
 func (l *Logs) Commit(ctx context.Context, items []storage.Item, checks []storage.Check) error {
 	wait, err := l.Append(ctx, Entry{Items: items, Checks: checks})
 	if err != nil {
@@ -185,11 +237,13 @@ func (l *Logs) Commit(ctx context.Context, items []storage.Item, checks []storag
 	return err
 }
 
-// Forget makes the logs of a deleted topic unreachable: readers and producers
-// get ErrGone from now on. It returns when no commit that touches them is
-// under way, so that the caller can remove them from the engine.
+// Forget makes the logs of a topic that is being deleted unreachable: readers
+// and producers get ErrGone from now on. It returns when no commit that touches
+// them is under way, so that the caller can remove them from the engine. If
+// that fails, or Forget does, Recall undoes it.
 func (l *Logs) Forget(ctx context.Context, topic storage.TopicID) error {
-	p := &pending{forget: &topic, done: make(chan struct{})}
+	p := newPending()
+	p.forget = &topic
 	if err := l.pool.add(ctx, p); err != nil {
 		return err
 	}
@@ -197,39 +251,62 @@ func (l *Logs) Forget(ctx context.Context, topic storage.TopicID) error {
 	return err
 }
 
+// Recall undoes Forget for a topic that was not deleted after all. Readers that
+// were told ErrGone look up its logs again.
+func (l *Logs) Recall(topic storage.TopicID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.dead, topic)
+	l.buried = slices.DeleteFunc(l.buried, func(id storage.TopicID) bool { return id == topic })
+}
+
 // Trim moves a log's start to offset, which is at most its high watermark, and
-// returns the start it has then. Errors: ErrRange, and as Wait.
+// returns the start it has then: it never moves back. Errors: ErrRange, and as
+// Append and Wait.
 func (l *Logs) Trim(ctx context.Context, tp storage.TP, offset int64) (int64, error) {
-	g, err := l.Log(ctx, tp)
+	wait, err := l.StartTrim(ctx, tp, offset)
 	if err != nil {
 		return 0, err
 	}
-	p := &pending{trim: &storage.Trim{TP: tp, Start: offset}, done: make(chan struct{})}
-	if err := l.pool.add(ctx, p); err != nil {
+	done, err := wait(ctx)
+	if err != nil {
 		return 0, err
 	}
-	if _, err := p.wait(ctx); err != nil {
-		return 0, err
-	}
-	return g.Start(), nil
+	return done[0].Start, nil
 }
 
-// Run is the sequencer. It returns when ctx ends, after what is under way was
-// committed, producer snapshots were written and the rest of the pool was
-// refused; or with an error that wraps storage.ErrBroken.
+// StartTrim is Trim in two steps, so that many logs are trimmed in one commit:
+// the Wait gives one Appended, of which Start counts.
+func (l *Logs) StartTrim(ctx context.Context, tp storage.TP, offset int64) (Wait, error) {
+	if _, err := l.Log(ctx, tp); err != nil {
+		return nil, err
+	}
+	p := newPending()
+	p.trim = &storage.Trim{TP: tp, Start: offset}
+	if err := l.pool.add(ctx, p); err != nil {
+		return nil, err
+	}
+	return p.wait, nil
+}
+
+// Run is the sequencer. When ctx ends it lets nothing more into the pool,
+// commits what is in it, writes producer snapshots and returns nil. It returns
+// an error that wraps storage.ErrBroken as soon as it meets one; the rest of the
+// pool is then refused with ErrClosed. It is called once.
 func (l *Logs) Run(ctx context.Context) error {
 	defer l.pool.close()
 	s := sequencer{logs: l, engine: l.cfg.Engine}
 	for {
 		entries, err := l.pool.take(ctx, maxRoundBytes)
 		if err != nil {
-			return s.saveProducers()
+			s.saveProducers()
+			return nil
 		}
 		// A round that began is finished: its callers are waiting, and
 		// shutdown is not a reason to leave an outcome unknown.
 		rest, err := s.run(context.WithoutCancel(ctx), entries)
 		l.pool.putBack(rest)
-		if errors.Is(err, storage.ErrBroken) {
+		if err != nil {
 			return fmt.Errorf("sequencer stopped: %w", err)
 		}
 	}
@@ -239,7 +316,14 @@ func (l *Logs) Run(ctx context.Context) error {
 func (l *Logs) forget(topic storage.TopicID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dead[topic] = struct{}{}
+	if _, again := l.dead[topic]; !again {
+		l.dead[topic] = struct{}{}
+		l.buried = append(l.buried, topic)
+	}
+	if len(l.buried) > maxDead {
+		delete(l.dead, l.buried[0])
+		l.buried = l.buried[1:]
+	}
 	for tp, g := range l.logs {
 		if tp.Topic == topic {
 			g.setGone()
@@ -250,8 +334,8 @@ func (l *Logs) forget(topic storage.TopicID) {
 
 // all returns the logs that are open now.
 func (l *Logs) all() []*Log {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	out := make([]*Log, 0, len(l.logs))
 	for _, g := range l.logs {
 		out = append(out, g)

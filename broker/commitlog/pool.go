@@ -4,8 +4,14 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/tarn-io/tarn/broker/storage"
 )
+
+// entryOverhead is what an entry costs besides its bytes: promise, queue slot,
+// headers. It also bounds how many entries without bytes the pool holds.
+const entryOverhead = 512
 
 // pending is an entry in the pool, and the promise given for it.
 type pending struct {
@@ -14,14 +20,22 @@ type pending struct {
 	forget *storage.TopicID
 	load   *Log // read its producer states
 	size   int64
+	pool   *pool // set by add
 
 	done   chan struct{}
 	result []Appended // set before done is closed
 	err    error      // set before done is closed
 }
 
+func newPending() *pending { return &pending{size: entryOverhead, done: make(chan struct{})} }
+
 // wait is the Wait of p.
 func (p *pending) wait(ctx context.Context) ([]Appended, error) {
+	select {
+	case <-p.done:
+		return p.result, p.err
+	default:
+	}
 	select {
 	case <-p.done:
 		return p.result, p.err
@@ -30,52 +44,52 @@ func (p *pending) wait(ctx context.Context) ([]Appended, error) {
 	}
 }
 
-// finish fulfils the promise. Called once, by the sequencer.
+// finish fulfils the promise and gives its room in the pool back. Called once,
+// by the sequencer.
 func (p *pending) finish(err error) {
-	p.err = err
+	if p.err = err; err != nil {
+		p.result = nil
+	}
 	close(p.done)
+	p.pool.budget.Release(p.size)
 }
 
-// pool is a bounded queue between the connections and the sequencer.
+// pool is a bounded queue between the connections and the sequencer. An entry
+// holds its share of the budget from add until it is finished, whether it
+// waits, is being committed, or was put back.
 type pool struct {
-	max int64
+	max    int64
+	budget *semaphore.Weighted // fair, so that large entries are not starved
 
 	mu      sync.Mutex
 	entries []*pending    // guarded by mu, in order of arrival
-	bytes   int64         // guarded by mu
-	closed  bool          // guarded by mu
+	closed  bool          // guarded by mu: nothing is let in any more
 	ready   chan struct{} // has an element when entries may be there
-	room    chan struct{} // closed and replaced when bytes fell
 }
 
 func newPool(max int64) *pool {
-	return &pool{max: max, ready: make(chan struct{}, 1), room: make(chan struct{})}
+	return &pool{max: max, budget: semaphore.NewWeighted(max), ready: make(chan struct{}, 1)}
 }
 
 // add appends p to the queue; it blocks while the pool is full. An entry larger
 // than the whole pool is let in when the pool is empty.
 func (q *pool) add(ctx context.Context, p *pending) error {
-	for {
-		q.mu.Lock()
-		if q.closed {
-			q.mu.Unlock()
-			return ErrClosed
-		}
-		if q.bytes == 0 || q.bytes+p.size <= q.max {
-			q.entries = append(q.entries, p)
-			q.bytes += p.size
-			q.mu.Unlock()
-			q.signal()
-			return nil
-		}
-		room := q.room
-		q.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
+	p.pool, p.size = q, min(p.size, q.max)
+	if !q.budget.TryAcquire(p.size) {
+		if err := q.budget.Acquire(ctx, p.size); err != nil {
+			return err
 		}
 	}
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		q.budget.Release(p.size)
+		return ErrClosed
+	}
+	q.entries = append(q.entries, p)
+	q.mu.Unlock()
+	q.signal()
+	return nil
 }
 
 func (q *pool) signal() {
@@ -85,37 +99,47 @@ func (q *pool) signal() {
 	}
 }
 
-// take waits for entries and removes up to maxBytes of them, at least one.
+// take waits for entries and removes up to maxBytes of them, at least one. Once
+// ctx has ended nothing more is let in: take hands out what is left, and then
+// ErrClosed.
 func (q *pool) take(ctx context.Context, maxBytes int64) ([]*pending, error) {
 	for {
 		q.mu.Lock()
-		n, size := 0, int64(0)
-		for n < len(q.entries) && (n == 0 || size+q.entries[n].size <= maxBytes) {
-			size += q.entries[n].size
-			n++
+		if ctx.Err() != nil {
+			q.closed = true
 		}
-		if n > 0 {
-			out := append([]*pending(nil), q.entries[:n]...)
-			clear(q.entries[:n])
-			q.entries = q.entries[n:]
-			if len(q.entries) == 0 {
-				q.entries = nil
-			} else {
-				q.signal()
-			}
-			q.bytes -= size
-			close(q.room)
-			q.room = make(chan struct{})
+		if out := q.head(maxBytes); len(out) > 0 || q.closed {
 			q.mu.Unlock()
+			if len(out) == 0 {
+				return nil, ErrClosed
+			}
 			return out, nil
 		}
 		q.mu.Unlock()
 		select {
 		case <-q.ready:
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
+}
+
+// head removes the first entries. Called with mu held.
+func (q *pool) head(maxBytes int64) []*pending {
+	n, size := 0, int64(0)
+	for n < len(q.entries) && (n == 0 || size+q.entries[n].size <= maxBytes) {
+		size += q.entries[n].size
+		n++
+	}
+	if n == len(q.entries) {
+		out := q.entries
+		q.entries = nil
+		return out
+	}
+	out := append([]*pending(nil), q.entries[:n]...)
+	clear(q.entries[:n])
+	q.entries = q.entries[n:]
+	q.signal()
+	return out
 }
 
 // putBack returns entries to the head of the queue, in order.
@@ -124,10 +148,7 @@ func (q *pool) putBack(entries []*pending) {
 		return
 	}
 	q.mu.Lock()
-	q.entries = append(append([]*pending(nil), entries...), q.entries...)
-	for _, p := range entries {
-		q.bytes += p.size
-	}
+	q.entries = append(entries[:len(entries):len(entries)], q.entries...)
 	q.mu.Unlock()
 	q.signal()
 }
@@ -135,12 +156,11 @@ func (q *pool) putBack(entries []*pending) {
 // close refuses what is queued and all that comes.
 func (q *pool) close() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.closed = true
-	for _, p := range q.entries {
+	left := q.entries
+	q.entries = nil
+	q.mu.Unlock()
+	for _, p := range left {
 		p.finish(ErrClosed)
 	}
-	q.entries, q.bytes = nil, 0
-	close(q.room)
-	q.room = make(chan struct{})
 }

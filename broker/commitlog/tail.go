@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"sort"
 	"sync"
 
 	"github.com/tarn-io/tarn/broker/record"
@@ -12,8 +13,13 @@ type tailChunk struct {
 	bytes     []byte // immutable
 }
 
+// chunkOverhead is what a chunk costs besides its bytes, here and in the
+// budget's queue.
+const chunkOverhead = 96
+
 // tailBudget bounds the tails of all logs together. Chunks leave in the order
 // in which they were committed, so each log keeps a contiguous newest part.
+// What a log drops by itself (a trim, a deletion) stays charged until its turn.
 type tailBudget struct {
 	max int64
 
@@ -29,20 +35,13 @@ type tailRef struct {
 	size int64
 }
 
-// add puts a committed chunk into g's tail and evicts the oldest chunks above
-// the budget. Called by the sequencer.
-func (t *tailBudget) add(g *Log, base, end int64, b []byte) {
-	g.mu.Lock()
-	if n := len(g.tail); n > 0 && g.tail[n-1].end != base {
-		g.tail = nil // a gap: what is older cannot be joined to it
-	}
-	g.tail = append(g.tail, tailChunk{base: base, end: end, bytes: b})
-	g.mu.Unlock()
-
+// charge counts a chunk that was put into g's tail and evicts the oldest chunks
+// above the budget. Called by the sequencer.
+func (t *tailBudget) charge(g *Log, c tailChunk) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	size := int64(cap(b))
-	t.queue = append(t.queue, tailRef{log: g, end: end, size: size})
+	size := int64(cap(c.bytes)) + chunkOverhead
+	t.queue = append(t.queue, tailRef{log: g, end: c.end, size: size})
 	t.bytes += size
 	for t.bytes > t.max && t.head < len(t.queue) {
 		r := t.queue[t.head]
@@ -64,52 +63,75 @@ func (g *Log) evict(end int64) {
 	g.dropTailBelow(end)
 }
 
+// growTail adds a chunk. Called with mu held.
+func (g *Log) growTail(c tailChunk) {
+	if n := len(g.tail); n > 0 && g.tail[n-1].end != c.base {
+		g.tail = nil // a gap: what is older cannot be joined to it
+	}
+	g.tail = append(g.tail, c)
+}
+
 // dropTailBelow drops whole chunks below offset. Called with mu held.
 func (g *Log) dropTailBelow(offset int64) {
 	n := 0
 	for n < len(g.tail) && g.tail[n].end <= offset {
 		n++
 	}
-	if n == 0 {
-		return
-	}
 	clear(g.tail[:n])
-	g.tail = g.tail[n:]
-	if len(g.tail) == 0 {
+	if g.tail = g.tail[n:]; len(g.tail) == 0 {
 		g.tail = nil
 	}
 }
 
-// readTail serves a read from memory: false if the tail does not reach back to
-// offset. A read that one chunk satisfies is not copied.
+// readTail serves a read from memory: false if the tail does not hold offset.
+// A read that one chunk satisfies is not copied.
 func (g *Log) readTail(offset int64, maxBytes int, limit int64) ([]byte, bool) {
-	g.mu.RLock()
-	chunks := g.tail
-	g.mu.RUnlock()
-	if len(chunks) == 0 || offset < chunks[0].base {
-		return nil, false
-	}
-	lo, hi := 0, len(chunks)
-	for lo < hi {
-		if mid := (lo + hi) / 2; chunks[mid].end <= offset {
-			lo = mid + 1
-		} else {
-			hi = mid
+	var room [4][]byte
+	pieces, total := room[:0], 0
+	for _, c := range g.tailFrom(offset, maxBytes, limit) {
+		part, more := c.bytes[:len(c.bytes):len(c.bytes)], true
+		if c.base < offset || c.end > limit || total+len(part) > maxBytes {
+			part, more = cut(part, offset, maxBytes-total, limit, total == 0)
 		}
-	}
-	var out []byte
-	for i := lo; i < len(chunks); i++ {
-		part, more := cut(chunks[i].bytes, offset, maxBytes-len(out), limit, len(out) == 0)
-		if out == nil {
-			out = part
-		} else {
-			out = append(out[:len(out):len(out)], part...)
+		if len(part) > 0 {
+			pieces, total = append(pieces, part), total+len(part)
 		}
-		if !more || len(out) >= maxBytes {
+		if !more || total >= maxBytes {
 			break
 		}
 	}
+	switch len(pieces) {
+	case 0:
+		return nil, false
+	case 1:
+		return pieces[0], true
+	}
+	out := make([]byte, 0, total)
+	for _, p := range pieces {
+		out = append(out, p...)
+	}
 	return out, true
+}
+
+// tailFrom copies the list of the chunks that a read may touch: the slice
+// itself belongs to the log and changes, the bytes do not.
+func (g *Log) tailFrom(offset int64, maxBytes int, limit int64) []tailChunk {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if len(g.tail) == 0 || offset < g.tail[0].base {
+		return nil
+	}
+	from := sort.Search(len(g.tail), func(i int) bool { return g.tail[i].end > offset })
+	// The first chunk may hold any share of itself at or after offset, so only
+	// those after it count.
+	to, size := from, 0
+	for to < len(g.tail) && g.tail[to].base < limit && (to == from || size < maxBytes) {
+		if to > from {
+			size += len(g.tail[to].bytes)
+		}
+		to++
+	}
+	return append([]tailChunk(nil), g.tail[from:to]...)
 }
 
 // cut returns the batches of b from the one that contains offset, below limit
