@@ -76,8 +76,17 @@ func crash(ctx context.Context, o options, dir string, t *tally) error {
 	return nil
 }
 
-// prepare starts the broker the first time and makes topic, schema and load.
+// prepare starts the broker the first time, and the load.
 func (r *trial) prepare(ctx context.Context) (*process.Broker, error) {
+	b, err := r.prepareQuiet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b, r.load.begin(ctx)
+}
+
+// prepareQuiet starts the broker the first time and makes topic and schema.
+func (r *trial) prepareQuiet(ctx context.Context) (*process.Broker, error) {
 	b, err := process.Start(r.config)
 	if err != nil {
 		return nil, err
@@ -102,7 +111,7 @@ func (r *trial) prepare(ctx context.Context) (*process.Broker, error) {
 	}
 	r.load = &load{seed: r.opts.seed, kafka: ready.Kafka, schemaID: id, ledger: newLedger(),
 		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka)}
-	return b, r.load.begin(ctx)
+	return b, nil
 }
 
 func createTopic(ctx context.Context, kafka string) error {
