@@ -3,6 +3,7 @@ package protobuf
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +200,30 @@ func TestSerialized(t *testing.T) {
 		if twice, err := Serialized(back); err != nil || twice != encoded {
 			t.Errorf("serialized again: %v\n%s\n%s", err, twice, encoded)
 		}
+	}
+}
+
+// TestFloatDefaults: defaults come back from the printed text as they were, and
+// tell normalized texts apart.
+func TestFloatDefaults(t *testing.T) {
+	const form = `syntax = "proto2"; message M { extensions 100 to 200; message N { optional double d = 1 [default = %s, deprecated = true]; } } extend M { optional float f = 100 [default = %[1]s]; }`
+	seen := map[string]string{}
+	for _, value := range []string{"inf", "-inf", "nan", "1e-9", "2e-9", "0.1", "-0.0", "16777216", "3.4e38"} {
+		s := parse(t, fmt.Sprintf(form, value))
+		encoded, err := Serialized(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{parse(t, encoded).Canonical(), s.Normalized()} {
+			back := parse(t, text)
+			if got, err := Serialized(back); err != nil || back.Normalized() != s.Normalized() || text != s.Normalized() && got != encoded {
+				t.Errorf("%s: the printed text says something else (%v):\n%s", value, err, text)
+			}
+		}
+		if other, ok := seen[s.Normalized()]; ok {
+			t.Errorf("%s and %s are normalized to the same:\n%s", other, value, s.Normalized())
+		}
+		seen[s.Normalized()] = value
 	}
 }
 

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jhump/protoreflect/desc"
-	"github.com/jhump/protoreflect/desc/protoprint"
+	"github.com/jhump/protoreflect/v2/protoprint"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -47,6 +46,7 @@ func printFile(file protoreflect.FileDescriptor) (string, error) {
 // index says. The imports are those of the file.
 func printPlaced(p protoprint.Printer, fdp *descriptorpb.FileDescriptorProto, file protoreflect.FileDescriptor) (string, error) {
 	placeMessages(fdp)
+	keepDefaults(fdp)
 	known := new(protoregistry.Files)
 	for i := range file.Imports().Len() {
 		if err := register(known, file.Imports().Get(i).FileDescriptor); err != nil {
@@ -60,6 +60,41 @@ func printPlaced(p protoprint.Printer, fdp *descriptorpb.FileDescriptorProto, fi
 	return printWith(p, placed)
 }
 
+// keepDefaults hands defaults of float and double to the printer as options that
+// it prints letter for letter. As defaults it would print them with six decimals
+// and infinity as "+Inf", which no parser takes.
+func keepDefaults(fdp *descriptorpb.FileDescriptorProto) {
+	keepFieldDefaults(fdp.Extension)
+	messages := slices.Clone(fdp.MessageType)
+	for len(messages) > 0 {
+		m := messages[len(messages)-1]
+		messages = append(messages[:len(messages)-1], m.NestedType...)
+		keepFieldDefaults(m.Field)
+		keepFieldDefaults(m.Extension)
+	}
+}
+
+func keepFieldDefaults(fields []*descriptorpb.FieldDescriptorProto) {
+	for _, f := range fields {
+		kind := f.GetType()
+		if f.DefaultValue == nil || kind != descriptorpb.FieldDescriptorProto_TYPE_FLOAT && kind != descriptorpb.FieldDescriptorProto_TYPE_DOUBLE {
+			continue
+		}
+		value := f.GetDefaultValue()
+		if value == "-0" {
+			value = "-0.0" // the integer has no sign
+		}
+		if f.Options == nil {
+			f.Options = &descriptorpb.FieldOptions{}
+		}
+		f.Options.UninterpretedOption = append(f.Options.UninterpretedOption, &descriptorpb.UninterpretedOption{
+			Name:            []*descriptorpb.UninterpretedOption_NamePart{{NamePart: proto.String("default"), IsExtension: proto.Bool(false)}},
+			IdentifierValue: proto.String(value),
+		})
+		f.DefaultValue = nil
+	}
+}
+
 // printWith guards against a printer that gives up on a descriptor it does not
 // understand by panicking: the descriptor came from outside.
 func printWith(p protoprint.Printer, file protoreflect.FileDescriptor) (text string, err error) {
@@ -68,11 +103,7 @@ func printWith(p protoprint.Printer, file protoreflect.FileDescriptor) (text str
 			err = fmt.Errorf("print the file descriptor: %v", r)
 		}
 	}()
-	fd, err := desc.WrapFile(file)
-	if err != nil {
-		return "", fmt.Errorf("print the file descriptor: %w", err)
-	}
-	text, err = p.PrintProtoToString(fd)
+	text, err = p.PrintProtoToString(file)
 	if err != nil {
 		return "", fmt.Errorf("print the file descriptor: %w", err)
 	}
