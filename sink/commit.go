@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // stopError is a state in which a sink goes no further by itself.
@@ -20,53 +21,73 @@ type stopError struct {
 func (e *stopError) Error() string { return e.err.Error() }
 func (e *stopError) Unwrap() error { return e.err }
 
+// errVoid says that a pending entry can no longer be committed to a table, and
+// that its rows are to be cut again from where the table stands.
+var errVoid = errors.New("pending commit is void")
+
 // finish commits the pending entries, in order, to every format that lacks
 // them, and forgets those that all have. A format that fails does not hold up
-// the others; its error is returned in the end.
+// the others; the error returned is one of the stored state.
 func (s *sink) finish(ctx context.Context) error {
-	failed := map[string]error{}
+	tried := map[*member]bool{} // and not to be tried again now
 	for _, e := range slices.Clone(s.pending) {
-		done := true
-		for _, format := range slices.Sorted(maps.Keys(e.Formats)) {
-			if failed[format] != nil {
-				done = false
+		left := 0
+		for _, m := range s.members {
+			if _, ok := e.Formats[m.name]; !ok || e.done[m.name] {
 				continue
 			}
-			t, ok := s.tables[format]
-			if !ok {
-				continue // the format was taken off the topic since
+			left++
+			if m.table == nil || tried[m] || !s.mayTry(m) {
+				tried[m] = true // entries keep their order
+				continue
 			}
-			if err := s.commit(ctx, e, format, t); err != nil {
-				failed[format], done = fmt.Errorf("%s table: %w", format, err), false
+			err := s.commit(ctx, e, m)
+			if errors.Is(err, errVoid) {
+				if err := s.void(ctx, m, err); err != nil {
+					return err
+				}
+				return s.finish(ctx) // what is pending has changed
 			}
+			if err != nil {
+				var stop *stopError
+				s.fail(m, err, errors.As(err, &stop))
+				tried[m] = true
+				continue
+			}
+			m.well()
+			e.done[m.name] = true
+			left--
 		}
-		if done {
-			if err := s.forget(ctx, e); err != nil {
-				return err
-			}
+		if left > 0 {
+			continue
+		}
+		// Formats that were taken off the topic since are not waited for.
+		if err := s.forget(ctx, e); err != nil {
+			return err
+		}
+		if !e.Again {
 			s.status.addRows(e.Rows + e.Dead)
 		}
 	}
-	return errors.Join(slices.Collect(maps.Values(failed))...)
+	return nil
 }
 
 // commit brings one entry into one format: its dead letters first, then its
 // rows. What the table holds decides, not what we remember: an entry whose
 // earlier commit had an unknown outcome is found done or not done here.
-func (s *sink) commit(ctx context.Context, e *entry, format string, t tables.Table) error {
-	f := e.Formats[format]
-	p, err := s.progress(ctx, t)
-	if err != nil {
+func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	f := e.Formats[m.name]
+	p, err := s.progress(ctx, m.table)
+	if err != nil || covers(p, e.To) {
 		return err
 	}
-	if covers(p, e.To) {
-		return nil
+	if err := fits(p, f.Expect); err != nil {
+		return err
 	}
-	if !p.Equal(f.Expect) {
-		return &stopError{Diverged, fmt.Errorf("table stands at %v, the next commit expects %v: %w", p.Offsets, f.Expect.Offsets, tables.ErrConflict)}
-	}
-	if f.DeadFile != nil {
-		if err := s.commitDead(ctx, e, format, *f.DeadFile); err != nil {
+	if f.Dead != nil {
+		if err := s.commitDead(ctx, e, m); err != nil {
 			return fmt.Errorf("dead letters: %w", err)
 		}
 	}
@@ -74,43 +95,86 @@ func (s *sink) commit(ctx context.Context, e *entry, format string, t tables.Tab
 	if f.File != nil {
 		c.Add = []tables.DataFile{*f.File}
 	}
-	if have := t.Schema(); have == nil || have.ID != e.Schema.ID {
+	if !e.Schema.Equal(m.table.Schema()) {
 		c.Schema = e.Schema
 	}
 	begun := s.now()
-	if err := t.Commit(ctx, c); err != nil {
-		if p, perr := s.progress(ctx, t); perr == nil && covers(p, e.To) {
-			s.lg.Warn("commit reported an error but is in the table", "format", format, "error", err)
-			return nil
-		}
-		return fmt.Errorf("commit: %w", err)
+	err = m.table.Commit(ctx, c)
+	if err == nil {
+		s.lg.Debug("committed", "format", m.name, "rows", e.Rows, "dead_letters", e.Dead, "took", s.now().Sub(begun))
+		return nil
 	}
-	s.lg.Debug("committed", "format", format, "rows", e.Rows, "dead_letters", e.Dead, "took", s.now().Sub(begun))
-	return nil
+	if p, perr := s.progress(ctx, m.table); perr == nil && covers(p, e.To) {
+		s.lg.Warn("commit reported an error but is in the table", "format", m.name, "error", err)
+		return nil
+	}
+	return s.explain(ctx, err, f.File)
+}
+
+// fits reports, as nil, that a table which stands at p can take a commit that
+// expects want.
+func fits(p, want tables.Progress) error {
+	if p.Equal(want) {
+		return nil
+	}
+	err := fmt.Errorf("table stands at %v, the next commit expects %v: %w", p.Offsets, want.Offsets, tables.ErrConflict)
+	if behind(p, want) {
+		return errors.Join(errVoid, err)
+	}
+	return &stopError{Diverged, err}
+}
+
+// explain tells a commit that was refused because its file is gone, and that
+// can only be made anew, from one to be tried again.
+func (s *sink) explain(ctx context.Context, err error, file *tables.DataFile) error {
+	err = stopped(fmt.Errorf("commit: %w", err))
+	if file == nil || !errors.Is(err, tables.ErrFile) {
+		return err
+	}
+	f, oerr := s.store.Open(ctx, file.Path)
+	if errors.Is(oerr, blob.ErrNotFound) {
+		return errors.Join(errVoid, err)
+	}
+	if oerr != nil {
+		return err
+	}
+	defer f.Close()
+	if f.Size() != file.Size {
+		return errors.Join(errVoid, err)
+	}
+	return err
 }
 
 // commitDead commits an entry's dead letters. Their table has a progress of its
-// own, which may lag behind where no letter was: any state before the entry's
-// end is where it may be gone on from.
-func (s *sink) commitDead(ctx context.Context, e *entry, format string, file tables.DataFile) error {
-	t, err := s.deadTable(ctx, format)
+// own, which lags behind where no letter was.
+func (s *sink) commitDead(ctx context.Context, e *entry, m *member) error {
+	t, err := s.openDead(ctx, m, true)
 	if err != nil {
 		return err
 	}
+	dead := e.Formats[m.name].Dead
 	p, err := s.progress(ctx, t)
-	if err != nil || covers(p, e.To) {
+	if err != nil {
 		return err
 	}
-	err = t.Commit(ctx, tables.Commit{
-		ID: e.ID, Expect: p, Progress: s.advance(p, e.To, nil), Add: []tables.DataFile{file}, Summary: e.summary(),
-	})
-	if err != nil {
-		if p, perr := s.progress(ctx, t); perr == nil && covers(p, e.To) {
+	// Expect is asked first: letters that were cut again below the table's
+	// progress, since the main table was set back, are covered from the start.
+	if !p.Equal(dead.Expect) {
+		if covers(p, e.To) {
 			return nil
 		}
-		return err
+		return fits(p, dead.Expect)
 	}
-	return nil
+	err = t.Commit(ctx, tables.Commit{
+		ID: e.ID, Expect: dead.Expect, Progress: dead.Progress, Add: []tables.DataFile{dead.File}, Summary: e.summary(),
+	})
+	if err == nil {
+		return nil
+	}
+	if p, perr := s.progress(ctx, t); perr == nil && p.Equal(dead.Progress) {
+		return nil
+	}
+	return s.explain(ctx, err, &dead.File)
 }
 
 // summary is what a commit writes into the table's history for people.
@@ -120,33 +184,16 @@ func (e *entry) summary() map[string]string {
 	}
 }
 
-// progress reads a table's progress and holds it against the log.
-func (s *sink) progress(ctx context.Context, t tables.Table) (tables.Progress, error) {
-	p, err := t.Progress(ctx)
-	switch {
-	case errors.Is(err, tables.ErrRolledBack):
-		return p, &stopError{RolledBack, err}
-	case errors.Is(err, tables.ErrForeign):
-		return p, &stopError{LogReplaced, err}
-	case err != nil:
-		return p, fmt.Errorf("read progress: %w", err)
-	case p.TopicID == "":
-		return p, nil
-	case p.TopicID != s.topic.ID.String() || p.Incarnation != s.incarnation:
-		return p, &stopError{LogReplaced, fmt.Errorf("the table was written from topic id %s, incarnation %s; this log is %s, %s: %w",
-			p.TopicID, p.Incarnation, s.topic.ID, s.incarnation, tables.ErrForeign)}
+// advance is progress p after a commit up to to.
+func (s *sink) advance(p tables.Progress, to offsets) tables.Progress {
+	next := p.Clone()
+	next.TopicID, next.Incarnation = s.topic.ID.String(), s.incarnation
+	if next.Offsets == nil {
+		next.Offsets = map[int32]int64{}
 	}
-	for part, off := range p.Offsets {
-		if part >= s.topic.Partitions {
-			return p, &stopError{TableAhead, fmt.Errorf("the table holds partition %d, the topic has %d", part, s.topic.Partitions)}
-		}
-		log, err := s.log(ctx, part)
-		if err != nil {
-			return p, err
-		}
-		if end := log.End(); off > end {
-			return p, &stopError{TableAhead, fmt.Errorf("the table holds partition %d up to offset %d, the log ends at %d", part, off, end)}
-		}
+	if next.Extra == nil {
+		next.Extra = map[string]string{}
 	}
-	return p, nil
+	maps.Copy(next.Offsets, to)
+	return next
 }

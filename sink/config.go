@@ -21,7 +21,7 @@ import (
 // Limits of one sink.
 const (
 	// maxPending is how many cuts may wait for a table that does not take its
-	// commits; then the topic stalls, since every cut holds files.
+	// commits; then no more is cut for it, since every cut holds files.
 	maxPending = 64
 	// readBytes is how much is read of one partition at a time, so that all
 	// partitions come along in one cut.
@@ -29,12 +29,28 @@ const (
 	// maxUnpacked bounds what one batch may unpack to. Batches were checked
 	// against a tighter limit when they came in.
 	maxUnpacked = 1 << 30
+	// maxGroups bounds the pairs of key and value schema in one cut: each has
+	// columns of its own.
+	maxGroups = 256
+	// maxSwell is how many times Topic.CommitBytes the decoded columns of a cut
+	// may take: a record of two bytes may have ten thousand columns.
+	maxSwell = 4
+	// lookRows and lookCells are how many rows, or values, are decoded between
+	// two looks at the memory they take.
+	lookRows  = 256
+	lookCells = 1 << 16
+	// maxGaps bounds the gaps that a table's progress lists for a partition;
+	// then the last two become one.
+	maxGaps = 64
 	// checkEvery is how often the size of a backlog is looked at while a cut
 	// waits for its time.
 	checkEvery = 250 * time.Millisecond
 	// firstRetry and lastRetry are the pauses after errors, doubling.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 30 * time.Second
+	// commitTimeout bounds one commit, so that a catalog that hangs does not
+	// hold up the other formats for ever.
+	commitTimeout = 5 * time.Minute
 	// guessedRecord is the size of a record in bytes before any was seen.
 	guessedRecord = 256
 )
@@ -48,6 +64,9 @@ const (
 
 // ErrNoTable is refused: the topic has no tables.
 var ErrNoTable = errors.New("topic has no tables: set tarn.table.formats")
+
+// ErrStopped is refused: the sink has ended, or ends now.
+var ErrStopped = errors.New("the sink has stopped")
 
 // Config is what a Manager stands on. All but Log and Now are required.
 type Config struct {

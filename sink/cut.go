@@ -33,16 +33,29 @@ type cut struct {
 	from, to offsets // for every partition of the topic
 	gaps     []tables.Range
 	schema   *tables.Schema // of the table, with this cut's changes
+	keyed    bool           // keys are decoded: their subject has a schema
 	groups   []*group       // in order of first record
 	byKey    map[groupKey]*group
+	recent   *group       // of the last record
 	dead     *schema.Rows // nil: none
-	rows     int64
-	bytes    int64
-	rd       record.Reader
+	skip     map[int32]*offsetSet
+	rows     int64 // dead letters among them
+	bytes    int64 // of records
+	unlooked int64 // values decoded since the last look at memory
+	held     int64 // bytes of columns at the last look
 }
 
 func (s *sink) newCut(from offsets) *cut {
-	return &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
+	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
+	c.keyed = s.hasSchema(s.topic.KeySubject)
+	// The newest version's columns are there as soon as it is registered, if
+	// the table can take them.
+	if newest, err := s.newestColumns(); err == nil && newest != nil {
+		if next, _, err := c.schema.Merge(newest); err == nil {
+			c.schema = next
+		}
+	}
+	return c
 }
 
 // errEnough ends the reading of a cut that has become large enough.
@@ -78,18 +91,14 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 	if err != nil {
 		return err
 	}
-	b, err := log.Read(ctx, c.to[partition], readBytes, limit)
-	if errors.Is(err, commitlog.ErrRange) && c.to[partition] < log.Start() {
-		// Retention or a user took records that the table never got. That is
-		// written down in the table, where verification finds it.
-		gap := tables.Range{Partition: partition, From: c.to[partition], To: log.Start()}
-		c.s.lg.Error("records were deleted before they reached the table", "partition", partition, "from", gap.From, "to", gap.To)
-		c.gaps = append(c.gaps, gap)
-		c.to[partition] = log.Start()
+	at := c.to[partition]
+	b, err := log.Read(ctx, at, readBytes, limit)
+	if start := log.Start(); at < start && (err == nil || errors.Is(err, commitlog.ErrRange)) {
+		c.gap(partition, min(start, limit))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read partition %d at %d: %w", partition, c.to[partition], err)
+		return fmt.Errorf("read partition %d at %d: %w", partition, at, err)
 	}
 	if len(b) == 0 {
 		c.to[partition] = limit // nothing is left below it
@@ -105,35 +114,74 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 			}
 		}
 		c.to[partition] = max(c.to[partition], min(limit, part.Header.LastOffset()+1))
-		if c.bytes >= c.s.topic.CommitBytes || c.rows >= c.s.topic.CommitRows {
+		if c.full() {
 			return errEnough
 		}
 	}
 	return nil
 }
 
+// gap goes on at to: retention or a user took records that the table never
+// got. That is written down in the table, where verification finds it.
+func (c *cut) gap(partition int32, to int64) {
+	gap := tables.Range{Partition: partition, From: c.to[partition], To: to}
+	c.s.lg.Error("records were deleted before they reached the table", "partition", partition, "from", gap.From, "to", gap.To)
+	c.gaps = append(c.gaps, gap)
+	c.to[partition] = to
+}
+
 // committed reports whether a batch's records become rows: transaction markers
 // do not.
 func committed(h record.Header) bool { return !h.Control() }
 
+// full reports whether the cut is large enough, looking at its memory when much
+// was decoded since the last look.
+func (c *cut) full() bool {
+	t := &c.s.topic
+	if c.unlooked >= lookCells || c.rows%lookRows == 0 {
+		c.weigh()
+	}
+	return c.bytes >= t.CommitBytes || c.rows >= t.CommitRows || c.held >= maxSwell*t.CommitBytes
+}
+
+// weigh adds up what the columns hold.
+func (c *cut) weigh() {
+	c.unlooked, c.held = 0, 0
+	for _, g := range c.groups {
+		c.held += g.weigh()
+	}
+	if c.dead != nil {
+		c.held += c.dead.Bytes()
+	}
+}
+
 // addBatch decodes the records of one batch from the cut's position to limit.
 func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
-	if err := c.rd.Reset(b, maxUnpacked); err != nil {
+	rd := &c.s.rd
+	if err := rd.Reset(b, maxUnpacked); err != nil {
 		return fmt.Errorf("partition %d: stored batch: %w", partition, err)
 	}
-	for c.rd.Next() {
-		r := c.rd.Record()
-		if r.Offset < c.to[partition] || r.Offset >= limit {
+	skip := c.skip[partition]
+	at := c.to[partition]
+	defer func() { c.to[partition] = at }()
+	for rd.Next() {
+		r := rd.Record()
+		if r.Offset < at || r.Offset >= limit {
 			continue
 		}
-		if err := c.addRecord(partition, r); err != nil {
-			return err // the position stays before this record
+		if skip == nil || !skip.has(r.Offset) {
+			if err := c.addRecord(partition, r); err != nil {
+				return err // the position stays before this record
+			}
+			c.rows++
+			c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)
 		}
-		c.to[partition] = r.Offset + 1
-		c.rows++
-		c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)
+		at = r.Offset + 1
+		if (c.rows%lookRows == 0 || c.unlooked >= lookCells) && c.full() {
+			return errEnough
+		}
 	}
-	if err := c.rd.Err(); err != nil {
+	if err := rd.Err(); err != nil {
 		return fmt.Errorf("partition %d: stored batch: %w", partition, err)
 	}
 	return nil
@@ -146,11 +194,8 @@ const recordOverhead = 32
 // means that it did not fit and belongs to the next cut.
 func (c *cut) addRecord(partition int32, r *record.Record) error {
 	id, err := c.addRow(partition, r)
-	if err == nil {
-		return nil
-	}
-	if isFull(err) {
-		return errEnough
+	if err == nil || errors.Is(err, errEnough) {
+		return err
 	}
 	if c.dead == nil {
 		rows, newErr := schema.NewRows(deadColumns())
@@ -160,7 +205,7 @@ func (c *cut) addRecord(partition int32, r *record.Record) error {
 		c.dead = rows
 	}
 	if err := addDead(c.dead, c.s.topic.Name, partition, r, id, err); err != nil {
-		if isFull(err) {
+		if isFull(err) && c.dead.Len() > 0 {
 			return errEnough
 		}
 		return fmt.Errorf("dead letter: %w", err)
@@ -169,7 +214,7 @@ func (c *cut) addRecord(partition int32, r *record.Record) error {
 }
 
 // addRow decodes one record into its group. The error says why it cannot be a
-// row of the table.
+// row of the table, or is errEnough.
 func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error) {
 	k := groupKey{}
 	var keyBytes, valueBytes []byte
@@ -181,7 +226,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 		}
 		schemaID, k.value, valueBytes = v.ID, v.Decoder, v.Bytes
 	}
-	if r.Key != nil && c.s.keySchema {
+	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
 		v, err := c.s.registry.Resolve(c.s.topic.KeySubject, r.Key, header, has)
 		if err != nil {
@@ -189,11 +234,19 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 		}
 		k.key, keyBytes = v.Decoder, v.Bytes
 	}
-	g, err := c.group(k)
-	if err != nil {
-		return schemaID, err
+	g := c.recent
+	if g == nil || g.groupKey != k {
+		if g, err = c.group(k); err != nil {
+			return schemaID, err
+		}
+		c.recent = g
 	}
-	return schemaID, g.add(partition, r, keyBytes, valueBytes, schemaID)
+	err = g.add(partition, r, keyBytes, valueBytes, schemaID)
+	if isFull(err) && g.len() > 0 {
+		return schemaID, errEnough // in columns that are empty it cannot stand at all
+	}
+	c.unlooked += g.leaves
+	return schemaID, err
 }
 
 // group returns the group of k; at its first record the table's schema takes
@@ -202,6 +255,9 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 func (c *cut) group(k groupKey) (*group, error) {
 	if g, ok := c.byKey[k]; ok {
 		return g, g.refused
+	}
+	if len(c.byKey) >= maxGroups {
+		return nil, errEnough
 	}
 	g, err := newGroup(k)
 	if err != nil {

@@ -1,7 +1,10 @@
 package sink
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
@@ -9,6 +12,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/tables"
 )
 
 // deadSuffix is what the table of dead letters adds to the table's name.
@@ -65,4 +69,106 @@ func validUTF8(b []byte) []byte {
 		return b
 	}
 	return []byte(strings.ToValidUTF8(string(b), "\uFFFD"))
+}
+
+// openDead opens a member's table of dead letters. make says that it is made
+// if it is not there; else nil may be returned.
+func (s *sink) openDead(ctx context.Context, m *member, make bool) (tables.Table, error) {
+	if m.dead != nil {
+		return m.dead, nil
+	}
+	spec := tables.Spec{
+		Namespace: s.namespace, Name: s.topic.Table + deadSuffix,
+		Comment: fmt.Sprintf("Records of Kafka topic %s that could not become rows, written by Tarn", s.topic.Name),
+	}
+	if make {
+		sch, err := tables.NewSchema(deadColumns())
+		if err != nil {
+			return nil, fmt.Errorf("dead letter columns: %w", err)
+		}
+		spec.Schema = sch
+	}
+	t, err := m.format.Open(ctx, spec)
+	if err != nil {
+		if !make && isAbsent(err) {
+			return nil, nil
+		}
+		return nil, stopped(fmt.Errorf("open dead letters: %w", err))
+	}
+	m.dead = t
+	s.opened.put(m.name, s.topic.Table+deadSuffix, t)
+	return t, nil
+}
+
+// isAbsent reports whether a table could not be opened because it is not there,
+// and no schema was given to make it from.
+func isAbsent(err error) bool {
+	return errors.Is(err, tables.ErrSchema) || errors.Is(err, tables.ErrUnsupported)
+}
+
+// deadAt is where a member's table of dead letters stands once its pending
+// entries are committed.
+func (s *sink) deadAt(ctx context.Context, m *member) (tables.Progress, error) {
+	for i := len(s.pending) - 1; i >= 0; i-- {
+		e := s.pending[i]
+		if f := e.Formats[m.name]; f.Dead != nil && !e.done[m.name] {
+			return f.Dead.Progress, nil
+		}
+	}
+	p, err := s.progress(ctx, m.dead)
+	if err != nil {
+		return p, fmt.Errorf("dead letters: %w", err)
+	}
+	return p, nil
+}
+
+// look holds a member's table of dead letters against its position. Letters at
+// or beyond it are remembered, so that they are not written again: the main
+// table was set back, or made anew, and the letters were not.
+func (s *sink) look(ctx context.Context, m *member) error {
+	if m.looked {
+		return nil
+	}
+	m.letters, m.lettersEnd = nil, nil
+	t, err := s.openDead(ctx, m, false)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		m.looked = true
+		return nil
+	}
+	p, err := s.progress(ctx, t)
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	from, err := s.position(ctx, m)
+	if err != nil {
+		return err
+	}
+	if from.until(p.Offsets) == 0 {
+		m.looked = true
+		return nil
+	}
+	letters := map[int32]*offsetSet{}
+	for id, err := range t.Rows(ctx) {
+		if err != nil {
+			return fmt.Errorf("read dead letters: %w", err)
+		}
+		if id.Offset < from[id.Partition] {
+			continue
+		}
+		if err := addTo(letters, id); err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
+	}
+	m.letters, m.lettersEnd, m.looked = letters, maps.Clone(p.Offsets), true
+	return nil
+}
+
+// passLetters forgets the remembered letters when from lies beyond them.
+func (m *member) passLetters(from offsets) {
+	if m.letters != nil && from.until(m.lettersEnd) == 0 {
+		m.letters, m.lettersEnd = nil, nil
+	}
 }

@@ -2,10 +2,7 @@ package sink
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,51 +11,63 @@ import (
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
-// fileName names a cut's data file by where the cut begins. A cut that is made
-// again after a crash begins at the same place and overwrites the file, so
-// nothing is left behind; a file that is committed is never written again,
-// since the next cut begins after it.
-func (s *sink) fileName(kind string, from offsets) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s/%s/%s", s.topic.ID, s.incarnation, kind)
-	for _, p := range slices.Sorted(maps.Keys(from)) {
-		fmt.Fprintf(h, "/%d=%d", p, from[p])
-	}
-	return fmt.Sprintf("%s-%s.parquet", kind, hex.EncodeToString(h.Sum(nil)[:12]))
+// fileName names an entry's data file. No name is ever used twice, by whatever
+// process: so no late or second writer can change a file that a commit refers
+// to.
+func (e *entry) fileName(kind string) string {
+	return fmt.Sprintf("%s-%010d-%s.parquet", kind, e.Seq, e.ID)
 }
 
-// place writes rows as one data file into every table: encoded once for all
-// formats whose files look alike, written once, and linked to the others.
-func (s *sink) place(ctx context.Context, sch *tables.Schema, rows []arrow.RecordBatch, to map[string]tables.Table, name string, ranges []tables.Range) (map[string]*tables.DataFile, error) {
-	type written struct {
-		physical *tables.Schema
-		file     tables.DataFile
-	}
-	var done []written
-	out := map[string]*tables.DataFile{}
-	for _, format := range slices.Sorted(maps.Keys(to)) {
-		t := to[format]
-		physical, err := t.Physical(sch)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", format, err)
-		}
-		path := t.DataPath(name)
-		i := slices.IndexFunc(done, func(w written) bool { return w.physical.Arrow.Equal(physical.Arrow) })
-		if i < 0 {
-			f, err := s.write(ctx, physical, rows, path, ranges)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", format, err)
-			}
-			done = append(done, written{physical, f})
-			out[format] = &f
+// target is one format's table to which a file goes, and how it must look.
+type target struct {
+	m        *member
+	table    tables.Table
+	physical *tables.Schema
+}
+
+// targets are the members' tables that can take files of the schema. A member
+// whose format cannot express it fails alone; so has one without a box, where
+// there are boxes.
+func (s *sink) targets(members []*member, boxes map[*member]tables.Progress, sch *tables.Schema) []target {
+	var out []target
+	for _, m := range members {
+		if _, ok := boxes[m]; boxes != nil && !ok {
 			continue
 		}
-		f := done[i].file
-		if err := s.store.Copy(ctx, f.Path, path); err != nil {
-			return nil, fmt.Errorf("%s: place data file: %w", format, err)
+		physical, err := m.table.Physical(sch)
+		if err != nil {
+			s.fail(m, err, true)
+			continue
 		}
-		f.Path = path
-		out[format] = &f
+		out = append(out, target{m, m.table, physical})
+	}
+	return out
+}
+
+// place writes rows as one data file into every target's table: encoded once
+// for all whose files look alike, written once, and linked to the others. It
+// returns the files by member; on an error none is left.
+func (s *sink) place(ctx context.Context, to []target, rows []arrow.RecordBatch, name string, ranges []tables.Range) (map[*member]*tables.DataFile, error) {
+	out := map[*member]*tables.DataFile{}
+	var paths []string
+	for i, t := range to {
+		path := t.table.DataPath(name)
+		paths = append(paths, path)
+		same := slices.IndexFunc(to[:i], func(o target) bool { return o.physical.Arrow.Equal(t.physical.Arrow) })
+		var f tables.DataFile
+		var err error
+		if same < 0 {
+			f, err = s.write(ctx, t.physical, rows, path, ranges)
+		} else {
+			f = *out[to[same].m]
+			err = s.store.Copy(ctx, f.Path, path)
+			f.Path = path
+		}
+		if err != nil {
+			s.remove(ctx, paths)
+			return nil, fmt.Errorf("%s table: place data file: %w", t.m.name, err)
+		}
+		out[t.m] = &f
 	}
 	return out, nil
 }
@@ -74,10 +83,10 @@ func (s *sink) write(ctx context.Context, physical *tables.Schema, rows []arrow.
 	}
 	encoded, err := parquet.Encode(physical, converted, parquet.Options{})
 	if err != nil {
-		return tables.DataFile{}, fmt.Errorf("encode data file: %w", err)
+		return tables.DataFile{}, fmt.Errorf("encode: %w", err)
 	}
 	if err := s.store.Put(ctx, path, encoded.Bytes); err != nil {
-		return tables.DataFile{}, fmt.Errorf("write data file: %w", err)
+		return tables.DataFile{}, err
 	}
 	f := encoded.DataFile(physical.ID)
 	f.Path, f.Ranges, f.WrittenMs = path, ranges, s.now().UnixMilli()

@@ -1,116 +1,71 @@
 package sink
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-
-	"github.com/tarn-io/tarn/tables"
 )
 
-// lane is a set of formats that have come equally far, and where the next cut
-// for them begins and must end.
+// lane is a set of members that have come equally far, and where the next cut
+// for them begins and must end. Mostly there is one lane. A format that was
+// added later, or that could not keep up, has one of its own until it meets
+// the others again.
 type lane struct {
-	tables   map[string]tables.Table
-	progress map[string]tables.Progress
-	from     offsets
-	limit    offsets
+	members []*member
+	from    offsets
+	limit   offsets // where the next lane is, or the last stable offset
+	front   bool    // no other lane is further
 }
 
 func batchList(b arrow.RecordBatch) []arrow.RecordBatch { return []arrow.RecordBatch{b} }
 
-// lane chooses what to cut next. With entries pending it is their formats, from
-// where the last entry ends. Else all formats that are furthest behind: a
-// format that was added later catches up by itself until it meets the others.
-func (s *sink) lane(ctx context.Context) (*lane, error) {
-	stable, err := s.stable(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if n := len(s.pending); n > 0 {
-		last := s.pending[n-1]
-		l := &lane{tables: map[string]tables.Table{}, progress: map[string]tables.Progress{}, from: s.grown(ctx, last.To), limit: stable}
-		for name, f := range last.Formats {
-			if t, ok := s.tables[name]; ok {
-				l.tables[name], l.progress[name] = t, f.Progress
-			}
-		}
-		return l, nil
-	}
-	at := map[string]offsets{}
-	progress := map[string]tables.Progress{}
-	for name, t := range s.tables {
-		p, err := s.progress(ctx, t)
-		if err != nil {
-			return nil, fmt.Errorf("%s table: %w", name, err)
-		}
-		if at[name], err = s.position(ctx, p); err != nil {
-			return nil, err
-		}
-		progress[name] = p
-	}
-	names := slices.SortedFunc(maps.Keys(at), func(a, b string) int {
-		if d := at[a].sum() - at[b].sum(); d != 0 {
-			return int(min(1, max(-1, d)))
-		}
-		return 0
-	})
-	l := &lane{tables: map[string]tables.Table{}, progress: map[string]tables.Progress{}, from: at[names[0]], limit: stable}
-	for _, name := range names {
-		if maps.Equal(at[name], l.from) {
-			l.tables[name], l.progress[name] = s.tables[name], progress[name]
+// lanes groups the members that can be cut for, the furthest behind first.
+func (s *sink) lanes(ctx context.Context, stable offsets) ([]*lane, error) {
+	var out []*lane
+	for _, m := range s.members {
+		if !m.known || m.out || s.waitsFor(m) >= maxPending {
 			continue
 		}
-		l.limit = at[name] // the next lane: both go on together from there
-		break
-	}
-	return l, nil
-}
-
-// grown adds partitions that the topic has gained since o.
-func (s *sink) grown(ctx context.Context, o offsets) offsets {
-	out := maps.Clone(o)
-	for p := range s.topic.Partitions {
-		if _, ok := out[p]; !ok {
-			if log, err := s.log(ctx, p); err == nil {
-				out[p] = log.Start()
-			}
-		}
-	}
-	return out
-}
-
-// position is where a table of progress p goes on. A partition it does not
-// know begins at the log's start, or for new tables that were asked to, at the
-// log's end.
-func (s *sink) position(ctx context.Context, p tables.Progress) (offsets, error) {
-	out := offsets{}
-	for part := range s.topic.Partitions {
-		if off, ok := p.Offsets[part]; ok {
-			out[part] = off
-			continue
-		}
-		log, err := s.log(ctx, part)
+		from, err := s.position(ctx, m)
 		if err != nil {
 			return nil, err
 		}
-		out[part] = log.Start()
-		if s.topic.StartLatest && p.TopicID == "" {
-			if s.latest == nil {
-				s.latest = offsets{}
+		m.passLetters(from)
+		i := slices.IndexFunc(out, func(l *lane) bool {
+			return m.letters == nil && l.members[0].letters == nil && maps.Equal(l.from, from)
+		})
+		if i < 0 {
+			out = append(out, &lane{members: []*member{m}, from: from})
+		} else {
+			out[i].members = append(out[i].members, m)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *lane) int { return cmp.Compare(a.from.sum(), b.from.sum()) })
+	for i, l := range out {
+		l.limit, l.front = stable, true
+		for _, next := range out[i+1:] {
+			if next.from.sum() > l.from.sum() {
+				l.limit, l.front = next.from, false // both go on together from there
+				break
 			}
-			// The end as first seen, not as of each look.
-			if _, ok := s.latest[part]; !ok {
-				s.latest[part] = log.LastStable()
-			}
-			out[part] = s.latest[part]
 		}
 	}
 	return out, nil
+}
+
+// waitsFor counts the pending entries that wait for m.
+func (s *sink) waitsFor(m *member) int {
+	n := 0
+	for _, e := range s.pending {
+		if _, ok := e.Formats[m.name]; ok && !e.done[m.name] {
+			n++
+		}
+	}
+	return n
 }
 
 // stable is the last stable offset of each partition.
@@ -126,38 +81,60 @@ func (s *sink) stable(ctx context.Context) (offsets, error) {
 	return out, nil
 }
 
-// backlog is how many offsets the furthest behind lane has before it.
-func (s *sink) backlog(ctx context.Context) (int64, error) {
-	l, err := s.lane(ctx)
-	if err != nil {
-		return 0, err
+// due picks the lanes for which a cut should be made now: asked for, large
+// enough, or waiting long enough. Lanes behind the others are always due. All
+// of it is worked out from memory, since it is asked often.
+func (s *sink) due(lanes []*lane, stable offsets) []*lane {
+	var out []*lane
+	waits := false
+	for _, l := range lanes {
+		n := s.begun(l).until(l.limit)
+		switch {
+		case !l.front:
+			if l.from.until(l.limit) > 0 {
+				out = append(out, l)
+			}
+		case s.asked(l.from):
+			out = append(out, l)
+		case n > 0:
+			waits = true
+			if s.behindSince.IsZero() {
+				s.behindSince = s.now()
+			}
+			size := cmp.Or(s.recordBytes, guessedRecord)
+			if n >= s.topic.CommitRows || n >= s.topic.CommitBytes/size || s.now().Sub(s.behindSince) >= s.topic.CommitInterval {
+				out = append(out, l)
+			}
+		}
 	}
-	var n int64
-	for p, from := range l.from {
-		n += max(0, l.limit[p]-from)
+	if !waits {
+		s.behindSince = time.Time{}
 	}
-	return n, nil
+	if len(lanes) > 0 {
+		s.status.setBehind(lanes[0].from.until(stable))
+	}
+	return out
 }
 
-// due reports whether a cut should be made now: asked for, large enough, or
-// waiting long enough.
-func (s *sink) due(ctx context.Context) (bool, error) {
-	n, err := s.backlog(ctx)
-	if err != nil {
-		return false, err
+// asked reports whether a flush asks for more than what lies below from.
+func (s *sink) asked(from offsets) bool {
+	return slices.ContainsFunc(s.waiting, func(f *flush) bool { return from.until(f.target) > 0 })
+}
+
+// begun is where reading for a lane begins: behind what is known to hold no
+// rows.
+func (s *sink) begun(l *lane) offsets {
+	if l.front && s.barren.from != nil && maps.Equal(s.barren.from, l.from) {
+		return s.barren.to
 	}
-	s.status.setBehind(n)
-	if n == 0 {
-		s.behindSince = time.Time{}
-		return false, nil
+	return l.from
+}
+
+// until counts the offsets from o to end.
+func (o offsets) until(end offsets) int64 {
+	var n int64
+	for p, to := range end {
+		n += max(0, to-o[p])
 	}
-	if s.behindSince.IsZero() {
-		s.behindSince = s.now()
-	}
-	size := s.recordBytes
-	if size == 0 {
-		size = guessedRecord
-	}
-	return len(s.waiting) > 0 || n >= s.topic.CommitRows || n*size >= s.topic.CommitBytes ||
-		s.now().Sub(s.behindSince) >= s.topic.CommitInterval, nil
+	return n
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tarn-io/tarn/tables"
 )
@@ -15,17 +16,22 @@ import (
 // has the table.
 type entry struct {
 	Seq int64 `json:"seq"`
-	// ID is the commit's id, the same on every try.
-	ID      string                 `json:"id"`
-	From    offsets                `json:"from"`
-	To      offsets                `json:"to"`
-	Rows    int64                  `json:"rows"`
-	Dead    int64                  `json:"dead_letters,omitempty"`
+	// ID is the commit's id, the same on every try, and part of its files'
+	// names.
+	ID   string  `json:"id"`
+	From offsets `json:"from"`
+	To   offsets `json:"to"`
+	Rows int64   `json:"rows"`
+	Dead int64   `json:"dead_letters,omitempty"`
+	// Again is set where other formats have these rows already.
+	Again   bool                   `json:"again,omitempty"`
 	Schema  *tables.Schema         `json:"schema"`
 	Formats map[string]entryFormat `json:"formats"`
 	MadeMs  int64                  `json:"made_ms"`
+
 	key     string
 	version int64
+	done    map[string]bool // formats that have it, as far as this run has seen
 }
 
 // entryFormat is an entry's part for one format.
@@ -33,73 +39,177 @@ type entryFormat struct {
 	Expect   tables.Progress  `json:"expect"`
 	Progress tables.Progress  `json:"progress"`
 	File     *tables.DataFile `json:"file,omitempty"`
-	DeadFile *tables.DataFile `json:"dead_file,omitempty"`
+	Dead     *entryDead       `json:"dead,omitempty"`
+}
+
+// entryDead is what an entry brings to a format's table of dead letters.
+type entryDead struct {
+	Expect   tables.Progress `json:"expect"`
+	Progress tables.Progress `json:"progress"`
+	File     tables.DataFile `json:"file"`
+}
+
+// head is the item that every new pending entry rewrites: of two sinks on one
+// store, the one that has not seen the other's entry is refused.
+type head struct {
+	Seq int64 `json:"seq"` // of the newest entry ever stored
 }
 
 // Item keys of a topic's sink.
 func (s *sink) prefix() string     { return "sink/" + s.topic.ID.String() + "/" }
+func (s *sink) headKey() string    { return s.prefix() + "head" }
 func (s *sink) schemaKey() string  { return s.prefix() + "schema" }
 func (s *sink) pendingKey() string { return s.prefix() + "pending/" }
 
-// load reads the pending entries and the stored table schema.
+// load reads all that is stored, in one look. What was known of the tables
+// counts no more: it is read after this, so that an entry made from both is
+// refused if another sink has stored one since.
 func (s *sink) load(ctx context.Context) error {
-	s.pending = nil
-	for it, err := range s.items.Scan(ctx, s.pendingKey()) {
+	var pending []*entry
+	var h head
+	var sch *tables.Schema
+	var headVersion, schemaVersion int64
+	for it, err := range s.items.Scan(ctx, s.prefix()) {
 		if err != nil {
-			return fmt.Errorf("read pending entries: %w", err)
+			return fmt.Errorf("read stored state: %w", err)
 		}
-		e := &entry{key: it.Key, version: it.Version}
-		if err := json.Unmarshal(it.Value, e); err != nil {
-			return fmt.Errorf("pending entry %s: %w", it.Key, err)
+		switch {
+		case it.Key == s.headKey():
+			err, headVersion = json.Unmarshal(it.Value, &h), it.Version
+		case it.Key == s.schemaKey():
+			sch, schemaVersion = &tables.Schema{}, it.Version
+			err = json.Unmarshal(it.Value, sch)
+		case strings.HasPrefix(it.Key, s.pendingKey()):
+			e := &entry{key: it.Key, version: it.Version, done: map[string]bool{}}
+			err = json.Unmarshal(it.Value, e)
+			pending = append(pending, e)
 		}
-		s.pending = append(s.pending, e)
-		s.seq = e.Seq
-	}
-	it, err := s.items.Get(ctx, s.schemaKey())
-	if err != nil {
-		return fmt.Errorf("read the table's schema: %w", err)
-	}
-	s.schemaVersion = it.Version
-	if it.Version > 0 {
-		var sch tables.Schema
-		if err := json.Unmarshal(it.Value, &sch); err != nil {
-			return fmt.Errorf("stored table schema: %w", err)
+		if err != nil {
+			return fmt.Errorf("stored item %s: %w", it.Key, err)
 		}
-		s.schema = &sch
 	}
+	for _, e := range pending {
+		for _, old := range s.pending {
+			if old.ID == e.ID {
+				maps.Copy(e.done, old.done)
+			}
+		}
+	}
+	s.pending, s.head, s.headVersion = pending, h, headVersion
+	s.schema, s.schemaVersion = sch, schemaVersion
+	for _, m := range s.members {
+		m.known = false
+	}
+	s.loaded = true
 	return nil
 }
 
-// save makes a cut a pending entry: its files are written already, and from
-// here on it is committed and never cut again.
+// save makes the draft a pending entry: its files are written already, and from
+// here on it is committed and not cut again. Where the outcome is not known the
+// draft stays, and settleDraft looks.
 func (s *sink) save(ctx context.Context, e *entry) error {
+	e.key = fmt.Sprintf("%s%020d", s.pendingKey(), e.Seq)
 	value, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encode pending entry: %w", err)
 	}
-	e.key = fmt.Sprintf("%s%020d", s.pendingKey(), e.Seq)
-	puts := []tables.Item{{Key: e.key, Value: value}}
-	if s.schemaVersion == 0 || e.Schema.ID != s.schema.ID {
-		sch, err := json.Marshal(e.Schema)
+	top, err := json.Marshal(head{Seq: e.Seq})
+	if err != nil {
+		return fmt.Errorf("encode head: %w", err)
+	}
+	puts := []tables.Item{{Key: e.key, Value: value}, {Key: s.headKey(), Value: top, Version: s.headVersion}}
+	if !e.Schema.Equal(s.schema) {
+		text, err := json.Marshal(e.Schema)
 		if err != nil {
 			return fmt.Errorf("encode table schema: %w", err)
 		}
-		puts = append(puts, tables.Item{Key: s.schemaKey(), Value: sch, Version: s.schemaVersion})
+		puts = append(puts, tables.Item{Key: s.schemaKey(), Value: text, Version: s.schemaVersion})
 	}
+	s.draft, s.draftHead, s.loaded = e, s.headVersion, false
 	if err := s.items.Put(ctx, puts...); err != nil {
 		return fmt.Errorf("store pending entry: %w", err)
 	}
+	s.draft = nil
 	// Versions and what else was stored are read back rather than guessed.
 	return s.load(ctx)
+}
+
+// settleDraft finds out what became of an entry whose storing had an unknown
+// outcome. If it is not there and nobody has stored another, it is stored again
+// with the files that it has; else they are of no use.
+func (s *sink) settleDraft(ctx context.Context) error {
+	e := s.draft
+	switch {
+	case e == nil:
+		return nil
+	case slices.ContainsFunc(s.pending, func(p *entry) bool { return p.ID == e.ID }):
+	case s.headVersion == s.draftHead:
+		return s.save(ctx, e)
+	default:
+		s.discard(ctx, e)
+	}
+	s.draft = nil
+	return nil
+}
+
+// discard removes the files of an entry that was not stored and never will be.
+// Those that stay are of no harm but for the space they take.
+func (s *sink) discard(ctx context.Context, e *entry) {
+	var paths []string
+	for _, f := range e.Formats {
+		if f.File != nil {
+			paths = append(paths, f.File.Path)
+		}
+		if f.Dead != nil {
+			paths = append(paths, f.Dead.File.Path)
+		}
+	}
+	s.remove(ctx, paths)
+}
+
+func (s *sink) remove(ctx context.Context, paths []string) {
+	if err := s.store.Delete(ctx, paths...); err != nil {
+		s.lg.Warn("files that are not needed stay", "paths", paths, "error", err)
+	}
 }
 
 // forget removes an entry that every format has.
 func (s *sink) forget(ctx context.Context, e *entry) error {
 	if err := s.items.Put(ctx, tables.Item{Key: e.key, Version: e.version, Delete: true}); err != nil {
+		s.loaded = false // perhaps it is gone
 		return fmt.Errorf("remove pending entry: %w", err)
 	}
 	s.pending = slices.DeleteFunc(s.pending, func(x *entry) bool { return x == e })
 	return nil
+}
+
+// void takes m out of its pending entries, whose rows its table cannot take any
+// more, and has it go on from where the table stands.
+func (s *sink) void(ctx context.Context, m *member, why error) error {
+	s.lg.Warn("pending commits do not fit the table; going on from where it stands", "format", m.name, "reason", why)
+	var puts []tables.Item
+	for _, e := range s.pending {
+		if _, ok := e.Formats[m.name]; !ok {
+			continue
+		}
+		left := *e
+		left.Formats = maps.Clone(e.Formats)
+		delete(left.Formats, m.name)
+		it := tables.Item{Key: e.key, Version: e.version, Delete: len(left.Formats) == 0}
+		if !it.Delete {
+			value, err := json.Marshal(&left)
+			if err != nil {
+				return fmt.Errorf("encode pending entry: %w", err)
+			}
+			it.Value = value
+		}
+		puts = append(puts, it)
+	}
+	m.looked, s.loaded = false, false
+	if err := s.items.Put(ctx, puts...); err != nil {
+		return fmt.Errorf("take %s out of pending entries: %w", m.name, err)
+	}
+	return s.load(ctx)
 }
 
 // covers reports whether progress p has reached to.
@@ -112,24 +222,13 @@ func covers(p tables.Progress, to offsets) bool {
 	return true
 }
 
-// advance is progress p after a commit up to to.
-func (s *sink) advance(p tables.Progress, to offsets, gaps []tables.Range) tables.Progress {
-	next := p.Clone()
-	next.TopicID, next.Incarnation = s.topic.ID.String(), s.incarnation
-	if next.Offsets == nil {
-		next.Offsets = map[int32]int64{}
-	}
-	maps.Copy(next.Offsets, to)
-	for _, g := range gaps {
-		if next.Extra == nil {
-			next.Extra = map[string]string{}
+// behind reports whether p comes before q: a table that stands there has lost
+// commits, or was made anew, and is gone on with from there.
+func behind(p, q tables.Progress) bool {
+	for part, off := range p.Offsets {
+		if at, ok := q.Offsets[part]; !ok || off > at {
+			return false
 		}
-		key := fmt.Sprintf("gap.%d", g.Partition)
-		word := fmt.Sprintf("%d-%d", g.From, g.To)
-		if old := next.Extra[key]; old != "" {
-			word = old + "," + word
-		}
-		next.Extra[key] = word
 	}
-	return next
+	return true
 }

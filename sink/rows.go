@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -75,6 +76,9 @@ type group struct {
 	keyRows   *schema.Rows // nil if key is
 	valueRows *schema.Rows // nil if value is
 	refused   error        // why the table cannot take this group's columns
+	leaves    int64        // values of a row, at least
+	held      int64        // bytes of the columns at the last look
+	weighed   int          // rows then
 }
 
 func newGroup(k groupKey) (*group, error) {
@@ -93,7 +97,34 @@ func newGroup(k groupKey) (*group, error) {
 			return nil, fmt.Errorf("value columns: %w", err)
 		}
 	}
+	g.leaves = leaves(tableColumns(k.key, k.value, true).Fields())
 	return g, nil
+}
+
+// leaves counts the columns that hold values, at all depths.
+func leaves(fields []arrow.Field) (n int64) {
+	for _, f := range fields {
+		if held := tables.Children(f.Type); held != nil {
+			n += leaves(held)
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+// weigh is how many bytes the group's columns hold.
+func (g *group) weigh() int64 {
+	if g.weighed == g.len() {
+		return g.held
+	}
+	g.weighed, g.held = g.len(), g.kafka.Bytes()
+	for _, r := range []*schema.Rows{g.keyRows, g.valueRows} {
+		if r != nil {
+			g.held += r.Bytes()
+		}
+	}
+	return g.held
 }
 
 // add appends one record. On an error nothing of it is kept.
@@ -132,7 +163,7 @@ func (g *group) dropValue() {
 func appendKafka(rows *schema.Rows, partition int32, r *record.Record, schemaID int) {
 	rows.Column(colPartition).Int32(partition)
 	rows.Column(colOffset).Int64(r.Offset)
-	rows.Column(colTimestamp).Int64(r.Timestamp * 1000)
+	rows.Column(colTimestamp).Int64(micros(r.Timestamp))
 	appendBytes(rows.Column(colKey), r.Key)
 	headers := rows.Column(colHeaders)
 	n := 0
@@ -149,6 +180,12 @@ func appendKafka(rows *schema.Rows, partition int32, r *record.Record, schemaID 
 	} else {
 		rows.Column(colSchemaID).Null()
 	}
+}
+
+// micros turns a client's milliseconds into microseconds. Kafka takes any
+// number; those that lie too far off become the furthest there is.
+func micros(ms int64) int64 {
+	return min(max(ms, math.MinInt64/1000), math.MaxInt64/1000) * 1000
 }
 
 func appendBytes(c *schema.Column, b []byte) {

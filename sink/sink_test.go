@@ -272,4 +272,3 @@ func TestLogReplaced(t *testing.T) {
 		t.Errorf("status %+v, %v; want log_replaced", st, err)
 	}
 }
-

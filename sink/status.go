@@ -3,6 +3,10 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tarn-io/tarn/tables"
@@ -30,16 +34,17 @@ const (
 
 // advice says for each state what resumes it.
 var advice = map[State]string{
-	LogReplaced: "to go on with this log, move the old table away (drop it in the catalog, or move its folder), and restart; or set tarn.table.name to another table",
-	TableAhead:  "the log is older than the table: restore a newer log, or move the table away and restart",
-	RolledBack:  "roll the table forward again, or move it away and restart to write it anew from the log",
-	Diverged:    "another writer may be at work on this table: stop it, and restart",
+	LogReplaced: "to go on with this log, move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart; or set tarn.table.name to another table",
+	TableAhead:  "the log is older than the table: restore a newer log, or move the table and its dead letters away and restart",
+	RolledBack:  "roll the table forward again and it goes on; or move it and its dead letters away and restart to write it anew from the log",
+	Diverged:    "another writer may be at work on this table: stop it; or move the table and its dead letters away and restart to write it anew from the log",
 }
 
 // Status is what a person wants to know of a topic's tables.
 type Status struct {
-	Topic   string `json:"topic"`
-	Table   string `json:"table"`
+	Topic string `json:"topic"`
+	Table string `json:"table"`
+	// State is that of the sink, or of the format that is worst off.
 	State   State  `json:"state"`
 	Message string `json:"message,omitempty"`
 	// Behind is how many offsets the tables are behind the log.
@@ -50,32 +55,49 @@ type Status struct {
 // FormatStatus is one format's table.
 type FormatStatus struct {
 	tables.Status
+	// State and Message are those of this format alone.
+	State       State           `json:"state"`
+	Message     string          `json:"message,omitempty"`
 	Offsets     map[int32]int64 `json:"offsets"`
 	DeadLetters int64           `json:"dead_letters"`
 }
 
-// Flushed says what a flush has brought.
-type Flushed struct {
-	Topic string `json:"topic"`
-	// Rows were committed while the flush waited, dead letters among them.
-	Rows    int64           `json:"rows"`
-	Offsets map[int32]int64 `json:"offsets"`
+// condition is a state with what is to be said about it.
+type condition struct {
+	state   State
+	message string
+}
+
+// conditionOf is what an error means; the zero error is Running.
+func conditionOf(err error) condition {
+	if err == nil {
+		return condition{state: Running}
+	}
+	c := condition{Stalled, err.Error()}
+	var stop *stopError
+	if errors.As(err, &stop) {
+		c.state = stop.state
+		if a := advice[c.state]; a != "" {
+			c.message += "; " + a
+		}
+	}
+	return c
 }
 
 // statusBoard is the part of a sink that others read.
 type statusBoard struct {
 	mu      sync.Mutex
-	state   State
-	message string
-	behind  int64
-	rows    int64 // committed by this process, dead letters among them
+	all     condition            // guarded by mu
+	formats map[string]condition // guarded by mu; replaced, never changed
+	behind  int64                // guarded by mu
+	rows    int64                // guarded by mu: committed by this process, dead letters among them
 }
 
-func (b *statusBoard) set(state State, message string) (changed bool) {
+func (b *statusBoard) set(all condition, formats map[string]condition) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	changed = b.state != state || b.message != message
-	b.state, b.message = state, message
+	changed = b.all != all
+	b.all, b.formats = all, formats
 	return changed
 }
 
@@ -91,100 +113,128 @@ func (b *statusBoard) addRows(n int64) {
 	b.rows += n
 }
 
-func (b *statusBoard) get() (state State, message string, behind, rows int64) {
+func (b *statusBoard) committed() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state, b.message, b.behind, b.rows
+	return b.rows
 }
 
-// report shows how the last step went.
-func (s *sink) report(ctx context.Context, err error) {
-	state, message := Running, ""
+func (b *statusBoard) get() (all condition, formats map[string]condition, behind int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all, b.formats, b.behind
+}
+
+// report shows how the last step went: the sink's own error, else that of the
+// format that is worst off.
+func (s *sink) report(err error) {
+	formats := map[string]condition{}
+	all := conditionOf(err)
+	for _, m := range s.members {
+		c := conditionOf(m.err)
+		formats[m.name] = c
+		if err == nil && (all.state == Running || all.state == Stalled && c.state != Running && c.state != Stalled) {
+			all = c
+		}
+	}
+	if !s.status.set(all, formats) {
+		return
+	}
+	switch all.state {
+	case Running:
+		s.lg.Info("sink goes on")
+	case WaitingForSchema:
+		s.lg.Info("sink waits", "state", all.state, "reason", all.message)
+	default:
+		s.lg.Error("sink does not go on", "state", all.state, "reason", all.message)
+	}
+}
+
+// Status describes one topic's tables. Errors: ErrNoTable, ErrStopped.
+func (m *Manager) Status(ctx context.Context, topic string) (Status, error) {
+	s, err := m.find(ctx, topic)
 	if err != nil {
-		state, message = Stalled, err.Error()
-		var stop *stopError
-		if errors.As(err, &stop) {
-			state = stop.state
-			if a := advice[state]; a != "" {
-				message += "; " + a
+		return Status{}, err
+	}
+	return s.describe(ctx), nil
+}
+
+// Statuses describes all tables, by topic name.
+func (m *Manager) Statuses(ctx context.Context) []Status {
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.sinks))
+	m.mu.Unlock()
+	slices.SortFunc(all, func(a, b *running) int { return strings.Compare(a.topic.Name, b.topic.Name) })
+	out := make([]Status, len(all))
+	for i, r := range all {
+		out[i] = r.describe(ctx)
+	}
+	return out
+}
+
+// openTables are the tables that a sink has opened, for reading by others.
+type openTables struct {
+	mu  sync.Mutex
+	all map[[2]string]tables.Table // guarded by mu, by format and table
+}
+
+func (o *openTables) put(format, name string, t tables.Table) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all == nil {
+		o.all = map[[2]string]tables.Table{}
+	}
+	o.all[[2]string{format, name}] = t
+}
+
+func (o *openTables) get(format, name string) tables.Table {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.all[[2]string{format, name}]
+}
+
+// reopen returns a table for reading. One that the sink has not opened is
+// opened here; one that is not there is an error and is not made.
+func (s *sink) reopen(ctx context.Context, format, name string) (tables.Table, error) {
+	if t := s.opened.get(format, name); t != nil {
+		return t, nil
+	}
+	f, ok := s.formats[format]
+	if !ok {
+		return nil, fmt.Errorf("table format %q is not there", format)
+	}
+	t, err := f.Open(ctx, tables.Spec{Namespace: s.namespace, Name: name})
+	if err != nil {
+		return nil, fmt.Errorf("open %s table %s: %w", format, name, err)
+	}
+	return t, nil
+}
+
+// describe puts a status together from what the tables say.
+func (s *sink) describe(ctx context.Context) Status {
+	out := Status{Topic: s.topic.Name, Table: s.topic.Table, Formats: []FormatStatus{}}
+	all, formats, behind := s.status.get()
+	out.State, out.Message, out.Behind = all.state, all.message, behind
+	for _, name := range s.topic.Formats {
+		c := formats[name]
+		if c.state == "" {
+			c = condition{state: all.state} // not looked at yet
+		}
+		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message}
+		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
+			if st, err := t.Status(ctx); err == nil {
+				fs.Status = st
+			}
+			if p, err := t.Progress(ctx); err == nil {
+				fs.Offsets = p.Offsets
 			}
 		}
-	}
-	if s.status.set(state, message) && err != nil {
-		level := s.lg.Error
-		if state == WaitingForSchema {
-			level = s.lg.Info
-		}
-		level("sink does not go on", "state", state, "reason", message)
-	}
-}
-
-// aim sets the target of flushes that have just come: what is stable now.
-func (s *sink) aim(ctx context.Context) error {
-	for _, f := range s.waiting {
-		if f.target != nil {
-			continue
-		}
-		stable, err := s.stable(ctx)
-		if err != nil {
-			return err
-		}
-		f.target = stable
-	}
-	return nil
-}
-
-// answerFlushes answers the flushes whose target all formats have reached, or
-// all of them if the step failed.
-func (s *sink) answerFlushes(ctx context.Context, err error) {
-	var left []*flush
-	for _, f := range s.waiting {
-		if err != nil {
-			f.answer <- flushAnswer{err: err}
-			continue
-		}
-		reached, at, err := s.reached(ctx, f.target)
-		switch {
-		case err != nil:
-			f.answer <- flushAnswer{err: err}
-		case reached:
-			_, _, _, rows := s.status.get()
-			f.answer <- flushAnswer{flushed: Flushed{Topic: s.topic.Name, Rows: rows - f.begun, Offsets: at}}
-		default:
-			left = append(left, f)
-		}
-	}
-	s.waiting = left
-	if len(left) > 0 && s.behindSince.IsZero() {
-		s.behindSince = s.now().Add(-s.topic.CommitInterval) // go on at once
-	}
-}
-
-func (s *sink) refuseFlushes(err error) {
-	for _, f := range s.waiting {
-		f.answer <- flushAnswer{err: err}
-	}
-	s.waiting = nil
-}
-
-// reached reports whether every format's table has come to target.
-func (s *sink) reached(ctx context.Context, target offsets) (bool, map[int32]int64, error) {
-	var at map[int32]int64
-	for _, t := range s.tables {
-		p, err := s.progress(ctx, t)
-		if err != nil {
-			return false, nil, err
-		}
-		at = p.Offsets
-		for part, off := range target {
-			log, err := s.log(ctx, part)
-			if err != nil {
-				return false, nil, err
-			}
-			if have, ok := p.Offsets[part]; !ok && off > log.Start() || ok && have < off {
-				return false, nil, nil
+		if t, err := s.reopen(ctx, name, s.topic.Table+deadSuffix); err == nil {
+			if st, err := t.Status(ctx); err == nil {
+				fs.DeadLetters = st.Rows
 			}
 		}
+		out.Formats = append(out.Formats, fs)
 	}
-	return true, at, nil
+	return out
 }

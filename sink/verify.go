@@ -12,13 +12,9 @@ import (
 	"github.com/tarn-io/tarn/tables"
 )
 
-// Limits of a report: it is for people and scripts, not a dump.
-const (
-	maxReported = 100
-	// maxVerified bounds the offsets of one partition that are compared, two
-	// bits each: 2^33 offsets take 2 GiB.
-	maxVerified = 1 << 33
-)
+// maxReported bounds the gaps and duplicates of a report: it is for people and
+// scripts, not a dump.
+const maxReported = 100
 
 // Verdict says how a verification ended.
 type Verdict string
@@ -55,6 +51,10 @@ type FormatReport struct {
 	// those that are there more than once; the first hundred of each.
 	Gaps       []tables.Range `json:"gaps"`
 	Duplicates []Duplicate    `json:"duplicates"`
+	// Deleted are ranges that were deleted from the log before they reached
+	// the table, as the table itself has it written down. They are no fault of
+	// the table's.
+	Deleted []tables.Range `json:"deleted"`
 }
 
 // Duplicate is a record that stands more than once.
@@ -83,39 +83,53 @@ func (m *Manager) Verify(ctx context.Context, topic string) (Report, error) {
 	return out, nil
 }
 
-// verify compares one format's table.
+// verify compares one format's table. The sink may be at work meanwhile: what
+// is there before the rows are read must be among them, and what is there
+// afterwards bounds them.
 func (s *sink) verify(ctx context.Context, format string) FormatReport {
-	r := FormatReport{Format: format, Verdict: VerdictUnknown, Gaps: []tables.Range{}, Duplicates: []Duplicate{}}
+	r := FormatReport{
+		Format: format, Verdict: VerdictUnknown,
+		Gaps: []tables.Range{}, Duplicates: []Duplicate{}, Deleted: []tables.Range{},
+	}
 	t, err := s.reopen(ctx, format, s.topic.Table)
 	if err != nil {
-		r.Message = err.Error()
-		return r
-	}
-	p, err := t.Progress(ctx)
-	if err != nil {
-		r.Message = "read the table's progress: " + err.Error()
-		return r
-	}
-	if p.TopicID != "" && (p.TopicID != s.topic.ID.String() || p.Incarnation != s.incarnation) {
-		r.Message = "the table was written from another log; offsets cannot be compared"
-		return r
-	}
-	seen := map[int32]*offsetSet{}
-	if r.Rows, err = collect(ctx, t, seen, p); err != nil {
 		return r.failed(err)
 	}
-	if dead, err := s.reopen(ctx, format, s.topic.Table+deadSuffix); err == nil {
-		// Dead letters are committed first: a crash may leave some beyond the
-		// main table's progress, which is no fault.
-		if r.DeadLetters, err = collect(ctx, dead, seen, tables.Progress{}); err != nil {
-			return r.failed(err)
+	before, err := s.progress(ctx, t)
+	if err != nil {
+		return r.failed(err)
+	}
+	r.Deleted = gaps(before)
+	seen := map[int32]*offsetSet{}
+	last := map[int32]int64{} // the highest offsets of rows
+	if r.Rows, err = collect(ctx, t, seen, last); err != nil {
+		return r.failed(err)
+	}
+	after, err := s.progress(ctx, t)
+	if err != nil {
+		return r.failed(err)
+	}
+	for part, off := range last {
+		if off >= after.Offsets[part] {
+			return r.failed(fmt.Errorf("partition %d offset %d: %w", part, off, errBeyond))
+		}
+	}
+	// Dead letters are committed first: a crash may leave some beyond the main
+	// table's progress, which is no fault.
+	dead, err := s.reopen(ctx, format, s.topic.Table+deadSuffix)
+	if err != nil && !isAbsent(err) {
+		return r.failed(err)
+	}
+	if err == nil {
+		if r.DeadLetters, err = collect(ctx, dead, seen, nil); err != nil {
+			return r.failed(fmt.Errorf("dead letters: %w", err))
 		}
 	}
 	for _, part := range slices.Sorted(maps.Keys(seen)) {
 		r.addDuplicates(part, seen[part])
 	}
-	for _, part := range slices.Sorted(maps.Keys(p.Offsets)) {
-		if err := s.compare(ctx, &r, part, p.Offsets[part], seen[part]); err != nil {
+	for _, part := range slices.Sorted(maps.Keys(before.Offsets)) {
+		if err := s.compare(ctx, &r, part, started(before, part), before.Offsets[part], seen[part]); err != nil {
 			return r.failed(err)
 		}
 	}
@@ -126,9 +140,11 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	return r
 }
 
+// failed says why a comparison ended early: unknown, or bad if the table is
+// known to be.
 func (r FormatReport) failed(err error) FormatReport {
 	r.Verdict, r.Message = VerdictUnknown, err.Error()
-	if errors.Is(err, errBeyond) {
+	if errors.Is(err, errBeyond) || errors.Is(err, tables.ErrBroken) {
 		r.Verdict = VerdictBad
 	}
 	return r
@@ -137,23 +153,18 @@ func (r FormatReport) failed(err error) FormatReport {
 // errBeyond says that a table holds rows that its progress does not cover.
 var errBeyond = errors.New("the table holds rows beyond its own progress")
 
-// collect reads a table's rows into seen. With a progress, rows beyond it are
-// an error.
-func collect(ctx context.Context, t tables.Table, seen map[int32]*offsetSet, p tables.Progress) (rows int64, err error) {
+// collect reads a table's rows into seen, and the highest offsets into last,
+// unless that is nil.
+func collect(ctx context.Context, t tables.Table, seen map[int32]*offsetSet, last map[int32]int64) (rows int64, err error) {
 	for id, err := range t.Rows(ctx) {
 		if err != nil {
 			return rows, fmt.Errorf("read the table's rows: %w", err)
 		}
-		if p.Offsets != nil && id.Offset >= p.Offsets[id.Partition] {
-			return rows, fmt.Errorf("partition %d offset %d: %w", id.Partition, id.Offset, errBeyond)
+		if err := addTo(seen, id); err != nil {
+			return rows, err
 		}
-		set := seen[id.Partition]
-		if set == nil {
-			set = &offsetSet{}
-			seen[id.Partition] = set
-		}
-		if !set.add(id.Offset) {
-			return rows, fmt.Errorf("partition %d offset %d is too far from the first to compare", id.Partition, id.Offset)
+		if last != nil {
+			last[id.Partition] = max(last[id.Partition], id.Offset)
 		}
 		rows++
 	}
@@ -169,15 +180,16 @@ func (r *FormatReport) addDuplicates(part int32, set *offsetSet) {
 	}
 }
 
-// compare walks one partition's log up to the table's progress and looks for
-// every record in set. Batches without holes are not unpacked.
-func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, to int64, set *offsetSet) error {
+// compare walks one partition's log from where the table begins up to its
+// progress and looks for every record in set. Batches without holes are not
+// unpacked.
+func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, to int64, set *offsetSet) error {
 	log, err := s.log(ctx, part)
 	if err != nil {
 		return err
 	}
 	var rd record.Reader
-	for at := log.Start(); at < to; {
+	for at := max(from, log.Start()); at < to; {
 		b, err := log.Read(ctx, at, readBytes, to)
 		if errors.Is(err, commitlog.ErrRange) && at < log.Start() {
 			at = log.Start() // retention went on meanwhile
@@ -228,43 +240,4 @@ func (r *FormatReport) look(part int32, off int64, set *offsetSet) {
 	} else if n < maxReported {
 		r.Gaps = append(r.Gaps, tables.Range{Partition: part, From: off, To: off + 1})
 	}
-}
-
-// offsetSet is a set of offsets that lie near each other, with a count for
-// those that were added more than once.
-type offsetSet struct {
-	words map[int64]*[1024]uint64 // 65,536 offsets each, by number
-	first int64
-	any   bool
-	more  map[int64]int
-}
-
-const offsetsAWord = 1024 * 64
-
-// add adds off; false if it is too far from the first.
-func (o *offsetSet) add(off int64) bool {
-	if !o.any {
-		o.first, o.any, o.words, o.more = off, true, map[int64]*[1024]uint64{}, map[int64]int{}
-	}
-	if d := off - o.first; d > maxVerified || -d > maxVerified {
-		return false
-	}
-	page := o.words[off/offsetsAWord]
-	if page == nil {
-		page = new([1024]uint64)
-		o.words[off/offsetsAWord] = page
-	}
-	i := off % offsetsAWord
-	bit := uint64(1) << (i % 64)
-	if page[i/64]&bit != 0 {
-		o.more[off] = max(1, o.more[off]) + 1
-	}
-	page[i/64] |= bit
-	return true
-}
-
-func (o *offsetSet) has(off int64) bool {
-	page := o.words[off/offsetsAWord]
-	i := off % offsetsAWord
-	return page != nil && page[i/64]&(1<<(i%64)) != 0
 }

@@ -1,0 +1,158 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Flushed says what a flush has brought.
+type Flushed struct {
+	Topic string `json:"topic"`
+	// Rows were committed while the flush waited, dead letters among them.
+	Rows    int64           `json:"rows"`
+	Offsets map[int32]int64 `json:"offsets"`
+}
+
+// flush asks for everything below target to be committed.
+type flush struct {
+	target offsets // set by the sink at its first look
+	begun  int64   // rows committed before
+	answer chan flushAnswer
+}
+
+type flushAnswer struct {
+	flushed Flushed
+	err     error
+}
+
+// Flush commits everything that is in the log now and returns when all formats
+// have it. Errors: ErrNoTable, ErrStopped, ctx's, or why the sink cannot go on.
+func (m *Manager) Flush(ctx context.Context, topic string) (Flushed, error) {
+	s, err := m.find(ctx, topic)
+	if err != nil {
+		return Flushed{}, err
+	}
+	f := &flush{begun: s.status.committed(), answer: make(chan flushAnswer, 1)}
+	select {
+	case s.flushes <- f:
+	case <-s.done:
+		return Flushed{}, ErrStopped
+	case <-ctx.Done():
+		return Flushed{}, ctx.Err()
+	}
+	select {
+	case a := <-f.answer:
+		if a.err != nil {
+			return Flushed{}, fmt.Errorf("flush topic %q: %w", topic, a.err)
+		}
+		return a.flushed, nil
+	case <-s.done:
+		return Flushed{}, ErrStopped
+	case <-ctx.Done():
+		return Flushed{}, ctx.Err()
+	}
+}
+
+// takeFlushes takes the requests that have come.
+func (s *sink) takeFlushes() {
+	for {
+		select {
+		case f := <-s.flushes:
+			s.waiting = append(s.waiting, f)
+		default:
+			return
+		}
+	}
+}
+
+// aim sets the target of flushes that have just come: what is stable now.
+func (s *sink) aim(ctx context.Context) error {
+	for _, f := range s.waiting {
+		if f.target != nil {
+			continue
+		}
+		stable, err := s.stable(ctx)
+		if err != nil {
+			return err
+		}
+		f.target = stable
+	}
+	return nil
+}
+
+// answerFlushes answers the flushes whose target all formats have reached, or
+// all of them with what is wrong: they are not kept waiting for retries.
+func (s *sink) answerFlushes(ctx context.Context, err error) {
+	if len(s.waiting) == 0 {
+		return
+	}
+	err = errors.Join(err, s.trouble())
+	var left []*flush
+	for _, f := range s.waiting {
+		reached, at := false, map[int32]int64(nil)
+		if err == nil {
+			reached, at, err = s.reached(ctx, f.target)
+		}
+		switch {
+		case err != nil:
+			f.answer <- flushAnswer{err: err}
+		case reached:
+			f.answer <- flushAnswer{flushed: Flushed{Topic: s.topic.Name, Rows: s.status.committed() - f.begun, Offsets: at}}
+		default:
+			left = append(left, f)
+		}
+	}
+	s.waiting = left
+}
+
+func (s *sink) refuseFlushes(err error) {
+	for _, f := range s.waiting {
+		f.answer <- flushAnswer{err: err}
+	}
+	s.waiting = nil
+}
+
+// reached reports whether every format's table has come to target, as it says
+// itself, and where the first one stands.
+func (s *sink) reached(ctx context.Context, target offsets) (bool, map[int32]int64, error) {
+	var first map[int32]int64
+	for _, m := range s.members {
+		if !m.known || s.last(m) != nil {
+			return false, nil, nil
+		}
+		at, err := s.position(ctx, m)
+		if err != nil {
+			return false, nil, err
+		}
+		if at.until(target) > 0 {
+			return false, nil, nil
+		}
+	}
+	for _, m := range s.members {
+		p, err := s.progress(ctx, m.table)
+		if err == nil && !p.Equal(m.at) {
+			m.known, m.looked = false, false
+			return false, nil, nil
+		}
+		if err != nil {
+			s.fail(m, err, true)
+			return false, nil, m.err
+		}
+		if first == nil {
+			first = p.Offsets
+		}
+	}
+	return true, first, nil
+}
+
+// trouble is what is wrong with the single formats, nil if nothing is.
+func (s *sink) trouble() error {
+	var all []error
+	for _, m := range s.members {
+		if m.err != nil {
+			all = append(all, m.err)
+		}
+	}
+	return errors.Join(all...)
+}

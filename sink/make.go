@@ -1,0 +1,202 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+)
+
+// cutNext makes the next entry if one is due, and reports whether there may be
+// more to do.
+func (s *sink) cutNext(ctx context.Context) (more bool, err error) {
+	stable, err := s.stable(ctx)
+	if err != nil {
+		return false, err
+	}
+	if begun, err := s.begin(ctx, stable); begun || err != nil {
+		return true, err
+	}
+	lanes, err := s.lanes(ctx, stable)
+	if err != nil {
+		return false, err
+	}
+	due := s.due(lanes, stable)
+	if len(due) == 0 {
+		return false, nil
+	}
+	// Lanes take turns: one that has much to catch up on must not hold up
+	// those in front.
+	s.turn++
+	return true, s.cut(ctx, due[s.turn%len(due)])
+}
+
+// begin gives new tables that are to begin at the log end their first progress:
+// a commit without rows, since otherwise a restart before the first rows would
+// find another log end.
+func (s *sink) begin(ctx context.Context, stable offsets) (bool, error) {
+	if !s.topic.StartLatest {
+		return false, nil
+	}
+	formats := map[string]entryFormat{}
+	for _, m := range s.members {
+		if !m.known || m.out || m.at.TopicID != "" {
+			continue
+		}
+		p := s.advance(m.at, stable)
+		for part, off := range stable {
+			p.Extra[startKey+strconv.Itoa(int(part))] = strconv.FormatInt(off, 10)
+		}
+		formats[m.name] = entryFormat{Expect: m.at, Progress: p}
+	}
+	if len(formats) == 0 {
+		return false, nil
+	}
+	e := s.newEntry(stable, stable, s.schema)
+	e.Formats = formats
+	return true, s.save(ctx, e)
+}
+
+func (s *sink) newEntry(from, to offsets, sch *tables.Schema) *entry {
+	return &entry{
+		Seq: s.head.Seq + 1, ID: uuid.NewString(), From: from, To: to, Schema: sch,
+		Formats: map[string]entryFormat{}, MadeMs: s.now().UnixMilli(),
+	}
+}
+
+// cut reads, encodes and stores the next piece of the log as a pending entry.
+// It makes none where there are no rows, unless a flush wants to see progress,
+// records were lost, or the lane is to meet another one.
+func (s *sink) cut(ctx context.Context, l *lane) error {
+	if !s.confirm(ctx, l) {
+		return nil
+	}
+	c := s.newCut(l.from)
+	c.to, c.skip = maps.Clone(s.begun(l)), l.members[0].letters
+	if err := c.read(ctx, l.limit); err != nil {
+		return err
+	}
+	asked := s.asked(l.from)
+	if l.front {
+		s.behindSince = time.Time{}
+	}
+	if c.rows == 0 && len(c.gaps) == 0 && l.front && !asked {
+		s.barren.from, s.barren.to = c.from, c.to
+		return nil
+	}
+	e, err := s.entry(ctx, c, l)
+	if err != nil || e == nil {
+		return err
+	}
+	if c.rows > 0 {
+		s.recordBytes = max(1, c.bytes/c.rows)
+	}
+	return s.save(ctx, e)
+}
+
+// entry writes the files of a cut and describes them. It is nil if no member is
+// left that could take them.
+func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
+	rows, err := c.batches()
+	if err != nil {
+		return nil, err
+	}
+	e := s.newEntry(c.from, c.to, c.schema)
+	e.Again = !l.front
+	for _, b := range rows {
+		e.Rows += b.NumRows()
+	}
+	boxes := s.boxes(ctx, l.members, c)
+	to := s.targets(l.members, boxes, c.schema)
+	if len(to) == 0 {
+		return nil, nil
+	}
+	dead, err := s.placeDead(ctx, e, c, to, boxes)
+	if err != nil {
+		return nil, err
+	}
+	var main map[*member]*tables.DataFile
+	if len(rows) > 0 {
+		if main, err = s.place(ctx, to, rows, e.fileName("data"), c.ranges()); err != nil {
+			for _, d := range dead {
+				s.remove(ctx, []string{d.File.Path})
+			}
+			return nil, err
+		}
+	}
+	for _, t := range to {
+		p := s.advance(t.m.at, c.to)
+		addGaps(&p, c.gaps)
+		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, File: main[t.m], Dead: dead[t.m]}
+	}
+	return e, nil
+}
+
+// boxes says for each member where its table of dead letters stands, and opens
+// it. Members whose table cannot be had fail alone and are left out; a cut
+// without letters needs none, and gets nil.
+func (s *sink) boxes(ctx context.Context, members []*member, c *cut) map[*member]tables.Progress {
+	if c.letters() == 0 {
+		return nil
+	}
+	out := map[*member]tables.Progress{}
+	for _, m := range members {
+		_, err := s.openDead(ctx, m, true)
+		if err == nil {
+			out[m], err = s.deadAt(ctx, m)
+		}
+		if err != nil {
+			s.fail(m, err, true)
+			delete(out, m)
+		}
+	}
+	return out
+}
+
+// placeDead writes the files of a cut's dead letters.
+func (s *sink) placeDead(ctx context.Context, e *entry, c *cut, to []target, boxes map[*member]tables.Progress) (map[*member]*entryDead, error) {
+	if boxes == nil {
+		return nil, nil
+	}
+	e.Dead = c.letters()
+	sch := to[0].m.dead.Schema()
+	b, err := tables.Project(c.dead.Batch(), sch)
+	if err != nil {
+		return nil, fmt.Errorf("fit dead letters to their table: %w", err)
+	}
+	var deadTo []target
+	for _, t := range to {
+		physical, err := t.m.dead.Physical(sch)
+		if err != nil {
+			return nil, fmt.Errorf("%s table of dead letters: %w", t.m.name, err)
+		}
+		deadTo = append(deadTo, target{t.m, t.m.dead, physical})
+	}
+	files, err := s.place(ctx, deadTo, batchList(b), e.fileName("dead"), c.ranges())
+	if err != nil {
+		return nil, fmt.Errorf("dead letters: %w", err)
+	}
+	out := map[*member]*entryDead{}
+	for m, f := range files {
+		next := s.advance(boxes[m], nil)
+		for part, off := range c.to {
+			next.Offsets[part] = max(next.Offsets[part], off)
+		}
+		next.Extra[entryKey] = e.ID
+		out[m] = &entryDead{Expect: boxes[m], Progress: next, File: *f}
+	}
+	return out, nil
+}
+
+// letters counts the cut's dead letters.
+func (c *cut) letters() int64 {
+	if c.dead == nil {
+		return 0
+	}
+	return int64(c.dead.Len())
+}
