@@ -35,6 +35,10 @@ const (
 	// maxSwell is how many times Topic.CommitBytes the decoded columns of a cut
 	// may take: a record of two bytes may have ten thousand columns.
 	maxSwell = 4
+	// maxCuts bounds the cuts that are read and encoded at a time, by all sinks
+	// together: each holds some five times its CommitBytes. More than there are
+	// processors would be no faster.
+	maxCuts = 4
 	// lookRows and lookCells are how many rows, or values, are decoded between
 	// two looks at the memory they take.
 	lookRows  = 256
@@ -51,6 +55,9 @@ const (
 	// commitTimeout bounds one commit, so that a catalog that hangs does not
 	// hold up the other formats for ever.
 	commitTimeout = 5 * time.Minute
+	// removeTimeout bounds the removal of files that are not needed, which goes
+	// on when the sink is being stopped.
+	removeTimeout = 10 * time.Second
 	// guessedRecord is the size of a record in bytes before any was seen.
 	guessedRecord = 256
 )

@@ -41,6 +41,7 @@ type cut struct {
 	skip     map[int32]*offsetSet
 	rows     int64 // dead letters among them
 	bytes    int64 // of records
+	rd       record.Reader
 	unlooked int64 // values decoded since the last look at memory
 	held     int64 // bytes of columns at the last look
 }
@@ -157,7 +158,7 @@ func (c *cut) weigh() {
 
 // addBatch decodes the records of one batch from the cut's position to limit.
 func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
-	rd := &c.s.rd
+	rd := &c.rd
 	if err := rd.Reset(b, maxUnpacked); err != nil {
 		return fmt.Errorf("partition %d: stored batch: %w", partition, err)
 	}

@@ -76,27 +76,38 @@ func (s *sink) cut(ctx context.Context, l *lane) error {
 	if !s.confirm(ctx, l) {
 		return nil
 	}
+	e, err := s.draw(ctx, l)
+	if e == nil || err != nil {
+		return err
+	}
+	return s.save(ctx, e)
+}
+
+// draw reads, encodes and writes the next piece of the log, and describes it;
+// nil if there is nothing to store. Sinks take turns at it.
+func (s *sink) draw(ctx context.Context, l *lane) (*entry, error) {
+	select {
+	case s.cuts <- struct{}{}:
+		defer func() { <-s.cuts }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	c := s.newCut(l.from)
 	c.to, c.skip = maps.Clone(s.begun(l)), l.members[0].letters
 	if err := c.read(ctx, l.limit); err != nil {
-		return err
+		return nil, err
 	}
-	asked := s.asked(l.from)
 	if l.front {
 		s.behindSince = time.Time{}
-	}
-	if c.rows == 0 && len(c.gaps) == 0 && l.front && !asked {
-		s.barren.from, s.barren.to = c.from, c.to
-		return nil
-	}
-	e, err := s.entry(ctx, c, l)
-	if err != nil || e == nil {
-		return err
+		if c.rows == 0 && len(c.gaps) == 0 && !s.asked(l.from) {
+			s.barren.from, s.barren.to = c.from, c.to
+			return nil, nil
+		}
 	}
 	if c.rows > 0 {
 		s.recordBytes = max(1, c.bytes/c.rows)
 	}
-	return s.save(ctx, e)
+	return s.entry(ctx, c, l)
 }
 
 // entry writes the files of a cut and describes them. It is nil if no member is

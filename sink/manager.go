@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,8 @@ import (
 
 // Manager runs a sink for every topic that has tables. Safe for concurrent use.
 type Manager struct {
-	cfg Config
+	cfg  Config
+	cuts chan struct{} // a place for each cut that may be under way
 
 	mu       sync.Mutex
 	sinks    map[storage.TopicID]*running // guarded by mu
@@ -37,7 +39,7 @@ func New(cfg Config) *Manager {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Manager{cfg: cfg, sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{})}
+	return &Manager{cfg: cfg, cuts: make(chan struct{}, min(maxCuts, runtime.GOMAXPROCS(0))), sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{})}
 }
 
 // Run starts and stops sinks as topics come, change and go, until ctx ends. It
@@ -93,7 +95,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 	s := &sink{
 		topic: t, logs: c.Logs, registry: c.Registry, formats: c.Formats, store: c.Store, items: c.Items,
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
-		flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
+		cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats),
 	}
 	ctx, cancel := context.WithCancel(ctx)

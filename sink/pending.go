@@ -126,7 +126,8 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 		puts = append(puts, tables.Item{Key: s.schemaKey(), Value: text, Version: s.schemaVersion})
 	}
 	s.draft, s.draftHead, s.loaded = e, s.headVersion, false
-	if err := s.items.Put(ctx, puts...); err != nil {
+	// The files are there: to stop now would only leave them lying about.
+	if err := s.items.Put(context.WithoutCancel(ctx), puts...); err != nil {
 		return fmt.Errorf("store pending entry: %w", err)
 	}
 	s.draft = nil
@@ -168,6 +169,8 @@ func (s *sink) discard(ctx context.Context, e *entry) {
 }
 
 func (s *sink) remove(ctx context.Context, paths []string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
 	if err := s.store.Delete(ctx, paths...); err != nil {
 		s.lg.Warn("files that are not needed stay", "paths", paths, "error", err)
 	}

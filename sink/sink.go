@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
-	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -28,6 +27,7 @@ type sink struct {
 	lg          *slog.Logger
 	now         func() time.Time
 
+	cuts    chan struct{} // a place for each cut that may be under way, of all sinks
 	flushes chan *flush   // requests
 	status  *statusBoard  // what others may see
 	done    chan struct{} // closed when run has ended
@@ -56,7 +56,6 @@ type sink struct {
 	turn    int // counts cuts, for lanes to take turns
 	waiter  *commitlog.Waiter
 	watched map[int32]*commitlog.Log
-	rd      record.Reader
 }
 
 // run goes on until ctx ends. Errors are shown in the status and tried again.
@@ -152,7 +151,7 @@ func (s *sink) pause() time.Duration {
 	}
 	for _, m := range s.members {
 		if m.err != nil {
-			sooner(m.until.Sub(s.now()))
+			sooner(max(firstRetry, m.until.Sub(s.now())))
 		}
 	}
 	if len(s.waiting) > 0 {
