@@ -22,7 +22,7 @@ func TestCheckColumns(t *testing.T) {
 	i := arrow.Field{Name: "i", Type: arrow.PrimitiveTypes.Int32}
 	upper := arrow.Field{Name: "I", Type: arrow.PrimitiveTypes.Int32}
 	in := func(name string, t arrow.DataType) arrow.Field { return arrow.Field{Name: name, Type: t} }
-	deep := arrow.DataType(arrow.PrimitiveTypes.Int32)
+	deep := arrow.PrimitiveTypes.Int32
 	for range 2 * MaxDepth {
 		deep = arrow.ListOf(deep)
 	}

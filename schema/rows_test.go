@@ -258,7 +258,7 @@ func TestDropLast(t *testing.T) {
 }
 
 func TestNewRowsRefuses(t *testing.T) {
-	deep := arrow.DataType(arrow.PrimitiveTypes.Int32)
+	deep := arrow.PrimitiveTypes.Int32
 	for range 2*MaxDepth + 1 {
 		deep = arrow.ListOf(deep)
 	}

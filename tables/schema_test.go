@@ -70,7 +70,7 @@ func TestNewSchemaIDs(t *testing.T) {
 }
 
 func TestNewSchemaRefuses(t *testing.T) {
-	deep := arrow.DataType(i32)
+	deep := i32
 	for range tables.MaxDepth + 2 {
 		deep = arrow.StructOf(field("x", deep))
 	}

@@ -111,7 +111,7 @@ func restore(r rules, now time.Time, it groupItem) *machine {
 func decodeGroup(it storage.Item) (string, groupItem, error) {
 	var g groupItem
 	if err := json.Unmarshal(it.Value, &g); err != nil {
-		return "", g, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+		return "", g, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 	}
 	ids := map[string]bool{}
 	for _, mi := range g.Members {
@@ -141,7 +141,7 @@ func decodeOffset(it storage.Item) (string, offsetKey, offset, error) {
 		o offset
 	)
 	broken := func(err error) (string, offsetKey, offset, error) {
-		return "", k, o, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+		return "", k, o, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 	}
 	parts := strings.Split(strings.TrimPrefix(it.Key, keyOffset), "/")
 	if len(parts) < 3 {

@@ -104,7 +104,7 @@ func encode(t *Topic) ([]byte, error) {
 func decode(it storage.Item) (*Topic, error) {
 	var s item
 	if err := json.Unmarshal(it.Value, &s); err != nil {
-		return nil, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+		return nil, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 	}
 	t := &Topic{
 		Name: s.Name, Partitions: s.Partitions, Overrides: s.Configs,

@@ -65,7 +65,7 @@ func TestCreateRefused(t *testing.T) {
 	for _, tt := range tests {
 		_, err := topics.Create(t.Context(), tt.spec)
 		ok := errors.Is(err, tt.want)
-		if tt.want == error(config) {
+		if errors.Is(tt.want, config) {
 			ok = errors.As(err, new(*ConfigError))
 		}
 		if !ok || !strings.Contains(fmt.Sprint(err), tt.text) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -102,7 +103,11 @@ func compareOne(t *testing.T, label, text string, d schema.Decoder, o *oracle.Sc
 	if rows.Len() != before {
 		t.Fatalf("%s: a refused payload made a row", label)
 	}
-	expected := err.(*schema.Invalid).Expected
+	var bad *schema.Invalid
+	if !errors.As(err, &bad) {
+		t.Fatalf("%s: %s\n%x: not a refusal: %v", label, text, p, err)
+	}
+	expected := bad.Expected
 	if oracleErr == nil && !slices.ContainsFunc(stricter, func(s string) bool { return strings.Contains(expected, s) }) {
 		t.Fatalf("%s: %s\n%x: the oracle accepts, we refuse: %v", label, text, p, err)
 	}

@@ -188,7 +188,7 @@ func TestMapping(t *testing.T) {
 			if (err == nil) != (verr == nil) {
 				t.Errorf("Decode says %v, Validate %v", err, verr)
 			}
-			got := ""
+			var got string
 			if err != nil {
 				got = "!" + err.Error()
 			} else {

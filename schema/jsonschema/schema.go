@@ -51,9 +51,8 @@ type Schema struct {
 	broken     error // why a stored text has no compiled form
 
 	once    sync.Once // guards what follows
-	root    *node     // with kafka_extra
-	decoder *decoder
-	plain   *decoder // without kafka_extra
+	decoder *decoder  // with kafka_extra
+	plain   *decoder  // without kafka_extra
 	slow    []string
 	err     error
 }

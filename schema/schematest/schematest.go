@@ -217,7 +217,7 @@ func (u *suite) refused(p []byte, r *schema.Rows) (*schema.Invalid, error) {
 	n, size := r.Len(), r.Bytes()
 	valid, err := u.d.Validate(p), u.d.Decode(p, r)
 	if (valid == nil) != (err == nil) {
-		return nil, fmt.Errorf("%x: Validate says %v, Decode %v", p, valid, err)
+		return nil, fmt.Errorf("%x: Validate says %w, Decode %w", p, valid, err)
 	}
 	if err == nil {
 		if r.Len() != n+1 {

@@ -96,7 +96,7 @@ func (l *Local) Put(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	defer l.root.Remove(temp)
+	defer l.discard(temp)
 	if err := l.place(key, func() error { return l.root.Rename(temp, key) }); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
@@ -116,7 +116,7 @@ func (l *Local) PutIfAbsent(ctx context.Context, key string, data []byte) error 
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	defer l.root.Remove(temp)
+	defer l.discard(temp)
 	err = l.place(key, func() error { return l.root.Link(temp, key) })
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("put %s: %w", key, ErrExists)
@@ -150,7 +150,7 @@ func (l *Local) Copy(ctx context.Context, from, to string) error {
 	}
 	// rename(2) does nothing when both are the same file already, so the
 	// temporary name is removed in any case.
-	defer l.root.Remove(temp)
+	defer l.discard(temp)
 	if err := l.place(to, func() error { return l.root.Rename(temp, to) }); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", from, to, err)
 	}
@@ -351,11 +351,14 @@ func (l *Local) writeTemp(data []byte) (name string, err error) {
 		err = closeErr
 	}
 	if err != nil {
-		l.root.Remove(name)
+		l.discard(name)
 		return "", err
 	}
 	return name, nil
 }
+
+// discard removes a temporary file. One that stays is removed by a later Open.
+func (l *Local) discard(name string) { _ = l.root.Remove(name) }
 
 func tempName() string { return tempDir + "/" + rand.Text() }
 

@@ -105,7 +105,7 @@ func (s *source) ReadAt(p []byte, pos int64) (int, error) {
 	if err == nil {
 		n, err = s.file.ReadAt(p, pos)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.mu.Lock()
 		s.err = err
 		s.mu.Unlock()
@@ -173,7 +173,7 @@ func next(src *source, r pqarrow.RecordReader) (more bool, err error) {
 	if r.Next() {
 		return true, nil
 	}
-	if err := r.Err(); err != nil && err != io.EOF {
+	if err := r.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	return false, nil

@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 			inner := memory.New()
 			e := faulty.New(inner)
 			e.Next(tt.fault)
-			if err := e.Commit(t.Context(), set("a")); err != tt.err {
+			if err := e.Commit(t.Context(), set("a")); !errors.Is(err, tt.err) {
 				t.Errorf("Commit: got %v, want %v", err, tt.err)
 			}
 			if got := there(t, inner, "a"); got != tt.persist {
@@ -62,10 +62,10 @@ func TestFaults(t *testing.T) {
 			if tt.torn {
 				want = storage.ErrClosed
 			}
-			if err := e.Commit(t.Context(), set("b")); err != want {
+			if err := e.Commit(t.Context(), set("b")); !errors.Is(err, want) {
 				t.Errorf("the next Commit: got %v, want %v", err, want)
 			}
-			if _, err := e.Get(t.Context(), "b"); err != want {
+			if _, err := e.Get(t.Context(), "b"); !errors.Is(err, want) {
 				t.Errorf("the next Get: got %v, want %v", err, want)
 			}
 			if got := e.Commits(); got != 2 {
@@ -98,7 +98,7 @@ func TestMatching(t *testing.T) {
 		err error
 	}{{"a", nil}, {"b", one}, {"a", nil}, {"b", two}, {"b", two}}
 	for i, tt := range want {
-		if err := e.Commit(t.Context(), set(tt.key)); err != tt.err {
+		if err := e.Commit(t.Context(), set(tt.key)); !errors.Is(err, tt.err) {
 			t.Errorf("commit %d: got %v, want %v", i, err, tt.err)
 		}
 	}
@@ -114,16 +114,16 @@ func TestReadAndGet(t *testing.T) {
 	tp := storage.TP{Partition: 3}
 	e.NextRead(func(got storage.TP) bool { return got == tp }, boom)
 	e.NextGet(nil, boom)
-	if _, err := e.Read(t.Context(), storage.TP{}, 0, 1); err != storage.ErrNoLog {
+	if _, err := e.Read(t.Context(), storage.TP{}, 0, 1); !errors.Is(err, storage.ErrNoLog) {
 		t.Errorf("Read of another log: got %v", err)
 	}
 	for _, want := range []error{boom, storage.ErrNoLog} {
-		if _, err := e.Read(t.Context(), tp, 0, 1); err != want {
+		if _, err := e.Read(t.Context(), tp, 0, 1); !errors.Is(err, want) {
 			t.Errorf("Read: got %v, want %v", err, want)
 		}
 	}
 	for _, want := range []error{boom, nil} {
-		if _, err := e.Get(t.Context(), "k"); err != want {
+		if _, err := e.Get(t.Context(), "k"); !errors.Is(err, want) {
 			t.Errorf("Get: got %v, want %v", err, want)
 		}
 	}
@@ -145,7 +145,7 @@ func TestHold(t *testing.T) {
 		go func() { done <- e.Commit(ctx, set("b")) }()
 		<-e.Held()
 		cancel()
-		if err := <-done; err != context.Canceled {
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled while held: got %v", err)
 		}
 		release()

@@ -19,7 +19,6 @@ type chunkWriter struct {
 
 	next   int64 // id of the next chunk
 	dir    dirBuilder
-	logs   []int64  // log of each run of the chunk under way
 	parts  [][]byte // its data in pieces that alias the caller's bytes
 	size   int      // bytes of parts
 	sealed bool     // the next batch begins a new run

@@ -186,6 +186,6 @@ func crashWriter(t *testing.T, e *Engine, w int) {
 			return
 		}
 		// One call of write(2), so that lines stay whole.
-		os.Stdout.WriteString(fmt.Sprintf("ack %d %d\n", w, n+1))
+		fmt.Fprintf(os.Stdout, "ack %d %d\n", w, n+1)
 	}
 }

@@ -100,7 +100,7 @@ func testEmptyAppend(t *testing.T, open Open) {
 		wantBounds(t, eng, tp(0), storage.Bounds{Epoch: 2})
 	}
 	mustCommit(t, eng, storage.Write{Append: []storage.Append{{TP: tp(0), Epoch: 4}}})
-	wantConflict(t, eng, storage.Write{Append: []storage.Append{{TP: tp(0), Epoch: 3}}})
+	_ = wantConflict(t, eng, storage.Write{Append: []storage.Append{{TP: tp(0), Epoch: 3}}})
 }
 
 // testRefused tries Writes that contradict themselves or break a limit.

@@ -18,7 +18,7 @@ func testAtomic(t *testing.T, open Open) {
 	eng, reopen := open(t)
 	sparse(t, eng, tp(0), 10)
 	mustCommit(t, eng, storage.Write{Set: []storage.Item{{Key: "a", Value: []byte("old")}}})
-	wantConflict(t, eng, storage.Write{
+	_ = wantConflict(t, eng, storage.Write{
 		Append:  []storage.Append{appendOf(tp(1), 0, Batch(0, 1, 100)), appendOf(tp(0), 100, Batch(100, 1, 100))},
 		Replace: []storage.Replace{replaceOf(tp(0), 20, 40, 2)},
 		Trim:    []storage.Trim{{TP: tp(0), Start: 10}},

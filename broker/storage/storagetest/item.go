@@ -154,7 +154,10 @@ func testScan(t *testing.T, open Open) {
 	if n != 6 {
 		t.Errorf("Scan beside writes: got %d items, want 6", n)
 	}
-	for range eng.Scan(t.Context(), "") {
+	for _, err := range eng.Scan(t.Context(), "") {
+		if err != nil {
+			t.Errorf("Scan: %v", err)
+		}
 		break
 	}
 }

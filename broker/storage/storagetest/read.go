@@ -130,7 +130,10 @@ func testIndex(t *testing.T, open Open) {
 	if n != 40 {
 		t.Errorf("Index beside a trim and an append: got %d headers, want 40", n)
 	}
-	for range eng.Index(t.Context(), tp(0), 0) {
+	for _, err := range eng.Index(t.Context(), tp(0), 0) {
+		if err != nil {
+			t.Errorf("Index: %v", err)
+		}
 		break
 	}
 	for _, err := range eng.Index(t.Context(), tp(5), 0) {

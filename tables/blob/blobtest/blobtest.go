@@ -155,7 +155,8 @@ func testOpen(t *testing.T, s blob.Store) {
 	if n, err := f.ReadAt(part, 3); n != 4 || err != nil || string(part) != "3456" {
 		t.Errorf("read at 3: got %q (%d, %v), want 3456", part, n, err)
 	}
-	if n, err := f.ReadAt(part, 8); n != 2 || err != io.EOF {
+	n, err := f.ReadAt(part, 8)
+	if n != 2 || err != io.EOF { //nolint:errorlint // io.ReaderAt promises io.EOF itself; readers compare with it
 		t.Errorf("read at 8: got %d, %v, want 2, EOF", n, err)
 	}
 	// An open file is what it was when opened.
@@ -188,7 +189,10 @@ func testList(t *testing.T, s blob.Store) {
 		}
 	}
 	seen := 0
-	for range s.List(t.Context(), "") {
+	for _, err := range s.List(t.Context(), "") {
+		if err != nil {
+			t.Errorf("list: %v", err)
+		}
 		seen++
 		break
 	}

@@ -112,19 +112,19 @@ func (f *Faulty) Calls() []Call {
 	return calls
 }
 
-// strike decides what happens to a call: an error, and when it comes.
-func (f *Faulty) strike(op Op, key string) (error, When) {
+// strike decides what happens to a call: when a fault comes, and which.
+func (f *Faulty) strike(op Op, key string) (When, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, Call{op, key})
 	if f.dead {
-		return fmt.Errorf("%s %s: %w", op, key, ErrFault), Before
+		return Before, fmt.Errorf("%s %s: %w", op, key, ErrFault)
 	}
 	if op.isWrite() && f.crashIn >= 0 {
 		f.crashIn--
 		if f.crashIn < 0 {
 			f.dead = true
-			return fmt.Errorf("%s %s: %w", op, key, ErrFault), f.crashAt
+			return f.crashAt, fmt.Errorf("%s %s: %w", op, key, ErrFault)
 		}
 	}
 	for i := range f.rules {
@@ -135,13 +135,13 @@ func (f *Faulty) strike(op Op, key string) (error, When) {
 		if r.Times > 0 {
 			r.Times--
 		}
-		return fmt.Errorf("%s %s: %w", op, key, r.Err), r.When
+		return r.When, fmt.Errorf("%s %s: %w", op, key, r.Err)
 	}
-	return nil, Before
+	return Before, nil
 }
 
 func (f *Faulty) write(op Op, key string, do func() error) error {
-	fault, when := f.strike(op, key)
+	when, fault := f.strike(op, key)
 	if fault != nil && when == Before {
 		return fault
 	}
@@ -178,7 +178,7 @@ func (f *Faulty) Delete(ctx context.Context, keys ...string) error {
 
 // Get implements blob.Store.
 func (f *Faulty) Get(ctx context.Context, key string) ([]byte, error) {
-	if fault, _ := f.strike(Get, key); fault != nil {
+	if _, fault := f.strike(Get, key); fault != nil {
 		return nil, fault
 	}
 	return f.store.Get(ctx, key)
@@ -186,7 +186,7 @@ func (f *Faulty) Get(ctx context.Context, key string) ([]byte, error) {
 
 // Open implements blob.Store.
 func (f *Faulty) Open(ctx context.Context, key string) (blob.File, error) {
-	if fault, _ := f.strike(Open, key); fault != nil {
+	if _, fault := f.strike(Open, key); fault != nil {
 		return nil, fault
 	}
 	return f.store.Open(ctx, key)
@@ -194,7 +194,7 @@ func (f *Faulty) Open(ctx context.Context, key string) (blob.File, error) {
 
 // List implements blob.Store.
 func (f *Faulty) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
-	if fault, _ := f.strike(List, prefix); fault != nil {
+	if _, fault := f.strike(List, prefix); fault != nil {
 		return func(yield func(blob.Info, error) bool) { yield(blob.Info{}, fault) }
 	}
 	return f.store.List(ctx, prefix)
