@@ -135,6 +135,7 @@ func (n *node) open(ctx context.Context) error {
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
 		Validate:          validation(n.validator),
+		Hold:              func(tp storage.TP) int64 { return n.sinks.Needs(tp) },
 		Settings:          c.settings,
 		Log:               n.lg,
 	})

@@ -41,6 +41,11 @@ type Config struct {
 	Validate api.Validate
 	// TailBytes bounds the memory for recent records; 0 means the default.
 	TailBytes int64
+	// RetentionCheck is how often old records are looked for; 0 means 5 min.
+	RetentionCheck time.Duration
+	// Hold keeps records from retention that somebody still needs; nil holds
+	// nothing.
+	Hold Hold
 	// Settings are shown by DescribeConfigs of the broker.
 	Settings func() []api.BrokerConfig
 	Log      *slog.Logger
@@ -155,6 +160,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		g.Go(func() error { return b.serve(ctx, ln) })
 	}
 	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
+	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error {
 		select {
 		case err := <-sequencer:

@@ -31,6 +31,7 @@ type sink struct {
 	flushes chan *flush   // requests
 	status  *statusBoard  // what others may see
 	done    chan struct{} // closed when run has ended
+	needs   needs         // what retention may ask
 	opened  openTables    // what others may read
 
 	members []*member
@@ -72,6 +73,7 @@ func (s *sink) run(ctx context.Context) {
 			return
 		}
 		s.report(err)
+		s.noteNeeds(ctx)
 		s.answerFlushes(ctx, err)
 		switch {
 		case err != nil:
