@@ -156,12 +156,14 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 		if req.Version < 2 {
 			magic = 0
 		}
-		return record.ToMessageSet(b, magic, int(p.topic.Config.MaxMessageBytes)*decompressRatio)
+		b, err = record.ToMessageSet(b, magic, int(p.topic.Config.MaxMessageBytes)*decompressRatio)
 	}
 	if b == nil {
+		// No records are an empty set and never null: librdkafka takes null for
+		// a broken answer.
 		b = []byte{}
 	}
-	return b, nil
+	return b, err
 }
 
 // holdsZstd reports whether any batch is compressed with zstd.
