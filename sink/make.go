@@ -77,10 +77,13 @@ func (s *sink) cut(ctx context.Context, l *lane) error {
 		return nil
 	}
 	e, err := s.draw(ctx, l)
-	if e == nil || err != nil {
-		return err
+	if err == nil && e != nil {
+		err = s.save(ctx, e)
 	}
-	return s.save(ctx, e)
+	if err == nil && l.front {
+		s.behindSince = time.Time{}
+	}
+	return err
 }
 
 // draw reads, encodes and writes the next piece of the log, and describes it;
@@ -97,12 +100,9 @@ func (s *sink) draw(ctx context.Context, l *lane) (*entry, error) {
 	if err := c.read(ctx, l.limit); err != nil {
 		return nil, err
 	}
-	if l.front {
-		s.behindSince = time.Time{}
-		if c.rows == 0 && len(c.gaps) == 0 && !s.asked(l.from) {
-			s.barren.from, s.barren.to = c.from, c.to
-			return nil, nil
-		}
+	if l.front && c.rows == 0 && len(c.gaps) == 0 && !s.asked(l.from) {
+		s.barren.from, s.barren.to = c.from, c.to
+		return nil, nil
 	}
 	if c.rows > 0 {
 		s.recordBytes = max(1, c.bytes/c.rows)
