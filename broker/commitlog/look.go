@@ -43,8 +43,8 @@ var errSilent = errors.New("nothing in the write tells")
 // stored asks the engine whether the round's write is there, and if so reads
 // the versions that its items got.
 func (s *sequencer) stored(ctx context.Context, r *round) (bool, error) {
-	for _, tell := range []func(context.Context, *storage.Write) (bool, error){s.tellByAppend, s.tellByTrim, s.tellBySet} {
-		stored, err := tell(ctx, &r.write)
+	for _, tell := range []func(context.Context, *round) (bool, error){s.tellByAppend, s.tellByTrim, s.tellBySet} {
+		stored, err := tell(ctx, r)
 		if errors.Is(err, errSilent) {
 			continue
 		}
@@ -59,9 +59,9 @@ func (s *sequencer) stored(ctx context.Context, r *round) (bool, error) {
 // tellByAppend compares the headers at the place of an append with those that
 // were to go there; they hold the checksum. Another owner's batches may lie
 // there instead.
-func (s *sequencer) tellByAppend(ctx context.Context, w *storage.Write) (bool, error) {
-	for i := range w.Append {
-		a := &w.Append[i]
+func (s *sequencer) tellByAppend(ctx context.Context, r *round) (bool, error) {
+	for i := range r.write.Append {
+		a := &r.write.Append[i]
 		if len(a.Batches) == 0 {
 			continue
 		}
@@ -85,8 +85,8 @@ func (s *sequencer) tellByAppend(ctx context.Context, w *storage.Write) (bool, e
 
 // tellByTrim looks at a log's start. It was lower before: other trims are not
 // in the write.
-func (s *sequencer) tellByTrim(ctx context.Context, w *storage.Write) (bool, error) {
-	for _, t := range w.Trim {
+func (s *sequencer) tellByTrim(ctx context.Context, r *round) (bool, error) {
+	for _, t := range r.write.Trim {
 		b, err := s.engine.Bounds(ctx, t.TP)
 		if errors.Is(err, storage.ErrNoLog) {
 			return false, nil
@@ -98,16 +98,17 @@ func (s *sequencer) tellByTrim(ctx context.Context, w *storage.Write) (bool, err
 
 // tellBySet looks at an item whose version was stated. Versions are never used
 // twice, so the stated one means that nothing happened.
-func (s *sequencer) tellBySet(ctx context.Context, w *storage.Write) (bool, error) {
-	for _, it := range w.Set {
-		if it.Version == storage.Any || it.Delete && it.Version == 0 {
+func (s *sequencer) tellBySet(ctx context.Context, r *round) (bool, error) {
+	for i := range r.write.Set {
+		it, stated := &r.write.Set[i], r.stated[i]
+		if stated == storage.Any || it.Delete && stated == 0 {
 			continue
 		}
 		got, err := s.engine.Get(ctx, it.Key)
 		switch {
 		case err != nil:
 			return false, err
-		case got.Version == it.Version:
+		case got.Version == stated:
 			return false, nil
 		case it.Delete:
 			return got.Version == 0, nil

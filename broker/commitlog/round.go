@@ -15,6 +15,7 @@ type round struct {
 	sizes   map[storage.TP]int // bytes that entries bring for a log, at most
 	items   map[string]int     // position in write.Set by key
 	checks  map[string]int64
+	stated  []int64    // versions that write.Set states: Commit overwrites them
 	members []*pending // entries that this commit decides
 }
 
@@ -158,6 +159,9 @@ func (r *round) seal() {
 		if trims || d.log.snapshotDue(d.batches) {
 			r.addSnapshot(d)
 		}
+	}
+	for i := range r.write.Set {
+		r.stated = append(r.stated, r.write.Set[i].Version)
 	}
 }
 

@@ -91,9 +91,6 @@ func (g *Log) readProducers(ctx context.Context) (map[int64]*producer, int, erro
 		if err != nil {
 			return nil, 0, err
 		}
-		if h.BaseOffset < snap.Offset {
-			continue
-		}
 		n++
 		if !h.Idempotent() || h.Control() {
 			continue
