@@ -39,7 +39,7 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 	}
 	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.Topic: at})
 	out := bufio.NewWriter(std.out)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }() // what was read before an error is shown
 	p := newPayloads(reg)
 	var n int64
 	for c.Follow || len(ends) > 0 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 type groupCmd struct {
@@ -86,13 +84,12 @@ func (c *groupDeleteCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer adm.Close()
 	answers, err := adm.DeleteGroups(ctx, c.Names...)
-	var shards kadm.DeleteGroupResponses = answers
 	if err != nil {
 		return err
 	}
 	s := sheet{Columns: []string{"GROUP", "STATUS"}}
 	var failed []error
-	for _, a := range shards.Sorted() {
+	for _, a := range answers.Sorted() {
 		status := "deleted"
 		if a.Err != nil {
 			status = "failed: " + a.Err.Error()

@@ -65,7 +65,7 @@ func (n *node) serveHTTP(ctx context.Context) error {
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		if n.web.Shutdown(sctx) != nil {
-			n.web.Close()
+			_ = n.web.Close() // ends what would not end by itself
 		}
 	})
 	err := n.web.Serve(n.listener)

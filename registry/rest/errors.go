@@ -82,21 +82,21 @@ func refusal(err error) *problem {
 		return nil
 	}
 	for _, c := range codes() {
-		if c.kind == r.Kind {
+		if errors.Is(r, c.kind) {
 			message := strings.NewReplacer("{subject}", r.Subject, "{version}", strconv.Itoa(r.Version)).Replace(c.text)
-			if r.Kind == registry.ErrReadOnly && r.Subject == "" {
+			if errors.Is(r, registry.ErrReadOnly) && r.Subject == "" {
 				message = "The registry is in read-only mode"
 			}
-			if r.Kind == registry.ErrBadSubject && r.Detail != "" {
+			if errors.Is(r, registry.ErrBadSubject) && r.Detail != "" {
 				message += " (" + r.Detail + ")"
 			}
 			return &problem{c.number / 100, c.number, message}
 		}
 	}
-	switch r.Kind {
-	case registry.ErrSchemaNotFound:
+	switch {
+	case errors.Is(r, registry.ErrSchemaNotFound):
 		return schemaNotFound(r)
-	case registry.ErrTooLarge:
+	case errors.Is(r, registry.ErrTooLarge):
 		return &problem{http.StatusUnprocessableEntity, 42209, "Schema is too large: " + r.Detail}
 	}
 	return &problem{http.StatusUnprocessableEntity, 42205, r.Error()}
