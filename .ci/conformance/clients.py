@@ -23,7 +23,7 @@ def registry(broker):
 
 
 def producer(broker, **settings):
-    return Producer({"bootstrap.servers": broker.kafka, "linger.ms": 20,
+    return Producer({"bootstrap.servers": broker.kafka, "linger.ms": 20, "log_level": 2,
                      **{k.replace("_", "."): v for k, v in settings.items()}})
 
 

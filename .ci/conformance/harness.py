@@ -147,13 +147,7 @@ class Broker:
         self.listen = f"127.0.0.1:{free_port() if fixed_ports else 0}"
 
     def start(self):
-        log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(
-            [TARN, "serve", "--data", self.data, "--kafka.listen", self.kafka,
-             "--http.listen", self.listen, "--ready-json"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-            start_new_session=True, preexec_fn=die_with_parent)
-        log.close()
+        self._spawn()
         line = self._ready_line()
         self.ready = json.loads(line)
         for key in ("pid", "kafka", "http", "data", "warehouse"):
@@ -164,6 +158,21 @@ class Broker:
         self.listen = re.sub(r"^https?://", "", self.http)
         self.warehouse = Path(re.sub(r"^file://", "", self.ready["warehouse"]))
         return self
+
+    def start_and_kill(self, seconds):
+        """Starts it and kills it so soon that it may still be recovering."""
+        self._spawn()
+        time.sleep(seconds)
+        self.kill()
+
+    def _spawn(self):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(
+            [TARN, "serve", "--data", self.data, "--kafka.listen", self.kafka,
+             "--http.listen", self.listen, "--ready-json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            start_new_session=True, preexec_fn=die_with_parent)
+        log.close()
 
     def _ready_line(self):
         end = time.monotonic() + READY_SECONDS

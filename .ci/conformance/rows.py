@@ -164,8 +164,16 @@ READERS = {"iceberg": "pyiceberg from the Iceberg catalog", "delta": "deltalake 
            "parquet": "DuckDB from the Parquet files"}
 
 
-def check_tables(t, table, wanted, name=None, columns=None):
-    """Three checks: each reader finds exactly the wanted rows."""
+def check_tables(t, table, wanted, name=None, columns=None, struct_lists=()):
+    """Three checks: each reader finds exactly the wanted rows. struct_lists
+    are nullable columns of lists of structs: pyiceberg reads a null in them as
+    an empty list (apache/iceberg-python#3833), the file holds the null."""
     for fmt in FORMATS:
         with t.check(f"{name or 'rows'}: {READERS[fmt]}", seconds=120):
-            compare(read(fmt, t.broker, table), wanted, f"table {table}", columns)
+            got = read(fmt, t.broker, table)
+            if fmt == "iceberg":
+                for k in got.keys() & wanted.keys():
+                    for c in struct_lists:
+                        if got[k][c] == [] and wanted[k][c] is None:
+                            got[k][c] = None
+            compare(got, wanted, f"table {table}", columns)

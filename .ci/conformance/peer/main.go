@@ -20,20 +20,20 @@ import (
 
 // peer is one run of a command.
 type peer struct {
-	brokers, http, topic, group string
-	count                       int
-	rate                        int
-	start                       int
-	out                         *bufio.Writer
+	brokers, http, topic, group, codec, acks string
+
+	count, rate, start int
+
+	out *bufio.Writer
 }
 
 func main() {
 	commands := map[string]func(context.Context, *peer) error{
-		"produce": produce, "consume": consume, "raw": raw, "ends": ends, "versions": versions,
+		"produce": produce, "send": send, "consume": consume, "raw": raw, "ends": ends, "versions": versions,
 		"pipelined": pipelined, "hostile": hostile, "stream": stream, "descriptors": descriptors,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: peer produce|consume|raw|ends|versions|pipelined|hostile|stream|descriptors [flags]")
+		fmt.Fprintln(os.Stderr, "usage: peer produce|send|consume|raw|ends|versions|pipelined|hostile|stream|descriptors [flags]")
 		os.Exit(2)
 	}
 	p := &peer{out: bufio.NewWriter(os.Stdout)}
@@ -42,6 +42,8 @@ func main() {
 	f.StringVar(&p.http, "http", "", "registry URL")
 	f.StringVar(&p.topic, "topic", "", "topic")
 	f.StringVar(&p.group, "group", "", "consumer group; none: all partitions")
+	f.StringVar(&p.codec, "codec", "none", "codec of batches")
+	f.StringVar(&p.acks, "acks", "all", "0, 1 or all")
 	f.IntVar(&p.count, "n", 0, "records to stop at")
 	f.IntVar(&p.rate, "rate", 1000, "records a second")
 	f.IntVar(&p.start, "start", 0, "first number")

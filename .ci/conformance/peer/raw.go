@@ -8,9 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // rawRequest is one Produce request with one batch.
@@ -41,23 +39,28 @@ type recordError struct {
 // raw sends the Produce requests of standard input as they are, one line each,
 // and writes the whole of each answer: clients drop the record errors.
 func raw(ctx context.Context, p *peer) error {
+	cl, err := p.client()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	topics, err := kadm.NewClient(cl).ListTopics(ctx, p.topic)
+	if err != nil {
+		return err
+	}
 	return readLines(func(r rawRequest) error {
-		versions := kversion.Stable()
-		versions.SetMaxKeyVersion(0, r.Version)
-		cl, err := p.client(kgo.MaxVersions(versions))
+		c, err := dial(ctx, p.brokers)
 		if err != nil {
 			return err
 		}
-		defer cl.Close()
-		topics, err := kadm.NewClient(cl).ListTopics(ctx, p.topic)
-		if err != nil {
-			return err
-		}
+		defer c.Close()
 		req := produceRequest(p.topic, topics[p.topic].ID, r)
-		resp, err := req.RequestWith(ctx, cl)
+		req.SetVersion(r.Version)
+		kresp, err := c.roundTrip(req)
 		if err != nil {
 			return fmt.Errorf("produce version %d: %w", r.Version, err)
 		}
+		resp := kresp.(*kmsg.ProduceResponse)
 		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 			return fmt.Errorf("answer has not one topic and one partition: %+v", resp)
 		}

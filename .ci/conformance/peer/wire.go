@@ -32,6 +32,32 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	return &conn{c, kmsg.NewRequestFormatter(kmsg.FormatterClientID("conformance"))}, nil
 }
 
+// append adds a request to b. (The formatter writes the length at the start of
+// what it is given, so it is given nothing.)
+func (c *conn) append(b []byte, r kmsg.Request, id int32) []byte {
+	return append(b, c.format.AppendRequest(nil, r, id)...)
+}
+
+// roundTrip sends one request and decodes its answer.
+func (c *conn) roundTrip(req kmsg.Request) (kmsg.Response, error) {
+	if _, err := c.Write(c.append(nil, req, 1)); err != nil {
+		return nil, err
+	}
+	_, b, err := c.answer()
+	if err != nil {
+		return nil, err
+	}
+	resp := req.ResponseKind()
+	if resp.IsFlexible() {
+		// The answer's header ends with tags: there are none.
+		if len(b) == 0 || b[0] != 0 {
+			return nil, errors.New("header of the answer has tags")
+		}
+		b = b[1:]
+	}
+	return resp, resp.ReadFrom(b)
+}
+
 // answer reads one frame and returns its correlation id and the rest.
 func (c *conn) answer() (int32, []byte, error) {
 	if err := c.SetReadDeadline(time.Now().Add(ioTimeout)); err != nil {
@@ -64,7 +90,7 @@ func pipelined(ctx context.Context, p *peer) error {
 	id := int32(1)
 	add := func(r kmsg.Request, version int16, answered bool) {
 		r.SetVersion(version)
-		out = c.format.AppendRequest(out, r, id)
+		out = c.append(out, r, id)
 		if answered {
 			wanted = append(wanted, id)
 		}
