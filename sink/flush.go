@@ -29,10 +29,28 @@ type flushAnswer struct {
 // Flush commits everything that is in the log now and returns when all formats
 // have it. Errors: ErrNoTable, ErrStopped, ctx's, or why the sink cannot go on.
 func (m *Manager) Flush(ctx context.Context, topic string) (Flushed, error) {
-	s, err := m.find(ctx, topic)
-	if err != nil {
-		return Flushed{}, err
+	for {
+		s, err := m.find(ctx, topic)
+		if err != nil {
+			return Flushed{}, err
+		}
+		f, err := s.flush(ctx)
+		if errors.Is(err, ErrStopped) {
+			// Perhaps it is started again with another configuration.
+			if err := m.gone(ctx, s); err != nil {
+				return Flushed{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return Flushed{}, fmt.Errorf("flush topic %q: %w", topic, err)
+		}
+		return f, nil
 	}
+}
+
+// flush asks the sink's goroutine.
+func (s *sink) flush(ctx context.Context) (Flushed, error) {
 	f := &flush{begun: s.status.committed(), answer: make(chan flushAnswer, 1)}
 	select {
 	case s.flushes <- f:
@@ -43,10 +61,7 @@ func (m *Manager) Flush(ctx context.Context, topic string) (Flushed, error) {
 	}
 	select {
 	case a := <-f.answer:
-		if a.err != nil {
-			return Flushed{}, fmt.Errorf("flush topic %q: %w", topic, a.err)
-		}
-		return a.flushed, nil
+		return a.flushed, a.err
 	case <-s.done:
 		return Flushed{}, ErrStopped
 	case <-ctx.Done():

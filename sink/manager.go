@@ -119,31 +119,46 @@ func (m *Manager) stopAll() {
 	}
 }
 
-// find returns the sink of a topic by name. One that is about to be started is
-// waited for, so that a command right after the topic's creation finds it.
+// find returns the sink of a topic by name, as the topic is now: one that is
+// about to be started, or started again, is waited for, so that a command right
+// after a change finds it made.
 func (m *Manager) find(ctx context.Context, topic string) (*sink, error) {
 	for {
 		m.mu.Lock()
-		adjusted := m.adjusted
-		if m.ended {
-			m.mu.Unlock()
+		adjusted, ended, all := m.adjusted, m.ended, maps.Clone(m.sinks)
+		m.mu.Unlock()
+		if ended {
 			return nil, ErrStopped
 		}
-		for _, r := range m.sinks {
-			if r.topic.Name == topic {
-				m.mu.Unlock()
-				return r.sink, nil
-			}
-		}
-		m.mu.Unlock()
 		topics, _ := m.cfg.Topics()
-		if !slices.ContainsFunc(topics, func(t Topic) bool { return t.Name == topic }) {
+		i := slices.IndexFunc(topics, func(t Topic) bool { return t.Name == topic })
+		if i < 0 {
 			return nil, fmt.Errorf("topic %q: %w", topic, ErrNoTable)
+		}
+		if r := all[topics[i].ID]; r != nil && reflect.DeepEqual(r.topic, topics[i].withDefaults()) {
+			return r.sink, nil
 		}
 		select {
 		case <-adjusted:
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+	}
+}
+
+// gone returns when a sink that has ended is no longer among those that run.
+func (m *Manager) gone(ctx context.Context, s *sink) error {
+	for {
+		m.mu.Lock()
+		adjusted, r := m.adjusted, m.sinks[s.topic.ID]
+		m.mu.Unlock()
+		if r == nil || r.sink != s {
+			return nil
+		}
+		select {
+		case <-adjusted:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }

@@ -38,8 +38,9 @@ type world struct {
 	reg     *registry.Registry
 	logs    *commitlog.Logs
 	wrap    func(tables.Format) tables.Format // around each format that sinks get; nil: none
-	topics  []sink.Topic
-	changed chan struct{}
+	mu      sync.Mutex
+	topics  []sink.Topic  // guarded by mu while a manager runs
+	changed chan struct{} // guarded by mu: closed and replaced with topics
 	manager *sink.Manager
 	stop    func()
 	level   slog.Level
@@ -99,10 +100,26 @@ func (w *world) config() sink.Config {
 	}
 	return sink.Config{
 		Logs: w.logs, Registry: w.reg, Formats: formats, Store: store, Items: items,
-		Topics:      func() ([]sink.Topic, <-chan struct{}) { return w.topics, w.changed },
+		Topics:      w.list,
 		Incarnation: "first", Namespace: "default",
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: w.level})),
 	}
+}
+
+func (w *world) list() ([]sink.Topic, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.topics), w.changed
+}
+
+// alter changes the topic as a user does, while sinks run.
+func (w *world) alter(change func(t *sink.Topic)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.topics = slices.Clone(w.topics)
+	change(&w.topics[0])
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
 // run starts a manager; halt ends it.
