@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/commitlog"
@@ -46,10 +47,14 @@ type Config struct {
 	// Hold keeps records from retention that somebody still needs; nil holds
 	// nothing.
 	Hold Hold
+	// MaxConnections bounds the connections of all listeners; 0 means 10,000.
+	MaxConnections int
 	// Settings are shown by DescribeConfigs of the broker.
 	Settings func() []api.BrokerConfig
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Log receives what operators should know; nil discards it.
+	Log *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // Listener is an address to listen on.
@@ -74,6 +79,9 @@ type Broker struct {
 	clusterID string
 	incarn    string
 	listeners []*listener // set by Open, closed by Run
+
+	slots        chan struct{}       // one taken by each connection
+	requestBytes *semaphore.Weighted // large requests that are not answered yet
 }
 
 // Open reads the broker's state from its engine and begins to listen, so that
@@ -86,7 +94,14 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	b := &Broker{cfg: cfg, lg: cfg.Log}
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = maxConnections
+	}
+	b := &Broker{
+		cfg: cfg, lg: cfg.Log,
+		slots:        make(chan struct{}, cfg.MaxConnections),
+		requestBytes: semaphore.NewWeighted(maxRequestBytes),
+	}
 	var err error
 	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {
 		return nil, err
@@ -152,10 +167,13 @@ func (b *Broker) Run(ctx context.Context) error {
 	// committed or refused, never left hanging.
 	logsCtx, stopLogs := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLogs()
-	sequencer := make(chan error, 1)
-	go func() { sequencer <- b.logs.Run(logsCtx) }()
-
 	g, ctx := errgroup.WithContext(ctx)
+	logs := make(chan error, 1)
+	broken := make(chan struct{}) // closed when the sequencer has ended
+	go func() {
+		logs <- b.logs.Run(logsCtx)
+		close(broken)
+	}()
 	for _, ln := range b.listeners {
 		g.Go(func() error { return b.serve(ctx, ln) })
 	}
@@ -163,17 +181,23 @@ func (b *Broker) Run(ctx context.Context) error {
 	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error {
 		select {
-		case err := <-sequencer:
-			sequencer <- err
-			return err
+		case <-broken:
+			return errLogs
 		case <-ctx.Done():
 			return nil
 		}
 	})
 	err := g.Wait()
 	stopLogs()
-	return errors.Join(err, <-sequencer)
+	if errors.Is(err, errLogs) {
+		return <-logs
+	}
+	return errors.Join(err, <-logs)
 }
+
+// errLogs ends everything else when the sequencer has ended by itself; its own
+// error says why.
+var errLogs = errors.New("logs have stopped")
 
 // ended drops the error that only says that ctx has ended.
 func ended(ctx context.Context, err error) error {

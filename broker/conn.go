@@ -3,17 +3,20 @@ package broker
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"strconv"
-	"sync"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/wire"
@@ -21,217 +24,269 @@ import (
 
 // Limits of connections.
 const (
-	// maxConnections bounds the goroutines and buffers of all listeners
-	// together; Kafka has no limit, a small machine needs one.
-	maxConnections = 10_000
 	// maxPipelined bounds the requests of one connection that wait for their
 	// answer. Clients keep 5 to 100 in flight; beyond it the reader pauses.
 	maxPipelined = 128
-	// maxIdle is Kafka's connections.max.idle.ms.
+	// maxIdle is Kafka's connections.max.idle.ms. A connection whose request
+	// waits for its answer is not idle.
 	maxIdle = 10 * time.Minute
-	// writeTimeout ends a connection whose client no longer reads.
-	writeTimeout = 2 * time.Minute
 	// readBuffer holds a few small requests; large frames bypass it.
 	readBuffer = 16 << 10
+
+	// largeFrame is the size above which a request's frame counts against the
+	// budgets below. Smaller ones are bounded by the number of connections.
+	largeFrame = 64 << 10
+	// maxRequestBytes bounds the large frames of all connections from before
+	// they are read until they are answered: two of the largest, and small
+	// beside the memory of any machine that gets such requests.
+	maxRequestBytes = 256 << 20
+	// maxConnectionBytes bounds those of one connection, so that one client
+	// cannot take all of it. A larger frame is let in alone.
+	maxConnectionBytes = 64 << 20
+	// frameGrace and frameRate say how long a frame that has begun may take:
+	// so long, and a second for each so many bytes. It holds its share of the
+	// budget meanwhile.
+	frameGrace = time.Minute
+	frameRate  = 1 << 20
+
+	// writePiece is what has to go out within writeTimeout; otherwise the
+	// client no longer reads and the connection ends.
+	writePiece   = 1 << 20
+	writeTimeout = time.Minute
 )
 
-// listener is a bound Listener and what it advertises.
-type listener struct {
-	net.Listener
-	name string
-	host string
-	port int32
-}
-
-// listen binds l and works out its advertised address.
-func listen(ctx context.Context, l Listener) (*listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", l.Addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("kafka address %s is taken by another process: stop it, or choose another with --kafka.listen (port 0 takes a free one): %w", l.Addr, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for Kafka on %s (--kafka.listen): %w", l.Addr, err)
-	}
-	bound := ln.Addr().(*net.TCPAddr)
-	out := &listener{Listener: ln, name: l.Name, port: int32(bound.Port)}
-	advertise := l.Advertise
-	if advertise == "" {
-		advertise = l.Addr
-	}
-	host, port, err := net.SplitHostPort(advertise)
-	if err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("advertised address %q (--kafka.advertise) is not host:port: %w", advertise, err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("advertised address %q (--kafka.advertise) has no valid port", advertise)
-	}
-	if n != 0 {
-		out.port = int32(n)
-	}
-	if out.host = host; host == "" || net.ParseIP(host).IsUnspecified() {
-		// Clients cannot connect to "any address". A literal of loopback is
-		// right for the one machine; others need --kafka.advertise.
-		out.host = "127.0.0.1"
-	}
-	return out, nil
-}
-
-// serve accepts connections until ctx ends and waits for all of them.
-func (b *Broker) serve(ctx context.Context, ln *listener) error {
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, maxConnections)
-	for {
-		nc, err := ln.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if nc != nil {
-				nc.Close()
-			}
-			return nil
-		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-			b.lg.Error("out of file descriptors, connections wait", "error", err)
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
-			continue
-		case err != nil:
-			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
-		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			b.lg.Warn("too many connections, one refused", "limit", maxConnections, "remote", nc.RemoteAddr())
-			nc.Close()
-			continue
-		}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			defer func() { <-slots }()
-			b.connection(ctx, ln, nc)
-		}()
-	}
+// connection is one client's connection: the goroutine of run reads requests
+// and sets them off in the order of arrival, a second one answers in the same
+// order.
+type connection struct {
+	b       *Broker
+	nc      net.Conn
+	client  *api.Conn
+	lg      *slog.Logger
+	answers chan answer
+	waiting atomic.Int32        // requests that are not answered yet
+	budget  *semaphore.Weighted // of this connection's large frames
 }
 
 // answer is a request whose reply the writer owes.
 type answer struct {
 	correlationID int32
+	request       *api.Request // nil if it was never decoded
 	reply         api.Reply
+	bytes         int64 // charged to the budgets
 }
 
-// connection runs one connection: this goroutine reads and sets requests off in
-// the order of arrival, a second one answers in the same order.
-func (b *Broker) connection(ctx context.Context, ln *listener, nc net.Conn) {
+func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
+	client := &api.Conn{Listener: ln.name, Host: ln.host, Port: ln.port, Remote: nc.RemoteAddr().String()}
+	return &connection{
+		b: b, nc: nc, client: client, lg: b.lg.With("remote", client.Remote),
+		answers: make(chan answer, maxPipelined),
+		budget:  semaphore.NewWeighted(maxConnectionBytes),
+	}
+}
+
+// run serves the connection until the client leaves, breaks the protocol or no
+// longer reads, or ctx ends.
+func (c *connection) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Closing the socket is what ends a blocked read or write.
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
 	defer stop()
 
-	conn := &api.Conn{Listener: ln.name, Host: ln.host, Port: ln.port, Remote: nc.RemoteAddr().String()}
-	lg := b.lg.With("remote", conn.Remote)
-	answers := make(chan answer, maxPipelined)
-	done := make(chan struct{})
+	written := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(written)
 		defer cancel()
-		if err := write(ctx, nc, answers); err != nil && !disconnected(err) {
-			lg.Warn("connection closed", "reason", err)
+		if err := c.write(ctx); err != nil {
+			c.ended(err)
 		}
 	}()
-	err := b.read(ctx, nc, conn, answers)
-	close(answers)
-	if errors.Is(err, io.EOF) {
-		// The client has said all it will; a parked fetch need not wait on.
-		cancel()
-	} else {
-		level := slog.LevelWarn
-		if disconnected(err) {
-			level = slog.LevelDebug
-		}
-		lg.Log(ctx, level, "connection closed", "reason", err, "software", conn.Software)
+	err := c.read(ctx)
+	close(c.answers)
+	if disconnected(err) {
+		// Nobody is there to read answers; a parked fetch need not wait on.
 		cancel()
 	}
-	<-done
+	// Else the client broke the protocol: what it asked before is answered.
+	<-written
+	for a := range c.answers {
+		c.release(a)
+	}
+	c.ended(err)
 }
 
-// disconnected reports whether err is only the other side going away.
+// ended logs why the connection ends, unless the other side just left.
+func (c *connection) ended(err error) {
+	level := slog.LevelWarn
+	if disconnected(err) {
+		level = slog.LevelDebug
+	}
+	c.lg.Log(context.Background(), level, "connection closed", "reason", err, "software", c.client.Software)
+}
+
+// disconnected reports whether err is only one side going away.
 func disconnected(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// read handles frames until the connection ends or a request breaks the
-// protocol.
-func (b *Broker) read(ctx context.Context, nc net.Conn, conn *api.Conn, answers chan<- answer) error {
-	r := bufio.NewReaderSize(nc, readBuffer)
+// read sets requests off until the connection ends or one breaks the protocol.
+func (c *connection) read(ctx context.Context) error {
+	r := bufio.NewReaderSize(c.nc, readBuffer)
 	for {
-		if err := nc.SetReadDeadline(time.Now().Add(maxIdle)); err != nil {
+		size, key, err := c.nextFrame(r)
+		if err != nil {
 			return err
+		}
+		a := answer{}
+		if a.bytes, err = c.admit(ctx, size, key); err != nil {
+			return err
+		}
+		if size > r.Buffered() {
+			if err := c.nc.SetReadDeadline(time.Now().Add(frameGrace + time.Duration(size)*time.Second/frameRate)); err != nil {
+				return err
+			}
 		}
 		frame, err := wire.ReadFrame(r, wire.FrameLimit)
+		if err == nil {
+			err = c.dispatch(ctx, frame, &a)
+		}
 		if err != nil {
+			c.release(a)
 			return err
 		}
-		a, err := b.dispatch(ctx, conn, frame)
-		if err != nil {
-			return err
-		}
+		c.waiting.Add(1)
 		select {
-		case answers <- a:
+		case c.answers <- a:
 		case <-ctx.Done():
+			c.release(a)
 			return ctx.Err()
 		}
 	}
 }
 
-// dispatch decodes one frame and sets its request off.
-func (b *Broker) dispatch(ctx context.Context, conn *api.Conn, frame []byte) (answer, error) {
+// nextFrame waits for the next frame and looks at its size and API key.
+func (c *connection) nextFrame(r *bufio.Reader) (size int, key int16, err error) {
+	const head = 4 + 2
+	for r.Buffered() < head {
+		if err := c.nc.SetReadDeadline(time.Now().Add(maxIdle)); err != nil {
+			return 0, 0, err
+		}
+		begun, err := r.Peek(head)
+		if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0 && c.waiting.Load() > 0 {
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	b, err := r.Peek(head)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(int32(binary.BigEndian.Uint32(b))), int16(binary.BigEndian.Uint16(b[4:])), nil
+}
+
+// admit waits until there is room for a large frame and returns what it is
+// charged. One that will be refused is charged nothing.
+func (c *connection) admit(ctx context.Context, size int, key int16) (int64, error) {
+	if size <= largeFrame || size > wire.FrameLimit(key) {
+		return 0, nil
+	}
+	n := int64(size)
+	if err := c.budget.Acquire(ctx, min(n, maxConnectionBytes)); err != nil {
+		return 0, err
+	}
+	if err := c.b.requestBytes.Acquire(ctx, n); err != nil {
+		c.budget.Release(min(n, maxConnectionBytes))
+		return 0, err
+	}
+	return n, nil
+}
+
+// release gives back what an answered or dropped request was charged.
+func (c *connection) release(a answer) {
+	if a.request != nil {
+		a.request.Release()
+	}
+	if a.bytes > 0 {
+		c.b.requestBytes.Release(a.bytes)
+		c.budget.Release(min(a.bytes, maxConnectionBytes))
+	}
+}
+
+// dispatch decodes one frame, sets its request off and fills in the answer.
+func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err error) {
 	req, err := wire.ParseRequest(frame)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
-	a := answer{correlationID: req.CorrelationID}
+	defer recoverTo(&err, c.lg, req.Key, req.Version)
+	a.correlationID = req.CorrelationID
 	body, err := wire.Decode(req)
 	if errors.Is(err, wire.ErrVersion) && req.Key == wire.KeyApiVersions {
 		// KIP-511: the answer is in version 0, which every client can read.
 		a.reply = func(context.Context) (kmsg.Response, error) { return wire.UnsupportedApiVersions(), nil }
-		return a, nil
+		return nil
 	}
 	if err != nil {
-		return answer{}, err
+		return err
 	}
-	a.reply, err = b.handlers.Handle(ctx, &api.Request{Conn: conn, ClientID: req.ClientID, Body: body})
-	return a, err
+	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body}
+	a.reply, err = c.b.handlers.Handle(ctx, a.request)
+	return err
+}
+
+// errHandler says that a handler has a bug.
+var errHandler = errors.New("request could not be handled")
+
+// recoverTo ends one connection, and not the broker with all of them, when a
+// handler panics: whoever sent the request will send it again.
+func recoverTo(err *error, lg *slog.Logger, key, version int16) {
+	if p := recover(); p != nil {
+		lg.Error("panic in a handler; please report it", "key", key, "version", version, "panic", p, "stack", string(debug.Stack()))
+		*err = errHandler
+	}
 }
 
 // write calls replies in order and sends what they answer.
-func write(ctx context.Context, nc net.Conn, answers <-chan answer) error {
-	buf := wire.GetBuffer()
-	defer func() { buf.Release() }()
-	for a := range answers {
-		resp, err := a.reply(ctx)
+func (c *connection) write(ctx context.Context) error {
+	for a := range c.answers {
+		err := c.answer(ctx, a)
+		c.release(a)
+		c.waiting.Add(-1)
 		if err != nil {
 			return err
 		}
-		if resp == nil {
-			continue
-		}
-		buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
-		if err := nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	}
+	return nil
+}
+
+func (c *connection) answer(ctx context.Context, a answer) (err error) {
+	if a.request != nil {
+		defer recoverTo(&err, c.lg, a.request.Body.Key(), a.request.Body.GetVersion())
+	}
+	resp, err := a.reply(ctx)
+	if err != nil || resp == nil {
+		return err
+	}
+	buf := wire.GetBuffer()
+	defer buf.Release()
+	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
+	for b := buf.B; len(b) > 0; {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return err
 		}
-		if _, err := nc.Write(buf.B); err != nil {
+		n, err := c.nc.Write(b[:min(len(b), writePiece)])
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("client read less than %d bytes in %v", writePiece, writeTimeout)
+		}
+		if err != nil {
 			return err
 		}
+		b = b[n:]
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -26,19 +27,19 @@ type fetching struct {
 	log   *commitlog.Log
 }
 
-func (h *Handlers) fetch(ctx context.Context, r *Request) (Reply, error) {
+func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.FetchRequest)
-	resp := req.ResponseKind().(*kmsg.FetchResponse)
-	if req.Version >= 7 && req.SessionID != 0 {
-		resp.ErrorCode = int16(wire.FetchSessionIDNotFound)
-		return now(resp)
-	}
-	parts, failed := h.fetchParts(ctx, req, resp)
 	return func(ctx context.Context) (kmsg.Response, error) {
-		deadline := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
-		n, bad := h.fill(ctx, req, parts)
-		if n < int(req.MinBytes) && !bad && !failed && len(parts) > 0 && deadline > 0 {
-			h.park(ctx, req, parts, deadline)
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		if req.Version >= 7 && (req.SessionID != 0 || req.SessionEpoch > 0) {
+			resp.ErrorCode = int16(wire.FetchSessionIDNotFound)
+			return resp, nil
+		}
+		parts, failed := h.fetchParts(ctx, req, resp)
+		f := fetch{h: h, request: r, req: req, parts: parts}
+		wait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
+		if done := f.fill(ctx); !done && !failed && len(parts) > 0 && wait > 0 {
+			f.park(ctx, wait)
 		}
 		return resp, nil
 	}, nil
@@ -58,6 +59,9 @@ func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, resp 
 			rp, sp := &rt.Partitions[j], &st.Partitions[j]
 			*sp = kmsg.NewFetchResponseTopicPartition()
 			sp.Partition, sp.RecordBatches = rp.Partition, []byte{}
+			if req.IsolationLevel == 1 {
+				sp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+			}
 			perr := err
 			var log *commitlog.Log
 			if perr == nil {
@@ -66,35 +70,50 @@ func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, resp 
 			if perr == nil {
 				log, perr = h.log(ctx, t, rp.Partition)
 			}
+			p := fetching{req: rp, resp: sp, topic: t, log: log}
 			if perr != nil {
 				failed = true
-				sp.ErrorCode, sp.HighWatermark, sp.LastStableOffset, sp.LogStartOffset = int16(codeOf(perr)), -1, -1, -1
+				p.fail(h, req, perr)
 				continue
 			}
-			parts = append(parts, fetching{req: rp, resp: sp, topic: t, log: log})
+			parts = append(parts, p)
 		}
 	}
 	return parts, failed
 }
 
+// fail answers a partition with an error and nothing else.
+func (p *fetching) fail(h *Handlers, req *kmsg.FetchRequest, err error) {
+	if req.Version >= 13 && errors.Is(err, commitlog.ErrGone) {
+		err = refuse(wire.UnknownTopicID, "the topic was deleted")
+	}
+	p.resp.ErrorCode, p.resp.RecordBatches = h.code(err), []byte{}
+	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = -1, -1, -1
+}
+
+// fetch is a Fetch being answered.
+type fetch struct {
+	h       *Handlers
+	request *Request
+	req     *kmsg.FetchRequest
+	parts   []fetching
+}
+
 // park waits until the watched logs hold enough, then fills the answer anew.
-func (h *Handlers) park(ctx context.Context, req *kmsg.FetchRequest, parts []fetching, limit time.Duration) {
+func (f *fetch) park(ctx context.Context, limit time.Duration) {
 	w := commitlog.NewWaiter()
-	for i := range parts {
-		parts[i].log.Watch(w)
-		defer parts[i].log.Unwatch(w)
+	for i := range f.parts {
+		f.parts[i].log.Watch(w)
+		defer f.parts[i].log.Unwatch(w)
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for {
-		// Look after Watch: an append between the first look and Watch is seen.
-		if n, bad := h.fill(ctx, req, parts); n >= int(req.MinBytes) || bad {
-			return
-		}
+	// Look after Watch: an append between the first look and Watch is seen.
+	for !f.fill(ctx) {
 		select {
 		case <-w.C:
 		case <-timer.C:
-			h.fill(ctx, req, parts)
+			f.fill(ctx)
 			return
 		case <-ctx.Done():
 			return
@@ -102,81 +121,104 @@ func (h *Handlers) park(ctx context.Context, req *kmsg.FetchRequest, parts []fet
 	}
 }
 
-// fill reads what there is into the answer. It returns the bytes read and
-// whether a partition has an error, either of which ends the wait.
-func (h *Handlers) fill(ctx context.Context, req *kmsg.FetchRequest, parts []fetching) (total int, bad bool) {
+// fill reads what there is into the answer, and reports whether the answer may
+// go: there is enough, or a partition has an error.
+func (f *fetch) fill(ctx context.Context) bool {
 	left := maxFetchBytes
-	if req.Version >= 3 {
-		left = min(left, int(req.MaxBytes))
+	if f.req.Version >= 3 {
+		left = min(left, int(f.req.MaxBytes))
 	}
-	for i := range parts {
-		p := &parts[i]
-		most := min(int(p.req.PartitionMaxBytes), left)
-		b, err := p.read(ctx, req, most, total == 0)
+	left = f.request.held.reserve(f.h.answers, min(left, f.most()))
+	total, failed := 0, false
+	for i := range f.parts {
+		p := &f.parts[i]
+		b, err := p.read(ctx, f.req, min(int(p.req.PartitionMaxBytes), left), total == 0)
 		if err != nil {
-			bad = true
-			p.resp.ErrorCode = int16(codeOf(err))
+			failed = true
+			p.fail(f.h, f.req, err)
 			continue
 		}
-		p.resp.ErrorCode = 0
-		p.resp.RecordBatches = b
+		p.resp.ErrorCode, p.resp.RecordBatches = 0, b
 		total += len(b)
 		left = max(0, left-len(b))
 	}
-	return total, bad
+	f.request.held.shrink(total)
+	return failed || total >= int(f.req.MinBytes)
+}
+
+// most is how many bytes the partitions that have any may give.
+func (f *fetch) most() int {
+	n := 0
+	for i := range f.parts {
+		if p := &f.parts[i]; p.req.FetchOffset < p.log.End() {
+			n = min(n+max(0, int(p.req.PartitionMaxBytes)), maxFetchBytes)
+		}
+	}
+	return n
 }
 
 // read reads one partition. first allows one batch above most bytes.
 func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, first bool) ([]byte, error) {
 	start, end := p.log.Bounds()
+	stable := p.log.LastStable()
+	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = end, stable, start
 	limit := end
 	if req.IsolationLevel == 1 {
-		limit = p.log.LastStable()
+		limit = stable
 	}
-	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = end, p.log.LastStable(), start
 	if most <= 0 && !first {
 		if p.req.FetchOffset < start || p.req.FetchOffset > end {
 			return nil, commitlog.ErrRange
 		}
 		return []byte{}, nil
 	}
-	b, err := p.log.Read(ctx, p.req.FetchOffset, most, limit)
-	if err != nil {
-		p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = -1, -1, -1
-		return []byte{}, err
-	}
-	if !first && len(b) > most { // one batch larger than what is left
-		return []byte{}, nil
-	}
-	if req.Version < 10 && holdsZstd(b) {
-		return []byte{}, refuse(wire.UnsupportedCompressionType, "zstd needs Fetch version 10 or later")
-	}
 	if req.Version < 4 {
-		magic := int8(1)
-		if req.Version < 2 {
-			magic = 0
+		return p.readMessages(ctx, req, most, limit)
+	}
+	b, err := p.log.Read(ctx, p.req.FetchOffset, most, limit)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) == 0, !first && len(b) > most: // nothing, or one batch larger than what is left
+		return []byte{}, nil
+	case req.Version < 10 && holdsZstd(b):
+		return nil, refuse(wire.UnsupportedCompressionType, "zstd needs Fetch version 10 or later")
+	}
+	return b, nil
+}
+
+// readMessages reads for clients that know no batches. What holds no messages
+// for them (a transaction's marker) is passed over, or they would ask for it for
+// ever.
+func (p *fetching) readMessages(ctx context.Context, req *kmsg.FetchRequest, most int, limit int64) ([]byte, error) {
+	magic := int8(1)
+	if req.Version < 2 {
+		magic = 0
+	}
+	for offset := p.req.FetchOffset; ; {
+		b, err := p.log.Read(ctx, offset, most, limit)
+		if err != nil || len(b) == 0 {
+			return []byte{}, err
 		}
-		b, err = record.ToMessageSet(b, magic, int(p.topic.Config.MaxMessageBytes)*decompressRatio)
+		if holdsZstd(b) {
+			return nil, refuse(wire.UnsupportedCompressionType, "zstd needs Fetch version 10 or later")
+		}
+		set, err := record.ToMessageSet(b, magic, unpackLimit(p.topic))
+		if err != nil || len(set) > 0 {
+			return set, err
+		}
+		for batch := range record.Batches(b) {
+			offset = batch.Header.LastOffset() + 1
+		}
 	}
-	if b == nil {
-		// No records are an empty set and never null: librdkafka takes null for
-		// a broken answer.
-		b = []byte{}
-	}
-	return b, err
 }
 
 // holdsZstd reports whether any batch is compressed with zstd.
 func holdsZstd(b []byte) bool {
-	for pos := 0; pos < len(b); {
-		h, err := record.ParseHeader(b[pos:])
-		if err != nil {
-			return false
-		}
-		if h.Codec() == record.Zstd {
+	for batch, err := range record.Batches(b) {
+		if err == nil && batch.Header.Codec() == record.Zstd {
 			return true
 		}
-		pos += h.Size()
 	}
 	return false
 }

@@ -14,7 +14,8 @@ import (
 // earliest, -3 maximum timestamp (KIP-734), -4 earliest local, -5 latest
 // tiered (KIP-405), -6 earliest pending upload (KIP-1023). There are no tiers:
 // -4 is -2, and -5 and -6 are not there. Any other timestamp asks for the first
-// record with at least that timestamp. Version 0 answers a list of offsets.
+// record with at least that timestamp. A special timestamp in a version older
+// than itself is refused. Version 0 answers a list of offsets.
 
 func (h *Handlers) listOffsets(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ListOffsetsRequest)
@@ -52,7 +53,7 @@ func (h *Handlers) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest,
 	}
 	switch {
 	case err != nil:
-		sp.ErrorCode = int16(codeOf(err))
+		sp.ErrorCode = h.code(err)
 	case ok:
 		sp.Offset, sp.Timestamp, sp.LeaderEpoch = f.Offset, f.TimestampMs, leaderEpoch
 		if req.Version == 0 {
@@ -68,20 +69,34 @@ func (h *Handlers) find(ctx context.Context, req *kmsg.ListOffsetsRequest, t *to
 	if req.IsolationLevel == 1 {
 		limit = log.LastStable()
 	}
-	maxBatch := int(t.Config.MaxMessageBytes) * decompressRatio
+	if err := askable(ts, req.Version); err != nil {
+		return commitlog.Found{}, false, err
+	}
 	switch {
 	case ts == -1:
 		return commitlog.Found{Offset: limit, TimestampMs: -1}, true, nil
 	case ts == -2, ts == -4:
 		return commitlog.Found{Offset: start, TimestampMs: -1}, true, nil
 	case ts == -3:
-		return log.MaxTime(ctx, limit, maxBatch)
+		return log.MaxTime(ctx, limit, unpackLimit(t))
 	case ts == -5, ts == -6:
 		return commitlog.Found{}, false, nil
-	case ts < 0:
-		return commitlog.Found{}, false, refuse(wire.InvalidRequest, "timestamp %d has no meaning", ts)
 	}
-	return log.AtTime(ctx, ts, limit, maxBatch)
+	return log.AtTime(ctx, ts, limit, unpackLimit(t))
+}
+
+// askable refuses special timestamps that have no meaning in a version.
+func askable(ts int64, version int16) error {
+	since := [...]int16{3: 7, 4: 8, 5: 9, 6: 11} // by negated timestamp
+	switch {
+	case ts >= 0:
+		return nil
+	case ts <= -int64(len(since)):
+		return refuse(wire.InvalidRequest, "timestamp %d has no meaning", ts)
+	case version < since[-ts]:
+		return refuse(wire.UnsupportedVersion, "timestamp %d needs version %d", ts, since[-ts])
+	}
+	return nil
 }
 
 // oldOffsets answers version 0, which listed segment boundaries from the newest

@@ -13,7 +13,8 @@ import (
 // Metadata (key 3), versions 0–13. Version 0 reads an empty list as all topics,
 // later ones null. A topic that is not there is made if both the request (from
 // version 4) and the broker allow it, and is ready in the same answer. From
-// version 12 topics may be asked for by id (KIP-516).
+// version 12 topics may be asked for by id (KIP-516). A topic that is asked for
+// several times is answered once.
 
 // noOperations says that authorised operations were not asked for.
 const noOperations = -2147483648
@@ -37,31 +38,46 @@ func (h *Handlers) metadata(ctx context.Context, r *Request) (Reply, error) {
 			}
 			return resp, nil
 		}
+		seen := make(map[metadataKey]bool, len(req.Topics))
 		for i := range req.Topics {
-			resp.Topics = append(resp.Topics, h.metadataTopic(ctx, req, &req.Topics[i]))
+			rt := &req.Topics[i]
+			if k := keyOfMetadata(req, rt); !seen[k] {
+				seen[k] = true
+				resp.Topics = append(resp.Topics, h.metadataTopic(ctx, req, rt))
+			}
 		}
 		return resp, nil
 	}, nil
 }
 
-func (h *Handlers) metadataTopic(ctx context.Context, req *kmsg.MetadataRequest, rt *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
-	byID := rt.Topic == nil
-	name := ""
-	if !byID {
-		name = *rt.Topic
+// metadataKey is what a topic is asked for by.
+type metadataKey struct {
+	name string
+	id   [16]byte
+	byID bool
+}
+
+func keyOfMetadata(req *kmsg.MetadataRequest, rt *kmsg.MetadataRequestTopic) metadataKey {
+	if rt.Topic == nil || req.Version >= 12 && rt.TopicID != [16]byte{} {
+		return metadataKey{id: rt.TopicID, byID: true}
 	}
-	t, err := h.lookup(name, rt.TopicID, byID)
-	if err != nil && !byID {
-		if nameErr := topic.CheckName(name); nameErr != nil {
+	return metadataKey{name: *rt.Topic}
+}
+
+func (h *Handlers) metadataTopic(ctx context.Context, req *kmsg.MetadataRequest, rt *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+	k := keyOfMetadata(req, rt)
+	t, err := h.lookup(k.name, k.id, k.byID)
+	if err != nil && !k.byID {
+		if nameErr := topic.CheckName(k.name); nameErr != nil {
 			err = nameErr
 		} else if h.cfg.AutoCreate && (req.Version < 4 || req.AllowAutoTopicCreation) {
-			t, err = h.autoCreate(ctx, name)
+			t, err = h.autoCreate(ctx, k.name)
 		}
 	}
 	if err != nil {
 		st := kmsg.NewMetadataResponseTopic()
 		st.Topic, st.TopicID = rt.Topic, rt.TopicID
-		st.ErrorCode = int16(codeOf(err))
+		st.ErrorCode = h.code(err)
 		st.AuthorizedOperations = noOperations
 		st.Partitions = []kmsg.MetadataResponseTopicPartition{}
 		return st
@@ -78,6 +94,10 @@ func (h *Handlers) autoCreate(ctx context.Context, name string) (*topic.Topic, e
 			return t, nil
 		}
 		return nil, refuse(wire.LeaderNotAvailable, "topic %q is being made", name)
+	}
+	if codeOf(err) == wire.UnknownServerError {
+		h.code(err) // a client gives up on that code, and tries again on this
+		return nil, refuse(wire.LeaderNotAvailable, "topic %q could not be made", name)
 	}
 	if err == nil {
 		h.lg.Info("topic created on first use", "topic", name, "partitions", t.Partitions)

@@ -23,7 +23,7 @@ func (h *Handlers) findCoordinator(ctx context.Context, r *Request) (Reply, erro
 		c.Key, c.NodeID, c.Host, c.Port = key, NodeID, r.Conn.Host, r.Conn.Port
 		if req.CoordinatorType != 0 && req.CoordinatorType != 1 {
 			err := refuse(wire.InvalidRequest, "coordinator type %d is not served", req.CoordinatorType)
-			c.ErrorCode, c.ErrorMessage = int16(codeOf(err)), message(err)
+			c.ErrorCode, c.ErrorMessage = h.code(err), message(err)
 			c.NodeID, c.Host, c.Port = -1, "", -1
 		}
 		resp.Coordinators = append(resp.Coordinators, c)

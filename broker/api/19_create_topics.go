@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -19,29 +18,25 @@ func (h *Handlers) createTopics(ctx context.Context, r *Request) (Reply, error) 
 	req := r.Body.(*kmsg.CreateTopicsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
-		times := map[string]int{}
-		for i := range req.Topics {
-			times[req.Topics[i].Topic]++
-		}
+		resp.Topics = []kmsg.CreateTopicsResponseTopic{}
+		names := countNames(req.Topics, func(rt *kmsg.CreateTopicsRequestTopic) string { return rt.Topic })
 		for i := range req.Topics {
 			rt := &req.Topics[i]
-			if times[rt.Topic] == 0 {
+			first, err := names.take(rt.Topic)
+			if !first {
 				continue // answered already
 			}
 			st := kmsg.NewCreateTopicsResponseTopic()
 			st.Topic, st.NumPartitions, st.ReplicationFactor = rt.Topic, -1, -1
 			var t *topic.Topic
-			var err error
-			if times[rt.Topic] > 1 {
-				err = refuse(wire.InvalidRequest, "topic %q stands %d times in the request", rt.Topic, times[rt.Topic])
-			} else {
+			if err == nil {
 				t, err = h.createTopic(ctx, req.ValidateOnly, rt)
 			}
-			times[rt.Topic] = 0
-			if err != nil {
-				st.ErrorCode, st.ErrorMessage = int16(codeOf(err)), message(err)
-			} else {
-				st.TopicID, st.NumPartitions, st.ReplicationFactor = t.ID, t.Partitions, 1
+			if st.ErrorCode, st.ErrorMessage = h.code(err), message(err); err == nil {
+				if !req.ValidateOnly {
+					st.TopicID = t.ID
+				}
+				st.NumPartitions, st.ReplicationFactor = t.Partitions, 1
 				st.Configs = h.createdConfigs(t)
 			}
 			resp.Topics = append(resp.Topics, st)
@@ -90,14 +85,22 @@ func checkAssignment(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) error 
 			return refuse(wire.InvalidReplicaAssignment, "partitions must be 0 to %d, each once", len(as)-1)
 		}
 		seen[a.Partition] = true
-		for _, id := range a.Replicas {
-			if id != NodeID {
-				return refuse(wire.InvalidReplicaAssignment, "broker %d is not there; the only one is %d", id, NodeID)
-			}
+		if err := checkReplicas(a.Partition, a.Replicas); err != nil {
+			return err
 		}
-		if len(a.Replicas) == 0 {
-			return refuse(wire.InvalidReplicaAssignment, "partition %d has no replicas", a.Partition)
-		}
+	}
+	return nil
+}
+
+// checkReplicas takes one replica, on this broker.
+func checkReplicas(partition int32, ids []int32) error {
+	switch {
+	case len(ids) == 0:
+		return refuse(wire.InvalidReplicaAssignment, "partition %d has no replicas", partition)
+	case ids[0] != NodeID:
+		return refuse(wire.InvalidReplicaAssignment, "broker %d is not there; the only one is %d", ids[0], NodeID)
+	case len(ids) > 1:
+		return refuse(wire.InvalidReplicaAssignment, "partition %d has %d replicas, there is one broker, %d", partition, len(ids), NodeID)
 	}
 	return nil
 }
@@ -110,21 +113,4 @@ func (h *Handlers) createdConfigs(t *topic.Topic) []kmsg.CreateTopicsResponseTop
 		out = append(out, c)
 	}
 	return out
-}
-
-// once returns an error for a name that a request repeats.
-func once(seen map[string]bool, name string) error {
-	if seen[name] {
-		return refuse(wire.InvalidRequest, "topic %q stands twice in the request", name)
-	}
-	seen[name] = true
-	return nil
-}
-
-// noted adds what was being done to an error, keeping its code.
-func noted(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
 }

@@ -12,49 +12,62 @@ import (
 
 // DeleteRecords (key 21), versions 0–2: moves a log's start. Offset -1 is the
 // high watermark; beyond it is out of range. The start may lie inside a batch.
+// All partitions of a request are trimmed in one commit, as far as it goes.
 
-func (h *Handlers) deleteRecords(ctx context.Context, r *Request) (Reply, error) {
+func (h *Handlers) deleteRecords(_ context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DeleteRecordsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
+		resp.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(req.Topics))
+		var waits []func()
 		for i := range req.Topics {
-			rt := &req.Topics[i]
-			st := kmsg.NewDeleteRecordsResponseTopic()
+			rt, st := &req.Topics[i], &resp.Topics[i]
+			*st = kmsg.NewDeleteRecordsResponseTopic()
 			st.Topic = rt.Topic
+			st.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, len(rt.Partitions))
 			t, err := h.lookup(rt.Topic, [16]byte{}, false)
-			for _, p := range rt.Partitions {
-				sp := kmsg.NewDeleteRecordsResponseTopicPartition()
+			for j, p := range rt.Partitions {
+				sp := &st.Partitions[j]
+				*sp = kmsg.NewDeleteRecordsResponseTopicPartition()
 				sp.Partition, sp.LowWatermark = p.Partition, -1
 				perr := err
+				var wait commitlog.Wait
 				if perr == nil {
-					sp.LowWatermark, perr = h.trim(ctx, t, p.Partition, p.Offset)
+					wait, perr = h.startTrim(ctx, t, p.Partition, p.Offset)
 				}
-				sp.ErrorCode = int16(codeOf(perr))
-				st.Partitions = append(st.Partitions, sp)
+				waits = append(waits, func() {
+					if perr == nil {
+						sp.LowWatermark, perr = low(wait(ctx))
+					}
+					sp.ErrorCode = h.code(perr)
+				})
 			}
-			resp.Topics = append(resp.Topics, st)
+		}
+		for _, wait := range waits {
+			wait()
 		}
 		return resp, nil
 	}, nil
 }
 
-func (h *Handlers) trim(ctx context.Context, t *topic.Topic, partition int32, offset int64) (int64, error) {
-	log, err := h.log(ctx, t, partition)
+// low is the log start that a trim gave.
+func low(done []commitlog.Appended, err error) (int64, error) {
 	if err != nil {
 		return -1, err
 	}
+	return done[0].Start, nil
+}
+
+func (h *Handlers) startTrim(ctx context.Context, t *topic.Topic, partition int32, offset int64) (commitlog.Wait, error) {
+	log, err := h.log(ctx, t, partition)
+	if err != nil {
+		return nil, err
+	}
 	if t.Config.CleanupCompact && !t.Config.CleanupDelete {
-		return -1, refuse(wire.PolicyViolation, "records of topic %q are deleted by compaction only (cleanup.policy)", t.Name)
+		return nil, refuse(wire.PolicyViolation, "records of topic %q are deleted by compaction only (cleanup.policy)", t.Name)
 	}
 	if offset == -1 {
 		offset = log.End()
 	}
-	if offset < 0 {
-		return -1, commitlog.ErrRange
-	}
-	low, err := h.cfg.Logs.Trim(ctx, log.TP(), offset)
-	if err != nil {
-		return -1, err
-	}
-	return low, nil
+	return h.cfg.Logs.StartTrim(ctx, log.TP(), offset)
 }

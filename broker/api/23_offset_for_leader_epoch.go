@@ -34,7 +34,7 @@ func (h *Handlers) offsetForLeaderEpoch(ctx context.Context, r *Request) (Reply,
 				if perr == nil && p.LeaderEpoch == leaderEpoch {
 					sp.LeaderEpoch, sp.EndOffset = leaderEpoch, log.End()
 				}
-				sp.ErrorCode = int16(codeOf(perr))
+				sp.ErrorCode = h.code(perr)
 				st.Partitions = append(st.Partitions, sp)
 			}
 			resp.Topics = append(resp.Topics, st)

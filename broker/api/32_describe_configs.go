@@ -13,37 +13,52 @@ import (
 
 // DescribeConfigs (key 32), versions 0–4: every known config of a topic or of
 // the broker, with defaults; synonyms and documentation when asked for
-// (KIP-133, KIP-226, KIP-569). Resource "" of type broker means the dynamic
-// defaults, of which there are none.
+// (KIP-133, KIP-226, KIP-569). A null or empty list of names asks for all, as in
+// Kafka. Resource "" of type broker means the dynamic defaults, of which there
+// are none. A resource that is asked for several times is answered once.
 
 func (h *Handlers) describeConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeConfigsRequest)
-	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
-	for i := range req.Resources {
-		rr := &req.Resources[i]
-		sr := kmsg.NewDescribeConfigsResponseResource()
-		sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
-		var err error
-		switch rr.ResourceType {
-		case kmsg.ConfigResourceTypeTopic:
-			sr.Configs, err = h.topicConfigs(req, rr)
-		case kmsg.ConfigResourceTypeBroker:
-			sr.Configs, err = h.brokerConfigs(req, rr)
-		default:
-			err = refuse(wire.InvalidRequest, "resource type %d has no configs here", rr.ResourceType)
+	return func(context.Context) (kmsg.Response, error) {
+		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		resp.Resources = []kmsg.DescribeConfigsResponseResource{}
+		seen := map[resource]bool{}
+		for i := range req.Resources {
+			rr := &req.Resources[i]
+			if k := (resource{rr.ResourceType, rr.ResourceName}); !seen[k] {
+				seen[k] = true
+				resp.Resources = append(resp.Resources, h.describeResource(req, rr))
+			}
 		}
-		if sr.Configs == nil {
-			sr.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
-		}
-		sr.ErrorCode, sr.ErrorMessage = int16(codeOf(err)), message(err)
-		resp.Resources = append(resp.Resources, sr)
-	}
-	return now(resp)
+		return resp, nil
+	}, nil
 }
 
-// asked reports whether a config is among those asked for; null asks for all.
+// resource names what has configs.
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+func (h *Handlers) describeResource(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) kmsg.DescribeConfigsResponseResource {
+	sr := kmsg.NewDescribeConfigsResponseResource()
+	sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
+	var err error
+	switch rr.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		sr.Configs, err = h.topicConfigs(req, rr)
+	case kmsg.ConfigResourceTypeBroker:
+		sr.Configs, err = h.brokerConfigs(req, rr)
+	default:
+		err = refuse(wire.InvalidRequest, "resource type %d has no configs here", rr.ResourceType)
+	}
+	sr.ErrorCode, sr.ErrorMessage = h.code(err), message(err)
+	return sr
+}
+
+// asked reports whether a config is among those asked for.
 func asked(rr *kmsg.DescribeConfigsRequestResource, name string) bool {
-	return rr.ConfigNames == nil || slices.Contains(rr.ConfigNames, name)
+	return len(rr.ConfigNames) == 0 || slices.Contains(rr.ConfigNames, name)
 }
 
 func (h *Handlers) topicConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
@@ -63,7 +78,6 @@ func (h *Handlers) topicConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Descr
 		c.Name, c.Value = e.Name, &e.Value
 		c.Source, c.IsDefault = kmsg.ConfigSource(e.Source), e.Source != topic.SourceTopic
 		c.ConfigType = kmsg.ConfigType(e.Kind)
-		c.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
 		if req.IncludeSynonyms {
 			for _, s := range e.Synonyms {
 				y := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
@@ -102,11 +116,25 @@ func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Desc
 		if c.IsDefault {
 			c.Source = kmsg.ConfigSourceDefaultConfig
 		}
-		c.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+		if req.IncludeSynonyms {
+			c.ConfigSynonyms = brokerSynonyms(b)
+		}
 		if req.IncludeDocumentation {
 			c.Documentation = &b.Doc
 		}
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// brokerSynonyms are the places that give a broker's setting, the one in force
+// first.
+func brokerSynonyms(b BrokerConfig) []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
+	set, def := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym(), kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+	def.Name, def.Value, def.Source = b.Name, &b.Default, kmsg.ConfigSourceDefaultConfig
+	if b.Value == b.Default {
+		return []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{def}
+	}
+	set.Name, set.Value, set.Source = b.Name, &b.Value, kmsg.ConfigSourceStaticBrokerConfig
+	return []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{set, def}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -11,30 +12,53 @@ import (
 
 // AlterConfigs (key 33), versions 0–2: the older call, which replaces a topic's
 // whole set of configs. The broker's own configs come from its flags and are
-// not altered over the protocol.
+// not altered over the protocol. A resource named twice is refused.
 
 func (h *Handlers) alterConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.AlterConfigsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
+		resp.Resources = []kmsg.AlterConfigsResponseResource{}
+		key := func(rr *kmsg.AlterConfigsRequestResource) string {
+			return resourceKey(rr.ResourceType, rr.ResourceName)
+		}
+		names := countNames(req.Resources, key)
 		for i := range req.Resources {
 			rr := &req.Resources[i]
-			var changes []topic.Change
-			for _, c := range rr.Configs {
-				ch := topic.Change{Key: c.Name, Op: topic.Delete}
-				if c.Value != nil {
-					ch.Op, ch.Value = topic.Set, *c.Value
-				}
-				changes = append(changes, ch)
+			first, err := names.take(key(rr))
+			if !first {
+				continue
 			}
-			err := h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, true, req.ValidateOnly)
+			var changes []topic.Change
+			if err == nil {
+				changes, err = replacement(rr)
+			}
+			if err == nil {
+				err = h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, true, req.ValidateOnly)
+			}
 			sr := kmsg.NewAlterConfigsResponseResource()
 			sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
-			sr.ErrorCode, sr.ErrorMessage = int16(codeOf(err)), message(err)
+			sr.ErrorCode, sr.ErrorMessage = h.code(err), message(err)
 			resp.Resources = append(resp.Resources, sr)
 		}
 		return resp, nil
 	}, nil
+}
+
+// resourceKey tells resources of a request apart.
+func resourceKey(kind kmsg.ConfigResourceType, name string) string {
+	return fmt.Sprintf("%d/%s", kind, name)
+}
+
+func replacement(rr *kmsg.AlterConfigsRequestResource) ([]topic.Change, error) {
+	changes := make([]topic.Change, 0, len(rr.Configs))
+	for _, c := range rr.Configs {
+		if c.Value == nil {
+			return nil, refuse(wire.InvalidRequest, "config %q has no value", c.Name)
+		}
+		changes = append(changes, topic.Change{Key: c.Name, Op: topic.Set, Value: *c.Value})
+	}
+	return changes, nil
 }
 
 // alter changes one resource's configs.

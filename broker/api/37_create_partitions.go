@@ -8,22 +8,27 @@ import (
 	"github.com/tarn-io/tarn/broker/wire"
 )
 
-// CreatePartitions (key 37), versions 0–3 (KIP-195): only ever more.
+// CreatePartitions (key 37), versions 0–3 (KIP-195): only ever more. A topic
+// named twice is refused.
 
 func (h *Handlers) createPartitions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.CreatePartitionsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-		seen := map[string]bool{}
+		resp.Topics = []kmsg.CreatePartitionsResponseTopic{}
+		names := countNames(req.Topics, func(rt *kmsg.CreatePartitionsRequestTopic) string { return rt.Topic })
 		for i := range req.Topics {
 			rt := &req.Topics[i]
+			first, err := names.take(rt.Topic)
+			if !first {
+				continue
+			}
 			st := kmsg.NewCreatePartitionsResponseTopic()
 			st.Topic = rt.Topic
-			err := once(seen, rt.Topic)
 			if err == nil {
 				err = h.addPartitions(ctx, req.ValidateOnly, rt)
 			}
-			st.ErrorCode, st.ErrorMessage = int16(codeOf(err)), message(err)
+			st.ErrorCode, st.ErrorMessage = h.code(err), message(err)
 			resp.Topics = append(resp.Topics, st)
 		}
 		return resp, nil
@@ -41,11 +46,9 @@ func (h *Handlers) addPartitions(ctx context.Context, validateOnly bool, rt *kms
 	if n := len(rt.Assignment); n > 0 && int32(n) != rt.Count-t.Partitions {
 		return refuse(wire.InvalidReplicaAssignment, "%d assignments for %d new partitions", n, rt.Count-t.Partitions)
 	}
-	for _, a := range rt.Assignment {
-		for _, id := range a.Replicas {
-			if id != NodeID {
-				return refuse(wire.InvalidReplicaAssignment, "broker %d is not there; the only one is %d", id, NodeID)
-			}
+	for i, a := range rt.Assignment {
+		if err := checkReplicas(t.Partitions+int32(i), a.Replicas); err != nil {
+			return err
 		}
 	}
 	_, err = h.cfg.Topics.AddPartitions(ctx, rt.Topic, rt.Count, validateOnly)

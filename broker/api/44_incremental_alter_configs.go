@@ -10,21 +10,33 @@ import (
 )
 
 // IncrementalAlterConfigs (key 44), versions 0–1 (KIP-339): set, delete, and
-// for lists append and subtract.
+// for lists append and subtract. A resource named twice is refused.
 
 func (h *Handlers) incrementalAlterConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.IncrementalAlterConfigsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
+		resp.Resources = []kmsg.IncrementalAlterConfigsResponseResource{}
+		key := func(rr *kmsg.IncrementalAlterConfigsRequestResource) string {
+			return resourceKey(rr.ResourceType, rr.ResourceName)
+		}
+		names := countNames(req.Resources, key)
 		for i := range req.Resources {
 			rr := &req.Resources[i]
-			changes, err := incrementalChanges(rr)
+			first, err := names.take(key(rr))
+			if !first {
+				continue
+			}
+			var changes []topic.Change
+			if err == nil {
+				changes, err = incrementalChanges(rr)
+			}
 			if err == nil {
 				err = h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, false, req.ValidateOnly)
 			}
 			sr := kmsg.NewIncrementalAlterConfigsResponseResource()
 			sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
-			sr.ErrorCode, sr.ErrorMessage = int16(codeOf(err)), message(err)
+			sr.ErrorCode, sr.ErrorMessage = h.code(err), message(err)
 			resp.Resources = append(resp.Resources, sr)
 		}
 		return resp, nil
@@ -46,7 +58,7 @@ func incrementalChanges(rr *kmsg.IncrementalAlterConfigsRequestResource) ([]topi
 		if c.Value != nil {
 			ch.Value = *c.Value
 		} else if ch.Op != topic.Delete {
-			return nil, refuse(wire.InvalidConfig, "config %q has no value", c.Name)
+			return nil, refuse(wire.InvalidRequest, "config %q has no value", c.Name)
 		}
 		changes = append(changes, ch)
 	}

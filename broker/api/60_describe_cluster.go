@@ -24,7 +24,7 @@ func (h *Handlers) describeCluster(ctx context.Context, r *Request) (Reply, erro
 		if req.EndpointType != 2 {
 			err = refuse(wire.UnsupportedEndpointType, "endpoint type %d is unknown", req.EndpointType)
 		}
-		resp.ErrorCode, resp.ErrorMessage = int16(codeOf(err)), message(err)
+		resp.ErrorCode, resp.ErrorMessage = h.code(err), message(err)
 		return now(resp)
 	}
 	b := kmsg.NewDescribeClusterResponseBroker()

@@ -18,6 +18,10 @@ const maxDescribedPartitions = 2000
 
 func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeTopicPartitionsRequest)
+	return func(context.Context) (kmsg.Response, error) { return h.describeTopics(req), nil }, nil
+}
+
+func (h *Handlers) describeTopics(req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	left := maxDescribedPartitions
 	if req.ResponsePartitionLimit > 0 {
@@ -25,10 +29,19 @@ func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Rep
 	}
 	resp.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
 	for _, name := range h.namesToDescribe(req) {
+		if left <= 0 {
+			c := kmsg.NewDescribeTopicPartitionsResponseNextCursor()
+			c.Topic = name
+			resp.NextCursor = &c
+			break
+		}
 		t, err := h.lookup(name, [16]byte{}, false)
+		if nameErr := topic.CheckName(name); nameErr != nil {
+			err = nameErr
+		}
 		if err != nil {
 			st := kmsg.NewDescribeTopicPartitionsResponseTopic()
-			st.Topic, st.ErrorCode = &name, int16(codeOf(err))
+			st.Topic, st.ErrorCode = &name, h.code(err)
 			st.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
 			resp.Topics = append(resp.Topics, st)
 			continue
@@ -47,7 +60,7 @@ func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Rep
 			break
 		}
 	}
-	return now(resp)
+	return resp
 }
 
 // namesToDescribe lists the names asked for, or all, from the cursor on.
@@ -74,7 +87,7 @@ func (h *Handlers) namesToDescribe(req *kmsg.DescribeTopicPartitionsRequest) []s
 // returns the number of the one that comes next.
 func describePartitions(t *topic.Topic, first int32, most int) (kmsg.DescribeTopicPartitionsResponseTopic, int32) {
 	st := kmsg.NewDescribeTopicPartitionsResponseTopic()
-	st.Topic, st.TopicID, st.AuthorizedOperations = &t.Name, t.ID, noOperations
+	st.Topic, st.TopicID, st.AuthorizedOperations = &t.Name, t.ID, topicOperations
 	st.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
 	i := first
 	for ; i < t.Partitions && len(st.Partitions) < most; i++ {

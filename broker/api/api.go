@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
@@ -29,10 +32,11 @@ const (
 	maxWait = 60 * time.Second
 	// maxFetchBytes is Kafka's fetch.max.bytes of a broker.
 	maxFetchBytes = 55 << 20
-	// decompressRatio bounds what a batch may unpack to, as a multiple of the
-	// topic's max.message.bytes.
-	decompressRatio = record.MaxDecompressRatio
-	// maxProduceTimeout bounds the time a client may let a Produce wait.
+	// maxUnpacked bounds what a batch may unpack to, whatever the topic takes.
+	maxUnpacked = 512 << 20
+	// minProduceTimeout and maxProduceTimeout bound the time a client may let a
+	// Produce wait: one flush of a busy disk, and no outage.
+	minProduceTimeout = time.Second
 	maxProduceTimeout = 2 * time.Minute
 )
 
@@ -58,7 +62,13 @@ type Request struct {
 	Conn     *Conn
 	ClientID string
 	Body     kmsg.Request
+
+	held memory // of the answer; owned by whoever runs the Reply
 }
+
+// Release gives back the memory that the answer was counted with. The connection
+// calls it when the answer has been sent, or never will be.
+func (r *Request) Release() { r.held.release() }
 
 // Reply waits for what its request set off and returns the answer; nil means
 // that nothing is sent (Produce with acks=0). An error closes the connection.
@@ -113,8 +123,16 @@ type Handlers struct {
 	cfg     Config
 	lg      *slog.Logger
 	table   map[int16]handler
-	readers sync.Pool // of *record.Reader
+	readers sync.Pool     // of *record.Reader
+	unpacks chan struct{} // one taken while a compressed batch is in memory
+	answers *semaphore.Weighted
+
+	loggedMs atomic.Int64 // when an internal error was logged last
 }
+
+// unpackSlots is how many compressed batches are unpacked at once for each
+// processor: a second one hides what the first waits for, more only take memory.
+const unpackSlots = 2
 
 type handler func(ctx context.Context, r *Request) (Reply, error)
 
@@ -129,7 +147,11 @@ func New(cfg Config) *Handlers {
 	if cfg.Partitions == 0 {
 		cfg.Partitions = 1
 	}
-	h := &Handlers{cfg: cfg, lg: cfg.Log}
+	h := &Handlers{
+		cfg: cfg, lg: cfg.Log,
+		unpacks: make(chan struct{}, unpackSlots*runtime.GOMAXPROCS(0)),
+		answers: semaphore.NewWeighted(maxAnswerBytes),
+	}
 	h.readers.New = func() any { return new(record.Reader) }
 	h.table = map[int16]handler{
 		0: h.produce, 1: h.fetch, 2: h.listOffsets, 3: h.metadata,
@@ -172,74 +194,16 @@ func now(resp kmsg.Response) (Reply, error) {
 	return func(context.Context) (kmsg.Response, error) { return resp, nil }, nil
 }
 
-// refuse makes a Code an error with a message for the client.
-func refuse(c wire.Code, format string, args ...any) error {
-	return &wire.Error{Code: c, Message: fmt.Sprintf(format, args...)}
+// waiting limits ctx to the time a client gives a Produce.
+func waiting(ctx context.Context, timeoutMs int32) (context.Context, context.CancelFunc) {
+	d := time.Duration(timeoutMs) * time.Millisecond
+	return context.WithTimeout(ctx, min(max(d, minProduceTimeout), maxProduceTimeout))
 }
 
-// codeOf maps an error to Kafka's code: the one table for this package.
-func codeOf(err error) wire.Code {
-	if err == nil {
-		return wire.None
-	}
-	var e *wire.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	var config *topic.ConfigError
-	if errors.As(err, &config) {
-		return wire.InvalidConfig
-	}
-	for _, m := range codes {
-		if errors.Is(err, m.err) {
-			return m.code
-		}
-	}
-	return wire.UnknownServerError
-}
-
-var codes = []struct {
-	err  error
-	code wire.Code
-}{
-	{commitlog.ErrFenced, wire.InvalidProducerEpoch},
-	{commitlog.ErrSequence, wire.OutOfOrderSequenceNumber},
-	{commitlog.ErrGone, wire.UnknownTopicOrPartition},
-	{commitlog.ErrNotOwner, wire.NotLeaderOrFollower},
-	{commitlog.ErrRange, wire.OffsetOutOfRange},
-	{commitlog.ErrClosed, wire.NotLeaderOrFollower},
-	{commitlog.ErrStorage, wire.KafkaStorageError},
-	{storage.ErrFull, wire.KafkaStorageError},
-	{storage.ErrClosed, wire.KafkaStorageError},
-	{record.ErrCRC, wire.CorruptMessage},
-	{record.ErrShort, wire.CorruptMessage},
-	{record.ErrCodec, wire.UnsupportedCompressionType},
-	{record.ErrTooLarge, wire.InvalidRecord},
-	{record.ErrMagic, wire.InvalidRecord},
-	{record.ErrCorrupt, wire.InvalidRecord},
-	{context.DeadlineExceeded, wire.RequestTimedOut},
-	{record.ErrTimestampType, wire.InvalidTimestamp},
-	{topic.ErrExists, wire.TopicAlreadyExists},
-	{topic.ErrNotFound, wire.UnknownTopicOrPartition},
-	{topic.ErrName, wire.InvalidTopicException},
-	{topic.ErrPartitions, wire.InvalidPartitions},
-}
-
-// message is what a client may read of an error: nil for none.
-func message(err error) *string {
-	if err == nil {
-		return nil
-	}
-	s := err.Error()
-	return &s
-}
-
-// wait runs a Wait no longer than the client's timeout.
-func wait(ctx context.Context, timeoutMs int32, w commitlog.Wait) ([]commitlog.Appended, error) {
-	d := min(max(time.Duration(timeoutMs)*time.Millisecond, time.Second), maxProduceTimeout)
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return w(ctx)
+// unpackLimit is what a batch of the topic may unpack to: a multiple of the
+// largest batch it takes.
+func unpackLimit(t *topic.Topic) int {
+	return int(min(t.Config.MaxMessageBytes*record.MaxDecompressRatio, maxUnpacked))
 }
 
 // log finds a partition's log by topic and number.

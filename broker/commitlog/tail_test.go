@@ -104,7 +104,7 @@ func TestReadsWhileTheTailMoves(t *testing.T) {
 			}
 		})
 	}
-	for range 1500 {
+	for range 500 {
 		mustPut(t, l, batch(t, tp0, 1, options{}))
 	}
 	close(written)
