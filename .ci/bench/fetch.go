@@ -39,7 +39,15 @@ func (b *bench) fetch() error {
 		if s, err = b.load("fetch"); err != nil {
 			return err
 		}
+		effort, err := s.effort()
+		if err != nil {
+			return err
+		}
 		took, err := s.consume("old", count)
+		if err != nil {
+			return err
+		}
+		used, err := effort()
 		if err != nil {
 			return err
 		}
@@ -48,6 +56,7 @@ func (b *bench) fetch() error {
 			return err
 		}
 		b.table.add("fetch from disk", "MB/s", mbs(bytes, took), mbs(bytes, base), "the file over loopback")
+		b.addEffort("fetch from disk", used, bytes)
 		return nil
 	})
 	if err != nil {
@@ -67,6 +76,10 @@ func (b *bench) tail() error {
 	bytes := tailRecords * recordBytes
 	err = b.each(func(int) error {
 		var took, base time.Duration
+		effort, err := s.effort()
+		if err != nil {
+			return err
+		}
 		for range tailRounds {
 			one, err := s.consume("new", tailRecords)
 			if err != nil {
@@ -78,7 +91,12 @@ func (b *bench) tail() error {
 			}
 			base += one
 		}
+		used, err := effort()
+		if err != nil {
+			return err
+		}
 		b.table.add("fetch from tail", "MB/s", mbs(tailRounds*bytes, took), mbs(tailRounds*bytes, base), "a file over loopback")
+		b.addEffort("fetch from tail", used, tailRounds*bytes)
 		return nil
 	})
 	if err != nil {

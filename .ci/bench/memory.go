@@ -50,10 +50,11 @@ func (b *bench) idle(name string, s *server) error {
 		return b.ctx.Err()
 	case <-time.After(settleFor):
 	}
-	n, err := s.Resident()
+	all, own, err := s.Resident()
 	if err != nil {
 		return err
 	}
-	b.table.add(name, "MB", float64(n)/1e6, 0, "")
+	b.table.add(name, "MB", float64(all)/1e6, 0, "")
+	b.table.add(name+", without the binary", "MB", float64(own)/1e6, 0, "")
 	return nil
 }

@@ -53,22 +53,31 @@ func noise(n int) []byte {
 // bulk sends records as fast as producers take them.
 func (b *bench) bulk(s *server, producers int, value []byte) error {
 	count := b.amount(bulkRecords)
-	took, err := s.send("bulk", producers, count, value)
-	if err != nil {
-		return err
-	}
 	bytes := count * len(value)
-	raw, err := b.rawAppend(noise(1<<20), bytes, 0)
-	if err != nil {
-		return err
-	}
 	name := nameBulk
 	if producers > 1 {
 		name = fmt.Sprintf("produce, %d producers", producers)
 	}
+	effort, err := s.effort()
+	if err != nil {
+		return err
+	}
+	took, err := s.send("bulk", producers, count, value)
+	if err != nil {
+		return err
+	}
+	used, err := effort()
+	if err != nil {
+		return err
+	}
+	raw, err := b.rawAppend(noise(1<<20), bytes, 0)
+	if err != nil {
+		return err
+	}
 	base := sum(raw)
 	b.table.add(name, "MB/s", mbs(bytes, took), mbs(bytes, base), "append+fdatasync of 1 MB pieces")
 	b.table.add(name+", records", "1/s", float64(count)/took.Seconds(), float64(count)/base.Seconds(), "append+fdatasync of 1 MB pieces")
+	b.addEffort(name, used, bytes)
 	return nil
 }
 

@@ -57,7 +57,7 @@ func (b *bench) load(name string) (*server, error) {
 	s.watching = make(chan struct{})
 	s.watched.Go(func() {
 		for {
-			if n, err := s.Resident(); err == nil {
+			if n, _, err := s.Resident(); err == nil {
 				b.loaded = max(b.loaded, n)
 			}
 			select {
@@ -134,4 +134,20 @@ func (s *server) clients(n int, opts ...kgo.Opt) ([]*kgo.Client, func(), error) 
 		out = append(out, cl)
 	}
 	return out, done, nil
+}
+
+// effort begins to measure the CPU time that the broker itself takes: call the
+// result afterwards. Unlike throughput it hardly depends on what else the
+// machine does.
+func (s *server) effort() (func() (time.Duration, error), error) {
+	before, err := s.CPU()
+	return func() (time.Duration, error) {
+		after, err := s.CPU()
+		return after - before, err
+	}, err
+}
+
+// addEffort adds the line of an effort for some bytes.
+func (b *bench) addEffort(name string, used time.Duration, bytes int) {
+	b.table.add(name+", broker's CPU", "s/GB", used.Seconds()*1e9/float64(bytes), 0, "")
 }

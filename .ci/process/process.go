@@ -175,22 +175,6 @@ func (b *Broker) Panicked() (string, bool) {
 	return "", false
 }
 
-// Resident is the process's memory in RAM (VmRSS), in bytes. It is known on
-// Linux only.
-func (b *Broker) Resident() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.PID()))
-	if err != nil {
-		return 0, fmt.Errorf("memory of the broker: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		var kb int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
-			return kb << 10, nil
-		}
-	}
-	return 0, errors.New("memory of the broker: no VmRSS line")
-}
-
 // tail keeps the end of what is written to it. Safe for concurrent use.
 type tail struct {
 	mu  sync.Mutex
