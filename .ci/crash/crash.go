@@ -61,7 +61,7 @@ func crash(ctx context.Context, o options, dir string, t *tally) error {
 			r.verify(ctx, b, n)
 		}
 		if n%10 == 0 {
-			fmt.Printf("%4d kills  %6.1f s  %8d records acknowledged  %6d offset commits  %d failed\n",
+			fmt.Printf("%4d kills  %6.1f s  %8d records acknowledged  offset commits %s  %d failed\n",
 				n, time.Since(begun).Seconds(), r.load.ledger.acknowledged(), r.load.groups.progress(), t.failed)
 		}
 	}
@@ -287,7 +287,7 @@ func (r *trial) ownVerdict(ctx context.Context, log copyLog) error {
 
 // figures prints what the run has seen.
 func (r *trial) figures(ctx context.Context, took time.Duration) {
-	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, %d offset commits\n",
+	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, offset commits: %s\n",
 		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.groups.progress())
 	if r.starts > 0 {
 		fmt.Printf("start to ready: mean %d ms, slowest %d ms\n", (r.took / time.Duration(r.starts)).Milliseconds(), r.slowest.Milliseconds())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,16 +21,18 @@ type groups struct {
 
 	mu    sync.Mutex
 	state map[string]*[partitions]committed // guarded by mu, by group
-	acked int64                             // guarded by mu
+	acked map[string]int64                  // guarded by mu, commits by group
 	wrong []error                           // guarded by mu
 }
+
+var groupNames = []string{"alone", "steady", "brief"}
 
 // committed are the highest offsets of one partition that were acknowledged
 // and tried.
 type committed struct{ acked, tried int64 }
 
 func newGroups(kafka string) *groups {
-	return &groups{kafka: kafka, state: map[string]*[partitions]committed{}}
+	return &groups{kafka: kafka, state: map[string]*[partitions]committed{}, acked: map[string]int64{}}
 }
 
 func (g *groups) try(group string, part int32, offset int64) {
@@ -47,13 +50,13 @@ func (g *groups) acknowledge(group string, part int32, offset int64) {
 	defer g.mu.Unlock()
 	c := &g.state[group][part]
 	c.acked = max(c.acked, offset)
-	g.acked++
+	g.acked[group]++
 }
 
 func (g *groups) complain(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.wrong) < 20 {
+	if len(g.wrong) < maxComplaints {
 		g.wrong = append(g.wrong, err)
 	}
 }
@@ -138,7 +141,7 @@ func (g *groups) compare(ctx context.Context) error {
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	for _, group := range []string{"alone", "steady", "brief"} {
+	for _, group := range groupNames {
 		g.mu.Lock()
 		before, ok := g.state[group]
 		var acked [partitions]committed
@@ -172,9 +175,13 @@ func (g *groups) compare(ctx context.Context) error {
 	return errors.Join(g.wrong...)
 }
 
-// progress says how far each group has come.
-func (g *groups) progress() (commits int64) {
+// progress says how many commits each group got acknowledged.
+func (g *groups) progress() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.acked
+	var parts []string
+	for _, group := range groupNames {
+		parts = append(parts, fmt.Sprintf("%s %d", group, g.acked[group]))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -11,6 +11,10 @@ type place struct {
 	offset    int64
 }
 
+// maxComplaints is how many wrong answers of a kind are kept: the first ones
+// tell what happened.
+const maxComplaints = 3
+
 // unknown marks records whose fate was never told.
 var unknown = place{partition: -1}
 
@@ -44,7 +48,7 @@ func (l *ledger) acknowledge(i identity, p place) {
 func (l *ledger) complain(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.wrong) < 20 {
+	if len(l.wrong) < maxComplaints {
 		l.wrong = append(l.wrong, err)
 	}
 }

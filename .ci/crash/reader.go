@@ -57,7 +57,7 @@ func (r *reader) run(ctx context.Context) {
 		fetches.EachRecord(func(rec *kgo.Record) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if err := r.seen.add(rec); err != nil && len(r.wrong) < 20 {
+			if err := r.seen.add(rec); err != nil && len(r.wrong) < maxComplaints {
 				r.wrong = append(r.wrong, err)
 			}
 		})
@@ -67,7 +67,7 @@ func (r *reader) run(ctx context.Context) {
 func (r *reader) complain(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.wrong) < 20 {
+	if len(r.wrong) < maxComplaints {
 		r.wrong = append(r.wrong, err)
 	}
 }
