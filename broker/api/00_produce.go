@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/wire"
 )
@@ -17,7 +19,7 @@ import (
 // added to the pool when the request arrives; the Reply waits until it is
 // durable, whatever acks says. With acks=0 nothing is answered, and a refusal
 // closes the connection. Batches are kept as they came but for the cases in
-// broker/README.md. KIP-98 idempotence, KIP-467 record errors, KIP-516 ids.
+// broker/README.md. KIP-98 idempotence, KIP-467 record errors, KIP-516 ids, KIP-890 transactions.
 
 // produced is one partition's outcome in the making.
 type produced struct {
@@ -31,6 +33,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ProduceRequest)
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
+	joined := h.joinTransaction(ctx, req)
 	var all []produced
 	for i := range req.Topics {
 		rt, st := &req.Topics[i], &resp.Topics[i]
@@ -47,7 +50,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 			sp.Partition, sp.BaseOffset, sp.LogAppendTime, sp.LogStartOffset = rt.Partitions[j].Partition, -1, -1, -1
 			p := produced{resp: sp, err: err}
 			if err == nil {
-				p.wait, p.bad, p.err = h.producePartition(ctx, r, req, t, &rt.Partitions[j])
+				p.wait, p.bad, p.err = h.producePartition(ctx, r, req, t, &rt.Partitions[j], joined)
 			}
 			all = append(all, p)
 		}
@@ -91,6 +94,9 @@ func (h *Handlers) settle(ctx context.Context, p *produced, version int16) {
 	if version >= 13 && errors.Is(p.err, commitlog.ErrGone) {
 		p.err = refuse(wire.UnknownTopicID, "the topic was deleted")
 	}
+	if version >= 11 && errors.Is(p.err, commitlog.ErrNoTransaction) {
+		p.err = refuse(wire.TransactionAbortable, "%s", commitlog.ErrNoTransaction)
+	}
 	p.resp.ErrorCode, p.resp.ErrorMessage = h.code(p.err), message(p.err)
 	for _, b := range p.bad[:min(len(p.bad), maxRecordErrors)] {
 		e := kmsg.NewProduceResponseTopicPartitionErrorRecord()
@@ -99,8 +105,41 @@ func (h *Handlers) settle(ctx context.Context, p *produced, version int16) {
 	}
 }
 
+// joinTransaction adds the partitions of a transactional Produce v12 or later to
+// its transaction (KIP-890), all in one step, and waits for it. The error is for
+// every transactional batch of the request. Older versions have said before what
+// they write to; the sequencer asks the coordinator.
+func (h *Handlers) joinTransaction(ctx context.Context, req *kmsg.ProduceRequest) error {
+	if req.Version < 12 || req.TransactionID == nil {
+		return nil
+	}
+	var partitions []storage.TP
+	producerID, epoch := int64(-1), int16(-1)
+	for i := range req.Topics {
+		rt := &req.Topics[i]
+		t, err := h.lookup(rt.Topic, rt.TopicID, req.Version >= 13)
+		if err != nil {
+			continue
+		}
+		for j := range rt.Partitions {
+			rp := &rt.Partitions[j]
+			head, err := record.ParseHeader(rp.Records)
+			if err != nil || !head.Transactional() || rp.Partition < 0 || rp.Partition >= t.Partitions {
+				continue // refused later, for its own reason
+			}
+			producerID, epoch = head.ProducerID, head.ProducerEpoch
+			partitions = append(partitions, storage.TP{Topic: t.ID, Partition: rp.Partition})
+		}
+	}
+	if len(partitions) == 0 {
+		return nil
+	}
+	return h.cfg.Txns.Join(ctx, *req.TransactionID, producerID, epoch, partitions)
+}
+
 // producePartition checks one partition's records and adds them to the pool.
-func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.ProduceRequest, t *topic.Topic, p *kmsg.ProduceRequestTopicPartition) (commitlog.Wait, []RecordError, error) {
+// joined is what came of adding it to its transaction.
+func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.ProduceRequest, t *topic.Topic, p *kmsg.ProduceRequestTopicPartition, joined error) (commitlog.Wait, []RecordError, error) {
 	log, err := h.log(ctx, t, p.Partition)
 	if err != nil {
 		return nil, nil, err
@@ -116,6 +155,9 @@ func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.P
 		return func(context.Context) ([]commitlog.Appended, error) {
 			return []commitlog.Appended{dup}, nil
 		}, nil, nil
+	}
+	if joined != nil && b.head.Transactional() {
+		return nil, nil, joined
 	}
 	if bad, err := h.checkRecords(ctx, r, t, b); err != nil {
 		return nil, bad, err

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,7 +19,9 @@ import (
 // first partition with data returns at least one batch (KIP-74). Too little
 // data parks the Reply until a log advances or max wait ends, without polling.
 // Session id 0 is always answered, so clients stay without fetch sessions
-// (KIP-227 allows it). Versions 0–3 get message sets.
+// (KIP-227 allows it). Versions 0–3 get message sets. A read_committed client
+// gets what lies below the last stable offset, and the list of what to pass
+// over in it (KIP-98).
 
 // fetching is one partition of a Fetch.
 type fetching struct {
@@ -184,7 +188,29 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 	case req.Version < 10 && holdsZstd(b):
 		return nil, refuse(wire.UnsupportedCompressionType, "zstd needs Fetch version 10 or later")
 	}
+	if req.IsolationLevel == 1 {
+		p.listAborted(b)
+	}
 	return b, nil
+}
+
+// listAborted tells a read_committed client which transactions with batches in
+// b were aborted, also those that began before it.
+func (p *fetching) listAborted(b []byte) {
+	end := p.req.FetchOffset
+	for batch, err := range record.Batches(b) {
+		if err == nil {
+			end = batch.Header.LastOffset() + 1
+		}
+	}
+	aborted := p.log.Aborted(p.req.FetchOffset, end)
+	slices.SortFunc(aborted, func(a, b commitlog.Aborted) int { return cmp.Compare(a.First, b.First) })
+	p.resp.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, len(aborted))
+	for i, t := range aborted {
+		a := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
+		a.ProducerID, a.FirstOffset = t.ProducerID, t.First
+		p.resp.AbortedTransactions[i] = a
+	}
 }
 
 // readMessages reads for clients that know no batches. What holds no messages

@@ -10,12 +10,16 @@ import (
 
 // ApiVersions (key 18), versions 0–5: lists what is served and nothing else.
 // From version 3 the client says its software (KIP-511), which is kept for the
-// rejections of its records. No features are finalized: neither the newer
-// transaction protocol nor the newer group protocol is served yet.
+// rejections of its records. transaction.version 2 is finalized, which switches
+// clients to the newer transaction protocol (KIP-890); the newer group protocol
+// is not served yet.
 
 func (h *Handlers) apiVersions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ApiVersionsRequest)
-	resp := wire.AnswerApiVersions(req, wire.Cluster{ID: h.cfg.ClusterID, NodeID: NodeID, Epoch: -1})
+	resp := wire.AnswerApiVersions(req, wire.Cluster{
+		ID: h.cfg.ClusterID, NodeID: NodeID, Epoch: 0,
+		Features: []wire.Feature{{Name: "transaction.version", Min: 0, Max: 2, Finalized: 2}},
+	})
 	if req.Version >= 3 && resp.ErrorCode == 0 {
 		r.Conn.Software, r.Conn.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
 	}

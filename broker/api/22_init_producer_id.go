@@ -14,8 +14,7 @@ import (
 )
 
 // InitProducerId (key 22), versions 0–5. Without a transactional id a producer
-// always gets a new id at epoch 0 (KIP-98). Transactions are not served yet:
-// their ids are refused.
+// always gets a new id at epoch 0 (KIP-98); with one, broker/txn answers.
 
 // producerIDBlock is how many ids are taken from the store at a time: one
 // durable write serves that many producers, and a restart skips the rest.
@@ -77,8 +76,7 @@ func (h *Handlers) initProducerID(ctx context.Context, r *Request) (Reply, error
 			(req.ProducerID == -1) != (req.ProducerEpoch == -1):
 			resp.ErrorCode = int16(wire.InvalidRequest)
 		case req.TransactionalID != nil:
-			h.lg.Warn("transactions are not served yet", "transactional_id", *req.TransactionalID, "client", r.ClientID)
-			resp.ErrorCode = int16(wire.TransactionalIDAuthorizationFailed)
+			return h.cfg.Txns.InitProducerID(ctx, req), nil
 		default:
 			id, err := h.cfg.Producers.Next(ctx)
 			if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/txn"
 	"github.com/tarn-io/tarn/broker/wire"
 )
 
@@ -91,13 +92,14 @@ type Origin struct {
 // called concurrently and keeps nothing of rd.
 type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)
 
-// Config is what Handlers stand on. Engine, Logs, Topics and Groups are
-// required.
+// Config is what Handlers stand on. Engine, Logs, Topics, Groups
+// and Txns are required.
 type Config struct {
 	Engine    storage.Engine
 	Logs      *commitlog.Logs
 	Topics    *topic.Topics
 	Groups    *group.Coordinator
+	Txns      *txn.Coordinator
 	Producers *Producers
 	// ClusterID is constant for the life of the store.
 	ClusterID string
@@ -159,7 +161,8 @@ func New(cfg Config) *Handlers {
 		11: h.joinGroup, 12: h.heartbeat, 13: h.leaveGroup, 14: h.syncGroup,
 		15: h.describeGroups, 16: h.listGroups, 18: h.apiVersions,
 		19: h.createTopics, 20: h.deleteTopics, 21: h.deleteRecords,
-		22: h.initProducerID, 23: h.offsetForLeaderEpoch,
+		22: h.initProducerID, 23: h.offsetForLeaderEpoch, 24: h.addPartitionsToTxn,
+		25: h.addOffsetsToTxn, 26: h.endTxn, 28: h.txnOffsetCommit,
 		32: h.describeConfigs, 33: h.alterConfigs, 37: h.createPartitions,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
 		60: h.describeCluster, 75: h.describeTopicPartitions,

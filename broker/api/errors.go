@@ -46,6 +46,8 @@ var codes = []struct {
 }{
 	{commitlog.ErrFenced, wire.InvalidProducerEpoch},
 	{commitlog.ErrSequence, wire.OutOfOrderSequenceNumber},
+	{commitlog.ErrNoTransaction, wire.InvalidTxnState},
+	{commitlog.ErrTransactionOpen, wire.InvalidTxnState},
 	{commitlog.ErrGone, wire.UnknownTopicOrPartition},
 	{commitlog.ErrNotOwner, wire.NotLeaderOrFollower},
 	{commitlog.ErrRange, wire.OffsetOutOfRange},

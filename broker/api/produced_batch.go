@@ -45,8 +45,6 @@ func (b *producedBatch) checkHeader(req *kmsg.ProduceRequest, t *topic.Topic) er
 	switch {
 	case b.head.Transactional() && req.TransactionID == nil:
 		return refuse(wire.TransactionalIDAuthorizationFailed, "a transactional batch in a request without transactional id")
-	case b.head.Transactional():
-		return refuse(wire.InvalidTxnState, "no transaction is open for producer %d", b.head.ProducerID)
 	case b.head.Codec() == record.Zstd && req.Version < 7:
 		return refuse(wire.UnsupportedCompressionType, "zstd needs Produce version 7 or later")
 	}

@@ -18,6 +18,12 @@ var (
 	ErrRange = errors.New("offset is out of range")
 	// ErrClosed says that the sequencer has stopped.
 	ErrClosed = errors.New("log is shutting down")
+	// ErrNoTransaction says that a transactional batch is for a partition that
+	// is in no open transaction of its producer.
+	ErrNoTransaction = errors.New("partition is not in an open transaction of the producer")
+	// ErrTransactionOpen says that a batch outside a transaction came from a
+	// producer that has one open.
+	ErrTransactionOpen = errors.New("the producer has a transaction open")
 	// ErrStorage wraps the engine's error when a commit did not go through.
 	ErrStorage = errors.New("storage error")
 )

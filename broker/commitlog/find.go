@@ -49,6 +49,7 @@ func (g *Log) AtTime(ctx context.Context, ms, limit int64, maxBatch int) (Found,
 func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bool, error) {
 	start := g.Start()
 	var best record.Header
+	var bestMs int64
 	found := false
 	for h, err := range g.logs.cfg.Engine.Index(ctx, g.tp, start) {
 		if errors.Is(err, storage.ErrNoLog) {
@@ -60,16 +61,40 @@ func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bo
 		if h.BaseOffset >= limit {
 			break
 		}
-		if !h.Control() && (!found || h.MaxTimestamp > best.MaxTimestamp) {
-			best, found = h, true
+		if h.Control() || found && h.MaxTimestamp <= bestMs {
+			continue
 		}
+		ms := h.MaxTimestamp
+		if h.BaseOffset < start || h.LastOffset() >= limit {
+			// Only a part of the batch counts: its header says too much.
+			f, ok, err := g.greatest(ctx, h, maxBatch, start, limit)
+			if err != nil {
+				return Found{}, false, err
+			}
+			if ms = f.TimestampMs; !ok || found && ms <= bestMs {
+				continue
+			}
+		}
+		best, bestMs, found = h, ms, true
 	}
 	if !found {
 		return Found{}, false, nil
 	}
 	return g.scanBatch(ctx, best, maxBatch, func(r *record.Record) bool {
-		return r.Offset >= start && r.Timestamp == best.MaxTimestamp
+		return r.Offset >= start && r.Offset < limit && r.Timestamp == bestMs
 	})
+}
+
+// greatest returns the record with the greatest timestamp of a batch, of those
+// from start to below limit.
+func (g *Log) greatest(ctx context.Context, h record.Header, maxBatch int, start, limit int64) (best Found, found bool, err error) {
+	_, _, err = g.scanBatch(ctx, h, maxBatch, func(r *record.Record) bool {
+		if r.Offset >= start && r.Offset < limit && (!found || r.Timestamp > best.TimestampMs) {
+			best, found = Found{Offset: r.Offset, TimestampMs: r.Timestamp}, true
+		}
+		return false
+	})
+	return best, found, err
 }
 
 // scanBatch reads the batch with header h and returns its first record that

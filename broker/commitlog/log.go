@@ -25,13 +25,14 @@ type Log struct {
 	waiters map[*Waiter]struct{} // guarded by mu
 	tail    []tailChunk          // guarded by mu, ascending and contiguous, the last one ends at end
 
-	// producers is written by the sequencer under mu and read by it without.
-	producers       map[int64]*producer
-	producersLoaded bool // owned by the sequencer
-	unsaved         int  // owned by the sequencer: batches since the last snapshot
+	// producers and txns are written under mu: by who opens the log, and while
+	// it is open by the sequencer, which reads them without.
+	producers map[int64]*producer
+	txns      transactions
+	unsaved   int // as producers: batches since the last snapshot
 }
 
-// open reads the log's bounds, once until they are doubted.
+// open reads the log's bounds and states, once until they are doubted.
 func (g *Log) open(ctx context.Context) error {
 	g.mu.RLock()
 	opened, gone, doubts := g.opened, g.gone, g.doubts
@@ -46,12 +47,18 @@ func (g *Log) open(ctx context.Context) error {
 	if err != nil && !errors.Is(err, storage.ErrNoLog) {
 		return fmt.Errorf("%w: read bounds of %s: %w", ErrStorage, g.tp, err)
 	}
+	states, n, err := g.readStates(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: load producers of %s: %w", ErrStorage, g.tp, err)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.opened || g.doubts != doubts {
 		return nil // another goroutine was faster, or what we read is doubtful by now
 	}
 	g.start, g.end, g.epoch, g.opened = b.Start, b.End, b.Epoch, true
+	g.producers, g.unsaved = states.Producers, n
+	g.txns = transactions{open: states.Open, aborted: states.Aborted}
 	g.wake()
 	return nil
 }
@@ -62,7 +69,7 @@ func (g *Log) distrust() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.doubts++
-	g.opened, g.producersLoaded, g.producers = false, false, nil
+	g.opened, g.producers, g.txns = false, nil, transactions{}
 	g.tail = nil
 }
 
@@ -88,8 +95,13 @@ func (g *Log) End() int64 {
 	return g.end
 }
 
-// LastStable is the last stable offset: below it no transaction is open.
-func (g *Log) LastStable() int64 { return g.End() }
+// LastStable is the last stable offset: below it no transaction is open. It is
+// the first offset of an open transaction, or the high watermark.
+func (g *Log) LastStable() int64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.txns.stable(g.start, g.end)
+}
 
 // Bounds returns start and end of one moment.
 func (g *Log) Bounds() (start, end int64) {
@@ -109,24 +121,10 @@ func (g *Log) Bytes(ctx context.Context) (int64, error) {
 
 // Duplicate looks whether a batch is in the log already, in the published
 // producer states. It lets a retry skip validation: its records were accepted
-// under the schema of their time. The sequencer looks again. The first call
-// after start-up waits until the states are read.
-func (g *Log) Duplicate(ctx context.Context, h record.Header) (Appended, bool) {
+// under the schema of their time. The sequencer looks again.
+func (g *Log) Duplicate(_ context.Context, h record.Header) (Appended, bool) {
 	if !h.Idempotent() {
 		return Appended{}, false
-	}
-	g.mu.RLock()
-	loaded := g.producers != nil
-	g.mu.RUnlock()
-	if !loaded {
-		p := newPending()
-		p.load = g
-		if g.logs.pool.add(ctx, p) != nil {
-			return Appended{}, false
-		}
-		if _, err := p.wait(ctx); err != nil {
-			return Appended{}, false
-		}
 	}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -240,6 +238,10 @@ func (g *Log) publish(d *draft) {
 	for id, p := range d.producers {
 		g.producers[id] = p
 	}
+	if d.changed != nil {
+		g.txns = *d.changed
+	}
+	g.txns = g.txns.trimmed(g.start)
 	if g.unsaved += d.batches; d.snapshot != nil {
 		g.producers, g.unsaved = d.snapshot, 0
 	}

@@ -10,6 +10,7 @@ package commitlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -51,6 +52,11 @@ type Config struct {
 	PoolBytes int64
 	// TailBytes bounds the tail caches together (default 32 MiB).
 	TailBytes int64
+	// Admit says whether a transactional batch may begin a transaction in a
+	// partition; its error, a refusal such as ErrNoTransaction or ErrFenced, is
+	// the batch's. The sequencer calls it, so it must not wait for an append.
+	// nil refuses all.
+	Admit func(storage.TP, record.Header) error
 	// ProducerExpiry is how long an idle producer is remembered (24 h).
 	ProducerExpiry time.Duration
 }
@@ -99,6 +105,20 @@ func New(cfg Config) *Logs {
 // empty. The caller has made sure that the partition exists. Errors: ErrGone
 // if its topic was deleted, else a failed read of the engine.
 func (l *Logs) Log(ctx context.Context, tp storage.TP) (*Log, error) {
+	g, err := l.find(ctx, tp)
+	if errors.Is(err, storage.ErrBroken) {
+		// Whoever notices, it is the sequencer that stops the broker.
+		p := newPending()
+		p.load = &tp
+		if poolErr := l.pool.add(ctx, p); poolErr != nil {
+			err = errors.Join(err, poolErr)
+		}
+	}
+	return g, err
+}
+
+// find is Log as the sequencer itself calls it.
+func (l *Logs) find(ctx context.Context, tp storage.TP) (*Log, error) {
 	l.mu.RLock()
 	g := l.logs[tp]
 	l.mu.RUnlock()
@@ -185,7 +205,8 @@ func (l *Logs) Append(ctx context.Context, e Entry) (Wait, error) {
 	}
 	for i := range e.Batches {
 		p.size += int64(len(e.Batches[i].Bytes))
-		if _, err := l.Log(ctx, e.Batches[i].TP); err != nil {
+		// What is broken stops the sequencer, which comes upon it as well.
+		if _, err := l.find(ctx, e.Batches[i].TP); err != nil && !errors.Is(err, storage.ErrBroken) {
 			return nil, err
 		}
 	}

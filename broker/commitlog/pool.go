@@ -18,7 +18,7 @@ type pending struct {
 	Entry
 	trim   *storage.Trim
 	forget *storage.TopicID
-	load   *Log // read its producer states
+	load   *storage.TP // open this log
 	size   int64
 	pool   *pool // set by add
 

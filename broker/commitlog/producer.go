@@ -17,6 +17,9 @@ type producer struct {
 	// Last are its newest batches, oldest first. It is empty after an epoch
 	// bump that has written nothing yet.
 	Last []producedBatch `json:"b"`
+	// Fresh is set after a marker raised the epoch: the next batch begins at
+	// sequence 0, so that one which overtakes it is not taken for the first.
+	Fresh bool `json:"n,omitempty"`
 	// LastMs is when the log last heard of it, in the broker's Unix ms.
 	LastMs int64 `json:"t"`
 }
@@ -45,6 +48,9 @@ func (p *producer) check(h record.Header) (*producedBatch, error) {
 			return nil, ErrSequence
 		}
 		return nil, nil
+	}
+	if p.Fresh && h.BaseSequence != 0 {
+		return nil, ErrSequence
 	}
 	for i := range p.Last {
 		if b := &p.Last[i]; b.FirstSeq == h.BaseSequence && b.LastSeq == h.LastSequence() {

@@ -44,6 +44,7 @@ type draft struct {
 	epoch     int32
 	buf       []byte
 	producers map[int64]*producer // changed ones only
+	changed   *transactions       // the log's transactions, if the round changes them
 	batches   int
 	trim      int64               // new start, or -1
 	snapshot  map[int64]*producer // all producers, if the round stores them
@@ -78,13 +79,10 @@ func (d *draft) append(b *Batch, nowMs int64) Appended {
 	}
 	d.end = base + int64(b.Header.LastOffsetDelta) + 1
 	d.batches++
-	if b.Header.Idempotent() && !b.Header.Control() {
-		if d.producers == nil {
-			d.producers = map[int64]*producer{}
-		}
-		id := b.Header.ProducerID
-		d.producers[id] = d.producer(id).after(b.Header, base, stampMs, nowMs)
+	if id := b.Header.ProducerID; b.Header.Idempotent() && !b.Header.Control() {
+		d.setProducer(id, d.producer(id).after(b.Header, base, stampMs, nowMs))
 	}
+	d.noteTxn(b, base, nowMs)
 	return Appended{TP: b.TP, Base: base, TimestampMs: stampMs, Start: d.start}
 }
 

@@ -79,7 +79,7 @@ func (s *sequencer) prepare(ctx context.Context, entries []*pending) (*round, []
 func (s *sequencer) admit(ctx context.Context, r *round, p *pending) error {
 	switch {
 	case p.load != nil:
-		if err := p.load.loadProducers(ctx); err != nil {
+		if _, err := s.logs.find(ctx, *p.load); err != nil {
 			return err
 		}
 		r.members = append(r.members, p)
@@ -104,6 +104,10 @@ func (s *sequencer) admit(ctx context.Context, r *round, p *pending) error {
 		}
 		if dup != nil {
 			p.result[i] = Appended{TP: b.TP, Base: dup.Base, TimestampMs: dup.StampMs, Start: d.start, Duplicate: true}
+			continue
+		}
+		if err := d.checkTxn(b); err != nil {
+			return fmt.Errorf("producer %d epoch %d in %s: %w", b.Header.ProducerID, b.Header.ProducerEpoch, b.TP, err)
 		}
 	}
 	for i := range p.Batches {
@@ -134,11 +138,8 @@ func (s *sequencer) draft(ctx context.Context, r *round, tp storage.TP) (*draft,
 	if d, ok := r.drafts[tp]; ok {
 		return d, nil
 	}
-	g, err := s.logs.Log(ctx, tp)
+	g, err := s.logs.find(ctx, tp)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.loadProducers(ctx); err != nil {
 		return nil, err
 	}
 	d := newDraft(g)

@@ -212,7 +212,7 @@ func closedChan() <-chan struct{} {
 // look after a commit and not the first read.
 func (s *sim) opened() bool {
 	for p := range simPartitions {
-		if g := s.logs.logs[s.tp(p)]; g == nil || !g.opened || !g.producersLoaded {
+		if g := s.logs.logs[s.tp(p)]; g == nil || !g.opened {
 			return false
 		}
 	}

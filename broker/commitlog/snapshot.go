@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
@@ -31,10 +32,13 @@ const (
 	saveBytes = 8 << 20
 )
 
-// snapshot is the stored form of a log's producer states: as of offset.
+// snapshot is the stored form of a log's producer states and transactions: as
+// of offset.
 type snapshot struct {
 	Offset    int64               `json:"offset"`
 	Producers map[int64]*producer `json:"producers"`
+	Open      map[int64]int64     `json:"open,omitempty"`
+	Aborted   AbortedTxns         `json:"aborted,omitempty"`
 }
 
 // snapshotPrefix begins the keys of all producer snapshots.
@@ -44,43 +48,29 @@ const snapshotPrefix = "producers/"
 // the log removes it.
 func SnapshotKey(tp storage.TP) string { return snapshotPrefix + tp.String() }
 
-// loadProducers rebuilds the producer states of a log before its first append:
-// the last snapshot, then the headers of the batches after it. Called by the
-// sequencer. The error wraps ErrStorage.
-func (g *Log) loadProducers(ctx context.Context) error {
-	if g.producersLoaded {
-		return nil
-	}
-	snap, n, err := g.readProducers(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: load producers of %s: %w", ErrStorage, g.tp, err)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.producers, g.producersLoaded, g.unsaved = snap, true, n
-	return nil
-}
-
-// readProducers returns the states, and how many headers it read for them.
-func (g *Log) readProducers(ctx context.Context) (map[int64]*producer, int, error) {
+// readStates rebuilds the states of a log: the last snapshot, then the headers
+// of the batches after it, whose number it returns.
+func (g *Log) readStates(ctx context.Context) (snapshot, int, error) {
 	e := g.logs.cfg.Engine
+	var snap snapshot
 	it, err := e.Get(ctx, SnapshotKey(g.tp))
 	if err != nil {
-		return nil, 0, err
+		return snap, 0, err
 	}
-	var snap snapshot
 	if it.Version > 0 {
 		if err := json.Unmarshal(it.Value, &snap); err != nil {
-			return nil, 0, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
+			return snap, 0, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 		}
 	}
-	states := snap.Producers
-	if states == nil {
-		states = map[int64]*producer{}
+	if snap.Producers == nil {
+		snap.Producers = map[int64]*producer{}
 	}
-	for id, p := range states {
+	if snap.Open == nil {
+		snap.Open = map[int64]int64{}
+	}
+	for id, p := range snap.Producers {
 		if p == nil {
-			return nil, 0, fmt.Errorf("%w: item %q: producer %d is null", storage.ErrBroken, it.Key, id)
+			return snap, 0, fmt.Errorf("%w: item %q: producer %d is null", storage.ErrBroken, it.Key, id)
 		}
 	}
 	nowMs, n := g.logs.cfg.Now().UnixMilli(), 0
@@ -89,19 +79,44 @@ func (g *Log) readProducers(ctx context.Context) (map[int64]*producer, int, erro
 			break
 		}
 		if err != nil {
-			return nil, 0, err
+			return snap, 0, err
 		}
 		n++
-		if !h.Idempotent() || h.Control() {
-			continue
+		if err := g.replay(ctx, &snap, h, nowMs); err != nil {
+			return snap, 0, err
 		}
-		stampMs := int64(-1)
-		if h.LogAppendTime() {
-			stampMs = h.MaxTimestamp
-		}
-		states[h.ProducerID] = states[h.ProducerID].after(h, h.BaseOffset, stampMs, nowMs)
 	}
-	return states, n, nil
+	return snap, n, nil
+}
+
+// replay brings states past a stored batch.
+func (g *Log) replay(ctx context.Context, s *snapshot, h record.Header, nowMs int64) error {
+	if !h.Idempotent() {
+		return nil
+	}
+	txns := transactions{open: s.Open, aborted: s.Aborted}
+	if h.Control() {
+		s.Producers[h.ProducerID] = s.Producers[h.ProducerID].afterMarker(h, nowMs)
+		if _, open := s.Open[h.ProducerID]; !open {
+			return nil
+		}
+		commit, err := g.readMarker(ctx, h)
+		if err != nil {
+			return err
+		}
+		txns.end(h.ProducerID, h.BaseOffset, commit)
+		s.Aborted = txns.aborted
+		return nil
+	}
+	stampMs := int64(-1)
+	if h.LogAppendTime() {
+		stampMs = h.MaxTimestamp
+	}
+	s.Producers[h.ProducerID] = s.Producers[h.ProducerID].after(h, h.BaseOffset, stampMs, nowMs)
+	if h.Transactional() {
+		txns.begin(h.ProducerID, h.BaseOffset)
+	}
+	return nil
 }
 
 // snapshotDue reports whether n more batches call for a snapshot.
@@ -114,8 +129,9 @@ func (g *Log) snapshotDue(n int) bool {
 func (r *round) addSnapshot(d *draft) {
 	states := make(map[int64]*producer, len(d.log.producers)+len(d.producers))
 	oldest := r.nowMs - d.log.logs.cfg.ProducerExpiry.Milliseconds()
+	txns := d.txns().trimmed(max(d.start, d.trim))
 	for id, p := range d.log.producers {
-		if p.LastMs >= oldest {
+		if _, open := txns.open[id]; open || p.LastMs >= oldest {
 			states[id] = p
 		}
 	}
@@ -123,7 +139,7 @@ func (r *round) addSnapshot(d *draft) {
 		states[id] = p
 	}
 	prune(states)
-	v, err := json.Marshal(snapshot{Offset: d.end, Producers: states})
+	v, err := json.Marshal(snapshot{Offset: d.end, Producers: states, Open: txns.open, Aborted: txns.aborted})
 	if err != nil || len(v) > storage.MaxValueBytes {
 		return // rebuilt from headers instead: a snapshot only saves time
 	}
@@ -154,7 +170,10 @@ func (s *sequencer) saveProducers() {
 	defer cancel()
 	r, size := newRound(s.logs.cfg.Now().UnixMilli(), nil), 0
 	for _, g := range s.logs.all() {
-		if !g.producersLoaded || g.unsaved == 0 {
+		g.mu.RLock()
+		clean := !g.opened || g.unsaved == 0
+		g.mu.RUnlock()
+		if clean {
 			continue
 		}
 		d := newDraft(g)

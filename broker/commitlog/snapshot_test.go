@@ -12,7 +12,7 @@ import (
 func TestProducersAreBounded(t *testing.T) {
 	now := time.UnixMilli(1_000_000)
 	l := New(Config{Engine: memory.New(), Now: func() time.Time { return now }})
-	g := &Log{tp: tp0, logs: l, producers: map[int64]*producer{}, producersLoaded: true}
+	g := &Log{tp: tp0, logs: l, producers: map[int64]*producer{}}
 	for id := range int64(maxProducers + slackProducers + 1) {
 		g.producers[id] = &producer{Epoch: 32767, LastMs: now.UnixMilli() + id, Last: []producedBatch{
 			{1<<31 - 1, 1<<31 - 1, 1<<63 - 1, 1 << 41}, {1<<31 - 1, 1<<31 - 1, 1<<63 - 1, 1 << 41},
@@ -75,11 +75,11 @@ func TestSnapshotNowAndThen(t *testing.T) {
 	}
 	mustPut(t, l, batch(t, tp0, 1, idempotent(1, 0, 2)))
 	again := &Log{tp: tp0, logs: New(Config{Engine: e})}
-	states, n, err := again.readProducers(t.Context())
+	states, n, err := again.readStates(t.Context())
 	if err != nil || n != 1 {
 		t.Errorf("start-up read %d headers, want 1: %v", n, err)
 	}
-	if p := states[1]; p == nil || len(p.Last) != 3 || p.Last[2].Base != 2 {
+	if p := states.Producers[1]; p == nil || len(p.Last) != 3 || p.Last[2].Base != 2 {
 		t.Errorf("producer 1: %+v", p)
 	}
 }
