@@ -35,12 +35,13 @@ var law = map[string][]string{
 	"broker/commitlog": {"broker/storage", "broker/record"},
 	"broker/topic":     {"broker/storage"},
 	"broker/group":     {"broker/storage", "broker/wire"},
+	"broker/txn":       {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/commitlog", "broker/topic", "broker/group",
+		"broker/commitlog", "broker/topic", "broker/group", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/commitlog", "broker/topic", "broker/group",
+		"broker/api", "broker/commitlog", "broker/topic", "broker/group", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},

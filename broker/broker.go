@@ -20,8 +20,10 @@ import (
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/txn"
 )
 
 // Config configures a Broker. Engine is required.
@@ -49,6 +51,9 @@ type Config struct {
 	Hold Hold
 	// MaxConnections bounds the connections of all listeners; 0 means 10,000.
 	MaxConnections int
+	// TxnCheckInterval is how often transactions that take too long are looked
+	// for; 0 means the default.
+	TxnCheckInterval time.Duration
 	// Settings are shown by DescribeConfigs of the broker.
 	Settings func() []api.BrokerConfig
 	// Log receives what operators should know; nil discards it.
@@ -75,6 +80,7 @@ type Broker struct {
 	logs      *commitlog.Logs
 	topics    *topic.Topics
 	groups    *group.Coordinator
+	txns      *txn.Coordinator
 	handlers  *api.Handlers
 	clusterID string
 	incarn    string
@@ -114,14 +120,19 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	b.logs = commitlog.New(commitlog.Config{
 		Engine: cfg.Engine, Log: cfg.Log.With("component", "log"), Now: cfg.Now, TailBytes: cfg.TailBytes,
+		Admit: func(tp storage.TP, h record.Header) error { return b.txns.Admit(tp, h) },
 	})
 	if b.groups, err = b.openGroups(ctx); err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
+	producers := api.NewProducers(cfg.Engine)
+	if b.txns, err = b.openTxns(ctx, producers); err != nil {
+		return nil, fmt.Errorf("read transactions: %w", err)
+	}
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups,
-		Producers: api.NewProducers(cfg.Engine), ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: cfg.Settings, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
@@ -178,6 +189,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		g.Go(func() error { return b.serve(ctx, ln) })
 	}
 	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
+	g.Go(func() error { return b.txns.Run(ctx) })
 	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error {
 		select {

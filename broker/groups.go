@@ -3,9 +3,11 @@ package broker
 import (
 	"context"
 
+	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/txn"
 )
 
 // topicsView shows the broker's topics to the group coordinator.
@@ -38,5 +40,15 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
 
 		Log: b.cfg.Log.With("component", "group"),
+	})
+}
+
+// openTxns reads the transactions. Their writes go through the sequencer, since
+// they hold markers.
+func (b *Broker) openTxns(ctx context.Context, producers *api.Producers) (*txn.Coordinator, error) {
+	return txn.Open(ctx, txn.Config{
+		Append: b.logs.Append, Store: b.cfg.Engine, Groups: b.groups, Topics: topicsView{b.topics},
+		NextID: producers.Next, CheckInterval: b.cfg.TxnCheckInterval,
+		Log: b.cfg.Log.With("component", "txn"), Now: b.cfg.Now,
 	})
 }
