@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Flushed says what a flush has brought.
@@ -17,6 +18,7 @@ type Flushed struct {
 // flush asks for everything below target to be committed.
 type flush struct {
 	target offsets // set by the sink at its first look
+	tried  bool    // what has failed was tried again since it came
 	begun  int64   // rows committed before
 	answer chan flushAnswer
 }
@@ -96,23 +98,29 @@ func (s *sink) aim(ctx context.Context) error {
 	return nil
 }
 
-// answerFlushes answers the flushes whose target all formats have reached, or
-// all of them with what is wrong: they are not kept waiting for retries.
-func (s *sink) answerFlushes(ctx context.Context, err error) {
+// answerFlushes answers the flushes whose target all formats have reached. Where
+// something is wrong it says so, but not before the formats that are well have
+// come there, or nothing more can be done for them: nobody is kept waiting for
+// retries.
+func (s *sink) answerFlushes(ctx context.Context, more bool, err error) {
 	if len(s.waiting) == 0 {
 		return
 	}
-	err = errors.Join(err, s.trouble())
+	trouble := s.trouble()
 	var left []*flush
 	for _, f := range s.waiting {
-		reached, at := false, map[int32]int64(nil)
-		if err == nil {
-			reached, at, err = s.reached(ctx, f.target)
+		f.tried = true
+		reached, err := s.reached(ctx, f.target), err
+		var at map[int32]int64
+		if err == nil && reached && trouble == nil {
+			at, err = s.confirmed(ctx)
+		} else if err == nil && trouble != nil && (reached || !more) {
+			err = trouble
 		}
 		switch {
 		case err != nil:
 			f.answer <- flushAnswer{err: err}
-		case reached:
+		case at != nil:
 			f.answer <- flushAnswer{flushed: Flushed{Topic: s.topic.Name, Rows: s.status.committed() - f.begun, Offsets: at}}
 		default:
 			left = append(left, f)
@@ -128,37 +136,41 @@ func (s *sink) refuseFlushes(err error) {
 	s.waiting = nil
 }
 
-// reached reports whether every format's table has come to target, as it says
-// itself, and where the first one stands.
-func (s *sink) reached(ctx context.Context, target offsets) (bool, map[int32]int64, error) {
-	var first map[int32]int64
+// reached reports whether every format that is well has come to target.
+func (s *sink) reached(ctx context.Context, target offsets) bool {
 	for _, m := range s.members {
+		if m.err != nil {
+			continue
+		}
 		if !m.known || s.last(m) != nil {
-			return false, nil, nil
+			return false
 		}
-		at, err := s.position(ctx, m)
-		if err != nil {
-			return false, nil, err
-		}
-		if at.until(target) > 0 {
-			return false, nil, nil
+		if at, err := s.position(ctx, m); err != nil || at.until(target) > 0 {
+			return false
 		}
 	}
-	for _, m := range s.members {
+	return true
+}
+
+// confirmed asks the tables whether they stand where they are thought to, and
+// returns where the first one does; nil if one stands elsewhere.
+func (s *sink) confirmed(ctx context.Context) (map[int32]int64, error) {
+	first := map[int32]int64{}
+	for i, m := range s.members {
 		p, err := s.progress(ctx, m.table)
-		if err == nil && !p.Equal(m.at) {
-			m.known, m.looked = false, false
-			return false, nil, nil
-		}
 		if err != nil {
 			s.fail(m, err, true)
-			return false, nil, m.err
+			return nil, m.err
 		}
-		if first == nil {
-			first = p.Offsets
+		if !p.Equal(m.at) {
+			m.known, m.looked = false, false
+			return nil, nil
+		}
+		if i == 0 {
+			maps.Copy(first, p.Offsets)
 		}
 	}
-	return true, first, nil
+	return first, nil
 }
 
 // trouble is what is wrong with the single formats, nil if nothing is.

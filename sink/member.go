@@ -57,10 +57,11 @@ func (s *sink) fail(m *member, err error, out bool) {
 // well notes that m's table has taken something.
 func (m *member) well() { m.err, m.out, m.pause = nil, false, 0 }
 
-// mayTry reports whether m's time to be tried has come. A flush does not wait:
-// it wants to know.
+// mayTry reports whether m's time to be tried has come. A flush that has just
+// come does not wait: it wants to know.
 func (s *sink) mayTry(m *member) bool {
-	return m.err == nil || len(s.waiting) > 0 || !s.now().Before(m.until)
+	return m.err == nil || !s.now().Before(m.until) ||
+		slices.ContainsFunc(s.waiting, func(f *flush) bool { return !f.tried })
 }
 
 // last is the last pending entry for m, nil if there is none.

@@ -52,7 +52,10 @@ type entryDead struct {
 // head is the item that every new pending entry rewrites: of two sinks on one
 // store, the one that has not seen the other's entry is refused.
 type head struct {
-	Seq int64 `json:"seq"` // of the newest entry ever stored
+	// Seq and ID are those of the newest entry ever stored. Numbers have no
+	// gaps, so an entry of this number and another id was never stored.
+	Seq int64  `json:"seq"`
+	ID  string `json:"id"`
 }
 
 // Item keys of a topic's sink.
@@ -113,7 +116,7 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 	if err != nil {
 		return fmt.Errorf("encode pending entry: %w", err)
 	}
-	top, err := json.Marshal(head{Seq: e.Seq})
+	top, err := json.Marshal(head{Seq: e.Seq, ID: e.ID})
 	if err != nil {
 		return fmt.Errorf("encode head: %w", err)
 	}
@@ -136,17 +139,18 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 }
 
 // settleDraft finds out what became of an entry whose storing had an unknown
-// outcome. If it is not there and nobody has stored another, it is stored again
-// with the files that it has; else they are of no use.
+// outcome. If nobody has stored anything since, it is stored again with the
+// files that it has. Its files are removed only if another entry is known to
+// have its place: it may have been stored, committed and forgotten meanwhile, by
+// another sink.
 func (s *sink) settleDraft(ctx context.Context) error {
 	e := s.draft
 	switch {
 	case e == nil:
 		return nil
-	case slices.ContainsFunc(s.pending, func(p *entry) bool { return p.ID == e.ID }):
 	case s.headVersion == s.draftHead:
 		return s.save(ctx, e)
-	default:
+	case s.head.Seq == e.Seq && s.head.ID != e.ID:
 		s.discard(ctx, e)
 	}
 	s.draft = nil

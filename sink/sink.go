@@ -74,7 +74,7 @@ func (s *sink) run(ctx context.Context) {
 		}
 		s.report(err)
 		s.noteNeeds(ctx)
-		s.answerFlushes(ctx, err)
+		s.answerFlushes(ctx, more, err)
 		switch {
 		case err != nil:
 			s.wait(ctx, registered, retry, err)
