@@ -6,11 +6,12 @@ import random
 import sys
 
 import harness
+import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
-SCENARIOS = ["avro", "protobuf", "jsonschema", "acks", "formats", "pipelined", "crash", "kgo"]
+SCENARIOS = ["avro", "protobuf", "jsonschema", "groups", "acks", "formats", "pipelined", "crash", "kgo"]
 # What a smoke run leaves out.
-FULL_ONLY = {"acks", "formats", "pipelined", "kgo"}
+FULL_ONLY = {"groups", "acks", "formats", "pipelined", "kgo"}
 
 
 class Scenario(harness.Checks):
@@ -51,6 +52,7 @@ def main():
     with harness.work_dir() as (work, keep):
         t = Scenario(full, work, seed)
         try:
+            selftest.run(t)
             with t.check("broker starts"):
                 t.broker = t.start("main")
             for name in chosen:

@@ -137,6 +137,12 @@ def duckdb_rows(warehouse, table):
         return db.sql(query, params=[pattern]).to_arrow_table().to_pylist()
 
 
+def duckdb_count(warehouse, table):
+    with duckdb.connect() as db:
+        pattern = f"{warehouse}/default/{table}/parquet/*.parquet"
+        return db.sql("SELECT count(*) FROM read_parquet($1)", params=[pattern]).fetchall()[0][0]
+
+
 def catalog(http):
     return RestCatalog("tarn", uri=f"{http}/iceberg")
 

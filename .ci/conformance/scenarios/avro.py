@@ -4,10 +4,12 @@ import base64
 import io
 import json
 import struct
+import time
 import urllib.request
 
 import fastavro
 from confluent_kafka import KafkaError
+from confluent_kafka.schema_registry import Schema, SchemaRegistryError
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -32,6 +34,8 @@ def run(t):
     s.tables()
     s.evolve()
     s.dead_letters()
+    s.unasked()
+    s.cli()
 
 
 class State:
@@ -241,12 +245,10 @@ class State:
         t = self.t
         fields = orders.FIELDS + [orders.COUPON]
         with t.check("version 2 with a nullable field is registered"):
-            from confluent_kafka.schema_registry import Schema
             id2 = clients.registry(self.b).register_schema(SUBJECT, Schema(orders.schema_text(fields), "AVRO"))
             want(id2 != self.schema_id, "version 2 has the id of version 1")
             self.id2 = id2
         with t.check("an incompatible version is refused"):
-            from confluent_kafka.schema_registry import Schema, SchemaRegistryError
             broken = fields + [{"name": "must", "type": "string"}]
             try:
                 clients.registry(self.b).register_schema(SUBJECT, Schema(orders.schema_text(broken), "AVRO"))
@@ -270,7 +272,6 @@ class State:
         t, b, topic = self.t, self.b, "loose"
         good, bad = rows.Produced(), {}
         with t.check("a topic without validation takes bad records"):
-            from confluent_kafka.schema_registry import Schema
             b.tarn("topic", "create", topic, "-c", FORMATS)
             sid = clients.registry(b).register_schema(f"{topic}-value", Schema(orders.schema_text(), "AVRO"))
             made = [self.order() for _ in range(20)]
@@ -296,6 +297,37 @@ class State:
                     want(r["reason"], f"no reason at {k}")
         with t.check("tarn table verify with dead letters"):
             b.tarn("table", "verify", topic)
+
+    def unasked(self):
+        """Without a flush, rows are in the tables within the interval."""
+        t, b = self.t, self.b
+        with t.check("rows are in the tables within 10 s without a flush"):
+            self.produce_franz([self.order() for _ in range(50)], self.id2)
+            begun = time.monotonic()
+            while rows.duckdb_count(b.warehouse, TOPIC) < len(self.log):
+                want(time.monotonic() - begun < 20, f"{len(self.log)} records, fewer rows after 20 s")
+                time.sleep(0.05)
+            took = time.monotonic() - begun
+            # A tenth of a second or so goes by before this looks again.
+            want(took < 10.5, f"after {took:.2f} s")
+            rows.compare(rows.read("iceberg", b, TOPIC), self.log.rows, "Iceberg table", set(orders.COLUMNS) | KAFKA)
+
+    def cli(self):
+        """tarn produce takes JSON and encodes it by the topic's schema."""
+        t, b, topic = self.t, self.b, "small"
+        text = json.dumps({"type": "record", "name": "Small", "fields": [
+            {"name": "id", "type": "long"}, {"name": "name", "type": ["null", "string"], "default": None}]})
+        with t.check("tarn produce"):
+            b.tarn("topic", "create", topic, "-c", "tarn.value.schema.validation=payload")
+            clients.registry(b).register_schema(f"{topic}-value", Schema(text, "AVRO"))
+            wanted = [{"id": i, "name": None if i % 2 else f"n{i}"} for i in range(20)]
+            b.tarn("produce", topic, stdin="\n".join(map(json.dumps, wanted)).encode())
+            decode, ctx = AvroDeserializer(clients.registry(b)), SerializationContext(topic, MessageField.VALUE)
+            got = sorted(clients.confluent(b, topic, len(wanted), group="g-small"))
+            equal([decode(v, ctx) for _, _, _, _, v in got], wanted, "values")
+        with t.check("tarn produce refuses what the schema does not know"):
+            b.tarn("produce", topic, stdin=b'{"id": "many"}\n', ok=(1,))
+            equal(clients.ends(b, topic), {0: 20}, "log end")
 
 
 KAFKA = {"kafka_partition", "kafka_offset", "kafka_timestamp", "kafka_key", "kafka_headers", "kafka_schema_id"}

