@@ -78,7 +78,9 @@ func TestProduceRefusals(t *testing.T) {
 		{name: "above max.message.bytes", topic: plain, records: batch(t, record.Options{}, strings.Repeat("m", 300)), code: wire.MessageTooLarge},
 		{name: "above segment.bytes", topic: plain, records: batch(t, record.Options{}, strings.Repeat("m", 200)), code: wire.RecordListTooLarge},
 		{name: "transactional without id", topic: plain, records: transactional(t), code: wire.TransactionalIDAuthorizationFailed},
-		{name: "transactional", topic: plain, records: transactional(t), change: func(q *kmsg.ProduceRequest) { q.TransactionID = ptr("tx") }, code: wire.InvalidTxnState},
+		{name: "unknown transactional id", topic: plain, records: transactional(t), change: asTransaction, code: wire.InvalidProducerIDMapping},
+		{name: "not in a transaction, version 11", topic: plain, records: transactional(t), version: 11, change: asTransaction, code: wire.TransactionAbortable},
+		{name: "not in a transaction, version 10", topic: plain, records: transactional(t), version: 10, change: asTransaction, code: wire.InvalidTxnState},
 		{name: "acks 2", topic: plain, records: good, change: func(q *kmsg.ProduceRequest) { q.Acks = 2 }, code: wire.InvalidRequiredAcks},
 		{name: "unknown name", topic: &topic.Topic{Name: "nope"}, records: good, version: 12, code: wire.UnknownTopicOrPartition},
 		{name: "unknown id", topic: &topic.Topic{ID: storage.TopicID{9}}, records: good, code: wire.UnknownTopicID},
@@ -123,7 +125,10 @@ func TestProduceRefusals(t *testing.T) {
 	}
 }
 
+func asTransaction(q *kmsg.ProduceRequest) { q.TransactionID = ptr("tx") }
+
 func transactional(t *testing.T) []byte {
+	t.Helper()
 	return batch(t, record.Options{Transactional: true, Producer: &record.Producer{ID: 1}}, "a")
 }
 
