@@ -287,8 +287,8 @@ func (r *trial) ownVerdict(ctx context.Context, log copyLog) error {
 
 // figures prints what the run has seen.
 func (r *trial) figures(ctx context.Context, took time.Duration) {
-	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, offset commits: %s\n",
-		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.groups.progress())
+	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, %d bad ones refused, offset commits: %s\n",
+		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.ledger.refused(), r.load.groups.progress())
 	if r.starts > 0 {
 		fmt.Printf("start to ready: mean %d ms, slowest %d ms\n", (r.took / time.Duration(r.starts)).Milliseconds(), r.slowest.Milliseconds())
 	}

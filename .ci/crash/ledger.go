@@ -23,6 +23,7 @@ type ledger struct {
 	mu    sync.Mutex
 	sent  map[int][]place // by producer, index is the sequence number
 	acked int64
+	bad   int64 // bad records that were refused as they should be
 	wrong []error // answers that must not be
 }
 
@@ -58,6 +59,19 @@ func (l *ledger) complaints() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.wrong
+}
+
+// refuse notes that a bad record was refused.
+func (l *ledger) refuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bad++
+}
+
+func (l *ledger) refused() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bad
 }
 
 func (l *ledger) acknowledged() int64 {

@@ -170,12 +170,14 @@ func padding(rng *rand.Rand) int {
 }
 
 // answered notes how a record fared. Errors are complaints unless the client
-// was closed: the broker comes back in time for every retry.
+// was closed, or gave up because a kill cut its very first connection, which it
+// takes for a refusal: the broker comes back in time for every other retry.
 func (l *load) answered(ctx context.Context, id identity, r *kgo.Record, err error) {
+	var cut *kgo.ErrFirstReadEOF
 	switch {
 	case err == nil:
 		l.ledger.acknowledge(id, place{r.Partition, r.Offset})
-	case ctx.Err() != nil, errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
+	case ctx.Err() != nil, errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled), errors.As(err, &cut):
 	default:
 		l.ledger.complain(fmt.Errorf("%s was refused: %w", id, err))
 	}
@@ -190,7 +192,12 @@ func (l *load) misbehave(ctx context.Context, cl *kgo.Client, rng *rand.Rand) {
 				Value: spoil(encode(l.schemaID, identify(badProducer, seq), 10)),
 			}
 			err := cl.ProduceSync(ctx, r).FirstErr()
-			if !errors.Is(err, kerr.InvalidRecord) && ctx.Err() == nil {
+			var cut *kgo.ErrFirstReadEOF
+			switch {
+			case errors.Is(err, kerr.InvalidRecord):
+				l.ledger.refuse()
+			case ctx.Err() != nil, errors.As(err, &cut):
+			default:
 				l.ledger.complain(fmt.Errorf("a record that is no %s got %v, not INVALID_RECORD", topicName, err))
 			}
 		})
