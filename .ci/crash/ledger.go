@@ -23,7 +23,7 @@ type ledger struct {
 	mu    sync.Mutex
 	sent  map[int][]place // by producer, index is the sequence number
 	acked int64
-	bad   int64 // bad records that were refused as they should be
+	bad   int64   // bad records that were refused as they should be
 	wrong []error // answers that must not be
 }
 
