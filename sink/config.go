@@ -11,11 +11,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/parquet"
 )
 
 // Limits of one sink.
@@ -94,7 +97,12 @@ type Config struct {
 	Namespace string
 	Log       *slog.Logger
 	Now       func() time.Time
+
+	encode encoder // nil: parquet.Encode; another one in tests of time
 }
+
+// encoder makes a data file of rows.
+type encoder func(*tables.Schema, []arrow.RecordBatch, parquet.Options) (parquet.File, error)
 
 // Topic is a topic that has tables.
 type Topic struct {

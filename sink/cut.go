@@ -43,7 +43,8 @@ type cut struct {
 	bytes    int64 // of records
 	rd       record.Reader
 	unlooked int64 // values decoded since the last look at memory
-	held     int64 // bytes of columns at the last look
+	looked   int64 // rows at the last look
+	held     int64 // bytes of columns then
 }
 
 func (s *sink) newCut(from offsets) *cut {
@@ -139,7 +140,7 @@ func committed(h record.Header) bool { return !h.Control() }
 // was decoded since the last look.
 func (c *cut) full() bool {
 	t := &c.s.topic
-	if c.unlooked >= lookCells || c.rows%lookRows == 0 {
+	if c.unlooked >= lookCells || c.rows-c.looked >= lookRows {
 		c.weigh()
 	}
 	return c.bytes >= t.CommitBytes || c.rows >= t.CommitRows || c.held >= maxSwell*t.CommitBytes
@@ -147,7 +148,7 @@ func (c *cut) full() bool {
 
 // weigh adds up what the columns hold.
 func (c *cut) weigh() {
-	c.unlooked, c.held = 0, 0
+	c.unlooked, c.looked, c.held = 0, c.rows, 0
 	for _, g := range c.groups {
 		c.held += g.weigh()
 	}
@@ -178,7 +179,7 @@ func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
 			c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)
 		}
 		at = r.Offset + 1
-		if (c.rows%lookRows == 0 || c.unlooked >= lookCells) && c.full() {
+		if c.full() {
 			return errEnough
 		}
 	}

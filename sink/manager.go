@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/tables/parquet"
 )
 
 // Manager runs a sink for every topic that has tables. Safe for concurrent use.
@@ -38,6 +39,9 @@ func New(cfg Config) *Manager {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.encode == nil {
+		cfg.encode = parquet.Encode
 	}
 	return &Manager{cfg: cfg, cuts: make(chan struct{}, min(maxCuts, runtime.GOMAXPROCS(0))), sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{})}
 }
@@ -95,7 +99,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 	s := &sink{
 		topic: t, logs: c.Logs, registry: c.Registry, formats: c.Formats, store: c.Store, items: c.Items,
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
-		cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
+		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats),
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -26,6 +26,7 @@ type sink struct {
 	namespace   string
 	lg          *slog.Logger
 	now         func() time.Time
+	encode      encoder
 
 	cuts    chan struct{} // a place for each cut that may be under way, of all sinks
 	flushes chan *flush   // requests

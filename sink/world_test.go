@@ -131,7 +131,11 @@ func (w *world) run() *sink.Manager {
 
 // start starts a manager beside those that run.
 func (w *world) start() (*sink.Manager, func()) {
-	m := sink.New(w.config())
+	return w.startWith(w.config())
+}
+
+func (w *world) startWith(cfg sink.Config) (*sink.Manager, func()) {
+	m := sink.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
