@@ -69,7 +69,9 @@ func (g *Log) distrust() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.doubts++
-	g.opened, g.producers, g.txns = false, nil, transactions{}
+	// Transactions stay until then, as the old end does: a reader that waits
+	// must not take what is open for stable.
+	g.opened, g.producers = false, nil
 	g.tail = nil
 }
 

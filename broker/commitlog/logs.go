@@ -221,11 +221,14 @@ func (l *Logs) Append(ctx context.Context, e Entry) (Wait, error) {
 
 // check refuses an entry that names a log or an item twice.
 func (e *Entry) check() error {
-	for i := range e.Batches {
-		for j := range e.Batches[:i] {
-			if e.Batches[i].TP == e.Batches[j].TP {
-				return fmt.Errorf("%w: two batches of one entry for %s", storage.ErrInvalid, e.Batches[i].TP)
+	if len(e.Batches) > 1 { // the end of a transaction may have thousands
+		logs := make(map[storage.TP]bool, len(e.Batches))
+		for i := range e.Batches {
+			tp := e.Batches[i].TP
+			if logs[tp] {
+				return fmt.Errorf("%w: two batches of one entry for %s", storage.ErrInvalid, tp)
 			}
+			logs[tp] = true
 		}
 	}
 	if len(e.Items)+len(e.Checks) < 2 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/storage/faulty"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 )
 
@@ -182,6 +183,34 @@ func TestMarkerWakes(t *testing.T) {
 	case <-w.C:
 	case <-time.After(10 * time.Second):
 		t.Error("nobody was woken")
+	}
+}
+
+// TestStableInDoubt: while a log is to be read anew, its open transactions hold
+// for who has it in hand.
+func TestStableInDoubt(t *testing.T) {
+	e, tp1 := faulty.New(memory.New()), storage.TP{Topic: tp0.Topic, Partition: 1}
+	l, _ := start(t, e, admitAll)
+	mustPut(t, l, batch(t, tp0, 1, options{}), batch(t, tp1, 1, options{}))
+	mustPut(t, l, batch(t, tp0, 1, transactional(1, 0, 0)))
+	g, err := l.Log(t.Context(), tp0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Next(faulty.Refuse(errors.New("the disk went away")))
+	if _, err := put(t, l, batch(t, tp0, 1, transactional(1, 0, 1))); !errors.Is(err, ErrStorage) {
+		t.Fatalf("got %v, want ErrStorage", err)
+	}
+	if got := g.LastStable(); got != 1 {
+		t.Errorf("last stable offset %d, want 1", got)
+	}
+	mustPut(t, l, batch(t, tp0, 1, transactional(1, 0, 1)), marker(t, tp1, 1, 0, true))
+	if got := g.LastStable(); got != 1 {
+		t.Errorf("last stable offset %d, want 1", got)
+	}
+	mustPut(t, l, marker(t, tp0, 1, 0, true))
+	if got := g.LastStable(); got != 4 {
+		t.Errorf("last stable offset %d, want 4", got)
 	}
 }
 
