@@ -141,7 +141,7 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 		if err != nil {
 			return nil, err
 		}
-		pause(ctx, r.millis(0, 120))
+		pause(ctx, r.millis(0, 250))
 		return nil, r.kill(next, number)
 	case b == nil:
 		var err error
