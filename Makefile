@@ -19,7 +19,7 @@ build: ## the binary as it is released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o tarn .
 
 test: ## all tests; needs Go and nothing else
-	CGO_ENABLED=0 $(GO) vet ./...
+	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/conformance/peer
 	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
 
 # The packages where goroutines meet. The race detector needs a C compiler.
