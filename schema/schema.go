@@ -87,13 +87,13 @@ type Schema interface {
 	Reads(writer Schema) []Incompatibility
 }
 
-// Incompatibility is one reason for a failed compatibility check, in the words
-// of Confluent's registry.
+// Incompatibility is one reason for a failed compatibility check. Types are those
+// of Confluent's registry, which tools know; descriptions are for people.
 type Incompatibility struct {
 	Type string // for example READER_FIELD_MISSING_DEFAULT_VALUE
 	Path string // JSON pointer in the schema, for example /fields/1
-	// Description says it with up to two "%s", as Confluent's texts have them:
-	// the first stands for the reader's side, the second for the writer's.
+	// Description says it in one line with up to two "%s": the first stands for
+	// the reader's side, the second for the writer's. Describe fills them.
 	Description string
 	// Info is Confluent's additionalInfo, where the language has one.
 	Info string

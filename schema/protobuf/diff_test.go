@@ -1,7 +1,6 @@
 package protobuf
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -118,13 +117,35 @@ func checkDifferences(t *testing.T, seen map[string]bool, old, new *Schema, want
 	var listed []string
 	for _, i := range new.Reads(old) {
 		listed = append(listed, i.Type+" "+i.Path)
-		text := fmt.Sprintf(i.Description, "new", "old")
-		if !strings.Contains(text, "'"+i.Path+"'") || !strings.Contains(text, "new schema") || strings.Contains(text, "%!") {
+		text := i.Describe("NEW", "OLD")
+		if !strings.Contains(text, "'"+i.Path+"'") || !strings.HasPrefix(text, "the NEW schema ") || !strings.Contains(text, "the OLD schema") || strings.Contains(text, "%s") {
 			t.Errorf("%s: description %q", i.Type, text)
 		}
 	}
 	if !slices.Equal(listed, refused) {
 		t.Errorf("Reads lists %q, want %q", listed, refused)
+	}
+}
+
+// TestDescriptions: the reader first, then the writer, and what each has.
+func TestDescriptions(t *testing.T) {
+	const p3 = `syntax = "proto3"; `
+	for _, c := range []struct{ old, new, want string }{
+		{`package a; message M { }`, `message M { }`, `the R schema is in another package than the W schema, at '#/': none against a`},
+		{`message M { } message N { }`, `message M { }`, `the R schema lacks a message that the W schema defines, at '#/N'`},
+		{`message M { int32 a = 1; }`, `message M { map<string, int32> a = 1; }`, `the R schema takes another kind of value in a field than the W schema, at '#/M/1': map against scalar`},
+		{`message M { int32 a = 1; }`, `message M { sint32 a = 1; }`, `the R schema reads other bytes in a scalar field than the W schema writes, at '#/M/1': sint32 against int32`},
+		{`message M { A a = 1; } message A { } message B { }`, `message M { B a = 1; } message A { } message B { }`, `the R schema has a message in a field that cannot read the one in the W schema, at '#/M/1': B against A`},
+		{`message M { optional int32 a = 1; }`, `message M { repeated int32 a = 1; }`, `the R schema labels a field of numbers otherwise than the W schema, at '#/M/1': repeated against optional`},
+		{`message M { int32 a = 1; int32 b = 2; }`, `message M { oneof o { int32 a = 1; int32 b = 2; } }`, `the R schema puts fields into one oneof that stand alone in the W schema, at '#/M/o'`},
+	} {
+		list := parse(t, p3+c.new).Reads(parse(t, p3+c.old))
+		if len(list) != 1 {
+			t.Fatalf("%s: got %v", c.new, list)
+		}
+		if got := list[0].Describe("R", "W"); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
 	}
 }
 
