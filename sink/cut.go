@@ -106,11 +106,12 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 		c.to[partition] = limit // nothing is left below it
 		return nil
 	}
+	aborted := log.Aborted(at, limit)
 	for part, err := range record.Batches(b) {
 		if err != nil {
 			return fmt.Errorf("partition %d: stored batch: %w", partition, err)
 		}
-		if committed(part.Header) {
+		if committed(part.Header, aborted) {
 			if err := c.addBatch(partition, part.Bytes, limit); err != nil {
 				return err
 			}
@@ -133,8 +134,10 @@ func (c *cut) gap(partition int32, to int64) {
 }
 
 // committed reports whether a batch's records become rows: transaction markers
-// do not.
-func committed(h record.Header) bool { return !h.Control() }
+// and what belongs to aborted transactions do not.
+func committed(h record.Header, aborted commitlog.AbortedTxns) bool {
+	return !h.Control() && !aborted.Holds(h)
+}
 
 // full reports whether the cut is large enough, looking at its memory when much
 // was decoded since the last look.

@@ -201,6 +201,7 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 		if len(b) == 0 {
 			break
 		}
+		aborted := log.Aborted(at, to)
 		for one, err := range record.Batches(b) {
 			if err != nil {
 				return fmt.Errorf("partition %d: %w", part, err)
@@ -208,7 +209,7 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 			h := one.Header
 			next := h.LastOffset() + 1
 			switch {
-			case !committed(h):
+			case !committed(h, aborted):
 			case int64(h.Count) == int64(h.LastOffsetDelta)+1:
 				for off := max(at, h.BaseOffset); off < min(to, next); off++ {
 					r.look(part, off, set)
