@@ -7,6 +7,12 @@ import (
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
+// Encoding has data files made by another encoder.
+func Encoding(c Config, e func(*tables.Schema, []arrow.RecordBatch, parquet.Options) (parquet.File, error)) Config {
+	c.encode = e
+	return c
+}
+
 // CountOnly makes data files that say how many rows they have and hold none.
 func CountOnly(c Config) Config {
 	c.encode = func(_ *tables.Schema, batches []arrow.RecordBatch, _ parquet.Options) (parquet.File, error) {
