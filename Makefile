@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash check conformance conformance-smoke
+.PHONY: run build test race lint bench fuzz crash crash-disk check conformance conformance-smoke
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -38,6 +38,9 @@ bench: ## figures, each against a baseline of the same run
 
 crash: ## SIGKILLs under load, then verification of log and tables
 	CGO_ENABLED=0 $(GO) run ./.ci/crash -kills $(KILLS)
+
+crash-disk: ## a disk that runs full and has space again
+	CGO_ENABLED=0 $(GO) run ./.ci/crash -disk-full
 
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)

@@ -78,7 +78,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	}
 	run := n.addresses()
 	if err := run.write(c.Data); err != nil {
-		return err
+		// A full disk is no reason not to serve reads: only the command line
+		// needs -b and --http now.
+		n.lg.Warn("the command line will not find this broker by itself", "error", err)
 	}
 	n.closers = append(n.closers, func() error { return os.Remove(runFilePath(c.Data)) })
 

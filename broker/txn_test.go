@@ -166,7 +166,7 @@ func TestExactlyOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, err := kgo.NewGroupTransactSession(append(opts, kgo.SeedBrokers(b.Address()), kgo.TransactionalID("copy"),
-				kgo.ConsumerGroup("g"), kgo.ConsumeTopics("in"), committedOnly, kgo.RequireStableFetchOffsets(),
+				kgo.ConsumerGroup("g"), kgo.ConsumeTopics("in"), committedOnly,
 				kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 			if err != nil {
 				t.Fatal(err)

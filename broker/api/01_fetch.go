@@ -233,7 +233,10 @@ func (p *fetching) readMessages(ctx context.Context, req *kmsg.FetchRequest, mos
 		if err != nil || len(set) > 0 {
 			return set, err
 		}
-		for batch := range record.Batches(b) {
+		for batch, err := range record.Batches(b) {
+			if err != nil {
+				return nil, err
+			}
 			offset = batch.Header.LastOffset() + 1
 		}
 	}

@@ -72,14 +72,14 @@ func (h *Handlers) find(ctx context.Context, req *kmsg.ListOffsetsRequest, t *to
 	if err := askable(ts, req.Version); err != nil {
 		return commitlog.Found{}, false, err
 	}
-	switch {
-	case ts == -1:
+	switch ts {
+	case -1:
 		return commitlog.Found{Offset: limit, TimestampMs: -1}, true, nil
-	case ts == -2, ts == -4:
+	case -2, -4:
 		return commitlog.Found{Offset: start, TimestampMs: -1}, true, nil
-	case ts == -3:
+	case -3:
 		return log.MaxTime(ctx, limit, unpackLimit(t))
-	case ts == -5, ts == -6:
+	case -5, -6:
 		return commitlog.Found{}, false, nil
 	}
 	return log.AtTime(ctx, ts, limit, unpackLimit(t))

@@ -67,9 +67,11 @@ func (s *sequencer) tellByAppend(ctx context.Context, r *round) (bool, error) {
 		}
 		next, stop := iter.Pull2(s.engine.Index(ctx, a.TP, a.Expect))
 		defer stop()
-		for want := range record.Batches(a.Batches) {
+		for want, bad := range record.Batches(a.Batches) {
 			got, err, ok := next()
 			switch {
+			case bad != nil:
+				return false, bad
 			case !ok, errors.Is(err, storage.ErrNoLog):
 				return false, nil
 			case err != nil:
@@ -86,14 +88,15 @@ func (s *sequencer) tellByAppend(ctx context.Context, r *round) (bool, error) {
 // tellByTrim looks at a log's start. It was lower before: other trims are not
 // in the write.
 func (s *sequencer) tellByTrim(ctx context.Context, r *round) (bool, error) {
-	for _, t := range r.write.Trim {
-		b, err := s.engine.Bounds(ctx, t.TP)
-		if errors.Is(err, storage.ErrNoLog) {
-			return false, nil
-		}
-		return err == nil && b.Start >= t.Start, err
+	if len(r.write.Trim) == 0 {
+		return false, errSilent
 	}
-	return false, errSilent
+	t := r.write.Trim[0] // all of a write or none of it
+	b, err := s.engine.Bounds(ctx, t.TP)
+	if errors.Is(err, storage.ErrNoLog) {
+		return false, nil
+	}
+	return err == nil && b.Start >= t.Start, err
 }
 
 // tellBySet looks at an item whose version was stated. Versions are never used

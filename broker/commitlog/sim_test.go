@@ -92,14 +92,14 @@ func simulate(t *testing.T, seed uint64, seen map[string]int) {
 	s.eng = &blind{Engine: s.fault}
 	s.restart()
 	for range simSteps {
-		switch n := s.rng.IntN(20); {
-		case n == 0:
+		switch s.rng.IntN(20) {
+		case 0:
 			if s.rng.IntN(2) == 0 {
 				s.seq.saveProducers()
 			}
 			s.restart()
 			s.seen["restart"]++
-		case n == 1:
+		case 1:
 			s.rival()
 		default:
 			s.round()

@@ -82,7 +82,7 @@ func decode(it storage.Item) (id string, t *txn, err error) {
 	id = strings.TrimPrefix(it.Key, keyTxn)
 	var v txnItem
 	if err := json.Unmarshal(it.Value, &v); err != nil {
-		return id, nil, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+		return id, nil, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 	}
 	t = &txn{
 		producerID: v.ProducerID, epoch: v.Epoch, prevID: v.PrevID, prevEpoch: v.PrevEpoch, nextID: v.NextID,
@@ -97,7 +97,7 @@ func decode(it storage.Item) (id string, t *txn, err error) {
 	for topic, numbers := range v.Partitions {
 		tid, err := topicID(topic)
 		if err != nil {
-			return id, nil, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+			return id, nil, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 		}
 		for _, p := range numbers {
 			if t.partitions == nil {
@@ -111,7 +111,7 @@ func decode(it storage.Item) (id string, t *txn, err error) {
 		for _, o := range list {
 			tid, err := topicID(o.Topic)
 			if err != nil {
-				return id, nil, fmt.Errorf("%w: item %q: %v", storage.ErrBroken, it.Key, err)
+				return id, nil, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 			}
 			t.groups[name][offsetKey{tid, o.Partition}] = group.TxnOffset{
 				Topic: tid, Partition: o.Partition, Offset: o.Offset, LeaderEpoch: o.LeaderEpoch, Metadata: o.Metadata,
