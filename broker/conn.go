@@ -167,26 +167,37 @@ func (c *connection) read(ctx context.Context) error {
 	}
 }
 
-// nextFrame waits for the next frame and looks at its size and API key.
+// nextFrame waits for the next frame and looks at its size and API key. A size
+// that cannot be is returned at once.
 func (c *connection) nextFrame(r *bufio.Reader) (size int, key int16, err error) {
-	const head = 4 + 2
-	for r.Buffered() < head {
-		if err := c.nc.SetReadDeadline(time.Now().Add(maxIdle)); err != nil {
-			return 0, 0, err
-		}
-		begun, err := r.Peek(head)
-		if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0 && c.waiting.Load() > 0 {
-			continue
-		}
-		if err != nil {
-			return 0, 0, err
-		}
-	}
-	b, err := r.Peek(head)
+	b, err := c.peek(r, 4)
 	if err != nil {
 		return 0, 0, err
 	}
-	return int(int32(binary.BigEndian.Uint32(b))), int16(binary.BigEndian.Uint16(b[4:])), nil
+	if size = int(int32(binary.BigEndian.Uint32(b))); size < 2 {
+		return size, 0, nil
+	}
+	if b, err = c.peek(r, 4+2); err != nil {
+		return 0, 0, err
+	}
+	return size, int16(binary.BigEndian.Uint16(b[4:])), nil
+}
+
+// peek waits for n bytes and leaves them where they are.
+func (c *connection) peek(r *bufio.Reader, n int) ([]byte, error) {
+	for r.Buffered() < n {
+		if err := c.nc.SetReadDeadline(time.Now().Add(maxIdle)); err != nil {
+			return nil, err
+		}
+		begun, err := r.Peek(n)
+		if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0 && c.waiting.Load() > 0 {
+			continue // not idle: a request waits for its answer
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.Peek(n)
 }
 
 // admit waits until there is room for a large frame and returns what it is
