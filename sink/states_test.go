@@ -100,7 +100,7 @@ func TestTableAhead(t *testing.T) {
 	w.logs = commitlog.New(commitlog.Config{Engine: memory.New()})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- w.logs.Run(ctx) }()
+	go func(logs *commitlog.Logs) { done <- logs.Run(ctx) }(w.logs)
 	w.produce(0, order(id, 1, "a"))
 	w.run()
 	w.state(sink.TableAhead)

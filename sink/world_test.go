@@ -64,7 +64,7 @@ func newWorldOn(t testing.TB, store blob.Store) *world {
 	w.logs = commitlog.New(commitlog.Config{Engine: engine})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.logs.Run(ctx) }()
+	go func(logs *commitlog.Logs) { done <- logs.Run(ctx) }(w.logs)
 	t.Cleanup(func() {
 		w.halt()
 		cancel()
