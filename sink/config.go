@@ -46,6 +46,11 @@ const (
 	// two looks at the memory they take.
 	lookRows  = 256
 	lookCells = 1 << 16
+	// maxEntryBytes bounds a pending entry as it is stored: half of what an item
+	// may hold. Beyond it, statistics of long values are left out.
+	maxEntryBytes = 8 << 20
+	// longBound is how many bytes make a value long.
+	longBound = 16
 	// maxGaps bounds the gaps that a table's progress lists for a partition;
 	// then the last two become one.
 	maxGaps = 64

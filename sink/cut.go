@@ -49,7 +49,7 @@ type cut struct {
 
 func (s *sink) newCut(from offsets) *cut {
 	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
-	c.keyed = s.hasSchema(s.topic.KeySubject)
+	c.keyed = s.keyDecoder() != nil
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
 	if newest, err := s.newestColumns(); err == nil && newest != nil {

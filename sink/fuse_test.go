@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"sync"
 
 	"github.com/tarn-io/tarn/tables"
@@ -23,6 +24,7 @@ type fuse struct {
 	crash  bool // guarded by mu: everything after the fault fails too
 	dead   bool // guarded by mu
 	blown  string
+	match  string                               // guarded by mu: only writes whose name holds it count
 	chance func(op string) (fault, before bool) // guarded by mu: nil: none
 }
 
@@ -30,7 +32,15 @@ type fuse struct {
 func (f *fuse) arm(n int, before, crash bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.left, f.before, f.crash, f.blown = n, before, crash, ""
+	f.left, f.before, f.crash, f.blown, f.match = n, before, crash, "", ""
+}
+
+// armAt is arm for the next write whose name holds word.
+func (f *fuse) armAt(word string, before, crash bool) {
+	f.arm(0, before, crash)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.match = word
 }
 
 // heal ends all faults, and returns the write that failed, if one did.
@@ -51,7 +61,7 @@ func (f *fuse) gamble(chance func(op string) (fault, before bool)) {
 func (f *fuse) write(op string, do func() error) error {
 	f.mu.Lock()
 	fault, before := f.dead, true
-	if !f.dead && f.left >= 0 {
+	if !f.dead && f.left >= 0 && strings.Contains(op, f.match) {
 		if f.left--; f.left < 0 {
 			fault, before, f.dead, f.blown = true, f.before, f.crash, op
 		}

@@ -112,7 +112,7 @@ func (s *sink) load(ctx context.Context) error {
 // draft stays, and settleDraft looks.
 func (s *sink) save(ctx context.Context, e *entry) error {
 	e.key = fmt.Sprintf("%s%020d", s.pendingKey(), e.Seq)
-	value, err := json.Marshal(e)
+	value, err := e.encode()
 	if err != nil {
 		return fmt.Errorf("encode pending entry: %w", err)
 	}
@@ -138,6 +138,41 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 	return s.load(ctx)
 }
 
+// encode writes the entry as it is stored. One that is too large, as a table of
+// very many columns may make it, gives up bounds of columns: first the long
+// ones, then all. They only make readers faster.
+func (e *entry) encode() ([]byte, error) {
+	value, err := json.Marshal(e)
+	for _, most := range []int{longBound, 0} {
+		if err != nil || len(value) <= maxEntryBytes {
+			break
+		}
+		for _, f := range e.files() {
+			for i := range f.Columns {
+				if c := &f.Columns[i]; max(len(c.Min), len(c.Max)) > most {
+					c.Min, c.Max = nil, nil
+				}
+			}
+		}
+		value, err = json.Marshal(e)
+	}
+	return value, err
+}
+
+// files are all data files of the entry.
+func (e *entry) files() []*tables.DataFile {
+	var out []*tables.DataFile
+	for _, f := range e.Formats {
+		if f.File != nil {
+			out = append(out, f.File)
+		}
+		if f.Dead != nil {
+			out = append(out, &f.Dead.File)
+		}
+	}
+	return out
+}
+
 // settleDraft finds out what became of an entry whose storing had an unknown
 // outcome. If nobody has stored anything since, it is stored again with the
 // files that it has. Its files are removed only if another entry is known to
@@ -161,13 +196,8 @@ func (s *sink) settleDraft(ctx context.Context) error {
 // Those that stay are of no harm but for the space they take.
 func (s *sink) discard(ctx context.Context, e *entry) {
 	var paths []string
-	for _, f := range e.Formats {
-		if f.File != nil {
-			paths = append(paths, f.File.Path)
-		}
-		if f.Dead != nil {
-			paths = append(paths, f.Dead.File.Path)
-		}
+	for _, f := range e.files() {
+		paths = append(paths, f.Path)
 	}
 	s.remove(ctx, paths)
 }

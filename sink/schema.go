@@ -51,11 +51,17 @@ func (s *sink) newestColumns() (*arrow.Schema, error) {
 	if value == nil || err != nil {
 		return nil, err
 	}
+	return tableColumns(s.keyDecoder(), value, s.topic.JSONExtra), nil
+}
+
+// keyDecoder is that of the key's newest version, nil if there is none or it
+// has no table form: keys are then kept as they are, and not decoded.
+func (s *sink) keyDecoder() schema.Decoder {
 	key, err := s.newestDecoder(s.topic.KeySubject)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	return tableColumns(key, value, s.topic.JSONExtra), nil
+	return key
 }
 
 // newestDecoder is the decoder of a subject's newest version, nil if it has
@@ -74,10 +80,4 @@ func (s *sink) newestDecoder(subject string) (schema.Decoder, error) {
 		return nil, fmt.Errorf("schema of %s version %d has no table form: %w", subject, v.Version, err)
 	}
 	return d, nil
-}
-
-// hasSchema reports whether a subject has a version.
-func (s *sink) hasSchema(subject string) bool {
-	_, ok := s.registry.Latest(subject)
-	return ok
 }

@@ -2,7 +2,9 @@ package sink_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	icetable "github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
@@ -363,6 +366,76 @@ func TestTwoManagers(t *testing.T) {
 	if left := w.orphans(); left != nil {
 		t.Errorf("files that nobody refers to: %v", left)
 	}
+}
+
+// TestForgottenByAnother has an entry stored with an unknown outcome, and then
+// committed and forgotten by another sink before the first one looks: its files
+// are in the tables, and must not be taken for leftovers.
+func TestForgottenByAnother(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	id := w.register("orders-value", orderV1)
+	w.run()
+	w.produce(0, order(id, 1, "a"))
+	w.verify(1, 0)
+	cfg := w.config()
+	cfg.Store, cfg.Items, cfg.Formats = w.store, w.items, formatsOver(w.store, w.items)
+	other, stop := w.startWith(cfg) // which no fault touches
+	defer stop()
+	for range 2 {
+		w.fuse.armAt("/pending/", false, true)
+		w.produce(0, order(id, 2, "b"), []byte("bad"))
+		if _, err := w.manager.Flush(t.Context(), "orders"); !errors.Is(err, errFault) {
+			t.Fatalf("flush: %v, want the fault", err)
+		}
+		for range 2 {
+			w.produce(1, order(id, 3, "c"))
+			if _, err := other.Flush(t.Context(), "orders"); err != nil {
+				// The first flush may have met what it did not know of.
+				if _, err = other.Flush(t.Context(), "orders"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		w.fuse.heal()
+		w.flushOn()
+	}
+	w.check(7, 2)
+	w.noPending()
+}
+
+// TestWideEntry commits files whose statistics alone would not fit an item.
+func TestWideEntry(t *testing.T) {
+	w := newWorld(t)
+	text := `{"type":"record","name":"Wide","fields":[`
+	const columns = 1300
+	for i := range columns {
+		if i > 0 {
+			text += ","
+		}
+		text += fmt.Sprintf(`{"name":"f%d","type":"string"}`, i)
+	}
+	id := w.register("orders-value", text+"]}")
+	value := order(id, 0, "")[:5]
+	for range columns {
+		value = append(binary.AppendVarint(value, 1000), strings.Repeat("x", 1000)...)
+	}
+	w.items = smallItems{w.items}
+	w.run()
+	w.produce(0, value)
+	w.verify(1, 0)
+}
+
+// smallItems refuses values as storage engines do.
+type smallItems struct{ tables.Items }
+
+func (s smallItems) Put(ctx context.Context, items ...tables.Item) error {
+	for _, it := range items {
+		if len(it.Value) > storage.MaxValueBytes/2 {
+			return fmt.Errorf("value of %d bytes: %w", len(it.Value), storage.ErrInvalid)
+		}
+	}
+	return s.Items.Put(ctx, items...)
 }
 
 // TestVerifyFindsDamage takes a live file away, and a commit's rows.

@@ -100,6 +100,10 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 		return r.failed(err)
 	}
 	r.Deleted = gaps(before)
+	counted, err := t.Status(ctx)
+	if err != nil {
+		return r.failed(err)
+	}
 	seen := map[int32]*offsetSet{}
 	last := map[int32]int64{} // the highest offsets of rows
 	if r.Rows, err = collect(ctx, t, seen, last); err != nil {
@@ -113,6 +117,14 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 		if off >= after.Offsets[part] {
 			return r.failed(fmt.Errorf("partition %d offset %d: %w", part, off, errBeyond))
 		}
+	}
+	// What the log no longer holds can only be counted.
+	recounted, err := t.Status(ctx)
+	if err != nil {
+		return r.failed(err)
+	}
+	if r.Rows < counted.Rows || r.Rows > recounted.Rows && recounted.Rows > 0 {
+		return r.failed(fmt.Errorf("its files hold %d rows, by its own count it has %d: %w", r.Rows, recounted.Rows, tables.ErrBroken))
 	}
 	// Dead letters are committed first: a crash may leave some beyond the main
 	// table's progress, which is no fault.
