@@ -46,8 +46,10 @@ func TestQueueLimit(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {
 		gate := make(chan struct{})
 		w.store.set(func(f *flaky) { f.gate = gate })
+		w.commit(9, "g", "", -1, "t0", 0)
+		synctest.Wait() // the writer holds it at the gate; the queue is empty
 		var last Wait
-		for n := range 2*maxQueued + 2 {
+		for n := range maxQueued + 1 {
 			last = w.commit(9, "g", "", -1, "t0", int64(n))
 		}
 		if code := w.commitCode(last); code != wire.CoordinatorNotAvailable {
