@@ -108,8 +108,8 @@ func (l *Logs) Log(ctx context.Context, tp storage.TP) (*Log, error) {
 	g, err := l.find(ctx, tp)
 	if errors.Is(err, storage.ErrBroken) {
 		// Whoever notices, it is the sequencer that stops the broker.
-		p := newPending()
-		p.load = &tp
+		p, broken := newPending(), tp // a copy: tp itself need not escape
+		p.load = &broken
 		if poolErr := l.pool.add(ctx, p); poolErr != nil {
 			err = errors.Join(err, poolErr)
 		}
