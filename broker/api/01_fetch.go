@@ -164,7 +164,7 @@ func (f *fetch) most() int {
 // read reads one partition. first allows one batch above most bytes.
 func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, first bool) ([]byte, error) {
 	start, end := p.log.Bounds()
-	stable := p.log.LastStable()
+	stable := min(p.log.LastStable(), end) // the log may have grown in between
 	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = end, stable, start
 	limit := end
 	if req.IsolationLevel == 1 {
