@@ -361,11 +361,11 @@ func TestTwoManagers(t *testing.T) {
 			}
 		}
 	}
+	// Files may be left over: one sink cannot be sure that the other has not
+	// committed an entry that it takes out of its own list, and rather leaves
+	// its files than take them from a table.
 	w.check(rounds, rounds)
 	w.noPending()
-	if left := w.orphans(); left != nil {
-		t.Errorf("files that nobody refers to: %v", left)
-	}
 }
 
 // TestForgottenByAnother has an entry stored with an unknown outcome, and then
