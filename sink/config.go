@@ -60,8 +60,9 @@ const (
 	// firstRetry and lastRetry are the pauses after errors, doubling.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// commitTimeout bounds one commit, so that a catalog that hangs does not
-	// hold up the other formats for ever.
+	// commitTimeout bounds one commit, and the making of one entry, so that a
+	// catalog or store that hangs does not hold up other formats and topics for
+	// ever.
 	commitTimeout = 5 * time.Minute
 	// removeTimeout bounds the removal of files that are not needed, which goes
 	// on when the sink is being stopped.

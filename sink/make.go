@@ -95,6 +95,8 @@ func (s *sink) draw(ctx context.Context, l *lane) (*entry, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	c := s.newCut(l.from)
 	c.to, c.skip = maps.Clone(s.begun(l)), l.members[0].letters
 	if err := c.read(ctx, l.limit); err != nil {

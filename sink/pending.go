@@ -130,7 +130,9 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 	}
 	s.draft, s.draftHead, s.loaded = e, s.headVersion, false
 	// The files are there: to stop now would only leave them lying about.
-	if err := s.items.Put(context.WithoutCancel(ctx), puts...); err != nil {
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := s.items.Put(whole, puts...); err != nil {
 		return fmt.Errorf("store pending entry: %w", err)
 	}
 	s.draft = nil

@@ -59,6 +59,11 @@ func simulate(t *testing.T, seed uint64, rounds int) {
 			t.Fatalf("seed %d, round %d: %s", seed, round, note)
 		}
 	}
+	// An entry that a second manager stored last is seen at the next start.
+	w.halt()
+	w.run()
+	w.flushOn()
+	s.check()
 	w.noPending()
 }
 
