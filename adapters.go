@@ -36,6 +36,12 @@ func validation(v *validate.Validator) api.Validate {
 	}
 }
 
+// interval is how long a sink collects records before it begins a commit: a
+// little less than the topic's interval, which says when rows are to be seen.
+func interval(ms int64) time.Duration {
+	return time.Duration(ms-ms/20) * time.Millisecond
+}
+
 // sinkTopics shows the sink the topics that have tables.
 func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
 	return func() ([]sink.Topic, <-chan struct{}) {
@@ -48,7 +54,7 @@ func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
 			}
 			out = append(out, sink.Topic{
 				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
-				CommitInterval: time.Duration(c.CommitIntervalMs) * time.Millisecond,
+				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
 				KeySubject: t.Name + "-key", ValueSubject: t.Name + "-value", JSONExtra: c.JSONExtra,
 			})

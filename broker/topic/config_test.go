@@ -75,7 +75,7 @@ func TestDefaultConfig(t *testing.T) {
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
 		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableEarliest:true JSONExtra:false}"
+		"TableEarliest:true JSONExtra:true}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -26,7 +26,7 @@ func tarnKeys() []Definition {
 			"The table formats that the topic's records are written to; empty: none."),
 		later("tarn.table.invalid", "dlq", "writes them to the table's dead-letter table",
 			"What happens to records that cannot become rows of the table."),
-		boolean("tarn.table.json.extra", false, func(c *Config) *bool { return &c.JSONExtra },
+		boolean("tarn.table.json.extra", true, func(c *Config) *bool { return &c.JSONExtra },
 			"Whether fields of JSON records that the schema does not name are kept in a column of their own."),
 		tableName(),
 		choice("tarn.table.start", "earliest", []string{"earliest", "latest"},
