@@ -314,8 +314,10 @@ func TestSlowReader(t *testing.T) {
 	rt.Partitions = append(rt.Partitions, rp)
 	fetch.Topics = append(fetch.Topics, rt)
 	// More than the budget for answers, and none is read.
-	for range 30 {
+	slows := make([]net.Conn, 30)
+	for i := range slows {
 		slow := socket(t, b)
+		slows[i] = slow
 		sendTo(t, slow, frame(1, fetch), frame(2, fetch), frame(3, fetch))
 		var first [1]byte
 		if _, err := io.ReadFull(slow, first[:]); err != nil {
@@ -328,6 +330,15 @@ func TestSlowReader(t *testing.T) {
 	}
 	sendTo(t, w, frame(101, produceRequest(t, tp, "x")))
 	receiveFrom(t, w)
+	for _, slow := range slows {
+		slow.Close()
+	}
+	for { // until the deadline of w
+		sendTo(t, w, frame(102, fetch))
+		if _, body := receiveFrom(t, w); len(body) > 20_000_000 {
+			break
+		}
+	}
 }
 
 // TestRequestBudget holds large requests in the engine until the budget of their
