@@ -72,7 +72,7 @@ func mustClose(t *testing.T, name string, c net.Conn) {
 	n, err := c.Read(make([]byte, 1))
 	if n > 0 || err == nil {
 		t.Errorf("%s: the broker answers", name)
-	} else if e, ok := err.(net.Error); ok && e.Timeout() {
+	} else if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		t.Errorf("%s: the broker leaves the connection open", name)
 	}
 }
