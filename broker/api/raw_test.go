@@ -3,8 +3,10 @@ package api_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -87,7 +89,7 @@ func do[R kmsg.Response](r *raw, version int16, req kmsg.Request) R {
 func (r *raw) closed() bool {
 	r.t.Helper()
 	n, err := r.conn.Read(make([]byte, 1))
-	return n == 0 && err != nil
+	return n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func ptr[T any](v T) *T { return &v }
