@@ -136,7 +136,9 @@ class State:
         for name, (value, said) in bad.items():
             with t.check(f"refused: {name}"):
                 before = clients.ends(b, TOPIC)
-                p = clients.producer(b, batch_num_messages=3, linger_ms=500)
+                # The three must travel as one batch: it goes as soon as it is
+                # full, and linger counts from before the first Metadata answer.
+                p = clients.producer(b, batch_num_messages=3, linger_ms=20000)
                 good = self.payload(self.order())
                 got = clients.deliver(p, TOPIC, [
                     {"key": b"a", "value": good, "partition": 0},
