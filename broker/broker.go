@@ -49,7 +49,7 @@ type Config struct {
 	// Hold keeps records from retention that somebody still needs; nil holds
 	// nothing.
 	Hold Hold
-	// MaxConnections bounds the connections of all listeners; 0 means 10,000.
+	// MaxConnections bounds the connections of all listeners; 0 means 20,000.
 	MaxConnections int
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.

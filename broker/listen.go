@@ -13,7 +13,7 @@ import (
 
 // maxConnections bounds the goroutines and buffers of all listeners together;
 // Kafka has no limit, a small machine needs one.
-const maxConnections = 10_000
+const maxConnections = 20_000
 
 // listener is a bound Listener and what it advertises.
 type listener struct {

@@ -94,6 +94,9 @@ func run(ctx context.Context, o options) error {
 		{"fetch", (*bench).fetch},
 		{"validation", (*bench).validation},
 		{"sink", (*bench).sink},
+		{"transactions", (*bench).transactions},
+		{"groups", (*bench).groups},
+		{"scale", (*bench).scale},
 		{"memory", (*bench).memory},
 		{"schema", (*bench).schema},
 	} {
