@@ -18,69 +18,83 @@ import (
 // Fetch (key 1), versions 0–18. Stored bytes are answered as they lie. The
 // first partition with data returns at least one batch (KIP-74). Too little
 // data parks the Reply until a log advances or max wait ends, without polling.
-// Session id 0 is always answered, so clients stay without fetch sessions
-// (KIP-227 allows it). Versions 0–3 get message sets. A read_committed client
-// gets what lies below the last stable offset, and the list of what to pass
-// over in it (KIP-98).
+// From version 7 on clients may keep a session, whose answers hold what is news
+// (KIP-227, fetch_session.go). Versions 0–3 get message sets. A read_committed
+// client gets what lies below the last stable offset, and the list of what to
+// pass over in it (KIP-98).
 
 // fetching is one partition of a Fetch.
 type fetching struct {
-	req   *kmsg.FetchRequestTopicPartition
-	resp  *kmsg.FetchResponseTopicPartition
+	wanted
+	resp  kmsg.FetchResponseTopicPartition
 	topic *topic.Topic
-	log   *commitlog.Log
+	log   *commitlog.Log // nil: it has failed
 }
 
 func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.FetchRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.FetchResponse)
-		if req.Version >= 7 && (req.SessionID != 0 || req.SessionEpoch > 0) {
-			resp.ErrorCode = int16(wire.FetchSessionIDNotFound)
+		resp.Topics = []kmsg.FetchResponseTopic{}
+		t, code := h.sessions.begin(req, h.cfg.Now().UnixMilli())
+		if code != wire.None {
+			resp.ErrorCode = int16(code)
 			return resp, nil
 		}
-		parts, failed := h.fetchParts(ctx, req, resp)
-		f := fetch{h: h, request: r, req: req, parts: parts}
+		all, failed := h.fetchParts(ctx, req, t.wanted)
+		f := fetch{h: h, request: r, req: req}
+		for _, p := range all {
+			if p.log != nil {
+				f.parts = append(f.parts, p)
+			}
+		}
 		wait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
-		if done := f.fill(ctx); !done && !failed && len(parts) > 0 && wait > 0 {
+		if done := f.fill(ctx); !done && !failed && len(all) > 0 && wait > 0 {
 			f.park(ctx, wait)
 		}
+		all, resp.SessionID, code = h.sessions.end(t, req, all, h.cfg.Now().UnixMilli())
+		resp.ErrorCode = int16(code)
+		resp.Topics = fetchTopics(all)
 		return resp, nil
 	}, nil
 }
 
-// fetchParts lays out the answer and finds the logs. failed reports whether a
+// fetchTopics puts partitions under their topics, in their order.
+func fetchTopics(all []*fetching) []kmsg.FetchResponseTopic {
+	topics := []kmsg.FetchResponseTopic{}
+	for i, p := range all {
+		if i == 0 || all[i-1].name != p.name || all[i-1].id != p.id {
+			st := kmsg.NewFetchResponseTopic()
+			st.Topic, st.TopicID = p.name, p.id
+			topics = append(topics, st)
+		}
+		st := &topics[len(topics)-1]
+		st.Partitions = append(st.Partitions, p.resp)
+	}
+	return topics
+}
+
+// fetchParts finds the logs of what is wanted. failed reports whether a
 // partition is answered with an error already.
-func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) (parts []fetching, failed bool) {
-	resp.Topics = make([]kmsg.FetchResponseTopic, len(req.Topics))
-	for i := range req.Topics {
-		rt, st := &req.Topics[i], &resp.Topics[i]
-		*st = kmsg.NewFetchResponseTopic()
-		st.Topic, st.TopicID = rt.Topic, rt.TopicID
-		st.Partitions = make([]kmsg.FetchResponseTopicPartition, len(rt.Partitions))
-		t, err := h.lookup(rt.Topic, rt.TopicID, req.Version >= 13)
-		for j := range rt.Partitions {
-			rp, sp := &rt.Partitions[j], &st.Partitions[j]
-			*sp = kmsg.NewFetchResponseTopicPartition()
-			sp.Partition, sp.RecordBatches = rp.Partition, []byte{}
-			if req.IsolationLevel == 1 {
-				sp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
-			}
-			perr := err
-			var log *commitlog.Log
-			if perr == nil {
-				perr = checkEpoch(rp.CurrentLeaderEpoch)
-			}
-			if perr == nil {
-				log, perr = h.log(ctx, t, rp.Partition)
-			}
-			p := fetching{req: rp, resp: sp, topic: t, log: log}
-			if perr != nil {
-				failed = true
-				p.fail(h, req, perr)
-				continue
-			}
-			parts = append(parts, p)
+func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, want []wanted) (parts []*fetching, failed bool) {
+	parts = make([]*fetching, len(want))
+	for i, w := range want {
+		p := &fetching{wanted: w, resp: kmsg.NewFetchResponseTopicPartition()}
+		parts[i] = p
+		p.resp.Partition, p.resp.RecordBatches = w.partition, []byte{}
+		if req.IsolationLevel == 1 {
+			p.resp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+		}
+		var err error
+		if p.topic, err = h.lookup(w.name, w.id, req.Version >= 13); err == nil {
+			err = checkEpoch(w.epoch)
+		}
+		if err == nil {
+			p.log, err = h.log(ctx, p.topic, w.partition)
+		}
+		if err != nil {
+			failed, p.log = true, nil
+			p.fail(h, req, err)
 		}
 	}
 	return parts, failed
@@ -100,15 +114,15 @@ type fetch struct {
 	h       *Handlers
 	request *Request
 	req     *kmsg.FetchRequest
-	parts   []fetching
+	parts   []*fetching
 }
 
 // park waits until the watched logs hold enough, then fills the answer anew.
 func (f *fetch) park(ctx context.Context, limit time.Duration) {
 	w := commitlog.NewWaiter()
-	for i := range f.parts {
-		f.parts[i].log.Watch(w)
-		defer f.parts[i].log.Unwatch(w)
+	for _, p := range f.parts {
+		p.log.Watch(w)
+		defer p.log.Unwatch(w)
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -134,9 +148,8 @@ func (f *fetch) fill(ctx context.Context) bool {
 	}
 	left = f.request.held.reserve(f.h.answers, min(left, f.most()))
 	total, failed := 0, false
-	for i := range f.parts {
-		p := &f.parts[i]
-		b, err := p.read(ctx, f.req, min(int(p.req.PartitionMaxBytes), left), total == 0)
+	for _, p := range f.parts {
+		b, err := p.read(ctx, f.req, min(int(p.maxBytes), left), total == 0)
 		if err != nil {
 			failed = true
 			p.fail(f.h, f.req, err)
@@ -153,9 +166,9 @@ func (f *fetch) fill(ctx context.Context) bool {
 // most is how many bytes the partitions that have any may give.
 func (f *fetch) most() int {
 	n := 0
-	for i := range f.parts {
-		if p := &f.parts[i]; p.req.FetchOffset < p.log.End() {
-			n = min(n+max(0, int(p.req.PartitionMaxBytes)), maxFetchBytes)
+	for _, p := range f.parts {
+		if p.offset < p.log.End() {
+			n = min(n+max(0, int(p.maxBytes)), maxFetchBytes)
 		}
 	}
 	return n
@@ -171,7 +184,7 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 		limit = stable
 	}
 	if most <= 0 && !first {
-		if p.req.FetchOffset < start || p.req.FetchOffset > end {
+		if p.offset < start || p.offset > end {
 			return nil, commitlog.ErrRange
 		}
 		return []byte{}, nil
@@ -179,7 +192,7 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 	if req.Version < 4 {
 		return p.readMessages(ctx, req, most, limit)
 	}
-	b, err := p.log.Read(ctx, p.req.FetchOffset, most, limit)
+	b, err := p.log.Read(ctx, p.offset, most, limit)
 	switch {
 	case err != nil:
 		return nil, err
@@ -197,13 +210,13 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 // listAborted tells a read_committed client which transactions with batches in
 // b were aborted, also those that began before it.
 func (p *fetching) listAborted(b []byte) {
-	end := p.req.FetchOffset
+	end := p.offset
 	for batch, err := range record.Batches(b) {
 		if err == nil {
 			end = batch.Header.LastOffset() + 1
 		}
 	}
-	aborted := p.log.Aborted(p.req.FetchOffset, end)
+	aborted := p.log.Aborted(p.offset, end)
 	slices.SortFunc(aborted, func(a, b commitlog.Aborted) int { return cmp.Compare(a.First, b.First) })
 	p.resp.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, len(aborted))
 	for i, t := range aborted {
@@ -221,7 +234,7 @@ func (p *fetching) readMessages(ctx context.Context, req *kmsg.FetchRequest, mos
 	if req.Version < 2 {
 		magic = 0
 	}
-	for offset := p.req.FetchOffset; ; {
+	for offset := p.offset; ; {
 		b, err := p.log.Read(ctx, offset, most, limit)
 		if err != nil || len(b) == 0 {
 			return []byte{}, err

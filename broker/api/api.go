@@ -122,13 +122,13 @@ type BrokerConfig struct {
 
 // Handlers answer requests. Safe for concurrent use.
 type Handlers struct {
-	cfg     Config
-	lg      *slog.Logger
-	table   map[int16]handler
-	readers sync.Pool     // of *record.Reader
-	unpacks chan struct{} // one taken while a compressed batch is in memory
-	answers *semaphore.Weighted
-
+	cfg      Config
+	lg       *slog.Logger
+	table    map[int16]handler
+	readers  sync.Pool     // of *record.Reader
+	unpacks  chan struct{} // one taken while a compressed batch is in memory
+	answers  *semaphore.Weighted
+	sessions sessions
 	loggedMs atomic.Int64 // when an internal error was logged last
 }
 
