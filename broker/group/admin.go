@@ -67,6 +67,16 @@ func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
 	passes := func(filter []string, value string) bool {
 		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
 	}
+	pass := func(g kmsg.ListGroupsResponseGroup) {
+		if passes(req.StatesFilter, g.GroupState) && passes(req.TypesFilter, g.GroupType) {
+			resp.Groups = append(resp.Groups, g)
+		}
+	}
+	for _, k := range c.kinds {
+		for _, g := range k.List() {
+			pass(g)
+		}
+	}
 	for _, e := range c.all() {
 		g := kmsg.NewListGroupsResponseGroup()
 		e.mu.Lock()
@@ -74,8 +84,8 @@ func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
 		g.Group, g.ProtocolType = e.name, e.machine.protocolType
 		g.GroupState, g.GroupType = e.machine.state.String(), typeClassic
 		e.mu.Unlock()
-		if !gone && passes(req.StatesFilter, g.GroupState) && passes(req.TypesFilter, g.GroupType) {
-			resp.Groups = append(resp.Groups, g)
+		if !gone {
+			pass(g)
 		}
 	}
 	slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return cmp.Compare(a.Group, b.Group) })
@@ -86,32 +96,41 @@ func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
 // durable.
 func (c *Coordinator) Delete(req *kmsg.DeleteGroupsRequest) Wait {
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
-	calls := make([]*call, len(req.Groups))
+	outcomes := make([]func(context.Context) (wire.Code, error), len(req.Groups))
 	for i, name := range req.Groups {
-		calls[i] = c.delete(name)
+		if k := c.kind(name); k != nil {
+			outcomes[i] = k.Delete(name)
+			continue
+		}
+		outcomes[i] = c.outcome(c.delete(name))
 	}
 	return func(ctx context.Context) (kmsg.Response, error) {
 		for i, name := range req.Groups {
-			// One after the other: each is a Wait of its own.
-			one, err := c.wait(calls[i])(ctx)
+			code, err := outcomes[i](ctx)
 			if err != nil {
 				return nil, err
 			}
-			g := one.(*kmsg.DeleteGroupsResponse).Groups[0]
-			g.Group = name
+			g := kmsg.NewDeleteGroupsResponseGroup()
+			g.Group, g.ErrorCode = name, int16(code)
 			resp.Groups = append(resp.Groups, g)
 		}
 		return resp, nil
 	}
 }
 
-// delete begins the deletion of one group. The call's answer holds one group.
-func (c *Coordinator) delete(name string) *call {
-	respond := func(answer any) kmsg.Response {
-		g := kmsg.NewDeleteGroupsResponseGroup()
-		g.ErrorCode = int16(answer.(wire.Code))
-		return &kmsg.DeleteGroupsResponse{Groups: []kmsg.DeleteGroupsResponseGroup{g}}
+// outcome waits for a call whose answer is a code.
+func (c *Coordinator) outcome(k *call) func(context.Context) (wire.Code, error) {
+	return func(ctx context.Context) (wire.Code, error) {
+		if _, err := c.wait(k)(ctx); err != nil {
+			return 0, err
+		}
+		return k.answer.(wire.Code), nil // set before done was closed
 	}
+}
+
+// delete begins the deletion of one group. The call's answer is a code.
+func (c *Coordinator) delete(name string) *call {
+	respond := func(any) kmsg.Response { return nil }
 	refused := func(code wire.Code) *call {
 		k := &call{done: make(chan struct{}), answer: code, respond: respond}
 		close(k.done)

@@ -22,6 +22,8 @@ type Coordinator struct {
 	lg      *slog.Logger
 	rules   rules
 	stopped chan struct{} // closed when Run has ended
+	names   *Names
+	kinds   []Kind // set before Run
 
 	mu     sync.Mutex // taken after an entry's mu, never before it
 	groups map[string]*entry
@@ -44,6 +46,7 @@ func Open(ctx context.Context, cfg Config) (*Coordinator, error) {
 	}
 	c := &Coordinator{
 		cfg: cfg, lg: cfg.Log, rules: cfg.rules(), stopped: make(chan struct{}), groups: map[string]*entry{},
+		names:  new(Names),
 		writeC: make(chan struct{}, 1), timerC: make(chan struct{}, 1),
 	}
 	if err := c.load(ctx); err != nil {
@@ -74,6 +77,7 @@ func (c *Coordinator) load(ctx context.Context) error {
 		if g.Type != typeClassic {
 			return fmt.Errorf("group %q is of type %q, which this version does not know", name, g.Type)
 		}
+		c.names.Claim(name, coordinated) // the first to do so: nobody else has it
 		e := newEntry(name, restore(c.rules, now, g))
 		e.version = it.Version
 		c.groups[name] = e
@@ -129,7 +133,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 }
 
 // acquire finds a group and locks it, or makes it. The code is
-// GROUP_ID_NOT_FOUND if there is none, INVALID_GROUP_ID if its name is too
+// GROUP_ID_NOT_FOUND if there is none or another kind has the name, INVALID_GROUP_ID if its name is too
 // long, COORDINATOR_NOT_AVAILABLE if there are too many, and
 // COORDINATOR_LOAD_IN_PROGRESS while the group has to be read anew.
 func (c *Coordinator) acquire(name string, create bool) (*entry, wire.Code) {
@@ -164,6 +168,9 @@ func (c *Coordinator) find(name string, create bool) (*entry, wire.Code) {
 	case len(c.groups) >= maxGroups:
 		c.lg.Error("too many groups", "limit", maxGroups, "refused", name)
 		return nil, wire.CoordinatorNotAvailable
+	}
+	if !c.names.Claim(name, coordinated) {
+		return nil, wire.GroupIDNotFound
 	}
 	e = newEntry(name, newMachine(c.rules, time.Now()))
 	c.groups[name] = e
@@ -233,6 +240,7 @@ func (c *Coordinator) forget(e *entry) {
 	defer c.mu.Unlock()
 	e.gone = true
 	delete(c.groups, e.name)
+	c.names.Release(e.name, coordinated)
 	c.timers.set(e, time.Time{})
 }
 

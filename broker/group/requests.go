@@ -17,6 +17,9 @@ func (c *Coordinator) Join(client Client, req *kmsg.JoinGroupRequest) Wait {
 	if req.Group == "" {
 		return ready(respond(wire.InvalidGroupID))
 	}
+	if c.elsewhere(req.Group) {
+		return ready(respond(wire.InconsistentGroupProtocol))
+	}
 	r := joinRequest{
 		version: req.Version, memberID: req.MemberID, instance: req.InstanceID, client: client,
 		session: ms(req.SessionTimeoutMillis), rebalance: ms(req.RebalanceTimeoutMillis),
