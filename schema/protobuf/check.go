@@ -29,7 +29,7 @@ func (w *walker) check(m *message, pos, end, depth int, weak bool) *schema.Inval
 		start, tag := pos, uint64(b[pos])
 		if pos++; tag >= 0x80 {
 			if tag, pos = uvarint(b, start); pos < 0 {
-				return w.broken(b, start)
+				return w.broken(m, b, first, start)
 			}
 		}
 		f := m.field(int(tag >> 3))
@@ -57,7 +57,7 @@ func (w *walker) check(m *message, pos, end, depth int, weak bool) *schema.Inval
 			return err
 		}
 		if pos < 0 {
-			return w.broken(b, start)
+			return w.broken(m, b, first, start)
 		}
 	}
 	if !staged {
@@ -99,8 +99,10 @@ func (w *walker) checkWhole(f *field, s slot, depth int) *schema.Invalid {
 		start, end := unspan(s.bits)
 		return w.checkNested(f, start, end, depth, false)
 	}
-	end, undo := w.join(s)
-	err := w.checkNested(f, 0, end, depth, false)
+	end, undo, err := w.join(f, s, depth)
+	if err == nil {
+		err = w.checkNested(f, 0, end, depth, false)
+	}
 	undo()
 	return err
 }
@@ -175,10 +177,15 @@ func (w *walker) notPacked(f *field, pos int) *schema.Invalid {
 // again from first: errors may cost what good payloads must not.
 func (w *walker) locate(err *schema.Invalid, m *message, f *field, first, pos int) *schema.Invalid {
 	tag, after := uvarint(w.buf, pos)
-	if f.mapped {
+	switch {
+	case f.mapped:
 		start, end := length(w.buf, after)
 		err = w.inEntry(err, f.msg, start, end)
-	} else if f.repeated && (tag&7 != wireBytes || !f.packable) {
+	case f.repeated && f.packable && tag&7 == wireBytes:
+		start, end := length(w.buf, after)
+		n := countPacked(w.buf[:end], start, f)
+		err = err.At(w.countBefore(m, f, first, pos) + n)
+	case f.repeated:
 		err = err.At(w.countBefore(m, f, first, pos))
 	}
 	return err.In(f.name)
@@ -190,7 +197,8 @@ func (w *walker) inEntry(err *schema.Invalid, m *message, pos, end int) *schema.
 	return err.Key(w.entryKey(m, pos, end))
 }
 
-// countBefore counts the values of f in buf[pos:end].
+// countBefore counts the values of f in buf[pos:end], without those that are
+// no values since a closed enum does not know them.
 func (w *walker) countBefore(m *message, f *field, pos, end int) int {
 	n := 0
 	for b := w.buf[:end]; pos < end; {
@@ -198,14 +206,45 @@ func (w *walker) countBefore(m *message, f *field, pos, end int) int {
 		if after < 0 {
 			break
 		}
-		if m.field(int(tag>>3)) == f && f.takes(int(tag&7)) {
-			n++
-		}
-		if pos = skipField(b, after, tag, 0); pos < 0 {
+		next := skipField(b, after, tag, 0)
+		if next < 0 {
 			break
 		}
+		if m.field(int(tag>>3)) == f && f.takes(int(tag&7)) {
+			if f.packable && tag&7 == wireBytes {
+				start, _ := length(b, after)
+				more := countPacked(b[:next], start, f)
+				n += more
+			} else if bits, _ := value(b, after, f, int(tag&7), 0); f.counts(bits) {
+				n++
+			}
+		}
+		pos = next
 	}
 	return n
+}
+
+// countPacked counts the values of f in b from pos on, as far as they can be
+// read.
+func countPacked(b []byte, pos int, f *field) int {
+	n := 0
+	for pos < len(b) {
+		bits, next := value(b, pos, f, f.wire, 0)
+		if next < 0 {
+			return n
+		}
+		if f.counts(bits) {
+			n++
+		}
+		pos = next
+	}
+	return n
+}
+
+// counts says whether a value on the wire is one of the field: a number that a
+// closed enum does not know is an unknown field.
+func (f *field) counts(bits uint64) bool {
+	return f.enum == nil || !f.enum.closed || f.known(bits)
 }
 
 // entryKey is the key of a map entry as text, for an error; empty where the

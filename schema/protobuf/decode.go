@@ -215,8 +215,10 @@ func (w *walker) emitMessage(c *column, s slot, to *schema.Column, depth int) *s
 		start, end := unspan(s.bits)
 		return w.nest(c, start, end, to, depth)
 	}
-	end, undo := w.join(s)
-	err := w.nest(c, 0, end, to, depth)
+	end, undo, err := w.join(c.f, s, depth)
+	if err == nil {
+		err = w.nest(c, 0, end, to, depth)
+	}
 	undo()
 	return err
 }
@@ -325,7 +327,7 @@ func (w *walker) emitList(c *column, s slot, to *schema.Column, depth int) *sche
 		}
 		if err != nil {
 			if it.packed {
-				return err
+				return err.At(n)
 			}
 			return err.At(n - 1)
 		}

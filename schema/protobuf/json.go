@@ -113,8 +113,10 @@ func (w *walker) jsonField(f *field, s slot, depth int) *schema.Invalid {
 		start, end := unspan(s.bits)
 		return w.jsonNested(f, start, end, depth)
 	}
-	end, undo := w.join(s)
-	err := w.jsonNested(f, 0, end, depth)
+	end, undo, err := w.join(f, s, depth)
+	if err == nil {
+		err = w.jsonNested(f, 0, end, depth)
+	}
 	undo()
 	return err
 }
@@ -142,7 +144,9 @@ func (w *walker) jsonList(f *field, s slot, depth int) *schema.Invalid {
 		var err *schema.Invalid
 		switch {
 		case it.packed:
-			err = w.jsonPacked(f, start, end, comma)
+			if err = w.jsonPacked(f, start, end, comma); err != nil {
+				return err.At(n)
+			}
 		case f.msg != nil:
 			comma()
 			err = w.jsonNested(f, start, end, depth)
@@ -151,9 +155,6 @@ func (w *walker) jsonList(f *field, s slot, depth int) *schema.Invalid {
 			err = w.jsonScalar(f, it.bits)
 		}
 		if err != nil {
-			if it.packed {
-				return err
-			}
 			return err.At(n - 1)
 		}
 	}

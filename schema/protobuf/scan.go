@@ -111,24 +111,24 @@ func (w *walker) scan(m *message, pos, end, depth int) (int, *schema.Invalid) {
 	if w.pushed > maxSlots {
 		return base, w.tooWide(pos)
 	}
-	b := w.buf[:end]
+	b, first := w.buf[:end], pos
 	for pos < end {
 		start, tag := pos, uint64(b[pos])
 		if pos++; tag >= 0x80 {
 			if tag, pos = uvarint(b, start); pos < 0 {
-				return base, w.broken(b, start)
+				return base, w.broken(m, b, first, start)
 			}
 		}
 		f := m.field(int(tag >> 3))
 		if f == nil || !f.takes(int(tag&7)) {
 			if pos = skipField(b, pos, tag, depth); pos < 0 {
-				return base, w.broken(b, start)
+				return base, w.broken(m, b, first, start)
 			}
 			continue
 		}
 		bits, next := value(b, pos, f, int(tag&7), depth)
 		if next < 0 {
-			return base, w.broken(b, start)
+			return base, w.broken(m, b, first, start)
 		}
 		if f.plain && (!f.utf8 || validText(b, bits)) {
 			s := &w.slots[base+f.slot]
@@ -243,22 +243,23 @@ func (w *walker) choose(base int, m *message, f *field, depth int) *schema.Inval
 	if old.msg == nil {
 		return nil
 	}
-	return w.checkParts(old, gone, depth)
+	if err := w.checkParts(old, gone, depth); err != nil {
+		return err.In(old.name)
+	}
+	return nil
 }
 
-// checkParts validates each part of a message that does not count in the end.
+// checkParts holds that each part of a message is sound bytes by itself: of one
+// that does not count in the end, or that is to be joined.
 func (w *walker) checkParts(f *field, s slot, depth int) *schema.Invalid {
 	if s.head == 0 {
 		start, end := unspan(s.bits)
-		if err := w.checkNested(f, start, end, depth, true); err != nil {
-			return err.In(f.name)
-		}
-		return nil
+		return w.checkNested(f, start, end, depth, true)
 	}
 	for i := s.head; i != 0; i = w.items[i-1].next {
 		start, end := unspan(w.items[i-1].bits)
 		if err := w.checkNested(f, start, end, depth, true); err != nil {
-			return err.In(f.name)
+			return err
 		}
 	}
 	return nil
@@ -288,19 +289,41 @@ func (w *walker) refuse(pos int, expected, found string) *schema.Invalid {
 	return schema.Refuse(pos, expected, found)
 }
 
-// broken explains why there is no field at pos.
-func (w *walker) broken(b []byte, pos int) *schema.Invalid {
+// broken explains why there is no field at pos, in a message that begins at
+// first. The path leads to the field, where its tag can be read and the message
+// has its number, and else to the message.
+func (w *walker) broken(m *message, b []byte, first, pos int) *schema.Invalid {
 	err := broken(b, pos)
 	if w.nested > 0 {
 		err.Pos = -1
 	}
-	return err
+	tag, after := uvarint(b, pos)
+	if after < 0 || tag&7 == wireEnd || tag&7 > wire32 || tag>>3 > maxNumber {
+		return err
+	}
+	f := m.field(int(tag >> 3))
+	if f == nil {
+		return err
+	}
+	// An entry of a map has no key yet, and a packed list no end: they are the
+	// field's. A value of another wire type is no item of it.
+	wire := int(tag & 7)
+	if f.repeated && !f.mapped && f.takes(wire) && (!f.packable || wire != wireBytes) {
+		err = err.At(w.countBefore(m, f, first, pos))
+	}
+	return err.In(f.name)
 }
 
 // join puts the parts of a message into one buffer, which then is buf; done
-// with it, call the function returned. To merge two messages is to decode one
-// after the other.
-func (w *walker) join(s slot) (end int, undo func()) {
+// with it, call the function returned, after an error too. To merge two messages
+// is to decode one after the other, if each is sound: a field that one breaks
+// off must not go on in the next. Parts within parts were looked at with them.
+func (w *walker) join(f *field, s slot, depth int) (end int, undo func(), err *schema.Invalid) {
+	if w.nested == 0 {
+		if err := w.checkParts(f, s, depth); err != nil {
+			return 0, func() {}, err
+		}
+	}
 	start, old := len(w.joined), w.buf
 	for i := s.head; i != 0; i = w.items[i-1].next {
 		from, to := unspan(w.items[i-1].bits)
@@ -311,5 +334,5 @@ func (w *walker) join(s slot) (end int, undo func()) {
 	return len(w.buf), func() {
 		w.buf, w.joined = old, w.joined[:start]
 		w.nested--
-	}
+	}, nil
 }

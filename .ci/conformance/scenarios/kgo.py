@@ -16,12 +16,11 @@ TESTS = """
 TestPing TestIssue1034 TestIssue325 TestIssue337 TestDirectPartitionPurge TestIssue434
 TestAddRemovePartitions TestPauseIssue489 TestPauseIssueOct2023 TestIssue523 TestIssue648 TestIssue810 TestIssue865
 TestPooling TestGroupSimple TestHookPollStart TestGroupETL TestClient_Produce TestIssue769
-TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages
+TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages TestTxnEtl
 """.split()
 
 # Left out, with the reason; they come in when the part is served.
 LEFT_OUT = {
-    "TestTxnEtl": "transactions are not served yet",
     "TestConsumeRegex": "asks for Kafka's internal topic __consumer_offsets in Metadata, which Tarn has not",
     "TestShareGroup": "share groups are not served yet", "TestShareGroupETL": "share groups are not served yet",
     "TestShareGroupAckOnClose": "share groups are not served yet", "TestShareGroupOffsetsAdmin": "share groups are not served yet",

@@ -88,7 +88,7 @@ class Payments(Typed):
         return {
             "payload cut off": (self.good[:-1], ["$"]),
             "text that is not UTF-8": (head + b"\x0a\x02\xff\xfe", ["$.payment_id"]),
-            "length beyond the payload": (head + b"\x0a\x7fx", ["$", "field 1", "127"]),
+            "length beyond the payload": (head + b"\x0a\x7fx", ["$.payment_id", "127"]),
             "no such message": (self.good[:5] + b"\x02\x0e" + self.good[6:], []),
             "unknown schema id": (unknown + self.good[5:], ["99999"]),
             "bare garbage": (b"\xffgarbage", []),
