@@ -32,16 +32,17 @@ var law = map[string][]string{
 	"broker/storage/storagetest": {"broker/storage", "broker/record"},
 
 	// The broker.
-	"broker/commitlog": {"broker/storage", "broker/record"},
-	"broker/topic":     {"broker/storage"},
-	"broker/group":     {"broker/storage", "broker/wire"},
-	"broker/txn":       {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
+	"broker/commitlog":   {"broker/storage", "broker/record"},
+	"broker/topic":       {"broker/storage"},
+	"broker/group":       {"broker/storage", "broker/wire"},
+	"broker/groupconfig": {"broker/storage"},
+	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/commitlog", "broker/topic", "broker/group", "broker/txn",
+		"broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/commitlog", "broker/topic", "broker/group", "broker/txn",
+		"broker/api", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},

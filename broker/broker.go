@@ -20,6 +20,7 @@ import (
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -75,16 +76,17 @@ type Listener struct {
 
 // Broker is a broker. Open makes it, Run runs it, once.
 type Broker struct {
-	cfg       Config
-	lg        *slog.Logger
-	logs      *commitlog.Logs
-	topics    *topic.Topics
-	groups    *group.Coordinator
-	txns      *txn.Coordinator
-	handlers  *api.Handlers
-	clusterID string
-	incarn    string
-	listeners []*listener // set by Open, closed by Run
+	cfg          Config
+	lg           *slog.Logger
+	logs         *commitlog.Logs
+	topics       *topic.Topics
+	groups       *group.Coordinator
+	groupConfigs *groupconfig.Configs
+	txns         *txn.Coordinator
+	handlers     *api.Handlers
+	clusterID    string
+	incarn       string
+	listeners    []*listener // set by Open, closed by Run
 
 	slots        chan struct{}       // one taken by each connection
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
@@ -122,6 +124,9 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		Engine: cfg.Engine, Log: cfg.Log.With("component", "log"), Now: cfg.Now, TailBytes: cfg.TailBytes,
 		Admit: func(tp storage.TP, h record.Header) error { return b.txns.Admit(tp, h) },
 	})
+	if b.groupConfigs, err = groupconfig.Open(ctx, cfg.Engine); err != nil {
+		return nil, err
+	}
 	if b.groups, err = b.openGroups(ctx); err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
@@ -131,7 +136,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
-		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups,
+		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs,
 		Txns: b.txns, Producers: producers, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: cfg.Settings, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,

@@ -49,6 +49,8 @@ func (h *Handlers) describeResource(req *kmsg.DescribeConfigsRequest, rr *kmsg.D
 		sr.Configs, err = h.topicConfigs(req, rr)
 	case kmsg.ConfigResourceTypeBroker:
 		sr.Configs, err = h.brokerConfigs(req, rr)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		sr.Configs, err = h.groupConfigs(req, rr)
 	default:
 		err = refuse(wire.InvalidRequest, "resource type %d has no configs here", rr.ResourceType)
 	}

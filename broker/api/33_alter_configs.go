@@ -70,6 +70,8 @@ func (h *Handlers) alter(ctx context.Context, kind kmsg.ConfigResourceType, name
 		}
 		_, err := h.cfg.Topics.Alter(ctx, name, changes, replaceAll, validateOnly)
 		return err
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return h.alterGroup(ctx, name, changes, replaceAll, validateOnly)
 	case kmsg.ConfigResourceTypeBroker:
 		return refuse(wire.InvalidRequest, "the broker's configs are its flags, environment and tarn.yaml; change them there and restart")
 	}

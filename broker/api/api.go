@@ -20,6 +20,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -92,15 +93,17 @@ type Origin struct {
 // called concurrently and keeps nothing of rd.
 type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)
 
-// Config is what Handlers stand on. Engine, Logs, Topics, Groups
-// and Txns are required.
+// Config is what Handlers stand on. Engine, Logs, Topics, Groups,
+// GroupConfigs and Txns are required.
 type Config struct {
-	Engine    storage.Engine
-	Logs      *commitlog.Logs
-	Topics    *topic.Topics
-	Groups    *group.Coordinator
-	Txns      *txn.Coordinator
-	Producers *Producers
+	Engine storage.Engine
+	Logs   *commitlog.Logs
+	Topics *topic.Topics
+	Groups *group.Coordinator
+	// GroupConfigs are the settings of groups of all kinds.
+	GroupConfigs *groupconfig.Configs
+	Txns         *txn.Coordinator
+	Producers    *Producers
 	// ClusterID is constant for the life of the store.
 	ClusterID string
 	// Validate may be nil: nothing is checked then.

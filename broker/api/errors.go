@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -28,6 +29,10 @@ func codeOf(err error) wire.Code {
 	}
 	var config *topic.ConfigError
 	if errors.As(err, &config) {
+		return wire.InvalidConfig
+	}
+	var groupConfig *groupconfig.Error
+	if errors.As(err, &groupConfig) {
 		return wire.InvalidConfig
 	}
 	for _, m := range codes {
@@ -67,6 +72,7 @@ var codes = []struct {
 	{topic.ErrNotFound, wire.UnknownTopicOrPartition},
 	{topic.ErrName, wire.InvalidTopicException},
 	{topic.ErrPartitions, wire.InvalidPartitions},
+	{groupconfig.ErrTooMany, wire.PolicyViolation},
 	{context.DeadlineExceeded, wire.RequestTimedOut},
 }
 
