@@ -165,10 +165,11 @@ func New(cfg Config) *Handlers {
 		15: h.describeGroups, 16: h.listGroups, 18: h.apiVersions,
 		19: h.createTopics, 20: h.deleteTopics, 21: h.deleteRecords,
 		22: h.initProducerID, 23: h.offsetForLeaderEpoch, 24: h.addPartitionsToTxn,
-		25: h.addOffsetsToTxn, 26: h.endTxn, 28: h.txnOffsetCommit,
+		25: h.addOffsetsToTxn, 26: h.endTxn, 27: h.writeTxnMarkers, 28: h.txnOffsetCommit,
 		32: h.describeConfigs, 33: h.alterConfigs, 37: h.createPartitions,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
-		60: h.describeCluster, 75: h.describeTopicPartitions,
+		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
+		66: h.listTransactions, 75: h.describeTopicPartitions,
 	}
 	return h
 }

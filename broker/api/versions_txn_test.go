@@ -64,5 +64,36 @@ func txnCalls() map[int16]call {
 		}, func(_ *world, r *kmsg.TxnOffsetCommitResponse) (int16, string) {
 			return r.Topics[0].Partitions[0].ErrorCode, ""
 		}),
+		27: on(func(w *world, q *kmsg.WriteTxnMarkersRequest) {
+			m := kmsg.NewWriteTxnMarkersRequestMarker()
+			m.ProducerID, m.ProducerEpoch = w.begin(true, false)
+			mt := kmsg.NewWriteTxnMarkersRequestMarkerTopic()
+			mt.Topic, mt.Partitions = w.fresh, []int32{0}
+			m.Topics = append(m.Topics, mt)
+			q.Markers = append(q.Markers, m)
+		}, func(w *world, r *kmsg.WriteTxnMarkersResponse) (int16, string) {
+			return r.Markers[0].Topics[0].Partitions[0].ErrorCode, want(r.Markers[0].Topics[0].Topic, w.fresh)
+		}),
+		61: on(func(w *world, q *kmsg.DescribeProducersRequest) {
+			rt := kmsg.NewDescribeProducersRequestTopic()
+			rt.Topic, rt.Partitions = w.topic.Name, []int32{0}
+			q.Topics = append(q.Topics, rt)
+		}, func(_ *world, r *kmsg.DescribeProducersResponse) (int16, string) {
+			return r.Topics[0].Partitions[0].ErrorCode, ""
+		}),
+		65: on(func(w *world, q *kmsg.DescribeTransactionsRequest) {
+			w.begin(true, false)
+			q.TransactionalIDs = []string{w.fresh}
+		}, func(w *world, r *kmsg.DescribeTransactionsResponse) (int16, string) {
+			s := r.TransactionStates[0]
+			return s.ErrorCode, want(s.State, "Ongoing") + want(s.Topics[0].Topic, w.topic.Name)
+		}),
+		66: on(func(w *world, q *kmsg.ListTransactionsRequest) {
+			id, _ := w.begin(true, false)
+			q.StateFilters, q.ProducerIDFilters = []string{"Ongoing"}, []int64{id}
+			q.DurationFilterMillis, q.TransactionalIDPattern = -1, ptr("fresh-.*")
+		}, func(w *world, r *kmsg.ListTransactionsResponse) (int16, string) {
+			return r.ErrorCode, want(len(r.TransactionStates), 1) + want(r.TransactionStates[0].TransactionalID, w.fresh)
+		}),
 	}
 }

@@ -34,6 +34,7 @@ var layoutTexts = map[int16]string{
 	24: "s-3 l-3 h-3 [ s (i) ]-3 [ s l h c [ s (i) ] ]4+",
 	25: "s l h s",
 	26: "s l h c",
+	27: "[ l h c [ s (i) ] i c2+ ]",
 	28: "s s l h i3+ s3+ s3+ [ s-5 u6+ [ i l i2+ s ] ]",
 	32: "[ c s (s) ] c1+ c3+",
 	33: "[ c s [ s s ] ] c",
@@ -43,5 +44,8 @@ var layoutTexts = map[int16]string{
 	44: "[ c s [ s c s ] ] c",
 	47: "s [ s [ i ] ]",
 	60: "c c1+ c2+",
+	61: "[ s (i) ]",
+	65: "(s)",
+	66: "(s) (l) l1+ s2+",
 	75: "[ s ] i { s i }",
 }

@@ -43,6 +43,7 @@ var served = []Range{
 	{24, "AddPartitionsToTxn", 0, 5},
 	{25, "AddOffsetsToTxn", 0, 4},
 	{26, "EndTxn", 0, 5},
+	{27, "WriteTxnMarkers", 0, 2},
 	{28, "TxnOffsetCommit", 0, 6},
 	{32, "DescribeConfigs", 0, 4},
 	{33, "AlterConfigs", 0, 2},
@@ -51,6 +52,9 @@ var served = []Range{
 	{44, "IncrementalAlterConfigs", 0, 1},
 	{47, "OffsetDelete", 0, 0},
 	{60, "DescribeCluster", 0, 2},
+	{61, "DescribeProducers", 0, 0},
+	{65, "DescribeTransactions", 0, 0},
+	{66, "ListTransactions", 0, 2},
 	{75, "DescribeTopicPartitions", 0, 0},
 }
 
