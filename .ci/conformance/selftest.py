@@ -2,7 +2,9 @@
 
 import datetime as dt
 import decimal
+import random
 
+import records
 import rows
 from clients import parse_kcat
 from harness import Failure, equal
@@ -46,4 +48,12 @@ def run(t):
         fails("an acknowledgement twice", log.add, 0, 1, 5, b"k", b"v", {})
         fails("a record consumed twice", log.check_raw, [(0, 1, 5, b"k", b"v")] * 2, "consumer")
         fails("another timestamp", log.check_raw, [(0, 1, 6, b"k", b"v")], "consumer")
+        some = records.numbered(records.make(random.Random(1), 20, 2))
+        equal(records.parse("".join(records.line(r) + "\n" for r in some).encode()), some, "records as lines and back")
+        records.same("peer", some, some)
+        for what, wrong in {"a record lost": some[:-1], "a record twice": some + some[-1:], "another order": some[2:] + some[:2],
+                            "another timestamp": [some[0]._replace(timestamp=1), *some[1:]],
+                            "other headers": [some[0]._replace(headers=(("z", None),)), *some[1:]],
+                            "null for empty": [r._replace(key=r.key or None) for r in some]}.items():
+            fails(what, records.same, "peer", wrong, some)
         equal(parse_kcat(b"@0 1 5 1 -1:k@2 3 4 -1 2:@0"), [(0, 1, 5, b"k", None), (2, 3, 4, None, b"@0")], "kcat's output")

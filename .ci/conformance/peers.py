@@ -1,0 +1,24 @@
+"""The clients of other libraries, as programs that speak like records.py."""
+
+from harness import CACHE, HERE
+from records import Peer as _Peer
+
+JAVA = CACHE / "java"
+JAVA_OLD = (HERE / "java" / "versions").read_text().split()
+JAVA_NEW = "4.3.1"  # java/tools/pom.xml
+
+
+class Peer(_Peer):
+    """id stands in names of topics and groups."""
+
+    def __init__(self, id, name, *command, **kwargs):
+        super().__init__(name, *command, **kwargs)
+        self.id = id
+
+
+def java(version):
+    """The Java client of a version that run has put below java/."""
+    codecs = ("none", "gzip", "snappy", "lz4") + (() if version < "2.1" else ("zstd",))
+    place = "tools" if version == JAVA_NEW else version
+    return Peer(f"java-{version}", f"kafka-clients {version}", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+                "-cp", f"{JAVA}/classes:{JAVA}/{place}/*", "Peer", codecs=codecs)
