@@ -18,7 +18,7 @@ func (h *Handlers) apiVersions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ApiVersionsRequest)
 	resp := wire.AnswerApiVersions(req, wire.Cluster{
 		ID: h.cfg.ClusterID, NodeID: NodeID, Epoch: 0,
-		Features: []wire.Feature{{Name: "transaction.version", Min: 0, Max: 2, Finalized: 2}},
+		Features: features(),
 	})
 	if req.Version >= 3 && resp.ErrorCode == 0 {
 		r.Conn.Software, r.Conn.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion

@@ -167,6 +167,8 @@ func New(cfg Config) *Handlers {
 		22: h.initProducerID, 23: h.offsetForLeaderEpoch, 24: h.addPartitionsToTxn,
 		25: h.addOffsetsToTxn, 26: h.endTxn, 27: h.writeTxnMarkers, 28: h.txnOffsetCommit,
 		32: h.describeConfigs, 33: h.alterConfigs, 37: h.createPartitions,
+		34: h.alterReplicaLogDirs, 43: h.electLeaders, 45: h.alterPartitionReassignments,
+		46: h.listPartitionReassignments, 57: h.updateFeatures, 74: h.listConfigResources,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
 		66: h.listTransactions, 75: h.describeTopicPartitions,

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -192,6 +193,13 @@ func (c *Configs) put(group string, s stored) {
 		return
 	}
 	c.groups[group] = s
+}
+
+// Names lists the groups with settings of their own, in order.
+func (c *Configs) Names() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(maps.Keys(c.groups))
 }
 
 // Value is a setting of a group, or its default; set says which.

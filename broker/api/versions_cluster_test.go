@@ -1,0 +1,55 @@
+package api_test
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// clusterCalls are requests about things of which a cluster has several, and
+// this broker one.
+func clusterCalls() map[int16]call {
+	return map[int16]call{
+		34: on(func(w *world, q *kmsg.AlterReplicaLogDirsRequest) {
+			rd := kmsg.NewAlterReplicaLogDirsRequestDir()
+			rd.Dir = "/elsewhere"
+			rt := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+			rt.Topic, rt.Partitions = w.topic.Name, []int32{0}
+			rd.Topics = append(rd.Topics, rt)
+			q.Dirs = append(q.Dirs, rd)
+		}, func(_ *world, r *kmsg.AlterReplicaLogDirsResponse) (int16, string) {
+			return 0, want(r.Topics[0].Partitions[0].ErrorCode, 57)
+		}),
+		43: on(func(w *world, q *kmsg.ElectLeadersRequest) {
+			rt := kmsg.NewElectLeadersRequestTopic()
+			rt.Topic, rt.Partitions = w.topic.Name, []int32{1}
+			q.Topics = append(q.Topics, rt)
+		}, func(_ *world, r *kmsg.ElectLeadersResponse) (int16, string) {
+			return r.ErrorCode, want(r.Topics[0].Partitions[0].ErrorCode, 84)
+		}),
+		45: on(func(w *world, q *kmsg.AlterPartitionAssignmentsRequest) {
+			rt := kmsg.NewAlterPartitionAssignmentsRequestTopic()
+			rt.Topic = w.topic.Name
+			rp := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
+			rp.Replicas = []int32{1}
+			rt.Partitions = append(rt.Partitions, rp)
+			q.Topics = append(q.Topics, rt)
+		}, func(_ *world, r *kmsg.AlterPartitionAssignmentsResponse) (int16, string) {
+			return r.ErrorCode, want(r.Topics[0].Partitions[0].ErrorCode, 0)
+		}),
+		46: on(func(*world, *kmsg.ListPartitionReassignmentsRequest) {},
+			func(_ *world, r *kmsg.ListPartitionReassignmentsResponse) (int16, string) {
+				return r.ErrorCode, want(len(r.Topics), 0)
+			}),
+		57: on(func(_ *world, q *kmsg.UpdateFeaturesRequest) {
+			u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+			u.Feature, u.MaxVersionLevel, u.UpgradeType = "transaction.version", 2, 1
+			q.FeatureUpdates = append(q.FeatureUpdates, u)
+		}, func(w *world, r *kmsg.UpdateFeaturesResponse) (int16, string) {
+			if w.version < 2 {
+				return r.ErrorCode, want(r.Results[0].ErrorCode, 0)
+			}
+			return r.ErrorCode, ""
+		}),
+		74: on(func(*world, *kmsg.ListConfigResourcesRequest) {},
+			func(w *world, r *kmsg.ListConfigResourcesResponse) (int16, string) {
+				return r.ErrorCode, want(len(r.ConfigResources) > 2, w.version > 0)
+			}),
+	}
+}
