@@ -47,8 +47,11 @@ type Config struct {
 	TailBytes int64
 	// RetentionCheck is how often old records are looked for; 0 means 5 min.
 	RetentionCheck time.Duration
-	// Hold keeps records from retention that somebody still needs; nil holds
-	// nothing.
+	// CompactionCheck is how often logs are looked at that may be compacted; 0
+	// means 15 s. A record is left alone for that long.
+	CompactionCheck time.Duration
+	// Hold keeps records from retention and compaction that somebody still needs;
+	// nil holds nothing.
 	Hold Hold
 	// MaxConnections bounds the connections of all listeners; 0 means 20,000.
 	MaxConnections int
@@ -196,6 +199,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
 	g.Go(func() error { return b.txns.Run(ctx) })
 	g.Go(func() error { return b.retain(ctx) })
+	g.Go(func() error { return b.compact(ctx) })
 	g.Go(func() error {
 		select {
 		case <-broken:

@@ -11,8 +11,9 @@ import (
 // defaultRetentionCheck is Kafka's log.retention.check.interval.ms.
 const defaultRetentionCheck = 5 * time.Minute
 
-// Hold says how far a partition's log may be trimmed by retention: everything
-// below the offset is no longer needed. It is asked before each trim.
+// Hold says how far a partition's log may be trimmed by retention, and compacted:
+// everything below the offset is no longer needed. It is asked before each trim
+// and each step of a compaction.
 type Hold func(tp storage.TP) (below int64)
 
 // retain trims the logs of topics whose cleanup policy is delete, by time and

@@ -94,6 +94,7 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 		return err
 	}
 	at := c.to[partition]
+	aborted := log.Aborted(at).Below(limit)
 	b, err := log.Read(ctx, at, readBytes, limit)
 	if start := log.Start(); at < start && (err == nil || errors.Is(err, commitlog.ErrRange)) {
 		c.gap(partition, min(start, limit))
@@ -106,7 +107,6 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 		c.to[partition] = limit // nothing is left below it
 		return nil
 	}
-	aborted := log.Aborted(at, limit)
 	for part, err := range record.Batches(b) {
 		if err != nil {
 			return fmt.Errorf("partition %d: stored batch: %w", partition, err)

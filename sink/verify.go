@@ -202,6 +202,7 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 	}
 	var rd record.Reader
 	for at := max(from, log.Start()); at < to; {
+		aborted := log.Aborted(at).Below(to)
 		b, err := log.Read(ctx, at, readBytes, to)
 		if errors.Is(err, commitlog.ErrRange) && at < log.Start() {
 			at = log.Start() // retention went on meanwhile
@@ -213,7 +214,6 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 		if len(b) == 0 {
 			break
 		}
-		aborted := log.Aborted(at, to)
 		for one, err := range record.Batches(b) {
 			if err != nil {
 				return fmt.Errorf("partition %d: %w", part, err)

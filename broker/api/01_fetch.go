@@ -192,6 +192,7 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 	if req.Version < 4 {
 		return p.readMessages(ctx, req, most, limit)
 	}
+	aborted := p.log.Aborted(p.offset)
 	b, err := p.log.Read(ctx, p.offset, most, limit)
 	switch {
 	case err != nil:
@@ -202,21 +203,22 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 		return nil, refuse(wire.UnsupportedCompressionType, "zstd needs Fetch version 10 or later")
 	}
 	if req.IsolationLevel == 1 {
-		p.listAborted(b)
+		p.listAborted(b, aborted)
 	}
 	return b, nil
 }
 
 // listAborted tells a read_committed client which transactions with batches in
-// b were aborted, also those that began before it.
-func (p *fetching) listAborted(b []byte) {
+// b were aborted, also those that began before it; known are those from the
+// offset asked for.
+func (p *fetching) listAborted(b []byte, known commitlog.AbortedTxns) {
 	end := p.offset
 	for batch, err := range record.Batches(b) {
 		if err == nil {
 			end = batch.Header.LastOffset() + 1
 		}
 	}
-	aborted := p.log.Aborted(p.offset, end)
+	aborted := known.Below(end)
 	slices.SortFunc(aborted, func(a, b commitlog.Aborted) int { return cmp.Compare(a.First, b.First) })
 	p.resp.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, len(aborted))
 	for i, t := range aborted {

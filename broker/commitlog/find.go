@@ -31,7 +31,7 @@ func (g *Log) AtTime(ctx context.Context, ms, limit int64, maxBatch int) (Found,
 		if h.BaseOffset >= limit {
 			break
 		}
-		if h.MaxTimestamp < ms || h.Control() {
+		if h.MaxTimestamp < ms || h.Control() || h.Count == 0 {
 			continue
 		}
 		f, ok, err := g.scanBatch(ctx, h, maxBatch, func(r *record.Record) bool {
@@ -61,7 +61,7 @@ func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bo
 		if h.BaseOffset >= limit {
 			break
 		}
-		if h.Control() || found && h.MaxTimestamp <= bestMs {
+		if h.Control() || h.Count == 0 || found && h.MaxTimestamp <= bestMs {
 			continue
 		}
 		ms := h.MaxTimestamp

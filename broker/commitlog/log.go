@@ -243,7 +243,7 @@ func (g *Log) publish(d *draft) {
 	if d.changed != nil {
 		g.txns = *d.changed
 	}
-	g.txns = g.txns.trimmed(g.start)
+	g.txns = g.txns.trimmed(max(g.start, d.cleaned))
 	if g.unsaved += d.batches; d.snapshot != nil {
 		g.producers, g.unsaved = d.snapshot, 0
 	}

@@ -57,6 +57,9 @@ type Config struct {
 	// the batch's. The sequencer calls it, so it must not wait for an append.
 	// nil refuses all.
 	Admit func(storage.TP, record.Header) error
+	// CompactionKeys bounds the keys that one pass of compaction tells apart
+	// (default 1,048,576).
+	CompactionKeys int
 	// ProducerExpiry is how long an idle producer is remembered (24 h).
 	ProducerExpiry time.Duration
 }
@@ -87,6 +90,9 @@ func New(cfg Config) *Logs {
 	}
 	if cfg.TailBytes == 0 {
 		cfg.TailBytes = defaultTailBytes
+	}
+	if cfg.CompactionKeys == 0 {
+		cfg.CompactionKeys = defaultCompactionKeys
 	}
 	if cfg.ProducerExpiry == 0 {
 		cfg.ProducerExpiry = defaultProducerExpiry

@@ -19,6 +19,7 @@ type pending struct {
 	trim   *storage.Trim
 	forget *storage.TopicID
 	load   *storage.TP // open this log
+	save   *saveStates
 	size   int64
 	pool   *pool // set by add
 

@@ -48,6 +48,8 @@ type draft struct {
 	batches   int
 	trim      int64               // new start, or -1
 	snapshot  map[int64]*producer // all producers, if the round stores them
+	save      bool                // the round stores them for compaction
+	cleaned   int64               // aborted transactions that end below have no data left
 }
 
 func newDraft(g *Log) *draft {
@@ -139,13 +141,14 @@ func (r *round) addItems(p *pending) {
 	}
 }
 
-// seal writes the drafts into the write. A log that is trimmed is appended to
-// as well, be it with nothing: that states its end, so that a broker which lost
-// the log to another one neither trims it nor writes its producers.
+// seal writes the drafts into the write. A log that is trimmed, or whose states
+// are stored, is appended to as well, be it with nothing: that states its end, so
+// that a broker which lost the log to another one neither trims it nor writes its
+// producers.
 func (r *round) seal() {
 	for _, d := range r.order {
 		trims := d.trim > d.start
-		if d.batches > 0 || trims {
+		if d.batches > 0 || trims || d.save {
 			r.write.Append = append(r.write.Append, storage.Append{
 				TP: d.log.tp, Expect: d.oldEnd, Epoch: d.epoch, End: d.end, Batches: d.buf,
 			})
@@ -154,7 +157,7 @@ func (r *round) seal() {
 			r.write.Trim = append(r.write.Trim, storage.Trim{TP: d.log.tp, Start: d.trim})
 		}
 		// The trimmed headers are what the states would be rebuilt from.
-		if trims || d.log.snapshotDue(d.batches) {
+		if trims || d.save || d.log.snapshotDue(d.batches) {
 			r.addSnapshot(d)
 		}
 	}
@@ -184,6 +187,10 @@ func (r *round) finish(err error) {
 	for _, p := range r.members {
 		if p.trim != nil {
 			p.result = []Appended{{TP: p.trim.TP, Base: -1, TimestampMs: -1, Start: r.drafts[p.trim.TP].log.Start()}}
+		}
+		if p.save != nil && err == nil && r.drafts[p.save.tp].snapshot == nil {
+			p.finish(errNotSaved)
+			continue
 		}
 		p.finish(err)
 	}

@@ -87,6 +87,13 @@ func (s *sequencer) admit(ctx context.Context, r *round, p *pending) error {
 	case p.trim != nil:
 		return s.admitTrim(ctx, r, p)
 	}
+	if p.save != nil {
+		d, err := s.draft(ctx, r, p.save.tp)
+		if err != nil {
+			return err
+		}
+		d.save, d.cleaned = true, max(d.cleaned, p.save.cleaned)
+	}
 	p.result = make([]Appended, len(p.Batches))
 	for i := range p.Batches {
 		b := &p.Batches[i]
@@ -250,7 +257,7 @@ func (p *pending) named(lost map[storage.TP]bool, wrong map[string]bool) error {
 			return ErrNotOwner
 		}
 	}
-	if p.trim != nil && lost[p.trim.TP] {
+	if p.trim != nil && lost[p.trim.TP] || p.save != nil && lost[p.save.tp] {
 		return ErrNotOwner
 	}
 	for i := range p.Items {

@@ -129,7 +129,7 @@ func (g *Log) snapshotDue(n int) bool {
 func (r *round) addSnapshot(d *draft) {
 	states := make(map[int64]*producer, len(d.log.producers)+len(d.producers))
 	oldest := r.nowMs - d.log.logs.cfg.ProducerExpiry.Milliseconds()
-	txns := d.txns().trimmed(max(d.start, d.trim))
+	txns := d.txns().trimmed(max(d.start, d.trim, d.cleaned))
 	for id, p := range d.log.producers {
 		if _, open := txns.open[id]; open || p.LastMs >= oldest {
 			states[id] = p
@@ -206,12 +206,19 @@ func (s *sequencer) save(ctx context.Context, w storage.Write) {
 	}
 }
 
-// dropSnapshots removes the snapshots of a deleted topic's logs.
+// dropSnapshots removes the snapshots and compaction states of a deleted topic's
+// logs.
 func (s *sequencer) dropSnapshots(ctx context.Context, topic storage.TopicID) error {
 	var w storage.Write
 	for it, err := range s.engine.Scan(ctx, snapshotPrefix+topic.String()+"/") {
 		if err != nil {
 			return fmt.Errorf("%w: list producer snapshots of %s: %w", ErrStorage, topic, err)
+		}
+		w.Set = append(w.Set, storage.Item{Key: it.Key, Version: storage.Any, Delete: true})
+	}
+	for it, err := range s.engine.Scan(ctx, compactionPrefix+topic.String()+"/") {
+		if err != nil {
+			return fmt.Errorf("%w: list compaction states of %s: %w", ErrStorage, topic, err)
 		}
 		w.Set = append(w.Set, storage.Item{Key: it.Key, Version: storage.Any, Delete: true})
 	}

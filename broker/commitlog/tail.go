@@ -83,6 +83,21 @@ func (g *Log) dropTailBelow(offset int64) {
 	}
 }
 
+// dropTailUnder drops the chunks that begin below offset: compaction has changed
+// what lies there.
+func (g *Log) dropTailUnder(offset int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for n < len(g.tail) && g.tail[n].base < offset {
+		n++
+	}
+	clear(g.tail[:n])
+	if g.tail = g.tail[n:]; len(g.tail) == 0 {
+		g.tail = nil
+	}
+}
+
 // readTail serves a read from memory: false if the tail does not hold offset.
 // A read that one chunk satisfies is not copied.
 func (g *Log) readTail(offset int64, maxBytes int, limit int64) ([]byte, bool) {

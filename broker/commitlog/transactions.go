@@ -83,14 +83,22 @@ func (t transactions) stable(start, end int64) int64 {
 	return max(start, end)
 }
 
-// Aborted lists the aborted transactions that have batches in [from, to), also
-// those that began before. Below the last stable offset it is complete.
-func (g *Log) Aborted(from, to int64) AbortedTxns {
+// Aborted lists the aborted transactions that end at or after from, also those
+// that began before. Below the last stable offset it is complete. Ask before you
+// read: compaction forgets a transaction once its data is gone, and what was read
+// before may still hold it. The list is shared and must not be changed.
+func (g *Log) Aborted(from int64) AbortedTxns {
 	g.mu.RLock()
 	all := g.txns.aborted
 	g.mu.RUnlock()
+	all = all[sort.Search(len(all), func(i int) bool { return all[i].Last >= from }):]
+	return all[:len(all):len(all)]
+}
+
+// Below copies those that have batches below an offset.
+func (a AbortedTxns) Below(to int64) AbortedTxns {
 	var out AbortedTxns
-	for _, t := range all[sort.Search(len(all), func(i int) bool { return all[i].Last >= from }):] {
+	for _, t := range a {
 		if t.First < to {
 			out = append(out, t)
 		}

@@ -73,12 +73,12 @@ func TestLastStable(t *testing.T) {
 		}
 		want := AbortedTxns{{ProducerID: 1, First: 1, Last: 5}}
 		for _, r := range [][2]int64{{0, 11}, {1, 2}, {2, 3}, {5, 6}} {
-			if got := g.Aborted(r[0], r[1]); !slices.Equal(got, want) {
+			if got := g.Aborted(r[0]).Below(r[1]); !slices.Equal(got, want) {
 				t.Errorf("aborted in %v: %v, want %v", r, got, want)
 			}
 		}
 		for _, r := range [][2]int64{{0, 1}, {6, 11}} {
-			if got := g.Aborted(r[0], r[1]); len(got) > 0 {
+			if got := g.Aborted(r[0]).Below(r[1]); len(got) > 0 {
 				t.Errorf("aborted in %v: %v, want none", r, got)
 			}
 		}
@@ -122,7 +122,7 @@ func TestLastStable(t *testing.T) {
 	if _, err := third.Trim(t.Context(), tp0, 10); err != nil {
 		t.Fatal(err)
 	}
-	if got := g3.Aborted(0, 100); len(got) != 1 || got[0].First != 9 {
+	if got := g3.Aborted(0).Below(100); len(got) != 1 || got[0].First != 9 {
 		t.Errorf("after the trim: %v, want the one that began at 9", got)
 	}
 }
@@ -234,7 +234,7 @@ func TestForeignMarker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := g.Aborted(0, 9); len(got) != 0 || g.LastStable() != 2 {
+	if got := g.Aborted(0).Below(9); len(got) != 0 || g.LastStable() != 2 {
 		t.Errorf("aborted %v, last stable offset %d; want a commit and 2", got, g.LastStable())
 	}
 }

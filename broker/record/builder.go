@@ -89,6 +89,14 @@ func (b *Builder) ResetLike(h Header, c Codec) {
 	b.checkCodec(c)
 }
 
+// SetDeleteHorizon notes when compaction may remove the batch's tombstones, or
+// the marker it is (Unix ms, KIP-534). It is called after ResetLike and before
+// the first record.
+func (b *Builder) SetDeleteHorizon(ms int64) {
+	b.h.Attributes |= attrDeleteHorizon
+	b.h.BaseTimestamp = ms
+}
+
 func (b *Builder) checkCodec(c Codec) {
 	if c < None || c > Zstd {
 		b.err = fmt.Errorf("%w: %d", ErrCodec, c)

@@ -200,12 +200,45 @@ func TestCheckProduced(t *testing.T) {
 		{"no sequence", build(Options{Producer: &Producer{4, 0, -1}}, 1), ErrCorrupt},
 		{"no epoch", build(Options{Producer: &Producer{4, -1, 0}}, 1), ErrCorrupt},
 		{"transactional, no producer", build(Options{Transactional: true}, 1), ErrCorrupt},
+		{"delete horizon", change(good, func(b []byte) { b[posAttributes+1] |= attrDeleteHorizon }), ErrCorrupt},
 		{"append time", build(Options{AppendTimeMs: 1}, 1), ErrTimestampType},
 		{"codec 5", change(good, func(b []byte) { b[posAttributes+1] |= 5 }), ErrCodec},
 	}
 	for _, c := range cases {
 		if _, err := CheckProduced(c.batch); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// TestDeleteHorizon puts a horizon into a batch: its records keep their times.
+func TestDeleteHorizon(t *testing.T) {
+	in := NewBuilder(Options{BaseOffset: 7})
+	in.Append(100, []byte("a"), nil)
+	in.Append(50, []byte("b"), nil)
+	batch := mustBytes(t, in)
+	var r Reader
+	if err := r.Reset(batch, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Header().DeleteHorizon(); ok {
+		t.Error("a new batch has a horizon")
+	}
+	var out Builder
+	out.ResetLike(r.Header(), Gzip)
+	out.SetDeleteHorizon(5000)
+	for r.Next() {
+		out.AppendRecord(r.Record())
+	}
+	if err := r.Reset(mustBytes(t, &out), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if ms, ok := r.Header().DeleteHorizon(); !ok || ms != 5000 || r.Header().MaxTimestamp != 100 {
+		t.Errorf("horizon %d, %t, max %d; want 5000 and 100", ms, ok, r.Header().MaxTimestamp)
+	}
+	for _, want := range []int64{100, 50} {
+		if !r.Next() || r.Record().Timestamp != want {
+			t.Errorf("time %d, want %d", r.Record().Timestamp, want)
 		}
 	}
 }

@@ -40,6 +40,7 @@ const (
 	attrLogAppendTime = 0x08
 	attrTransactional = 0x10
 	attrControl       = 0x20
+	attrDeleteHorizon = 0x40
 )
 
 // Errors of this package. They are refusals: the bytes are what they are.
@@ -123,6 +124,13 @@ func (h Header) Transactional() bool { return h.Attributes&attrTransactional != 
 
 // Control reports whether the batch holds a transaction marker.
 func (h Header) Control() bool { return h.Attributes&attrControl != 0 }
+
+// DeleteHorizon is the time (Unix ms) from which compaction may remove the
+// batch's tombstones, or the marker it is; ok is false if none was set. It
+// stands in BaseTimestamp's place, and timestamp deltas count from it (KIP-534).
+func (h Header) DeleteHorizon() (ms int64, ok bool) {
+	return h.BaseTimestamp, h.Attributes&attrDeleteHorizon != 0
+}
 
 // LogAppendTime reports whether MaxTimestamp is the time of the append.
 func (h Header) LogAppendTime() bool { return h.Attributes&attrLogAppendTime != 0 }

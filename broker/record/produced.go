@@ -48,6 +48,9 @@ func (h Header) checkProduced() error {
 		return fmt.Errorf("%w: base offset %d, expected 0", ErrCorrupt, h.BaseOffset)
 	case h.Control():
 		return fmt.Errorf("%w: producers may not send control batches", ErrCorrupt)
+	case h.Attributes&attrDeleteHorizon != 0:
+		// It would let go of its tombstones at a time of the producer's.
+		return fmt.Errorf("%w: producers may not set a delete horizon", ErrCorrupt)
 	case h.Codec() > Zstd:
 		return fmt.Errorf("%w: %d", ErrCodec, h.Codec())
 	case h.Count <= 0:

@@ -176,7 +176,7 @@ func (w *world) log(tp storage.TP) (stable, end int64, aborted int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return g.LastStable(), g.End(), len(g.Aborted(0, 1<<40))
+	return g.LastStable(), g.End(), len(g.Aborted(0).Below(1 << 40))
 }
 
 var (
