@@ -11,12 +11,12 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
-// mutate makes one change. plan computes it from a view, at that view's item
-// versions; nothing to write means nothing to do. It is called again if another
+// mutate makes one change to a context. plan computes it from the context's
+// view, at that view's item versions; nothing to write means nothing to do. It is called again if another
 // process changed an item in between, so what it leaves behind for its caller
 // must be of the last call. When mutate returns nil, the change is durable and
 // every reader sees it.
-func (r *Registry) mutate(ctx context.Context, plan func(*view) (storage.Write, error)) error {
+func (r *Registry) mutate(ctx context.Context, name string, plan func(*view) (storage.Write, error)) error {
 	select {
 	case <-r.turn:
 	case <-ctx.Done():
@@ -29,7 +29,7 @@ func (r *Registry) mutate(ctx context.Context, plan func(*view) (storage.Write, 
 				return fmt.Errorf("read the registry again: %w", err)
 			}
 		}
-		w, err := plan(r.view.Load())
+		w, err := plan(r.world.Load().view(name))
 		if err != nil || w.Empty() {
 			return err
 		}
@@ -74,15 +74,15 @@ func persisted(items map[string]storage.Item, w storage.Write) bool {
 	return true
 }
 
-// publish applies items to the present view and lets everyone see the result.
+// publish applies items to the present state and lets everyone see the result.
 func (r *Registry) publish(items []storage.Item) error {
-	old := r.view.Load()
-	v, err := old.apply(items)
+	old := r.world.Load()
+	w, err := old.apply(items)
 	if err != nil {
 		r.stale = true
 		return err
 	}
-	r.view.Store(v)
+	r.world.Store(w)
 	close(old.changed)
 	return nil
 }
@@ -97,24 +97,26 @@ func (r *Registry) reload(ctx context.Context) (map[string]storage.Item, error) 
 		}
 		items[it.Key] = it
 	}
-	old := r.view.Load()
-	v, err := newView().apply(slices.Collect(maps.Values(items)))
+	old := r.world.Load()
+	w, err := newWorld().apply(slices.Collect(maps.Values(items)))
 	if err != nil {
 		return nil, err
 	}
-	v.keep(old)
-	r.view.Store(v)
+	w.keep(old)
+	r.world.Store(w)
 	close(old.changed)
 	r.stale = false
 	return items, nil
 }
 
-// keep shares the parsed schemas of an older view where the item is the same.
-// v is not published yet.
-func (v *view) keep(old *view) {
-	for id, e := range v.ids {
-		if was := old.ids[id]; was != nil && was.itemVersion == e.itemVersion {
-			e.parsed.Store(was.parsed.Load())
+// keep shares the parsed schemas of an older state where the item is the same.
+// w is not published yet.
+func (w *world) keep(old *world) {
+	for context, v := range w.views {
+		for id, e := range v.ids {
+			if was := old.view(context).ids[id]; was != nil && was.itemVersion == e.itemVersion {
+				e.parsed.Store(was.parsed.Load())
+			}
 		}
 	}
 }

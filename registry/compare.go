@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -70,8 +71,8 @@ const differentType = "Incompatible because of different schema type"
 // with those that the subject's level names. The level gives the direction.
 // Refusals: *Incompatible, *schema.ParseError, *Refused of ErrVersionNotFound.
 func (r *Registry) Compatible(name string, req Request, number int) error {
-	v := r.view.Load()
-	s := v.subjects[name]
+	v, within := r.world.Load().at(name)
+	s := v.subjects[within]
 	var against []*version
 	if number != 0 {
 		ver := s.find(number, false)
@@ -85,10 +86,11 @@ func (r *Registry) Compatible(name string, req Request, number int) error {
 		against = s.alive()
 	}
 	d := draft{request: req}
-	if err := d.prepare(v, name, false); err != nil {
+	if err := d.prepare(v, within, false); err != nil {
 		return err
 	}
-	return v.compare(s, d.schema, against)
+	d.fill(v.settingsOf(s), latestOf(s))
+	return v.compare(s, &d, against)
 }
 
 // alive lists the versions that are not deleted, newest first.
@@ -104,20 +106,26 @@ func (s *subject) alive() []*version {
 
 // compare holds a new schema against older versions of sub, newest first, by its
 // level. The error is an *Incompatible for the first version that fails.
-func (v *view) compare(sub *subject, s schema.Schema, older []*version) error {
-	level := v.level(sub)
+func (v *view) compare(sub *subject, d *draft, older []*version) error {
+	set := v.settingsOf(sub)
+	level := set.Level
 	word, transitive := strings.CutSuffix(string(level), "_TRANSITIVE")
 	if level == None {
 		return nil
 	}
+	older = grouped(older, set.Group, &d.item)
 	if !transitive && len(older) > 1 {
 		older = older[:1]
 	}
 	for _, ver := range older {
-		if list := v.differences(Level(word), s, ver); len(list) > 0 {
+		list := v.differences(Level(word), d.schema, ver)
+		if set.Policy == Lenient && d.item.Type == schema.JSON {
+			list = slices.DeleteFunc(list, lenient)
+		}
+		if len(list) > 0 {
 			return &Incompatible{
-				Subject: sub.name, Differences: list, OldVersion: ver.Version,
-				OldSchema: ver.item.Text, Type: s.Type(), Level: level,
+				Subject: sub.full(), Differences: list, OldVersion: ver.Version,
+				OldSchema: ver.item.Text, Type: d.item.Type, Level: level,
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // whether they would be taken: int promotes to long and double, not back.
 func TestLevels(t *testing.T) {
 	r := open(t, memory.New())
-	if err := r.SetSettings(t.Context(), "s", Settings{Level: None}); err != nil {
+	if err := r.SetSettings(t.Context(), "s", levelOf(None)); err != nil {
 		t.Fatal(err)
 	}
 	register(t, r, "s", avro(`"int"`))
@@ -41,7 +41,7 @@ func TestLevels(t *testing.T) {
 		{FullTransitive, `"long"`, 2},
 	}
 	for _, tt := range tests {
-		if err := r.SetSettings(t.Context(), "s", Settings{Level: tt.level}); err != nil {
+		if err := r.SetSettings(t.Context(), "s", levelOf(tt.level)); err != nil {
 			t.Fatal(err)
 		}
 		err := r.Compatible("s", avro(tt.text), 0)
@@ -53,7 +53,7 @@ func TestLevels(t *testing.T) {
 		}
 	}
 	// A deleted version is not compared with.
-	if err := r.SetSettings(t.Context(), "s", Settings{Level: FullTransitive}); err != nil {
+	if err := r.SetSettings(t.Context(), "s", levelOf(FullTransitive)); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{1, 2} {

@@ -17,8 +17,9 @@ import (
 // returns the numbers of the versions deleted. Refusals are *Refused.
 func (r *Registry) DeleteSubject(ctx context.Context, name string, permanent bool) ([]int, error) {
 	var gone []int
-	err := r.mutate(ctx, func(v *view) (storage.Write, error) {
-		s := v.subjects[name]
+	context, within := Split(name)
+	err := r.mutate(ctx, context, func(v *view) (storage.Write, error) {
+		s := v.subjects[within]
 		switch {
 		case !s.exists(true):
 			return storage.Write{}, refuse(ErrSubjectNotFound, name)
@@ -49,8 +50,9 @@ func (r *Registry) DeleteSubject(ctx context.Context, name string, permanent boo
 // Refusals are *Refused.
 func (r *Registry) DeleteVersion(ctx context.Context, name string, number int, permanent bool) (int, error) {
 	var gone int
-	err := r.mutate(ctx, func(v *view) (storage.Write, error) {
-		s := v.subjects[name]
+	context, within := Split(name)
+	err := r.mutate(ctx, context, func(v *view) (storage.Write, error) {
+		s := v.subjects[within]
 		ver := s.find(number, number != Latest || permanent)
 		switch {
 		case ver == nil && !s.exists(true):
@@ -97,33 +99,43 @@ func (v *view) delete(s *subject, numbers []int, permanent bool) (storage.Write,
 	if !alive && !permanent {
 		d.item.settingsItem = settingsItem{}
 	}
-	w := storage.Write{Set: []storage.Item{d.write()}}
+	w := storage.Write{Set: []storage.Item{d.write(v.keys)}}
 	if permanent {
 		w.Set = append(w.Set, v.orphans(s, dying)...)
 	}
 	// Registrations write the next id: one of another process that uses an id or
 	// refers to a version deleted here conflicts with this, or this with it.
-	w.Check = append(w.Check, storage.Check{Key: nextKey, Version: v.nextVersion})
+	w.Check = append(w.Check, storage.Check{Key: v.keys.next(), Version: v.nextVersion})
 	return w, nil
 }
 
 // unreferenced refuses to delete versions that schemas of other versions refer
 // to.
 func (v *view) unreferenced(s *subject, dying map[int]bool, permanent bool) error {
-	for _, other := range v.subjects {
-		for i := range other.versions {
-			ver := &other.versions[i]
-			if ver.Deleted && !permanent || other == s && dying[ver.Version] {
-				continue
-			}
-			for _, ref := range ver.item.References {
-				if ref.Subject == s.name && dying[ref.Version] {
-					return refuseVersion(ErrReferenced, s.name, ref.Version)
+	for _, from := range v.world.views {
+		for _, other := range from.subjects {
+			for i := range other.versions {
+				ver := &other.versions[i]
+				if ver.Deleted && !permanent || other == s && dying[ver.Version] {
+					continue
+				}
+				for _, ref := range ver.item.References {
+					if dying[ref.Version] && from.means(ref.Subject, s) {
+						return refuseVersion(ErrReferenced, s.full(), ref.Version)
+					}
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// means reports whether a reference of v's context names s.
+func (v *view) means(name string, s *subject) bool {
+	if context, within := Split(name); context != DefaultContext {
+		return context == s.context && within == s.name
+	}
+	return name == s.name && v.context == s.context
 }
 
 // orphans deletes the schemas that no version has any more.
@@ -140,7 +152,7 @@ func (v *view) orphans(s *subject, dying map[int]bool) []storage.Item {
 	for i := range s.versions {
 		if ver := &s.versions[i]; !kept[ver.ID] {
 			kept[ver.ID] = true
-			items = append(items, storage.Item{Key: schemaKey(ver.ID), Version: ver.itemVersion, Delete: true})
+			items = append(items, storage.Item{Key: v.keys.schema(ver.ID), Version: ver.itemVersion, Delete: true})
 		}
 	}
 	return items

@@ -13,6 +13,7 @@ import (
 // an id never changes. It is parsed when first needed.
 type entry struct {
 	id          int
+	context     string
 	item        schemaItem
 	guid        [16]byte
 	guidText    string
@@ -46,13 +47,13 @@ func (e *entry) identity() identity { return identity{e.item.Type, e.guid} }
 
 func (e *entry) public() Version {
 	return Version{
-		ID: e.id, GUID: e.guidText, Type: e.item.Type, Text: e.item.Text,
+		Context: e.context, ID: e.id, GUID: e.guidText, Type: e.item.Type, Text: e.item.Text,
 		References: e.item.References, Metadata: e.item.Metadata, Rules: e.item.Rules,
 	}
 }
 
-// load parses the text when first asked, with the references as v has them: as
-// long as e is stored, so are they.
+// load parses the text when first asked, with the references as v, a view of
+// its context, has them: as long as e is stored, so are they.
 func (e *entry) load(v *view) *parsed {
 	if p := e.parsed.Load(); p != nil {
 		return p

@@ -41,10 +41,10 @@ func changes() []change {
 			return err
 		}},
 		{"set a level", func(ctx context.Context, r *Registry) error {
-			return r.SetSettings(ctx, "s", Settings{Level: Full})
+			return r.SetSettings(ctx, "s", levelOf(Full))
 		}},
 		{"set the mode", func(ctx context.Context, r *Registry) error {
-			return r.SetMode(ctx, "", ReadOnly)
+			return r.SetMode(ctx, "", ReadOnly, false)
 		}},
 	}
 }
@@ -179,7 +179,7 @@ func TestTwoProcesses(t *testing.T) {
 		if _, err := b.DeleteSubject(t.Context(), "s", true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := open(t, e).ByID(1); err != nil {
+		if _, err := open(t, e).ByID(1, ""); err != nil {
 			t.Errorf("the id that is in use: %v", err)
 		}
 	})
@@ -203,7 +203,7 @@ func TestTwoProcesses(t *testing.T) {
 		a := open(t, e)
 		register(t, a, "s", avro(`"int"`))
 		b := open(t, e)
-		if err := a.SetSettings(t.Context(), "", Settings{Level: Full}); err != nil {
+		if err := a.SetSettings(t.Context(), "", levelOf(Full)); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.Register(t.Context(), "s", avro(`"long"`))
@@ -239,12 +239,13 @@ func TestWaits(t *testing.T) {
 }
 
 func TestDamage(t *testing.T) {
+	home := keysOf(DefaultContext)
 	for key, value := range map[string]string{
-		schemaKey(1):       `{"type":`,
-		schemaPrefix + "x": `{}`,
-		subjectKey("s"):    `{"versions":[{"version":1,"id":9}]}`,
-		nextKey:            `[]`,
-		settingsKey:        `5`,
+		home.schema(1):                    `{"type":`,
+		string(home) + prefixSchema + "x": `{}`,
+		home.subject("s"):                 `{"versions":[{"version":1,"id":9}]}`,
+		home.next():                       `[]`,
+		home.settings():                   `5`,
 	} {
 		e := memory.New()
 		if err := e.Commit(t.Context(), storage.Write{Set: []storage.Item{{Key: key, Value: []byte(value)}}}); err != nil {

@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -10,27 +11,47 @@ import (
 	"github.com/tarn-io/tarn/schema"
 )
 
-// Items in the store; README.md has the table. The "." is the default context:
-// ids and subjects of other contexts will stand beside it under their names.
+// prefix begins the keys of all items in the store; README.md has the table. A
+// context's name follows, escaped as in a URL path so that it holds no slash,
+// and then one of the words below.
 const (
 	prefix        = "registry/"
-	context0      = prefix + "./"
-	nextKey       = context0 + "next"
-	settingsKey   = context0 + "settings"
-	schemaPrefix  = context0 + "schema/"
-	subjectPrefix = context0 + "subject/"
+	wordNext      = "next"
+	wordSettings  = "settings"
+	prefixSchema  = "schema/"
+	prefixSubject = "subject/"
 )
 
 // idDigits makes keys of ids sort by number.
 const idDigits = 10
 
-func schemaKey(id int) string          { return fmt.Sprintf("%s%0*d", schemaPrefix, idDigits, id) }
-func subjectKey(subject string) string { return subjectPrefix + subject }
+// keys gives the keys of one context's items. It is what they begin with.
+type keys string
 
-// nextItem is the value of nextKey: the id that the next new schema gets. It
-// never falls, so an id means one schema for ever.
+func keysOf(context string) keys { return keys(prefix + url.PathEscape(context) + "/") }
+
+func (k keys) next() string     { return string(k) + wordNext }
+func (k keys) settings() string { return string(k) + wordSettings }
+func (k keys) schema(id int) string {
+	return fmt.Sprintf("%s%s%0*d", string(k), prefixSchema, idDigits, id)
+}
+func (k keys) subject(name string) string { return string(k) + prefixSubject + name }
+
+// splitKey reads an item's key: its context, and what stands behind it.
+func splitKey(key string) (context, rest string, err error) {
+	escaped, rest, ok := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+	if context, err = url.PathUnescape(escaped); err != nil || !ok || string(keysOf(context))+rest != key {
+		return "", "", broken(key, "no context in the key")
+	}
+	return context, rest, nil
+}
+
+// nextItem is the value of keys.next: the id that the next new schema gets. It
+// never falls, so an id means one schema for ever, also when its context is
+// deleted and made again.
 type nextItem struct {
-	Next int `json:"next"`
+	Next int  `json:"next"`
+	Gone bool `json:"gone,omitempty"` // the context is deleted
 }
 
 // schemaItem is a schema by its id. It is written once.
@@ -57,14 +78,13 @@ type versionItem struct {
 	Deleted   bool  `json:"deleted,omitempty"`
 }
 
-// settingsItem is what a subject, or the registry as a whole, has set.
+// settingsItem is what a subject, or a context as a whole, has set.
 type settingsItem struct {
-	Level     Level `json:"level,omitempty"`
-	Mode      Mode  `json:"mode,omitempty"`
-	Normalize *bool `json:"normalize,omitempty"`
+	Settings
+	Mode Mode `json:"mode,omitempty"`
 }
 
-func (s settingsItem) empty() bool { return s == settingsItem{} }
+func (s settingsItem) empty() bool { return s.Mode == "" && s.Settings.empty() }
 
 // set makes an item of a Write. Our own types always encode.
 func set(key string, version int64, value any) storage.Item {
@@ -84,10 +104,10 @@ func decode(it storage.Item, into any) error {
 }
 
 // idOf reads the id from a schema's key.
-func idOf(key string) (int, error) {
-	text := strings.TrimPrefix(key, schemaPrefix)
+func (k keys) idOf(key string) (int, error) {
+	text := strings.TrimPrefix(key, string(k)+prefixSchema)
 	id, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || id <= 0 || schemaKey(int(id)) != key {
+	if err != nil || id <= 0 || k.schema(int(id)) != key {
 		return 0, broken(key, "not a schema id")
 	}
 	return int(id), nil

@@ -24,21 +24,32 @@ const (
 func (w Which) shows(deleted bool) bool { return w == All || deleted == (w == DeletedOnly) }
 
 // Subjects lists the subjects with a given prefix that have versions to show,
-// in order. With DeletedOnly these are the subjects that have nothing else.
+// in order. With DeletedOnly these are the subjects that have nothing else. A
+// prefix that begins with AnyContext asks for all contexts, one that begins
+// with another context's name for that one, any other for the default context.
 func (r *Registry) Subjects(prefix string, which Which) []string {
 	names := []string{}
-	for name, s := range r.view.Load().subjects {
-		if strings.HasPrefix(name, prefix) && len(s.versions) > 0 && which.shows(s.latest == nil) {
-			names = append(names, name)
+	views, start := r.world.Load().under(prefix)
+	for _, v := range views {
+		for name, s := range v.subjects {
+			if strings.HasPrefix(name, start) && len(s.versions) > 0 && which.shows(s.latest == nil) {
+				names = append(names, s.full())
+			}
 		}
 	}
 	slices.Sort(names)
 	return names
 }
 
+// subject finds a subject by its name, nil if there is none.
+func (r *Registry) subject(name string) *subject {
+	v, within := r.world.Load().at(name)
+	return v.subjects[within]
+}
+
 // Latest is the latest version of subject that is not deleted.
 func (r *Registry) Latest(subject string) (Version, bool) {
-	s := r.view.Load().subjects[subject]
+	s := r.subject(subject)
 	if s == nil || s.latest == nil {
 		return Version{}, false
 	}
@@ -49,7 +60,7 @@ func (r *Registry) Latest(subject string) (Version, bool) {
 // deleted ones counted if they are asked for, is refused with
 // ErrSubjectNotFound.
 func (r *Registry) Versions(subject string, which Which) ([]Version, error) {
-	s := r.view.Load().subjects[subject]
+	s := r.subject(subject)
 	if !s.exists(which != Alive) {
 		return nil, refuse(ErrSubjectNotFound, subject)
 	}
@@ -65,7 +76,7 @@ func (r *Registry) Versions(subject string, which Which) ([]Version, error) {
 // Version is one version of subject, Latest the latest; deleted ones if asked
 // for. Refusals are ErrSubjectNotFound and ErrVersionNotFound.
 func (r *Registry) Version(subject string, number int, deleted bool) (Version, error) {
-	s := r.view.Load().subjects[subject]
+	s := r.subject(subject)
 	ver := s.find(number, deleted)
 	switch {
 	case ver != nil:
@@ -76,58 +87,111 @@ func (r *Registry) Version(subject string, number int, deleted bool) (Version, e
 	return Version{}, refuseVersion(ErrVersionNotFound, subject, number)
 }
 
-// List gives all versions of the subjects with a prefix, in order, or only the
-// latest of each.
+// List gives all versions of the subjects with a prefix, read as Subjects does,
+// in order, or only the latest of each.
 func (r *Registry) List(prefix string, which Which, latestOnly bool) []Version {
-	v := r.view.Load()
 	var list []Version
-	for _, name := range slices.Sorted(maps.Keys(v.subjects)) {
-		if !strings.HasPrefix(name, prefix) {
-			continue
-		}
-		s := v.subjects[name]
-		from := len(list)
-		for i := range s.versions {
-			if ver := &s.versions[i]; which.shows(ver.Deleted) {
-				list = append(list, s.public(ver))
+	views, start := r.world.Load().under(prefix)
+	for _, v := range views {
+		for _, name := range slices.Sorted(maps.Keys(v.subjects)) {
+			if strings.HasPrefix(name, start) {
+				list = v.subjects[name].list(list, which, latestOnly)
 			}
-		}
-		if n := len(list); latestOnly && n > from {
-			list = append(list[:from], list[n-1])
 		}
 	}
 	return list
 }
 
+// list appends the versions of s.
+func (s *subject) list(to []Version, which Which, latestOnly bool) []Version {
+	from := len(to)
+	for i := range s.versions {
+		if ver := &s.versions[i]; which.shows(ver.Deleted) {
+			to = append(to, s.public(ver))
+		}
+	}
+	if n := len(to); latestOnly && n > from {
+		to = append(to[:from], to[n-1])
+	}
+	return to
+}
+
 // ByID is the schema of an id, without subject and version: it may have many.
-// Ids resolve as long as any version has them, deleted softly or not. The
-// refusal is ErrSchemaNotFound.
-func (r *Registry) ByID(id int) (Version, error) {
-	if e := r.view.Load().ids[id]; e != nil {
-		return e.public(), nil
+// Ids resolve as long as any version has them, deleted softly or not. An id
+// belongs to a context: that of subject, if it names one. A subject that names
+// none, and has no such schema in the default context, is looked for in all
+// others; "" means the default context alone. The refusal is ErrSchemaNotFound.
+func (r *Registry) ByID(id int, subject string) (Version, error) {
+	if v := r.world.Load().holder(id, subject); v != nil {
+		return v.ids[id].public(), nil
 	}
 	return Version{}, &Refused{Kind: ErrSchemaNotFound, ID: id}
 }
 
-// ByGUID is ByID for a GUID in text form; of two languages with the same text
-// it is the older one.
-func (r *Registry) ByGUID(guid string) (Version, error) {
-	if u, err := uuid.Parse(guid); err == nil {
-		if e := r.view.Load().guids[u]; e != nil {
-			return e.public(), nil
+// holder finds the context that an id is meant in, nil if it is in none.
+func (w *world) holder(id int, subject string) *view {
+	home, within := w.at(subject)
+	if home.context != DefaultContext || within == "" {
+		if home.ids[id] == nil {
+			return nil
+		}
+		return home
+	}
+	has := func(v *view) bool {
+		s := v.subjects[within]
+		return s != nil && slices.ContainsFunc(s.versions, func(ver version) bool { return ver.ID == id })
+	}
+	if home.ids[id] != nil && has(home) {
+		return home
+	}
+	for _, context := range slices.Sorted(maps.Keys(w.views)) {
+		if v := w.views[context]; has(v) {
+			return v
 		}
 	}
-	return Version{}, &Refused{Kind: ErrSchemaNotFound, Detail: guid}
+	if home.ids[id] != nil {
+		return home
+	}
+	return nil
 }
 
-// MaxID is the highest id given out so far, 0 if none was.
-func (r *Registry) MaxID() int { return r.view.Load().next - 1 }
+// ByGUID gives the schemas with a GUID in text form, one of each context that
+// has it, the default one first; of two languages with the same text it is the
+// older one. The refusal is ErrSchemaNotFound.
+func (r *Registry) ByGUID(guid string) ([]Version, error) {
+	var list []Version
+	if u, err := uuid.Parse(guid); err == nil {
+		w := r.world.Load()
+		for _, context := range slices.Sorted(maps.Keys(w.views)) {
+			if e := w.views[context].guids[u]; e != nil {
+				list = append(list, e.public())
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, &Refused{Kind: ErrSchemaNotFound, Detail: guid}
+	}
+	return list, nil
+}
 
-// Uses lists the versions that have an id, by subject and number. The refusal
-// is ErrSchemaNotFound.
-func (r *Registry) Uses(id int, which Which) ([]Version, error) {
-	v := r.view.Load()
-	if v.ids[id] == nil {
+// guid finds the schema of a GUID in whatever context, nil if there is none.
+func (w *world) guid(guid [16]byte) *entry {
+	for _, context := range slices.Sorted(maps.Keys(w.views)) {
+		if e := w.views[context].guids[guid]; e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// MaxID is the highest id of a context given out so far, 0 if none was.
+func (r *Registry) MaxID(context string) int { return r.world.Load().view(context).next - 1 }
+
+// Uses lists the versions that have an id, by subject and number. subject names
+// the context as for ByID. The refusal is ErrSchemaNotFound.
+func (r *Registry) Uses(id int, subject string, which Which) ([]Version, error) {
+	v := r.world.Load().holder(id, subject)
+	if v == nil {
 		return nil, &Refused{Kind: ErrSchemaNotFound, ID: id}
 	}
 	var list []Version
@@ -150,8 +214,8 @@ func (r *Registry) Uses(id int, which Which) ([]Version, error) {
 // ReferencedBy lists the ids of the schemas that refer to a version, ascending;
 // of those whose own versions are all deleted only if asked for.
 func (r *Registry) ReferencedBy(subject string, number int, deleted bool) ([]int, error) {
-	v := r.view.Load()
-	s := v.subjects[subject]
+	v, within := r.world.Load().at(subject)
+	s := v.subjects[within]
 	ver := s.find(number, true)
 	switch {
 	case ver == nil && !s.exists(true):
@@ -159,14 +223,14 @@ func (r *Registry) ReferencedBy(subject string, number int, deleted bool) ([]int
 	case ver == nil:
 		return nil, refuseVersion(ErrVersionNotFound, subject, number)
 	}
-	return v.referrers(subject, ver.Version, deleted), nil
+	return v.referrers(s, ver.Version, deleted), nil
 }
 
-// Schema is the parsed schema of an id. It is parsed once, without the checks
-// that only new schemas must pass. Errors: *Refused of ErrSchemaNotFound, or
-// what is wrong with the stored text.
-func (r *Registry) Schema(id int) (schema.Schema, error) {
-	v := r.view.Load()
+// Schema is the parsed schema of an id of a context. It is parsed once, without
+// the checks that only new schemas must pass. Errors: *Refused of
+// ErrSchemaNotFound, or what is wrong with the stored text.
+func (r *Registry) Schema(context string, id int) (schema.Schema, error) {
+	v := r.world.Load().view(context)
 	e := v.ids[id]
 	if e == nil {
 		return nil, &Refused{Kind: ErrSchemaNotFound, ID: id}
@@ -183,7 +247,7 @@ func (r *Registry) Format(ver Version, format string) (string, error) {
 	case format == "" || format == "default":
 		return ver.Text, nil
 	case format == "serialized" && ver.Type == schema.Protobuf:
-		s, err := r.Schema(ver.ID)
+		s, err := r.Schema(ver.Context, ver.ID)
 		if err != nil {
 			return "", err
 		}
@@ -195,11 +259,3 @@ func (r *Registry) Format(ver Version, format string) (string, error) {
 }
 
 func guidString(guid [16]byte) string { return uuid.UUID(guid).String() }
-
-func sorted(ids []int) []int {
-	if ids == nil {
-		return []int{}
-	}
-	slices.Sort(ids)
-	return ids
-}

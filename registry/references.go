@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/tarn-io/tarn/schema"
@@ -37,7 +38,8 @@ func (w *walk) add(refs []schema.Reference, depth int) error {
 		if w.seen[ref.Name] = true; len(w.seen) > MaxReferences {
 			return badSchema("more than %d references", MaxReferences)
 		}
-		ver := w.view.subjects[ref.Subject].find(ref.Version, w.deleted)
+		sub := w.view.find(ref.Subject)
+		ver := sub.find(ref.Version, w.deleted)
 		if ver == nil {
 			return badSchema("No schema reference found for subject \"%s\" and version %d", ref.Subject, ref.Version)
 		}
@@ -46,7 +48,7 @@ func (w *walk) add(refs []schema.Reference, depth int) error {
 		}
 		// What a stored schema refers to is kept, be it deleted softly.
 		inner := *w
-		inner.deleted = true
+		inner.deleted, inner.view = true, w.view.world.view(sub.context)
 		if err := inner.add(ver.item.References, depth+1); err != nil {
 			return err
 		}
@@ -69,7 +71,7 @@ func (v *view) pin(refs []schema.Reference) ([]schema.Reference, error) {
 		}
 		names[ref.Name] = true
 		if ref.Version == Latest {
-			if ver := v.subjects[ref.Subject].find(Latest, false); ver != nil {
+			if ver := v.find(ref.Subject).find(Latest, false); ver != nil {
 				ref.Version = ver.Version
 			}
 		}
@@ -78,30 +80,33 @@ func (v *view) pin(refs []schema.Reference) ([]schema.Reference, error) {
 	return pinned, nil
 }
 
-// referrers lists the ids of schemas that refer to a version and are in use by
-// some version themselves, ascending. deleted counts users that are deleted
-// softly too.
-func (v *view) referrers(subject string, number int, deleted bool) []int {
-	var ids []int
-	used := v.inUse(deleted)
-	for id, e := range v.ids {
-		if used[id] && refersTo(e, subject, number) {
-			ids = append(ids, id)
+// referrers lists the ids of schemas that refer to a version of s and are in
+// use by some version themselves, ascending, in
+// whatever context. deleted counts users that are deleted softly too.
+func (v *view) referrers(s *subject, number int, deleted bool) []int {
+	ids := []int{}
+	for _, from := range v.world.views {
+		used := from.inUse(deleted)
+		for id, e := range from.ids {
+			if used[id] && from.refersTo(e, s, number) {
+				ids = append(ids, id)
+			}
 		}
 	}
-	return sorted(ids)
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
-func refersTo(e *entry, subject string, number int) bool {
+func (v *view) refersTo(e *entry, s *subject, number int) bool {
 	for _, ref := range e.item.References {
-		if ref.Subject == subject && ref.Version == number {
+		if ref.Version == number && v.means(ref.Subject, s) {
 			return true
 		}
 	}
 	return false
 }
 
-// inUse is the set of ids that some version has.
+// inUse is the set of ids that some version of the context has.
 func (v *view) inUse(deleted bool) map[int]bool {
 	used := make(map[int]bool, len(v.ids))
 	for _, s := range v.subjects {

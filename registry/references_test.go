@@ -23,7 +23,7 @@ func TestReferences(t *testing.T) {
 	register(t, r, "right", avro(record("Right", "Base"), base))
 	top := register(t, r, "top", avro(`{"type":"record","name":"Top","fields":[{"name":"l","type":"Left"},{"name":"r","type":"Right"}]}`,
 		schema.Reference{Name: "Left", Subject: "left", Version: 1}, schema.Reference{Name: "Right", Subject: "right", Version: 1}))
-	s, err := r.Schema(top.ID)
+	s, err := r.Schema(DefaultContext, top.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,26 +87,26 @@ func TestLimits(t *testing.T) {
 	for n := range MaxVersions {
 		item.Versions = append(item.Versions, versionItem{Version: n + 1, ID: v.ID})
 	}
-	it := set(subjectKey("s"), 99, item)
+	it := set(keysOf(DefaultContext).subject("s"), 99, item)
 	if len(it.Value) > 1<<20 {
 		t.Errorf("a full subject takes %d bytes", len(it.Value))
 	}
-	full, err := r.view.Load().apply(append(r.items(t), it))
+	full, err := r.world.Load().apply(append(r.items(t), it))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range MaxSubjects {
-		full.subjects[fmt.Sprint("n", n)] = full.subjects["s"]
+		full.home().subjects[fmt.Sprint("n", n)] = full.home().subjects["s"]
 	}
-	r.view.Store(full)
+	r.world.Store(full)
 	_, err = r.Register(t.Context(), "s", avro(`"long"`))
 	wants(t, "a version too many", err, ErrTooMany)
 	_, err = r.Register(t.Context(), "new", avro(`"long"`))
 	wants(t, "a subject too many", err, ErrTooMany)
-	wants(t, "settings of a subject too many", r.SetMode(t.Context(), "new", ReadOnly), ErrTooMany)
+	wants(t, "settings of a subject too many", r.SetMode(t.Context(), "new", ReadOnly, false), ErrTooMany)
 	_, err = r.Register(t.Context(), "s", avro(strings.Repeat(" ", MaxSchemaBytes+1)))
 	wants(t, "a large schema", err, ErrTooLarge)
-	for _, name := range []string{"", strings.Repeat("x", MaxSubjectBytes+1), "a\x00", "a\xff", ":.ctx:a", "__GLOBAL"} {
+	for _, name := range []string{"", strings.Repeat("x", MaxSubjectBytes+1), "a\x00", "a\xff", ":.ctx:", ":.c/x:a", ":.__GLOBAL:a", "__GLOBAL"} {
 		_, err = r.Register(t.Context(), name, avro(`"int"`))
 		wants(t, fmt.Sprintf("subject %.20q", name), err, ErrBadSubject)
 	}

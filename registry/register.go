@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,27 +26,29 @@ const Latest = -1
 // version, as in Confluent's registry: clients that know nothing of rules must
 // not switch them off. Refusals: *schema.ParseError, *Incompatible, *Refused.
 func (r *Registry) Register(ctx context.Context, name string, req Request) (Version, error) {
-	if err := checkSubject(name); err != nil {
+	context, within, err := checkSubject(name)
+	if err != nil {
 		return Version{}, err
 	}
 	d := draft{request: req}
-	if err := d.prepare(r.view.Load(), name, false); err != nil { // outside the turn: it may take long
+	if err := d.prepare(r.world.Load().view(context), within, false); err != nil { // outside the turn: it may take long
 		return Version{}, err
 	}
 	var out Version
-	err := r.mutate(ctx, func(v *view) (w storage.Write, err error) {
-		if err := d.prepare(v, name, false); err != nil {
+	err = r.mutate(ctx, context, func(v *view) (w storage.Write, err error) {
+		if err := d.prepare(v, within, false); err != nil {
 			return w, err
 		}
-		s := v.subjects[name]
-		if ver := d.find(s, false); ver != nil && (req.Version <= 0 || req.Version == ver.Version) {
+		s := v.subjects[within]
+		d.fill(v.settingsOf(s), latestOf(s))
+		if ver := d.find(s, false); ver != nil && (req.Version <= 0 || req.Version == ver.Version) && (req.ID <= 0 || req.ID == ver.ID) {
 			out = s.public(ver)
 			return w, nil
 		}
 		if err := r.admit(v, s, name, &d); err != nil {
 			return w, err
 		}
-		w, out, err = r.write(v, name, &d)
+		w, out, err = r.write(v, within, &d)
 		return w, err
 	})
 	return out, err
@@ -54,13 +57,13 @@ func (r *Registry) Register(ctx context.Context, name string, req Request) (Vers
 // Lookup finds the version of subject that has the schema. Refusals:
 // *schema.ParseError, *Refused of ErrSubjectNotFound or ErrSchemaNotFound.
 func (r *Registry) Lookup(_ context.Context, name string, req Request, deleted bool) (Version, error) {
-	v := r.view.Load()
-	s := v.subjects[name]
+	v, within := r.world.Load().at(name)
+	s := v.subjects[within]
 	if !s.exists(deleted) {
 		return Version{}, refuse(ErrSubjectNotFound, name)
 	}
 	d := draft{request: req}
-	if err := d.prepare(v, name, true); err != nil {
+	if err := d.prepare(v, within, true); err != nil {
 		return Version{}, err
 	}
 	if ver := d.find(s, deleted); ver != nil {
@@ -76,6 +79,7 @@ type draft struct {
 	schema  schema.Schema
 	item    schemaItem
 
+	exact      bool           // metadata and rules must be the same too
 	named      []schema.Named // what schema was parsed with
 	normalized bool           // whether item.Text is
 }
@@ -105,9 +109,18 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	if err != nil {
 		return err
 	}
-	normalize := req.Normalize || v.normalize(v.subjects[name])
+	set := v.settingsOf(v.subjects[name])
+	if set.ValidateRules == nil || *set.ValidateRules {
+		if err := checkRules(req.Rules); err != nil {
+			return err
+		}
+	}
+	lax = lax || set.ValidateNewSchemas != nil && !*set.ValidateNewSchemas
+	normalize := req.Normalize || set.Normalize != nil && *set.Normalize
+	d.exact = !d.bare()
 	if d.schema != nil && d.normalized == normalize && slices.Equal(d.named, named) {
 		d.view, d.item.References = v, refs
+		d.item.Metadata, d.item.Rules = req.Metadata, req.Rules
 		return nil
 	}
 	parsed, err := language.Parse(schema.Source{Type: req.Type, Text: req.Text, References: named, Lax: lax})
@@ -153,7 +166,14 @@ func (d *draft) find(s *subject, deleted bool) *version {
 func (d *draft) same(e *entry) bool {
 	return d.item.Type == e.item.Type && d.item.Text == e.item.Text &&
 		slices.Equal(d.item.References, e.item.References) &&
-		(d.bare() || d.item.guid() == e.guid)
+		(!d.exact || d.item.guid() == e.guid)
+}
+
+func latestOf(s *subject) *version {
+	if s == nil {
+		return nil
+	}
+	return s.latest
 }
 
 // admit refuses a new version that mode, limits or compatibility forbid.
@@ -161,8 +181,21 @@ func (r *Registry) admit(v *view, s *subject, name string, d *draft) error {
 	if err := v.writable(s, name); err != nil {
 		return err
 	}
+	importing := v.mode(s).importing()
+	switch {
+	case d.request.ID > 0 && !importing:
+		return refuse(ErrNotImport, name)
+	case d.request.ID <= 0 && importing:
+		return refuse(ErrNotReadWrite, name)
+	}
 	if s != nil && len(s.versions) >= MaxVersions {
 		return &Refused{Kind: ErrTooMany, Subject: name, Detail: fmt.Sprintf("a subject has at most %d versions", MaxVersions)}
+	}
+	if importing {
+		if ver := s.find(d.request.Version, true); d.request.Version > 0 && ver != nil {
+			return &Refused{Kind: ErrOtherID, Subject: name, Version: ver.Version, ID: d.request.ID, Detail: fmt.Sprintf("the version has id %d", ver.ID)}
+		}
+		return nil
 	}
 	if want := d.request.Version; want > 0 && want != s.nextNumber() {
 		return badSchema("Version %d is not one more than the previous version %d", want, s.nextNumber()-1)
@@ -170,7 +203,7 @@ func (r *Registry) admit(v *view, s *subject, name string, d *draft) error {
 	if s == nil {
 		return nil
 	}
-	return v.compare(s, d.schema, s.alive())
+	return v.compare(s, d, s.alive())
 }
 
 // write is the change that stores d as the subject's next version.
@@ -180,81 +213,117 @@ func (r *Registry) write(v *view, name string, d *draft) (storage.Write, Version
 	if err != nil {
 		return w, Version{}, err
 	}
-	item := d.item
-	if d.bare() && s.latest != nil {
-		item.Metadata, item.Rules = s.latest.item.Metadata, s.latest.item.Rules
+	if !d.exact {
+		d.inherit(s.latest)
 	}
-	e, err := v.entryOf(item)
+	item := d.item
+	e, err := v.entryOf(item, d.request.ID)
 	if err != nil {
 		return w, Version{}, err
 	}
-	next := v.next
+	next := max(v.next, e.id+1)
 	if v.ids[e.id] == nil {
-		next++
-		it := set(schemaKey(e.id), 0, item)
+		it := set(v.keys.schema(e.id), 0, item)
 		if len(it.Value) > storage.MaxValueBytes {
 			return w, Version{}, &Refused{Kind: ErrTooLarge, Subject: name, Detail: "with its metadata and rules"}
 		}
 		w.Set = append(w.Set, it)
 	} else {
-		w.Check = append(w.Check, storage.Check{Key: schemaKey(e.id), Version: e.itemVersion})
+		w.Check = append(w.Check, storage.Check{Key: v.keys.schema(e.id), Version: e.itemVersion})
 	}
 	vi := versionItem{Version: s.nextNumber(), ID: e.id, CreatedMs: r.now().UnixMilli()}
-	s.item.Versions = append(s.item.Versions, vi)
+	if d.request.ID > 0 && d.request.Version > 0 {
+		vi.Version = d.request.Version
+	}
+	s.add(vi)
 	// The next id is written in any case: deletions check it, so that one that
 	// another process computes now, from a view without this version, conflicts.
-	w.Set = append(w.Set, s.write(), set(nextKey, v.nextVersion, nextItem{Next: next}))
-	w.Check = append(w.Check, storage.Check{Key: settingsKey, Version: v.settingsVersion})
-	w.Check = append(w.Check, v.checkReferences(item.References, name)...)
+	w.Set = append(w.Set, s.write(v.keys), set(v.keys.next(), v.nextVersion, nextItem{Next: next}))
+	w.Check = append(w.Check, storage.Check{Key: v.keys.settings(), Version: v.settingsVersion})
+	v.expectReferences(&w, item.References, name)
 	return w, s.public(&version{vi, e}), nil
 }
 
+// add puts a version where its number belongs. s is a draft.
+func (s *subject) add(vi versionItem) {
+	at, _ := slices.BinarySearchFunc(s.item.Versions, vi.Version, func(have versionItem, number int) int { return have.Version - number })
+	s.item.Versions = slices.Insert(s.item.Versions, at, vi)
+}
+
 // entryOf finds the stored schema that is the same as item, or makes one with
-// the next id.
-func (v *view) entryOf(item schemaItem) (*entry, error) {
-	e := &entry{id: v.next, item: item, guid: item.guid()}
-	if old := v.same[e.identity()]; old != nil {
+// the next id. With id above zero it is that one: in import mode one schema may
+// have several ids, but no id two schemas.
+func (v *view) entryOf(item schemaItem, id int) (*entry, error) {
+	e := &entry{id: v.next, context: v.context, item: item, guid: item.guid()}
+	old := v.same[e.identity()]
+	if id > 0 {
+		e.id, old = id, v.ids[id]
+		if old != nil && old.identity() != e.identity() {
+			return nil, &Refused{Kind: ErrOtherID, ID: id}
+		}
+	}
+	if old != nil {
 		if old.item.Text != item.Text {
 			return nil, badSchema("its GUID is the one of schema %d, which is another schema", old.id)
 		}
 		return old, nil
 	}
-	if v.next > math.MaxInt32 {
+	if e.id > math.MaxInt32 {
 		return nil, &Refused{Kind: ErrTooMany, Detail: "all schema ids are given out"}
 	}
 	e.guidText = guidString(e.guid)
 	return e, nil
 }
 
-// checkReferences expects the subjects of referenced versions as they are: they
-// might be deleted at this moment.
-func (v *view) checkReferences(refs []schema.Reference, except string) []storage.Check {
-	var checks []storage.Check
-	seen := map[string]bool{except: true}
+// expectReferences expects the subjects of referenced versions as they are:
+// they might be deleted at this moment. Those of another context conflict by
+// that context's next id, which is written again.
+func (v *view) expectReferences(w *storage.Write, refs []schema.Reference, except string) {
+	seen := map[*subject]bool{v.subjects[except]: true}
+	far := map[*view]bool{v: true}
 	for _, ref := range refs {
-		if s := v.subjects[ref.Subject]; s != nil && !seen[ref.Subject] {
-			seen[ref.Subject] = true
-			checks = append(checks, storage.Check{Key: subjectKey(ref.Subject), Version: s.itemVersion})
+		s := v.find(ref.Subject)
+		if s == nil || seen[s] {
+			continue
+		}
+		seen[s] = true
+		from := v.world.view(s.context)
+		if s.context == v.context {
+			from = v
+		}
+		w.Check = append(w.Check, storage.Check{Key: from.keys.subject(s.name), Version: s.itemVersion})
+		if !far[from] {
+			far[from] = true
+			w.Set = append(w.Set, set(from.keys.next(), from.nextVersion, nextItem{Next: from.next, Gone: from.gone}))
 		}
 	}
-	return checks
 }
 
-// checkSubject refuses names that are no subject's: empty, too long, not UTF-8,
-// with control characters, reserved, or of a context other than the default.
-func checkSubject(name string) error {
-	switch {
-	case name == "" || name == "__GLOBAL" || name == "__EMPTY":
-	case len(name) > MaxSubjectBytes, !utf8.ValidString(name):
-	case len(name) > 1 && (name[:2] == ":." || name[:2] == ":*"):
-		return &Refused{Kind: ErrBadSubject, Subject: name, Detail: "contexts are not supported"}
-	default:
-		for _, c := range name {
-			if unicode.IsControl(c) {
-				return refuse(ErrBadSubject, name)
-			}
-		}
-		return nil
+// checkSubject takes a subject's name apart and refuses what is none: names
+// that are empty, too long, not UTF-8, with control characters, or reserved.
+func checkSubject(name string) (context, within string, err error) {
+	context, within = Split(name)
+	if checkContext(context) != nil {
+		return "", "", refuse(ErrBadSubject, name)
 	}
-	return refuse(ErrBadSubject, name)
+	switch {
+	case within == "" || within == "__GLOBAL" || within == "__EMPTY" || context == GlobalContext:
+	case len(within) > MaxSubjectBytes, !utf8.ValidString(within), strings.HasPrefix(within, ":."), strings.HasPrefix(within, ":*"):
+	case strings.ContainsFunc(within, unicode.IsControl):
+	default:
+		return context, within, nil
+	}
+	return "", "", refuse(ErrBadSubject, name)
+}
+
+// checkContext refuses what is no context's name: it begins with a dot and has
+// letters, digits, dots, dashes and underscores, as Confluent's have.
+func checkContext(name string) error {
+	bad := func(c rune) bool {
+		return c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	}
+	if name == "" || name[0] != '.' || len(name) > MaxSubjectBytes || strings.ContainsFunc(name, bad) {
+		return &Refused{Kind: ErrBadContext, Detail: name}
+	}
+	return nil
 }

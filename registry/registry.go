@@ -11,12 +11,13 @@
 //	query.go       what the lists of the HTTP API need
 //	resolve.go     the hot path: a record's bytes → its decoder
 //	references.go  referenced texts, transitively
-//	view.go        the immutable state that all readers take; apply
+//	contexts.go    contexts; the immutable state of all of them that readers take
+//	view.go        the state of one context; apply
 //	commit.go      one change = one Engine.Commit, then apply
 //	items.go       keys and values in the store
 //
-// Readers load a view from an atomic pointer and lock nothing. Changes are
-// computed from a view, committed at the item versions that the view has seen,
+// Readers load the state from an atomic pointer and lock nothing. Changes are
+// computed from a context's view, committed at the item versions that the view has seen,
 // and applied after that by the same function that start-up uses; so a change
 // that fails needs no undo, and a second process on the same store is noticed.
 package registry
@@ -39,9 +40,11 @@ const (
 	// MaxSchemaBytes bounds one schema text. Confluent's cloud takes as much;
 	// with JSON's escapes it fits an item of storage.MaxValueBytes many times.
 	MaxSchemaBytes = 1 << 20
-	// MaxSubjects bounds the subjects, those with settings only included: a
+	// MaxSubjects bounds the subjects of a context, those with settings only included: a
 	// change copies a map of that size, some milliseconds.
 	MaxSubjects = 100_000
+	// MaxContexts bounds the contexts: every change looks at each of them.
+	MaxContexts = 1000
 	// MaxVersions bounds the versions of a subject, deleted ones included: they
 	// lie in one item, which each registration writes anew.
 	MaxVersions = 10_000
@@ -73,10 +76,10 @@ type Registry struct {
 	lg     *slog.Logger
 	now    func() time.Time
 
-	view atomic.Pointer[view] // replaced by who holds turn
+	world atomic.Pointer[world] // replaced by who holds turn
 
 	turn  chan struct{} // one token: who has it may change things
-	stale bool          // the store may know more than view; owned by who holds turn
+	stale bool          // the store may know more than world; owned by who holds turn
 }
 
 // Open reads the stored schemas. The error is the engine's, or wraps
@@ -93,7 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r := &Registry{engine: cfg.Engine, lg: cfg.Log, now: cfg.Now, turn: make(chan struct{}, 1)}
 	r.turn <- struct{}{}
-	r.view.Store(newView())
+	r.world.Store(newWorld())
 	if _, err := r.reload(ctx); err != nil {
 		return nil, fmt.Errorf("open the registry: %w", err)
 	}
@@ -102,11 +105,12 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 
 // Changed returns a channel that is closed when something was registered,
 // deleted or configured after the call.
-func (r *Registry) Changed() <-chan struct{} { return r.view.Load().changed }
+func (r *Registry) Changed() <-chan struct{} { return r.world.Load().changed }
 
 // Version is one version of a subject, with its schema.
 type Version struct {
-	Subject    string
+	Context    string // that its id belongs to
+	Subject    string // with its context, unless that is the default one
 	Version    int
 	ID         int
 	GUID       string
@@ -131,4 +135,6 @@ type Request struct {
 	Normalize bool
 	// Version, if above zero, is the version number that the schema must get.
 	Version int
+	// ID, if above zero, is the id that the schema must get: in import mode.
+	ID int
 }

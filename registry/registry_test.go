@@ -50,6 +50,14 @@ func register(t testing.TB, r *Registry, subject string, req Request) Version {
 	return v
 }
 
+// levelOf is the change of settings that sets a level.
+func levelOf(l Level) func(*Settings) error {
+	return func(s *Settings) error {
+		s.Level = l
+		return nil
+	}
+}
+
 // wants checks an error's kind.
 func wants(t testing.TB, what string, err, kind error) {
 	t.Helper()
@@ -64,7 +72,7 @@ func dump(r *Registry) string {
 	for _, v := range r.List("", All, false) {
 		fmt.Fprintf(&b, "%s/%d id=%d deleted=%v %s %s\n", v.Subject, v.Version, v.ID, v.Deleted, v.GUID, v.Text)
 	}
-	fmt.Fprintf(&b, "max=%d", r.MaxID())
+	fmt.Fprintf(&b, "max=%d", r.MaxID(DefaultContext))
 	for _, name := range []string{"", "s", "orders-value"} {
 		fmt.Fprintf(&b, " %q=%s,%s", name, r.Level(name), r.ModeInForce(name))
 	}
@@ -122,20 +130,20 @@ func TestRestart(t *testing.T) {
 	register(t, r, "orders-value", avro(orderV1))
 	register(t, r, "orders-value", avro(orderV2))
 	register(t, r, "list", avro(`{"type":"array","items":"shop.User"}`, schema.Reference{Name: "shop.User", Subject: "user", Version: Latest}))
-	if err := r.SetSettings(t.Context(), "orders-value", Settings{Level: Full}); err != nil {
+	if err := r.SetSettings(t.Context(), "orders-value", levelOf(Full)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.DeleteVersion(t.Context(), "orders-value", 1, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.SetMode(t.Context(), "", ReadOnly); err != nil {
+	if err := r.SetMode(t.Context(), "", ReadOnly, false); err != nil {
 		t.Fatal(err)
 	}
 	again := open(t, e)
 	if got, want := dump(again), dump(r); got != want {
 		t.Errorf("after a restart:\n%s\nwant\n%s", got, want)
 	}
-	if _, err := again.Schema(4); err != nil {
+	if _, err := again.Schema(DefaultContext, 4); err != nil {
 		t.Errorf("a stored schema with references: %v", err)
 	}
 }

@@ -75,13 +75,13 @@ func (r *Registry) identify(p *Payload, subject string, value, header []byte, ha
 		return nil, &Unresolved{Reason: "schema id header: " + err.Error()}
 	}
 	p.Framed, p.Bytes = frame.Form != schema.Bare, frame.Payload
-	v := r.view.Load()
-	e, err := v.entryFor(subject, &frame)
+	v, within := r.world.Load().at(subject)
+	e, err := v.entryFor(within, &frame)
 	if err != nil {
 		return nil, err
 	}
 	p.ID = e.id
-	parsed := e.load(v)
+	parsed := e.load(v.world.view(e.context))
 	if parsed.err != nil {
 		return nil, &Unresolved{parsed.err.Error(), e.id}
 	}
@@ -110,6 +110,9 @@ func (v *view) entryFor(subject string, f *schema.Frame) (*entry, error) {
 		return nil, &Unresolved{Reason: fmt.Sprintf("no schema id, and subject %q has no schema", subject)}
 	case f.HasGUID:
 		if e := v.guids[f.GUID]; e != nil {
+			return e, nil
+		}
+		if e := v.world.guid(f.GUID); e != nil {
 			return e, nil
 		}
 		return nil, &Unresolved{Reason: "unknown schema GUID " + guidString(f.GUID)}
@@ -193,7 +196,8 @@ func (r *Registry) HasID(subject string, id int) bool {
 
 // VersionOf is the newest version of subject with the id that is not deleted.
 func (r *Registry) VersionOf(subject string, id int) (number int, ok bool) {
-	s := r.view.Load().subjects[subject]
+	v, within := r.world.Load().at(subject)
+	s := v.subjects[within]
 	if s == nil {
 		return 0, false
 	}

@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"reflect"
 	"strings"
 
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/schema"
 )
 
 // Level says which older versions a new one is compared with, and in which
@@ -32,194 +34,210 @@ func ParseLevel(text string) (Level, error) {
 	return "", &Refused{Kind: ErrBadLevel, Detail: text}
 }
 
-// Mode says what may be done with a subject.
-type Mode string
+// Policy says how strict a comparison is.
+type Policy string
 
-// The modes there are. Confluent's IMPORT and FORWARD are not among them yet.
+// The policies there are. Lenient lets a JSON Schema open and close its content
+// model. Confluent's LOGICAL is not among them.
 const (
-	ReadWrite Mode = "READWRITE"
-	ReadOnly  Mode = "READONLY"
+	Strict  Policy = "STRICT"
+	Lenient Policy = "LENIENT"
 )
 
-// ParseMode reads a mode in any case. The error is a *Refused of ErrBadMode.
-func ParseMode(text string) (Mode, error) {
-	switch m := Mode(strings.ToUpper(text)); m {
-	case ReadWrite, ReadOnly:
-		return m, nil
+// ParsePolicy reads a policy in any case. The error is a *Refused of
+// ErrBadPolicy.
+func ParsePolicy(text string) (Policy, error) {
+	switch p := Policy(strings.ToUpper(text)); p {
+	case Strict, Lenient:
+		return p, nil
 	}
-	return "", &Refused{Kind: ErrBadMode, Detail: text}
+	return "", &Refused{Kind: ErrBadPolicy, Detail: text}
 }
 
-// Settings are what a subject, or the whole registry, has set for itself.
+// Settings are what a subject, a context, or the registry as a whole has set
+// for itself, in the registry's JSON. What is zero is not set.
 type Settings struct {
-	Level     Level // "" if it has none
-	Normalize *bool // nil if it has none
+	Level     Level `json:"compatibilityLevel,omitempty"`
+	Normalize *bool `json:"normalize,omitempty"`
+	// Alias is the subject that requests for this one mean.
+	Alias        string `json:"alias,omitempty"`
+	AliasForDeks string `json:"aliasForDeks,omitempty"` // kept for clients
+	// Policy and Group steer comparison: Group names a property of metadata,
+	// and only versions with the same value of it are compared.
+	Policy Policy `json:"compatibilityPolicy,omitempty"`
+	Group  string `json:"compatibilityGroup,omitempty"`
+	// ValidateRules false lets rule sets pass unchecked; ValidateNewSchemas
+	// false takes new schemas as leniently as stored ones.
+	ValidateRules      *bool `json:"validateRules,omitempty"`
+	ValidateNewSchemas *bool `json:"validateNewSchemas,omitempty"`
+	// Defaults and overrides are merged into what is registered.
+	DefaultMetadata  *schema.Metadata `json:"defaultMetadata,omitempty"`
+	OverrideMetadata *schema.Metadata `json:"overrideMetadata,omitempty"`
+	DefaultRules     *schema.RuleSet  `json:"defaultRuleSet,omitempty"`
+	OverrideRules    *schema.RuleSet  `json:"overrideRuleSet,omitempty"`
 }
 
-// Settings returns what subject has set for itself; "" is the registry as a
-// whole, whose level is never empty. The error is a *Refused of ErrNoLevel.
-func (r *Registry) Settings(subject string) (Settings, error) {
-	v := r.view.Load()
-	if subject == "" {
-		return Settings{Level: v.level(nil), Normalize: v.settings.Normalize}, nil
+func (s Settings) empty() bool { return reflect.ValueOf(s).IsZero() }
+
+// Settings returns what name has set for itself: a subject, or a context as a
+// whole by ":.context:", the default one by "". That one's level is never
+// empty. The error is a *Refused of ErrNoLevel.
+func (r *Registry) Settings(name string) (Settings, error) {
+	v, within := r.world.Load().at(name)
+	item := v.own(within)
+	if name == "" && item.Level == "" {
+		item.Level = v.level(nil)
 	}
-	if s := v.subjects[subject]; s != nil && (s.item.Level != "" || s.item.Normalize != nil) {
-		return Settings{Level: s.item.Level, Normalize: s.item.Normalize}, nil
+	if item.Settings.empty() {
+		return Settings{}, refuse(ErrNoLevel, name)
 	}
-	return Settings{}, refuse(ErrNoLevel, subject)
+	return item.Settings, nil
 }
 
-// SetSettings changes what set holds and leaves the rest.
-func (r *Registry) SetSettings(ctx context.Context, subject string, set Settings) error {
-	return r.change(ctx, subject, func(s *settingsItem) error {
-		if set.Level != "" {
-			s.Level = set.Level
-		}
-		if set.Normalize != nil {
-			s.Normalize = set.Normalize
-		}
-		return nil
-	})
+// SettingsInForce returns what holds for name, each setting from where it is
+// set nearest: the subject, its context, the global context.
+func (r *Registry) SettingsInForce(name string) Settings {
+	v, within := r.world.Load().at(name)
+	return v.settingsOf(v.subjects[within])
 }
 
-// ClearSettings removes what subject has set and returns it. For a subject
-// without settings that is a *Refused of ErrSubjectNotFound, as in Confluent's
-// registry.
-func (r *Registry) ClearSettings(ctx context.Context, subject string) (Settings, error) {
+// SetSettings changes settings by edit, which may be called more than once.
+func (r *Registry) SetSettings(ctx context.Context, name string, edit func(*Settings) error) error {
+	return r.change(ctx, name, func(s *settingsItem) error { return edit(&s.Settings) })
+}
+
+// ClearSettings removes what name has set and returns it. For a subject without
+// settings that is a *Refused of ErrSubjectNotFound, as in Confluent's registry.
+func (r *Registry) ClearSettings(ctx context.Context, name string) (Settings, error) {
 	var old Settings
-	err := r.change(ctx, subject, func(s *settingsItem) error {
-		if subject != "" && s.Level == "" && s.Normalize == nil {
-			return refuse(ErrSubjectNotFound, subject)
+	err := r.change(ctx, name, func(s *settingsItem) error {
+		if name != "" && s.Settings.empty() {
+			return refuse(ErrSubjectNotFound, name)
 		}
-		if old = (Settings{Level: s.Level, Normalize: s.Normalize}); old.Level == "" && subject == "" {
+		if old = s.Settings; old.Level == "" && name == "" {
 			old.Level = Backward
 		}
-		s.Level, s.Normalize = "", nil
+		s.Settings = Settings{}
 		return nil
 	})
 	return old, err
 }
 
-// Level is the compatibility level in force for subject.
-func (r *Registry) Level(subject string) Level {
-	v := r.view.Load()
-	return v.level(v.subjects[subject])
+// Level is the compatibility level in force for a subject.
+func (r *Registry) Level(name string) Level {
+	v, within := r.world.Load().at(name)
+	return v.level(v.subjects[within])
 }
 
-// Mode returns the mode that subject has set for itself; "" is the registry as
-// a whole, which always has one. The error is a *Refused of ErrNoMode.
-func (r *Registry) Mode(subject string) (Mode, error) {
-	v := r.view.Load()
-	if subject == "" {
-		return v.mode(nil), nil
+// Alias is the subject that requests for name mean: name itself, unless it has
+// an alias set.
+func (r *Registry) Alias(name string) string {
+	v, within := r.world.Load().at(name)
+	if s := v.subjects[within]; s != nil && s.item.Alias != "" {
+		return s.item.Alias
 	}
-	if s := v.subjects[subject]; s != nil && s.item.Mode != "" {
-		return s.item.Mode, nil
+	return name
+}
+
+// own is what a subject, or with "" the context itself, has set.
+func (v *view) own(within string) settingsItem {
+	if within == "" {
+		return v.settings
 	}
-	return "", refuse(ErrNoMode, subject)
+	if s := v.subjects[within]; s != nil {
+		return s.item.settingsItem
+	}
+	return settingsItem{}
 }
 
-// ModeInForce is the mode that holds for subject.
-func (r *Registry) ModeInForce(subject string) Mode {
-	v := r.view.Load()
-	return v.mode(v.subjects[subject])
+// chain lists where settings of s are looked for, nearest first. s may be nil.
+func (v *view) chain(s *subject) []*settingsItem {
+	list := make([]*settingsItem, 0, 3)
+	if s != nil {
+		list = append(list, &s.item.settingsItem)
+	}
+	return append(list, &v.settings, &v.world.view(GlobalContext).settings)
 }
 
-// SetMode sets the mode of subject, "" the registry's.
-func (r *Registry) SetMode(ctx context.Context, subject string, mode Mode) error {
-	return r.set(ctx, subject, func(_ *view, s *settingsItem) error {
-		s.Mode = mode
-		return nil
-	})
-}
-
-// ClearMode removes the mode of subject, or sets the registry's back, and
-// returns what it was.
-func (r *Registry) ClearMode(ctx context.Context, subject string) (Mode, error) {
-	var old Mode
-	err := r.set(ctx, subject, func(_ *view, s *settingsItem) error {
-		if old = s.Mode; old == "" && subject != "" {
-			return refuse(ErrSubjectNotFound, subject)
-		} else if old == "" {
-			old = ReadWrite
+// nearest gives the first value that is set; the zero value if none is.
+func nearest[T any](chain []*settingsItem, get func(*settingsItem) T) (found T) {
+	for _, item := range chain {
+		if value := get(item); !reflect.ValueOf(&value).Elem().IsZero() {
+			return value
 		}
-		s.Mode = ""
-		return nil
-	})
-	return old, err
+	}
+	return found
+}
+
+// settingsOf is what holds for s, which may be nil.
+func (v *view) settingsOf(s *subject) Settings {
+	chain := v.chain(s)
+	out := Settings{
+		Level:              v.level(s),
+		Normalize:          nearest(chain, func(i *settingsItem) *bool { return i.Normalize }),
+		AliasForDeks:       nearest(chain, func(i *settingsItem) string { return i.AliasForDeks }),
+		Policy:             nearest(chain, func(i *settingsItem) Policy { return i.Policy }),
+		Group:              nearest(chain, func(i *settingsItem) string { return i.Group }),
+		ValidateRules:      nearest(chain, func(i *settingsItem) *bool { return i.ValidateRules }),
+		ValidateNewSchemas: nearest(chain, func(i *settingsItem) *bool { return i.ValidateNewSchemas }),
+		DefaultMetadata:    nearest(chain, func(i *settingsItem) *schema.Metadata { return i.DefaultMetadata }),
+		OverrideMetadata:   nearest(chain, func(i *settingsItem) *schema.Metadata { return i.OverrideMetadata }),
+		DefaultRules:       nearest(chain, func(i *settingsItem) *schema.RuleSet { return i.DefaultRules }),
+		OverrideRules:      nearest(chain, func(i *settingsItem) *schema.RuleSet { return i.OverrideRules }),
+	}
+	if s != nil {
+		out.Alias = s.item.Alias
+	}
+	return out
 }
 
 func (v *view) level(s *subject) Level {
-	switch {
-	case s != nil && s.item.Level != "":
-		return s.item.Level
-	case v.settings.Level != "":
-		return v.settings.Level
+	if level := nearest(v.chain(s), func(i *settingsItem) Level { return i.Level }); level != "" {
+		return level
 	}
 	return Backward
 }
 
-func (v *view) mode(s *subject) Mode {
-	switch {
-	case s != nil && s.item.Mode != "":
-		return s.item.Mode
-	case v.settings.Mode != "":
-		return v.settings.Mode
-	}
-	return ReadWrite
-}
-
-func (v *view) normalize(s *subject) bool {
-	switch {
-	case s != nil && s.item.Normalize != nil:
-		return *s.item.Normalize
-	case v.settings.Normalize != nil:
-		return *v.settings.Normalize
-	}
-	return false
-}
-
-// writable refuses what a read-only mode forbids.
-func (v *view) writable(s *subject, name string) error {
-	if v.mode(s) == ReadOnly {
-		return refuse(ErrReadOnly, name)
-	}
-	return nil
-}
-
 // change is set for what a read-only mode forbids.
 func (r *Registry) change(ctx context.Context, name string, edit func(*settingsItem) error) error {
-	return r.set(ctx, name, func(v *view, item *settingsItem) error {
-		if err := v.writable(v.subjects[name], name); err != nil {
+	return r.set(ctx, name, func(v *view, within string, item *settingsItem) error {
+		if err := v.writable(v.subjects[within], name); err != nil {
 			return err
 		}
 		return edit(item)
 	})
 }
 
-// set commits new settings of a subject, or of the registry.
-func (r *Registry) set(ctx context.Context, name string, edit func(*view, *settingsItem) error) error {
-	if name != "" {
-		if err := checkSubject(name); err != nil {
-			return err
-		}
+// set commits new settings of a subject, or of a context as a whole.
+func (r *Registry) set(ctx context.Context, name string, edit func(v *view, within string, item *settingsItem) error) error {
+	context, within := Split(name)
+	err := checkContext(context)
+	if within != "" {
+		context, within, err = checkSubject(name)
 	}
-	return r.mutate(ctx, func(v *view) (storage.Write, error) {
-		if name == "" {
+	if err != nil {
+		return err
+	}
+	return r.mutate(ctx, context, func(v *view) (storage.Write, error) {
+		if within == "" {
 			item := v.settings
-			if err := edit(v, &item); err != nil || item == v.settings {
+			if err := edit(v, within, &item); err != nil || reflect.DeepEqual(item, v.settings) {
 				return storage.Write{}, err
 			}
-			return storage.Write{Set: []storage.Item{set(settingsKey, v.settingsVersion, item)}}, nil
+			return storage.Write{Set: []storage.Item{set(v.keys.settings(), v.settingsVersion, item)}}, nil
 		}
-		s, err := v.draft(name)
+		s, err := v.draft(within)
 		if err != nil {
 			return storage.Write{}, err
 		}
-		if err := edit(v, &s.item.settingsItem); err != nil {
+		if err := edit(v, within, &s.item.settingsItem); err != nil {
 			return storage.Write{}, err
 		}
-		return storage.Write{Set: []storage.Item{s.write()}}, nil
+		it := s.write(v.keys)
+		if len(it.Value) > storage.MaxValueBytes {
+			return storage.Write{}, &Refused{Kind: ErrTooLarge, Subject: name, Detail: "with its settings"}
+		}
+		return storage.Write{Set: []storage.Item{it}}, nil
 	})
 }
 
@@ -231,7 +249,10 @@ func (v *view) draft(name string) (*subject, error) {
 		if len(v.subjects) >= MaxSubjects {
 			return nil, &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many subjects as the registry holds"}
 		}
-		return &subject{name: name}, nil
+		if _, known := v.world.views[v.context]; !known && len(v.world.views) >= MaxContexts {
+			return nil, &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many contexts as the registry holds"}
+		}
+		return &subject{name: name, context: v.context}, nil
 	}
 	d := *s
 	d.item.Versions = append([]versionItem(nil), s.item.Versions...)
@@ -239,9 +260,9 @@ func (v *view) draft(name string) (*subject, error) {
 }
 
 // write is the subject's item; one that says nothing any more is deleted.
-func (s *subject) write() storage.Item {
+func (s *subject) write(k keys) storage.Item {
 	if len(s.item.Versions) == 0 && s.item.settingsItem.empty() {
-		return storage.Item{Key: subjectKey(s.name), Version: s.itemVersion, Delete: true}
+		return storage.Item{Key: k.subject(s.name), Version: s.itemVersion, Delete: true}
 	}
-	return set(subjectKey(s.name), s.itemVersion, s.item)
+	return set(k.subject(s.name), s.itemVersion, s.item)
 }

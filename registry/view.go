@@ -10,12 +10,16 @@ import (
 	"github.com/tarn-io/tarn/schema"
 )
 
-// view is the registry's state at one moment. It is immutable: apply makes the
-// next one and shares what did not change.
+// view is the state of one context at one moment. It is immutable, like the
+// world it belongs to.
 type view struct {
-	changed chan struct{} // closed when a newer view took this one's place
+	world   *world
+	context string
+	keys    keys
 
-	next     int // id of the next new schema
+	next     int  // id of the next new schema
+	twins    bool // one schema has, or had, several ids: imported
+	gone     bool // the context is deleted: next is all that is left of it
 	settings settingsItem
 	subjects map[string]*subject
 	ids      map[int]*entry
@@ -33,7 +37,8 @@ type identity struct {
 
 // subject is a subject's state. It is immutable.
 type subject struct {
-	name        string
+	name        string // within its context
+	context     string
 	itemVersion int64
 	item        subjectItem
 	versions    []version   // ascending by number
@@ -47,26 +52,26 @@ type version struct {
 	*entry
 }
 
-func newView() *view {
+func newView(w *world, context string) *view {
 	return &view{
-		changed: make(chan struct{}), next: 1,
+		world: w, context: context, keys: keysOf(context), next: 1,
 		subjects: map[string]*subject{}, ids: map[int]*entry{},
 		same: map[identity]*entry{}, guids: map[[16]byte]*entry{},
 	}
 }
 
-// apply is the view after items, as the store has them now: Delete says that
-// one is gone. Start-up, changes and reloads all come through here. v is not
-// touched. Schemas go before subjects, whose versions point to them.
+// apply is the view after items of its context, as the store has them now:
+// Delete says that one is gone. v is not touched. Schemas go before subjects,
+// whose versions point to them.
 func (v *view) apply(items []storage.Item) (*view, error) {
 	n := *v
-	n.changed = make(chan struct{})
 	n.subjects = maps.Clone(v.subjects)
-	if slices.ContainsFunc(items, func(it storage.Item) bool { return strings.HasPrefix(it.Key, schemaPrefix) }) {
+	isSchema := func(it storage.Item) bool { return strings.HasPrefix(it.Key, string(v.keys)+prefixSchema) }
+	if slices.ContainsFunc(items, isSchema) {
 		n.ids, n.same, n.guids = maps.Clone(v.ids), maps.Clone(v.same), maps.Clone(v.guids)
 	}
 	for _, it := range items {
-		if strings.HasPrefix(it.Key, schemaPrefix) {
+		if isSchema(it) {
 			if err := n.applySchema(it); err != nil {
 				return nil, err
 			}
@@ -81,7 +86,7 @@ func (v *view) apply(items []storage.Item) (*view, error) {
 }
 
 func (v *view) applySchema(it storage.Item) error {
-	id, err := idOf(it.Key)
+	id, err := v.keys.idOf(it.Key)
 	if err != nil {
 		return err
 	}
@@ -92,18 +97,23 @@ func (v *view) applySchema(it storage.Item) error {
 		}
 		return nil
 	}
-	e := &entry{id: id, itemVersion: it.Version}
+	e := &entry{id: id, context: v.context, itemVersion: it.Version}
 	if err := decode(it, &e.item); err != nil {
 		return err
 	}
 	e.guid = e.item.guid()
 	e.guidText = guidString(e.guid)
 	v.ids[id] = e
-	// The oldest id speaks for its GUID; only another language has the same one.
+	// The oldest id speaks for its GUID; another language may have the same one,
+	// and in import mode another id.
 	if old := v.guids[e.guid]; old == nil || old.id >= id {
 		v.guids[e.guid] = e
 	}
-	v.same[e.identity()] = e
+	old := v.same[e.identity()]
+	v.twins = v.twins || old != nil && old.id != id
+	if old == nil || old.id >= id {
+		v.same[e.identity()] = e
+	}
 	return nil
 }
 
@@ -112,6 +122,9 @@ func (v *view) applySchema(it storage.Item) error {
 func (v *view) forget(e *entry) {
 	if v.same[e.identity()] == e {
 		delete(v.same, e.identity())
+		if v.twins {
+			v.succeed(e)
+		}
 	}
 	if v.guids[e.guid] != e {
 		return
@@ -124,8 +137,17 @@ func (v *view) forget(e *entry) {
 	}
 }
 
+// succeed lets the oldest id left speak for the schema of e.
+func (v *view) succeed(e *entry) {
+	for _, other := range v.ids {
+		if old := v.same[e.identity()]; other.identity() == e.identity() && (old == nil || other.id < old.id) {
+			v.same[e.identity()] = other
+		}
+	}
+}
+
 func (v *view) applyOther(it storage.Item) error {
-	name, isSubject := strings.CutPrefix(it.Key, subjectPrefix)
+	name, isSubject := strings.CutPrefix(it.Key, string(v.keys)+prefixSubject)
 	switch {
 	case isSubject && it.Delete:
 		delete(v.subjects, name)
@@ -135,13 +157,13 @@ func (v *view) applyOther(it storage.Item) error {
 			return err
 		}
 		v.subjects[name] = s
-	case it.Key == nextKey && !it.Delete:
+	case it.Key == v.keys.next() && !it.Delete:
 		var next nextItem
 		if err := decode(it, &next); err != nil {
 			return err
 		}
-		v.next, v.nextVersion = next.Next, it.Version
-	case it.Key == settingsKey:
+		v.next, v.gone, v.nextVersion = next.Next, next.Gone, it.Version
+	case it.Key == v.keys.settings():
 		v.settings, v.settingsVersion = settingsItem{}, it.Version
 		if !it.Delete {
 			return decode(it, &v.settings)
@@ -152,7 +174,7 @@ func (v *view) applyOther(it storage.Item) error {
 
 // subject builds a subject from its item.
 func (v *view) subject(name string, it storage.Item) (*subject, error) {
-	s := &subject{name: name, itemVersion: it.Version, held: map[int]int{}}
+	s := &subject{name: name, context: v.context, itemVersion: it.Version, held: map[int]int{}}
 	if err := decode(it, &s.item); err != nil {
 		return nil, err
 	}
@@ -202,6 +224,6 @@ func (s *subject) nextNumber() int {
 // public gives a version as callers see it.
 func (s *subject) public(ver *version) Version {
 	p := ver.entry.public()
-	p.Subject, p.Version, p.Deleted, p.CreatedMs = s.name, ver.Version, ver.Deleted, ver.CreatedMs
+	p.Subject, p.Version, p.Deleted, p.CreatedMs = s.full(), ver.Version, ver.Deleted, ver.CreatedMs
 	return p
 }

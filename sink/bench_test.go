@@ -101,7 +101,7 @@ func benchCopy(b *testing.B) {
 
 // benchBatches are the log's records as Arrow, in the columns of a table.
 func decodeAll(b *testing.B, w *world, id int) []arrow.RecordBatch {
-	s, err := w.reg.Schema(id)
+	s, err := w.reg.Schema(".", id)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (s *sink) newestDecoder(subject string) (schema.Decoder, error) {
 	if !ok {
 		return nil, nil
 	}
-	sch, err := s.registry.Schema(v.ID)
+	sch, err := s.registry.Schema(v.Context, v.ID)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %s version %d: %w", subject, v.Version, err)
 	}

@@ -13,6 +13,9 @@ import (
 // contentType is what all answers are.
 const contentType = "application/vnd.schemaregistry.v1+json"
 
+// nothing is an answer without a body: 204.
+type nothing struct{}
+
 // text is an answer that is not JSON of ours: a schema as it is stored.
 type text string
 
@@ -25,6 +28,10 @@ func (a *api) serve(h handle) http.Handler {
 		if err != nil {
 			p := a.problem(req, err)
 			status, answer = p.status, p
+		}
+		if _, empty := answer.(nothing); empty {
+			w.WriteHeader(http.StatusNoContent)
+			return
 		}
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")

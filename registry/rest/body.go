@@ -78,38 +78,49 @@ func schemaRequest(req *http.Request) (registry.Request, error) {
 	if format := req.URL.Query().Get("format"); format != "" && format != "default" {
 		return registry.Request{}, &registry.Refused{Kind: registry.ErrFormat, Detail: format}
 	}
-	if body.ID > 0 {
-		return registry.Request{}, notPermitted("Subject %s is not in import mode", subject(req))
-	}
 	return registry.Request{
 		Type: schema.Type(strings.ToUpper(body.SchemaType)), Text: body.Schema,
 		References: body.References, Metadata: body.Metadata, Rules: body.RuleSet,
-		Normalize: isSet(req, "normalize"), Version: body.Version,
+		Normalize: isSet(req, "normalize"), Version: body.Version, ID: body.ID,
 	}, nil
 }
 
-// Names of the default context and of the global one, as subjects carry them.
-const (
-	defaultContext = ":.:"
-	globalContext  = ":.__GLOBAL:"
-	anyContext     = ":*:"
-)
-
-// subject is the subject in a path, without the default context's name. Empty
-// is the registry as a whole, for config and mode.
+// subject is the subject in a path, qualified by the path's context if it names
+// none itself. Without a subject it is the context as a whole, for config and
+// mode.
 func subject(req *http.Request) string {
-	name := req.PathValue("subject")
-	if name == globalContext {
-		return ""
-	}
-	return strings.TrimPrefix(name, defaultContext)
+	return qualified(req, req.PathValue("subject"))
 }
 
-// subjectPrefix is the query's prefix of subjects.
-func subjectPrefix(req *http.Request) string {
-	prefix := req.URL.Query().Get("subjectPrefix")
-	return strings.TrimPrefix(strings.TrimPrefix(prefix, anyContext), defaultContext)
+func qualified(req *http.Request, name string) string {
+	if rest, ok := strings.CutPrefix(name, ":.:"); ok { // the default context by its name
+		return rest
+	}
+	if strings.HasPrefix(name, ":.") {
+		return name
+	}
+	return registry.Qualify(contextOf(req), name)
 }
+
+// target is the subject that a path's subject stands for: another one, if it
+// has an alias.
+func (a *api) target(req *http.Request) string { return a.reg.Alias(subject(req)) }
+
+// prefixOr is the query's prefix of subjects; without one it is the path's
+// context, and without that the default given.
+func prefixOr(req *http.Request, none string) string {
+	prefix := req.URL.Query().Get("subjectPrefix")
+	if prefix == "" && contextOf(req) == registry.DefaultContext {
+		return none
+	}
+	if strings.HasPrefix(prefix, registry.AnyContext) {
+		return prefix
+	}
+	return qualified(req, prefix)
+}
+
+// about is the query's subject, which says in which context an id is meant.
+func about(req *http.Request) string { return qualified(req, req.URL.Query().Get("subject")) }
 
 // version is the version number in a path.
 func version(req *http.Request) (int, error) {

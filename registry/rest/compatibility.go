@@ -34,7 +34,7 @@ func (a *api) compare(req *http.Request, number int) (any, error) {
 		return nil, err
 	}
 	verbose := isSet(req, "verbose")
-	err = a.reg.Compatible(subject(req), r, number)
+	err = a.reg.Compatible(a.target(req), r, number)
 	w := verdict{Compatible: err == nil}
 	if verbose {
 		w.Messages = []string{}

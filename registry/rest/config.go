@@ -2,73 +2,114 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
 	"github.com/tarn-io/tarn/registry"
 )
 
-// configAnswer is Confluent's Config.
-type configAnswer struct {
-	Level     registry.Level `json:"compatibilityLevel,omitempty"`
-	Normalize *bool          `json:"normalize,omitempty"`
-}
-
-// configBody is Confluent's ConfigUpdateRequest, as far as we keep it; PUT
-// answers with it.
+// configBody is Confluent's ConfigUpdateRequest, with which PUT answers: the
+// level has another name than in the answer to GET.
 type configBody struct {
 	Compatibility string `json:"compatibility,omitempty"`
-	Normalize     *bool  `json:"normalize,omitempty"`
-}
-
-// unkept are the settings that this registry does not have. To ignore them
-// would be to promise what is not done, so only values that ask for nothing are
-// let through.
-func unkept() []string {
-	return []string{
-		"alias", "aliasForDeks", "validateFields", "validateRules", "compatibilityPolicy", "compatibilityGroup",
-		"defaultMetadata", "overrideMetadata", "defaultRuleSet", "overrideRuleSet",
-	}
+	registry.Settings
 }
 
 func (a *api) getConfig(req *http.Request) (any, error) {
 	name := subject(req)
-	s, err := a.reg.Settings(name)
-	if err != nil && isSet(req, "defaultToGlobal") {
-		return configAnswer{Level: a.reg.Level(name)}, nil
+	if isSet(req, "defaultToGlobal") {
+		return a.reg.SettingsInForce(name), nil
 	}
-	return configAnswer{s.Level, s.Normalize}, err
+	s, err := a.reg.Settings(name)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
+// putConfig changes the settings that the body names; null takes one back.
 func (a *api) putConfig(req *http.Request) (any, error) {
 	var fields map[string]json.RawMessage
 	if err := decode(req, &fields); err != nil {
 		return nil, err
 	}
-	for _, name := range unkept() {
-		asksNothing := []string{"", "null", "false", `""`, `"STRICT"`}
-		if !slices.Contains(asksNothing, string(fields[name])) {
-			return nil, notPermitted("The setting %s is not supported by this registry", name)
-		}
+	// To ignore it would be to promise what is not done.
+	asksNothing := []string{"", "null", "false"}
+	if !slices.Contains(asksNothing, string(fields["validateFields"])) {
+		return nil, notPermitted("The setting validateFields is not supported by this registry")
 	}
 	var body configBody
-	for name, into := range map[string]any{"compatibility": &body.Compatibility, "normalize": &body.Normalize} {
-		if raw, ok := fields[name]; ok && json.Unmarshal(raw, into) != nil {
-			return nil, badRequest("field %q cannot be %s", name, raw[:min(len(raw), 20)])
+	if err := patch(&body, fields); err != nil {
+		return nil, err
+	}
+	set := map[string]json.RawMessage{}
+	for name, raw := range fields {
+		if name != "compatibilityLevel" {
+			set[name] = raw
 		}
 	}
-	set := registry.Settings{Normalize: body.Normalize}
-	if body.Compatibility != "" {
-		level, err := registry.ParseLevel(body.Compatibility)
+	if raw, ok := set["compatibility"]; ok {
+		set["compatibilityLevel"] = raw
+		if body.Compatibility != "" {
+			level, err := registry.ParseLevel(body.Compatibility)
+			if err != nil {
+				return nil, err
+			}
+			set["compatibilityLevel"], _ = json.Marshal(level) // a string
+		}
+	}
+	if body.Policy != "" {
+		policy, err := registry.ParsePolicy(string(body.Policy))
 		if err != nil {
 			return nil, err
 		}
-		set.Level = level
+		set["compatibilityPolicy"], _ = json.Marshal(policy) // a string
 	}
-	if err := a.reg.SetSettings(req.Context(), subject(req), set); err != nil {
+	err := a.reg.SetSettings(req.Context(), subject(req), func(s *registry.Settings) error { return patch(s, set) })
+	if err != nil {
 		return nil, err
 	}
+	body.Level = ""
 	return body, nil
+}
+
+// patch sets the fields of a struct that are named, and clears those that are
+// null. Names it does not have are ignored, as Confluent's registry does.
+func patch(into any, fields map[string]json.RawMessage) error {
+	text, err := json.Marshal(into)
+	if err != nil {
+		return err
+	}
+	all := map[string]json.RawMessage{}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	for name, raw := range fields {
+		if string(raw) == "null" {
+			delete(all, name)
+		} else {
+			all[name] = raw
+		}
+	}
+	if text, err = json.Marshal(all); err != nil {
+		return err
+	}
+	switch to := into.(type) {
+	case *registry.Settings:
+		*to = registry.Settings{}
+	case *configBody:
+		*to = configBody{}
+	}
+	err = json.Unmarshal(text, into)
+	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		raw := fields[bad.Field]
+		if raw == nil {
+			raw = []byte("a JSON " + bad.Value)
+		}
+		return badRequest("field %q cannot be %s", bad.Field, raw[:min(len(raw), 20)])
+	}
+	return err
 }
 
 // deleteConfig answers with what was set.
@@ -77,5 +118,5 @@ func (a *api) deleteConfig(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configAnswer{old.Level, old.Normalize}, nil
+	return old, nil
 }

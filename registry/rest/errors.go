@@ -54,8 +54,15 @@ func codes() []code {
 		{registry.ErrNoLevel, 40408, "Subject '{subject}' does not have subject-level compatibility configured"},
 		{registry.ErrNoMode, 40409, "Subject '{subject}' does not have subject-level mode configured"},
 		{registry.ErrBadLevel, 42203, "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, forward_transitive, and full_transitive"},
-		{registry.ErrBadMode, 42204, "Invalid mode. Valid values are READWRITE, READONLY"},
+		{registry.ErrBadMode, 42204, "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, and FORWARD"},
 		{registry.ErrReadOnly, 42205, "Subject {subject} is in read-only mode"},
+		{registry.ErrNotImport, 42205, "Subject {subject} is not in import mode"},
+		{registry.ErrNotReadWrite, 42205, "Subject {subject} is not in read-write mode"},
+		{registry.ErrNotEmpty, 42205, "Cannot import since found existing subjects"},
+		{registry.ErrOtherID, 42207, "Overwrite new schema with id {id} is not permitted."},
+		{registry.ErrBadRules, 42210, "Invalid ruleset: {detail}"},
+		{registry.ErrContextNotEmpty, 42211, "The specified context '{detail}' is not empty."},
+		{registry.ErrBadContext, 42208, "The specified context '{detail}' is not a valid context."},
 		{registry.ErrReferenced, 42206, "One or more references exist to the schema {magic=1,keytype=SCHEMA,subject={subject},version={version}}."},
 		{registry.ErrBadSubject, 42208, "The specified subject '{subject}' is not a valid subject."},
 	}
@@ -83,7 +90,8 @@ func refusal(err error) *problem {
 	}
 	for _, c := range codes() {
 		if errors.Is(r, c.kind) {
-			message := strings.NewReplacer("{subject}", r.Subject, "{version}", strconv.Itoa(r.Version)).Replace(c.text)
+			message := strings.NewReplacer("{subject}", r.Subject, "{version}", strconv.Itoa(r.Version),
+				"{id}", strconv.Itoa(r.ID), "{detail}", r.Detail).Replace(c.text)
 			if errors.Is(r, registry.ErrReadOnly) && r.Subject == "" {
 				message = "The registry is in read-only mode"
 			}

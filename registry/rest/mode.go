@@ -29,7 +29,7 @@ func (a *api) putMode(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.reg.SetMode(req.Context(), subject(req), m); err != nil {
+	if err := a.reg.SetMode(req.Context(), subject(req), m, isSet(req, "force")); err != nil {
 		return nil, err
 	}
 	return body, nil
@@ -37,7 +37,7 @@ func (a *api) putMode(req *http.Request) (any, error) {
 
 // deleteMode answers with what was set.
 func (a *api) deleteMode(req *http.Request) (any, error) {
-	old, err := a.reg.ClearMode(req.Context(), subject(req))
+	old, err := a.reg.ClearMode(req.Context(), subject(req), isSet(req, "recursive"))
 	if err != nil {
 		return nil, err
 	}

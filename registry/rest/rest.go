@@ -8,13 +8,12 @@
 //	compatibility.go  /compatibility
 //	config.go         /config: compatibility levels
 //	mode.go           /mode
-//	contexts.go       /contexts: the default one only
+//	contexts.go       /contexts, and every path below one of them
 //	metadata.go       /, /v1/metadata
 //	associations.go   /associations: none, as serializers need to hear
 //	answer.go         answers; errors.go codes and texts; body.go requests
 //
-// Not served: contexts other than the default, IMPORT mode, associations to
-// write, tags, exporters, the DEK registry. Each is refused in words.
+// Not served: associations to write, tags, exporters, the DEK registry. Each is refused in words.
 package rest
 
 import (
@@ -121,8 +120,7 @@ func (a *api) routes() []route {
 		{"DELETE /mode/{subject}", a.deleteMode},
 
 		{"GET /contexts", a.listContexts},
-		{"DELETE /contexts/{context}", unsupported("Contexts")},
-		{"/contexts/{context}/{rest...}", unsupported("Contexts")},
+		{"DELETE /contexts/{context}", a.deleteContext},
 
 		{"GET /v1/metadata/id", a.serverID},
 		{"GET /v1/metadata/version", a.serverVersion},

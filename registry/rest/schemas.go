@@ -12,7 +12,7 @@ import (
 const maxList = 1000
 
 func (a *api) listSchemas(req *http.Request) (any, error) {
-	list, err := page(req, a.reg.List(subjectPrefix(req), which(req), isSet(req, "latestOnly")), maxList)
+	list, err := page(req, a.reg.List(prefixOr(req, ""), which(req), isSet(req, "latestOnly")), maxList)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +35,10 @@ func (a *api) byID(req *http.Request) (registry.Version, error) {
 	if err != nil {
 		return registry.Version{}, err
 	}
-	return a.reg.ByID(n)
+	return a.reg.ByID(n, about(req))
 }
 
-// getID answers what every deserializer asks. The subject in the query only
-// picks a context, of which there is one.
+// getID answers what every deserializer asks.
 func (a *api) getID(req *http.Request) (any, error) {
 	v, err := a.byID(req)
 	if err != nil {
@@ -47,7 +46,7 @@ func (a *api) getID(req *http.Request) (any, error) {
 	}
 	w, err := a.schemaOnly(v, req)
 	if isSet(req, "fetchMaxId") {
-		w.MaxID = a.reg.MaxID()
+		w.MaxID = a.reg.MaxID(v.Context)
 	}
 	return w, err
 }
@@ -74,14 +73,14 @@ func (a *api) uses(req *http.Request) ([]registry.Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.reg.Uses(n, which(req))
+	list, err := a.reg.Uses(n, about(req), which(req))
 	if err != nil {
 		return nil, err
 	}
-	only := req.URL.Query().Get("subject")
+	_, only := registry.Split(about(req))
 	kept := list[:0]
 	for _, v := range list {
-		if only == "" || v.Subject == only {
+		if _, within := registry.Split(v.Subject); only == "" || within == only {
 			kept = append(kept, v)
 		}
 	}
@@ -121,11 +120,11 @@ func (a *api) versionsOfID(req *http.Request) (any, error) {
 }
 
 func (a *api) getGUID(req *http.Request) (any, error) {
-	v, err := a.reg.ByGUID(req.PathValue("guid"))
+	list, err := a.reg.ByGUID(req.PathValue("guid"))
 	if err != nil {
 		return nil, err
 	}
-	return a.schemaOnly(v, req)
+	return a.schemaOnly(list[0], req)
 }
 
 // contextID is an id within a context.
@@ -135,9 +134,13 @@ type contextID struct {
 }
 
 func (a *api) idsOfGUID(req *http.Request) (any, error) {
-	v, err := a.reg.ByGUID(req.PathValue("guid"))
+	list, err := a.reg.ByGUID(req.PathValue("guid"))
 	if err != nil {
 		return nil, err
 	}
-	return []contextID{{".", v.ID}}, nil
+	ids := make([]contextID, len(list))
+	for i, v := range list {
+		ids[i] = contextID{v.Context, v.ID}
+	}
+	return ids, nil
 }

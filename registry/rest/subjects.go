@@ -8,7 +8,7 @@ import (
 )
 
 func (a *api) listSubjects(req *http.Request) (any, error) {
-	return page(req, a.reg.Subjects(subjectPrefix(req), which(req)), 0)
+	return page(req, a.reg.Subjects(prefixOr(req, registry.AnyContext), which(req)), 0)
 }
 
 // lookUp answers the version that has the schema in the body.
@@ -17,7 +17,7 @@ func (a *api) lookUp(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.reg.Lookup(req.Context(), subject(req), r, isSet(req, "deleted"))
+	v, err := a.reg.Lookup(req.Context(), a.target(req), r, isSet(req, "deleted"))
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (a *api) deleteSubject(req *http.Request) (any, error) {
 // latestWithMetadata answers the newest version whose metadata has all the
 // properties of the query, key and value by key and value.
 func (a *api) latestWithMetadata(req *http.Request) (any, error) {
-	list, err := a.reg.Versions(subject(req), which(req))
+	list, err := a.reg.Versions(a.target(req), which(req))
 	if err != nil {
 		return nil, err
 	}

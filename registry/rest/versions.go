@@ -12,7 +12,7 @@ func (a *api) register(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.reg.Register(req.Context(), subject(req), r)
+	v, err := a.reg.Register(req.Context(), a.target(req), r)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (a *api) register(req *http.Request) (any, error) {
 
 // listVersions answers version numbers; deleted ones, if asked for, negative.
 func (a *api) listVersions(req *http.Request) (any, error) {
-	list, err := a.reg.Versions(subject(req), which(req))
+	list, err := a.reg.Versions(a.target(req), which(req))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (a *api) pathVersion(req *http.Request) (registry.Version, error) {
 	if err != nil {
 		return registry.Version{}, err
 	}
-	return a.reg.Version(subject(req), n, isSet(req, "deleted"))
+	return a.reg.Version(a.target(req), n, isSet(req, "deleted"))
 }
 
 func (a *api) getVersion(req *http.Request) (any, error) {
@@ -69,7 +69,7 @@ func (a *api) referencedBy(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := a.reg.ReferencedBy(subject(req), n, isSet(req, "deleted"))
+	ids, err := a.reg.ReferencedBy(a.target(req), n, isSet(req, "deleted"))
 	if err != nil {
 		return nil, err
 	}
