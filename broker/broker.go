@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
@@ -60,6 +61,8 @@ type Config struct {
 	TxnCheckInterval time.Duration
 	// Settings are shown by DescribeConfigs of the broker.
 	Settings func() []api.BrokerConfig
+	// Users may sign in with a password; nil are those of the store.
+	Users *auth.Users
 	// Log receives what operators should know; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -75,6 +78,10 @@ type Listener struct {
 	// Advertise is the host:port that clients are told to connect to; empty
 	// means the address listened on. Port 0 stands for the one taken.
 	Advertise string
+	// TLS makes the listener speak TLS; nil leaves it plain.
+	TLS *auth.TLS
+	// SASL makes clients authenticate; nil asks nobody. Users may be left out.
+	SASL *auth.SASL
 }
 
 // Broker is a broker. Open makes it, Run runs it, once.
@@ -133,6 +140,11 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if b.groups, err = b.openGroups(ctx); err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
+	if b.cfg.Users == nil {
+		if b.cfg.Users, err = auth.OpenUsers(ctx, cfg.Engine, nil); err != nil {
+			return nil, err
+		}
+	}
 	producers := api.NewProducers(cfg.Engine)
 	if b.txns, err = b.openTxns(ctx, producers); err != nil {
 		return nil, fmt.Errorf("read transactions: %w", err)
@@ -140,12 +152,12 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs,
-		Txns: b.txns, Producers: producers, ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: cfg.Settings, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {
-		ln, err := listen(ctx, l)
+		ln, err := b.listen(ctx, l)
 		if err != nil {
 			b.close()
 			return nil, err

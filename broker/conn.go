@@ -60,7 +60,9 @@ const (
 // order.
 type connection struct {
 	b       *Broker
+	ln      *listener
 	nc      net.Conn
+	begun   time.Time
 	client  *api.Conn
 	lg      *slog.Logger
 	answers chan answer
@@ -73,13 +75,14 @@ type answer struct {
 	correlationID int32
 	request       *api.Request // nil if it was never decoded
 	reply         api.Reply
-	bytes         int64 // charged to the budgets
+	token         func(context.Context) ([]byte, error) // instead of reply: a bare token's answer
+	bytes         int64                                 // charged to the budgets
 }
 
 func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
-	client := &api.Conn{Listener: ln.name, Host: ln.host, Port: ln.port, Remote: nc.RemoteAddr().String()}
+	client := &api.Conn{Listener: ln.name, Host: ln.host, Port: ln.port, Remote: nc.RemoteAddr().String(), Auth: ln.session()}
 	return &connection{
-		b: b, nc: nc, client: client, lg: b.lg.With("remote", client.Remote),
+		b: b, ln: ln, nc: ln.wrap(nc), begun: time.Now(), client: client, lg: b.lg.With("remote", client.Remote),
 		answers: make(chan answer, maxPipelined),
 		budget:  semaphore.NewWeighted(maxConnectionBytes),
 	}
@@ -94,6 +97,11 @@ func (c *connection) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
 	defer stop()
 
+	if err := c.secure(ctx); err != nil {
+		c.nc.Close()
+		c.ended(err)
+		return
+	}
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -136,6 +144,12 @@ func disconnected(err error) bool {
 func (c *connection) read(ctx context.Context) error {
 	r := bufio.NewReaderSize(c.nc, readBuffer)
 	for {
+		if c.client.Auth.Raw() {
+			if err := c.readToken(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
 		size, key, err := c.nextFrame(r)
 		if err != nil {
 			return err
@@ -149,7 +163,7 @@ func (c *connection) read(ctx context.Context) error {
 				return err
 			}
 		}
-		frame, err := wire.ReadFrame(r, wire.FrameLimit)
+		frame, err := wire.ReadFrame(r, c.frameLimit())
 		if err == nil {
 			err = c.dispatch(ctx, frame, &a)
 		}
@@ -157,13 +171,21 @@ func (c *connection) read(ctx context.Context) error {
 			c.release(a)
 			return err
 		}
-		c.waiting.Add(1)
-		select {
-		case c.answers <- a:
-		case <-ctx.Done():
-			c.release(a)
-			return ctx.Err()
+		if err := c.owe(ctx, a); err != nil {
+			return err
 		}
+	}
+}
+
+// owe hands an answer over to the writer.
+func (c *connection) owe(ctx context.Context, a answer) error {
+	c.waiting.Add(1)
+	select {
+	case c.answers <- a:
+		return nil
+	case <-ctx.Done():
+		c.release(a)
+		return ctx.Err()
 	}
 }
 
@@ -186,11 +208,11 @@ func (c *connection) nextFrame(r *bufio.Reader) (size int, key int16, err error)
 // peek waits for n bytes and leaves them where they are.
 func (c *connection) peek(r *bufio.Reader, n int) ([]byte, error) {
 	for r.Buffered() < n {
-		if err := c.nc.SetReadDeadline(time.Now().Add(maxIdle)); err != nil {
+		if err := c.nc.SetReadDeadline(c.patience()); err != nil {
 			return nil, err
 		}
 		begun, err := r.Peek(n)
-		if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0 && c.waiting.Load() > 0 {
+		if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0 && c.waiting.Load() > 0 && c.client.Auth.Ready() {
 			continue // not idle: a request waits for its answer
 		}
 		if err != nil {
@@ -279,14 +301,30 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 	if a.request != nil {
 		defer recoverTo(&err, c.lg, a.request.Body.Key(), a.request.Body.GetVersion())
 	}
-	resp, err := a.reply(ctx)
-	if err != nil || resp == nil {
-		return err
-	}
 	buf := wire.GetBuffer()
 	defer buf.Release()
+	if a.token != nil {
+		token, err := a.token(ctx)
+		if err != nil {
+			return err
+		}
+		buf.B = append(binary.BigEndian.AppendUint32(buf.B[:0], uint32(len(token))), token...)
+		return c.send(buf.B)
+	}
+	resp, last := a.reply(ctx) // an error beside an answer: it is the last one
+	if resp == nil {
+		return last
+	}
 	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
-	for b := buf.B; len(b) > 0; {
+	if err := c.send(buf.B); err != nil {
+		return err
+	}
+	return last
+}
+
+// send writes all of b, as long as the client reads.
+func (c *connection) send(b []byte) error {
+	for len(b) > 0 {
 		if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tarn-io/tarn/broker/auth"
 )
 
 // maxConnections bounds the goroutines and buffers of all listeners together;
@@ -21,10 +23,16 @@ type listener struct {
 	name string
 	host string
 	port int32
+	tls  *auth.TLS  // nil: plain
+	sasl *auth.SASL // nil: nobody is asked
 }
 
 // listen binds l and works out its advertised address.
-func listen(ctx context.Context, l Listener) (*listener, error) {
+func (b *Broker) listen(ctx context.Context, l Listener) (*listener, error) {
+	sasl, err := b.saslOf(l)
+	if err != nil {
+		return nil, err
+	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", l.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -34,7 +42,7 @@ func listen(ctx context.Context, l Listener) (*listener, error) {
 		return nil, fmt.Errorf("listen for Kafka on %s (--kafka.listen): %w", l.Addr, err)
 	}
 	bound := ln.Addr().(*net.TCPAddr)
-	out := &listener{Listener: ln, name: l.Name, port: int32(bound.Port)}
+	out := &listener{Listener: ln, name: l.Name, port: int32(bound.Port), tls: l.TLS, sasl: sasl}
 	advertise := l.Advertise
 	if advertise == "" {
 		advertise = l.Addr

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
@@ -57,6 +58,8 @@ type Conn struct {
 	// Software and SoftwareVersion are what the client said in ApiVersions;
 	// owned by the connection's reader.
 	Software, SoftwareVersion string
+	// Auth says who the client is; never nil. Owned by the connection's reader.
+	Auth *auth.Session
 }
 
 // Request is one decoded request.
@@ -94,7 +97,7 @@ type Origin struct {
 type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)
 
 // Config is what Handlers stand on. Engine, Logs, Topics, Groups,
-// GroupConfigs and Txns are required.
+// GroupConfigs, Txns and Users are required.
 type Config struct {
 	Engine storage.Engine
 	Logs   *commitlog.Logs
@@ -104,6 +107,8 @@ type Config struct {
 	GroupConfigs *groupconfig.Configs
 	Txns         *txn.Coordinator
 	Producers    *Producers
+	// Users may sign in with a password.
+	Users *auth.Users
 	// ClusterID is constant for the life of the store.
 	ClusterID string
 	// Validate may be nil: nothing is checked then.
@@ -173,6 +178,13 @@ func New(cfg Config) *Handlers {
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
 		66: h.listTransactions, 75: h.describeTopicPartitions,
 	}
+	for key, f := range map[int16]handler{
+		17: h.saslHandshake, 36: h.saslAuthenticate,
+		38: h.createToken, 39: h.renewToken, 40: h.expireToken, 41: h.describeTokens,
+		50: h.describeScram, 51: h.alterScram,
+	} {
+		h.table[key] = f
+	}
 	return h
 }
 
@@ -191,7 +203,11 @@ var ErrClose = errors.New("close the connection")
 // Handle sets a request off. It is called by the connection's reader in order
 // of arrival. ctx is the connection's. An error closes the connection.
 func (h *Handlers) Handle(ctx context.Context, r *Request) (Reply, error) {
-	f, ok := h.table[r.Body.Key()]
+	key := r.Body.Key()
+	if err := r.Conn.Auth.Admit(key == 17 || key == 36, key == wire.KeyApiVersions); err != nil {
+		return nil, fmt.Errorf("api key %d: %w", key, err)
+	}
+	f, ok := h.table[key]
 	if !ok {
 		return nil, fmt.Errorf("api key %d is not served: %w", r.Body.Key(), ErrClose)
 	}

@@ -1,0 +1,239 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// OAuthConfig says which tokens are believed. Keys is required.
+type OAuthConfig struct {
+	// Keys is where the issuer's keys are: the URL of a JSON Web Key Set, or a
+	// file that holds one.
+	Keys string
+	// Issuer is what the token's iss must be; empty takes any.
+	Issuer string
+	// Audience is what must be among the token's aud; empty takes any.
+	Audience string
+	// Claim holds the user's name (sasl.oauthbearer.sub.claim.name); empty is
+	// "sub".
+	Claim string
+	// ClockSkew is how far clocks may differ
+	// (sasl.oauthbearer.clock.skew.seconds); 0 is Kafka's 30 s.
+	ClockSkew time.Duration
+	// Client fetches keys; nil is a client with a time limit.
+	Client *http.Client
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Limits of keys and tokens.
+const (
+	maxTokenBytes  = 64 << 10 // real ones have one or two KiB
+	maxKeySetBytes = 1 << 20
+	fetchTimeout   = 5 * time.Second
+	// keysFor is how long a key set is used before it is fetched again, and
+	// keysRest how long a token with an unknown key has to wait before it may
+	// cause that: it might be anybody's.
+	keysFor          = time.Hour
+	keysRest         = 10 * time.Second
+	defaultClockSkew = 30 * time.Second
+)
+
+// OAuth checks tokens: JWTs with a signature, never such without. Safe for
+// concurrent use.
+type OAuth struct {
+	cfg OAuthConfig
+
+	mu   sync.Mutex
+	keys *jose.JSONWebKeySet // guarded by mu
+	read time.Time           // when, guarded by mu
+}
+
+// algorithms are those of issuers' public keys. Keys that both sides know are
+// not among them: a key set is public.
+func algorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{
+		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
+		jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+	}
+}
+
+// NewOAuth returns an OAuth. Keys in a file are read now; those of a URL when
+// the first token comes, since the issuer may start later.
+func NewOAuth(ctx context.Context, cfg OAuthConfig) (*OAuth, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Client == nil {
+		cfg.Client = &http.Client{Timeout: fetchTimeout}
+	}
+	if cfg.Claim == "" {
+		cfg.Claim = "sub"
+	}
+	if cfg.ClockSkew == 0 {
+		cfg.ClockSkew = defaultClockSkew
+	}
+	o := &OAuth{cfg: cfg}
+	if !o.remote() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if err := o.fetch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func (o *OAuth) remote() bool {
+	return strings.HasPrefix(o.cfg.Keys, "http://") || strings.HasPrefix(o.cfg.Keys, "https://")
+}
+
+// Verify checks a token and gives whom it names and when it ends. The error is
+// ErrRefused, or says that keys could not be fetched.
+func (o *OAuth) Verify(ctx context.Context, token string) (Principal, time.Time, error) {
+	if len(token) > maxTokenBytes {
+		return Principal{}, time.Time{}, fmt.Errorf("%w: token of %d bytes", ErrRefused, len(token))
+	}
+	t, err := jwt.ParseSigned(token, algorithms())
+	if err != nil {
+		return Principal{}, time.Time{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	var claims jwt.Claims
+	var all map[string]any
+	if err := o.claims(ctx, t, &claims, &all); err != nil {
+		return Principal{}, time.Time{}, err
+	}
+	if claims.Expiry == nil {
+		return Principal{}, time.Time{}, fmt.Errorf("%w: token never expires", ErrRefused)
+	}
+	want := jwt.Expected{Issuer: o.cfg.Issuer, Time: o.cfg.Now()}
+	if o.cfg.Audience != "" {
+		want.AnyAudience = jwt.Audience{o.cfg.Audience}
+	}
+	if err := claims.ValidateWithLeeway(want, o.cfg.ClockSkew); err != nil {
+		return Principal{}, time.Time{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	name, ok := all[o.cfg.Claim].(string)
+	if !ok || name == "" {
+		return Principal{}, time.Time{}, fmt.Errorf("%w: token has no claim %q", ErrRefused, o.cfg.Claim)
+	}
+	return User(name), claims.Expiry.Time(), nil
+}
+
+// claims checks the signature, with keys fetched anew if none fits.
+func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.cfg.Now()
+	if o.keys == nil || now.Sub(o.read) > keysFor {
+		if err := o.fetch(ctx); err != nil && o.keys == nil {
+			return err
+		}
+	}
+	err := t.Claims(o.keys, into...)
+	if errors.Is(err, jose.ErrJWKSKidNotFound) && now.Sub(o.read) > keysRest {
+		if o.fetch(ctx) == nil {
+			err = t.Claims(o.keys, into...)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
+
+// fetch reads the key set. mu is held: whoever comes meanwhile would fetch the
+// same. After an error the keys are the old ones.
+func (o *OAuth) fetch(ctx context.Context) error {
+	b, err := o.readKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("fetch keys of tokens: %w", err)
+	}
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(b, &set); err != nil || len(set.Keys) == 0 {
+		return fmt.Errorf("keys of tokens at %s are no JSON Web Key Set: %w", o.cfg.Keys, err)
+	}
+	for _, k := range set.Keys {
+		if !k.IsPublic() {
+			return fmt.Errorf("keys of tokens at %s hold a secret key, which does not belong there", o.cfg.Keys)
+		}
+	}
+	o.keys, o.read = &set, o.cfg.Now()
+	return nil
+}
+
+func (o *OAuth) readKeys(ctx context.Context) ([]byte, error) {
+	if !o.remote() {
+		return os.ReadFile(o.cfg.Keys)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.cfg.Keys, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := o.cfg.Client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %s", o.cfg.Keys, resp.Status)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxKeySetBytes))
+}
+
+// bearer is OAUTHBEARER (RFC 7628). A refusal is first told as a challenge, and
+// fails when the client has answered it.
+type bearer struct {
+	oauth   *OAuth
+	who     Principal
+	expires time.Time
+	refused error
+}
+
+const invalidToken = `{"status":"invalid_token"}`
+
+func (b *bearer) principal() Principal { return b.who }
+
+func (b *bearer) step(token []byte) (answer []byte, done bool, err error) {
+	if b.refused != nil {
+		return nil, false, b.refused
+	}
+	jwtText, err := bearerToken(string(token))
+	if err != nil {
+		return nil, false, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	if b.who, b.expires, err = b.oauth.Verify(ctx, jwtText); err != nil {
+		b.refused = errors.Join(&wordedError{invalidToken}, err)
+		return []byte(invalidToken), false, nil
+	}
+	return []byte{}, true, nil
+}
+
+// bearerToken reads "n,[a=…],^Aauth=Bearer TOKEN^A[key=value^A…]^A".
+func bearerToken(msg string) (string, error) {
+	head, rest, ok := strings.Cut(msg, "\x01")
+	if !ok || !strings.HasPrefix(head, "n,") || !strings.HasSuffix(head, ",") {
+		return "", fmt.Errorf("%w: malformed token", ErrRefused)
+	}
+	for pair := range strings.SplitSeq(rest, "\x01") {
+		if key, value, ok := strings.Cut(pair, "="); ok && key == "auth" {
+			if kind, token, ok := strings.Cut(value, " "); ok && strings.EqualFold(kind, "bearer") {
+				return strings.TrimSpace(token), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%w: no bearer token", ErrRefused)
+}
