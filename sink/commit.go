@@ -101,6 +101,7 @@ func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
 	begun := s.now()
 	err = m.table.Commit(ctx, c)
 	if err == nil {
+		e.ours[m.name] = true
 		s.lg.Debug("committed", "format", m.name, "rows", e.Rows, "dead_letters", e.Dead, "took", s.now().Sub(begun))
 		return nil
 	}
@@ -169,9 +170,10 @@ func (s *sink) commitDead(ctx context.Context, e *entry, m *member) error {
 		ID: e.ID, Expect: dead.Expect, Progress: dead.Progress, Add: []tables.DataFile{dead.File}, Summary: e.summary(),
 	})
 	if err == nil {
+		e.ours[m.name+deadSuffix] = true
 		return nil
 	}
-	if p, perr := s.progress(ctx, t); perr == nil && p.Equal(dead.Progress) {
+	if landed, lerr := t.Landed(ctx, e.ID, dead.File.Path); lerr == nil && landed {
 		return nil
 	}
 	return s.explain(ctx, err, &dead.File)

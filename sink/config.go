@@ -26,6 +26,10 @@ const (
 	// maxPending is how many cuts may wait for a table that does not take its
 	// commits; then no more is cut for it, since every cut holds files.
 	maxPending = 64
+	// maxLeft is how many files of entries that were taken back may wait to be
+	// judged, some 500 bytes each: those of 64 entries in three formats with
+	// their dead letters, and as many again. Beyond it they stay where they are.
+	maxLeft = 1024
 	// readBytes is how much is read of one partition at a time, so that all
 	// partitions come along in one cut.
 	readBytes = 1 << 20

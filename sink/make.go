@@ -63,10 +63,12 @@ func (s *sink) begin(ctx context.Context, stable offsets) (bool, error) {
 }
 
 func (s *sink) newEntry(from, to offsets, sch *tables.Schema) *entry {
-	return &entry{
+	e := &entry{
 		Seq: s.head.Seq + 1, ID: uuid.NewString(), From: from, To: to, Schema: sch,
 		Formats: map[string]entryFormat{}, MadeMs: s.now().UnixMilli(),
 	}
+	e.newState()
+	return e
 }
 
 // cut reads, encodes and stores the next piece of the log as a pending entry.

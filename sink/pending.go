@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,11 @@ type entry struct {
 	key     string
 	version int64
 	done    map[string]bool // formats that have it, as far as this run has seen
+	// ours are the formats to which this run has committed it, and with
+	// deadSuffix the tables of dead letters.
+	ours map[string]bool
+	// tried is set once it may have been stored.
+	tried bool
 }
 
 // entryFormat is an entry's part for one format.
@@ -64,11 +70,15 @@ func (s *sink) headKey() string    { return s.prefix() + "head" }
 func (s *sink) schemaKey() string  { return s.prefix() + "schema" }
 func (s *sink) pendingKey() string { return s.prefix() + "pending/" }
 
+// newState makes the maps that are not stored.
+func (e *entry) newState() { e.done, e.ours = map[string]bool{}, map[string]bool{} }
+
 // load reads all that is stored, in one look. What was known of the tables
 // counts no more: it is read after this, so that an entry made from both is
 // refused if another sink has stored one since.
 func (s *sink) load(ctx context.Context) error {
 	var pending []*entry
+	var left []*leftover
 	var h head
 	var sch *tables.Schema
 	var headVersion, schemaVersion int64
@@ -83,9 +93,14 @@ func (s *sink) load(ctx context.Context) error {
 			sch, schemaVersion = &tables.Schema{}, it.Version
 			err = json.Unmarshal(it.Value, sch)
 		case strings.HasPrefix(it.Key, s.pendingKey()):
-			e := &entry{key: it.Key, version: it.Version, done: map[string]bool{}}
+			e := &entry{key: it.Key, version: it.Version}
+			e.newState()
 			err = json.Unmarshal(it.Value, e)
 			pending = append(pending, e)
+		case strings.HasPrefix(it.Key, s.leftKey()):
+			l := &leftover{key: it.Key, version: it.Version}
+			err = json.Unmarshal(it.Value, l)
+			left = append(left, l)
 		}
 		if err != nil {
 			return fmt.Errorf("stored item %s: %w", it.Key, err)
@@ -95,10 +110,11 @@ func (s *sink) load(ctx context.Context) error {
 		for _, old := range s.pending {
 			if old.ID == e.ID {
 				maps.Copy(e.done, old.done)
+				maps.Copy(e.ours, old.ours)
 			}
 		}
 	}
-	s.pending, s.head, s.headVersion = pending, h, headVersion
+	s.pending, s.left, s.head, s.headVersion = pending, left, h, headVersion
 	s.schema, s.schemaVersion = sch, schemaVersion
 	for _, m := range s.members {
 		m.known = false
@@ -132,7 +148,14 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 	// The files are there: to stop now would only leave them lying about.
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if err := s.items.Put(whole, puts...); err != nil {
+	err = s.items.Put(whole, puts...)
+	if errors.Is(err, tables.ErrItemConflict) && !e.tried {
+		// Refused, and not by an earlier try of its own: nobody knows of it.
+		s.draft = nil
+		s.discard(ctx, e)
+	}
+	e.tried = true
+	if err != nil {
 		return fmt.Errorf("store pending entry: %w", err)
 	}
 	s.draft = nil
@@ -177,9 +200,10 @@ func (e *entry) files() []*tables.DataFile {
 
 // settleDraft finds out what became of an entry whose storing had an unknown
 // outcome. If nobody has stored anything since, it is stored again with the
-// files that it has. Its files are removed only if another entry is known to
-// have its place: it may have been stored, committed and forgotten meanwhile, by
-// another sink.
+// files that it has. If another entry has its place it never was stored, and
+// nobody else knows of its files. And if more has been stored since, it may have
+// been stored, committed and forgotten by another sink: its files are judged by
+// the tables.
 func (s *sink) settleDraft(ctx context.Context) error {
 	e := s.draft
 	switch {
@@ -189,6 +213,10 @@ func (s *sink) settleDraft(ctx context.Context) error {
 		return s.save(ctx, e)
 	case s.head.Seq == e.Seq && s.head.ID != e.ID:
 		s.discard(ctx, e)
+	case s.head.ID != e.ID && !slices.ContainsFunc(s.pending, func(x *entry) bool { return x.ID == e.ID }):
+		if err := s.leaveDraft(ctx, e); err != nil {
+			return err
+		}
 	}
 	s.draft = nil
 	return nil
@@ -212,18 +240,30 @@ func (s *sink) remove(ctx context.Context, paths []string) {
 	}
 }
 
-// forget removes an entry that every format has.
+// forget removes an entry that every format has. One that another sink has
+// committed may be found done because another entry brought its rows, and a
+// format that was taken off the topic never got it: such files are judged.
 func (s *sink) forget(ctx context.Context, e *entry) error {
-	if err := s.items.Put(ctx, tables.Item{Key: e.key, Version: e.version, Delete: true}); err != nil {
+	puts := []tables.Item{{Key: e.key, Version: e.version, Delete: true}}
+	for _, name := range slices.Sorted(maps.Keys(e.Formats)) {
+		more, err := s.leave(e, name)
+		if err != nil {
+			return err
+		}
+		puts = append(puts, more...)
+	}
+	if err := s.items.Put(ctx, puts...); err != nil {
 		s.loaded = false // perhaps it is gone
 		return fmt.Errorf("remove pending entry: %w", err)
 	}
+	s.loaded = s.loaded && len(puts) == 1
 	s.pending = slices.DeleteFunc(s.pending, func(x *entry) bool { return x == e })
 	return nil
 }
 
 // void takes m out of its pending entries, whose rows its table cannot take any
-// more, and has it go on from where the table stands.
+// more, and has it go on from where the table stands. Another sink may hold the
+// entries, and commit them yet: their files are judged later.
 func (s *sink) void(ctx context.Context, m *member, why error) error {
 	s.lg.Warn("pending commits do not fit the table; going on from where it stands", "format", m.name, "reason", why)
 	var puts []tables.Item
@@ -243,6 +283,11 @@ func (s *sink) void(ctx context.Context, m *member, why error) error {
 			it.Value = value
 		}
 		puts = append(puts, it)
+		files, err := s.leave(e, m.name)
+		if err != nil {
+			return err
+		}
+		puts = append(puts, files...)
 	}
 	m.looked, s.loaded = false, false
 	if err := s.items.Put(ctx, puts...); err != nil {

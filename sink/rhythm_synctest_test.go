@@ -92,6 +92,9 @@ func (c *counter) Physical(s *tables.Schema) (*tables.Schema, error) { return s,
 // DataPath implements tables.Table.
 func (c *counter) DataPath(name string) string { return "counted/" + name }
 
+// Landed implements tables.Table.
+func (c *counter) Landed(context.Context, string, string) (bool, error) { return true, nil }
+
 // Status implements tables.Table.
 func (c *counter) Status(context.Context) (tables.Status, error) { return tables.Status{}, nil }
 

@@ -45,6 +45,7 @@ type sink struct {
 	head          head
 	headVersion   int64
 	pending       []*entry
+	left          []*leftover
 
 	draft     *entry // whose storing had an unknown outcome; nil mostly
 	draftHead int64  // headVersion when it was cut
@@ -187,6 +188,9 @@ func (s *sink) step(ctx context.Context) (more bool, err error) {
 	}
 	s.openTables(ctx)
 	if err := s.finish(ctx); err != nil {
+		return false, err
+	}
+	if err := s.judge(ctx); err != nil {
 		return false, err
 	}
 	s.refresh(ctx)

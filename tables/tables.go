@@ -149,6 +149,12 @@ type Table interface {
 	// ErrConflict, ErrUnsupported, ErrFile (refused); any other error means
 	// that the outcome is unknown: read Progress and compare.
 	Commit(ctx context.Context, c Commit) error
+	// Landed reports whether commit id has brought the data file at key (its
+	// DataPath) into the table: whether the table names it, or a version of the
+	// table that can still be read. It reads as Progress does. Asked when the
+	// table is past the commit's Expect, false is for good: nothing refers to
+	// the file, and nothing will.
+	Landed(ctx context.Context, id, key string) (bool, error)
 	// Status says what a person wants to know of the table.
 	Status(ctx context.Context) (Status, error)
 	// Rows yields partition and offset of every live row, file by file, read

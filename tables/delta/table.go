@@ -272,6 +272,31 @@ func (t *table) checkFiles(ctx context.Context, files []tables.DataFile) error {
 	return nil
 }
 
+// Landed implements tables.Table. Others may have replaced the file since: then
+// a remove names it, for as long as older versions may be read.
+func (t *table) Landed(ctx context.Context, _, key string) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return false, fmt.Errorf("look for %s: %w", key, err)
+	}
+	is := func(path string) bool {
+		have, err := decodePath(path, t.base, t.store.Key)
+		return err == nil && have == key
+	}
+	for path := range t.state.byPath {
+		if is(path) {
+			return true, nil
+		}
+	}
+	for path := range t.state.removes {
+		if is(path) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // Status implements tables.Table.
 func (t *table) Status(ctx context.Context) (tables.Status, error) {
 	t.mu.Lock()

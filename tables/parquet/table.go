@@ -184,6 +184,18 @@ func (t *table) write(ctx context.Context, e *entry) error {
 	return t.state.apply(e)
 }
 
+// Landed implements tables.Table. The log names a file before it is linked, and
+// files are never taken out.
+func (t *table) Landed(ctx context.Context, _, key string) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return false, fmt.Errorf("look for %s: %w", key, err)
+	}
+	name := path.Base(key)
+	return t.state.names[name] && key == t.DataPath(name), nil
+}
+
 // Status implements tables.Table.
 func (t *table) Status(ctx context.Context) (tables.Status, error) {
 	t.mu.Lock()
@@ -246,6 +258,9 @@ func (t *table) live(ctx context.Context) ([]liveFile, error) {
 
 func (t *table) fileRows(ctx context.Context, f liveFile, yield func(tables.RowID, error) bool) bool {
 	file, err := t.store.Open(ctx, t.base+f.Name)
+	if errors.Is(err, blob.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", tables.ErrBroken, err)
+	}
 	if err != nil {
 		return yield(tables.RowID{}, fmt.Errorf("open live file: %w", err)) && false
 	}

@@ -225,3 +225,33 @@ func testReadsFail(b *bench) {
 	}
 	b.wantRows(table, rng(0, 0, 20))
 }
+
+// testLanded tells files that commits have brought from those that none has.
+func testLanded(b *bench) {
+	table := b.table()
+	is := func(want bool, id, key string) {
+		b.Helper()
+		for name, at := range map[string]tables.Table{"same": table, "reopened": b.table()} {
+			if got, err := at.Landed(b.Context(), id, key); err != nil || got != want {
+				b.Errorf("%s table, %s at %s: landed %v, %v, want %v", name, id, key, got, err, want)
+			}
+		}
+	}
+	one, lost := Write(b, b.store, table, "one", rng(0, 0, 10)), Write(b, b.store, table, "lost", rng(0, 0, 9))
+	at := b.progress(table)
+	is(false, "one", one.Path)
+	if err := b.table().Commit(b.Context(), Next(at, "one", one)); err != nil { // another writer's
+		b.Fatal(err)
+	}
+	if err := table.Commit(b.Context(), Next(at, "lost", lost)); !errors.Is(err, tables.ErrConflict) {
+		b.Fatalf("the late one: got %v, want ErrConflict", err)
+	}
+	is(true, "one", one.Path)
+	is(false, "lost", lost.Path)
+	is(false, "none", table.DataPath("none"))
+	for i := range int64(30) { // past checkpoints and snapshots
+		b.commit(table, fmt.Sprintf("more-%d", i), rng(0, 10+i, 11+i))
+	}
+	is(true, "one", one.Path)
+	is(false, "lost", lost.Path)
+}

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T, store blob.Store) tables.Format) 
 		"Incarnation":     testIncarnation,
 		"EmptyCommit":     testEmptyCommit,
 		"Drop":            testDrop,
+		"Landed":          testLanded,
 		"Crash":           testCrash,
 		"ReadsFail":       testReadsFail,
 		"ConcurrentReads": testConcurrentReads,
