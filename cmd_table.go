@@ -131,6 +131,9 @@ func printReport(std stdio, r sink.Report) error {
 		for _, d := range f.Duplicates {
 			fmt.Fprintf(std.out, "  duplicate: partition %d offset %d stands %d times\n", d.Partition, d.Offset, d.Count)
 		}
+		for _, d := range f.Deleted {
+			fmt.Fprintf(std.out, "  deleted from the log before they reached the table: partition %d offsets %d to %d\n", d.Partition, d.From, d.To-1)
+		}
 		if f.Message != "" {
 			fmt.Fprintf(std.out, "  %s\n", f.Message)
 		}
