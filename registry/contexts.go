@@ -47,12 +47,13 @@ func Split(name string) (context, subject string) {
 // world is the state of all contexts at one moment. It is immutable: apply
 // makes the next one and shares what did not change.
 type world struct {
-	changed chan struct{} // closed when a newer world took this one's place
-	views   map[string]*view
+	changed  chan struct{} // closed when a newer world took this one's place
+	views    map[string]*view
+	bindings *bindings
 }
 
 func newWorld() *world {
-	w := &world{changed: make(chan struct{}), views: map[string]*view{}}
+	w := &world{changed: make(chan struct{}), views: map[string]*view{}, bindings: &bindings{}}
 	w.views[DefaultContext] = newView(w, DefaultContext)
 	return w
 }
@@ -61,14 +62,25 @@ func newWorld() *world {
 // and reloads all come through here. w is not touched.
 func (w *world) apply(items []storage.Item) (*world, error) {
 	byContext := map[string][]storage.Item{}
+	var bound []storage.Item
 	for _, it := range items {
-		context, _, err := splitKey(it.Key)
+		context, rest, err := splitKey(it.Key)
 		if err != nil {
 			return nil, err
 		}
-		byContext[context] = append(byContext[context], it)
+		if context == DefaultContext && strings.HasPrefix(rest, prefixAssociation) {
+			bound = append(bound, it)
+		} else {
+			byContext[context] = append(byContext[context], it)
+		}
 	}
-	n := &world{changed: make(chan struct{}), views: make(map[string]*view, len(w.views))}
+	n := &world{changed: make(chan struct{}), views: make(map[string]*view, len(w.views)), bindings: w.bindings}
+	if len(bound) > 0 {
+		var err error
+		if n.bindings, err = w.bindings.with(bound, string(keysOf(DefaultContext))+prefixAssociation); err != nil {
+			return nil, err
+		}
+	}
 	// Every view knows the other contexts as they are now: references reach them.
 	for context, v := range w.views {
 		same := *v

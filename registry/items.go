@@ -20,6 +20,8 @@ const (
 	wordSettings  = "settings"
 	prefixSchema  = "schema/"
 	prefixSubject = "subject/"
+	// prefixAssociation begins the items of resources, in the default context.
+	prefixAssociation = "association/"
 )
 
 // idDigits makes keys of ids sort by number.
@@ -35,7 +37,8 @@ func (k keys) settings() string { return string(k) + wordSettings }
 func (k keys) schema(id int) string {
 	return fmt.Sprintf("%s%s%0*d", string(k), prefixSchema, idDigits, id)
 }
-func (k keys) subject(name string) string { return string(k) + prefixSubject + name }
+func (k keys) association(id string) string { return string(k) + prefixAssociation + id }
+func (k keys) subject(name string) string   { return string(k) + prefixSubject + name }
 
 // splitKey reads an item's key: its context, and what stands behind it.
 func splitKey(key string) (context, rest string, err error) {

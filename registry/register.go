@@ -322,7 +322,7 @@ func checkContext(name string) error {
 	bad := func(c rune) bool {
 		return c != '.' && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	}
-	if name == "" || name[0] != '.' || len(name) > MaxSubjectBytes || strings.ContainsFunc(name, bad) {
+	if name == "" || name[0] != '.' || len(name) > MaxContextBytes || strings.ContainsFunc(name, bad) {
 		return &Refused{Kind: ErrBadContext, Detail: name}
 	}
 	return nil

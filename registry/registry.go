@@ -50,6 +50,8 @@ const (
 	MaxVersions = 10_000
 	// MaxSubjectBytes bounds a subject's name, which is part of an item's key.
 	MaxSubjectBytes = 1024
+	// MaxContextBytes bounds a context's name, which is part of that key too.
+	MaxContextBytes = 256
 	// MaxReferences bounds the texts that one schema refers to, transitively.
 	MaxReferences = 1000
 	// maxReferenceDepth bounds chains of references. Texts nest no deeper.

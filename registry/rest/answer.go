@@ -35,6 +35,9 @@ func (a *api) serve(h handle) http.Handler {
 		}
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if _, many := answer.(several); many {
+			status = http.StatusMultiStatus
+		}
 		w.WriteHeader(status)
 		// What cannot be written any more, the client does not want.
 		if raw, ok := answer.(text); ok {

@@ -72,16 +72,22 @@ func schemaRequest(req *http.Request) (registry.Request, error) {
 	if err := decode(req, &body); err != nil {
 		return registry.Request{}, err
 	}
-	if len(body.TagsToAdd)+len(body.TagsToRemove) > 0 {
-		return registry.Request{}, notPermitted("Schema tags are not supported by this registry")
-	}
 	if format := req.URL.Query().Get("format"); format != "" && format != "default" {
 		return registry.Request{}, &registry.Refused{Kind: registry.ErrFormat, Detail: format}
 	}
+	r, err := body.request()
+	r.Normalize = isSet(req, "normalize")
+	return r, err
+}
+
+// request is the body as the registry takes it.
+func (b *registerBody) request() (registry.Request, error) {
+	if len(b.TagsToAdd)+len(b.TagsToRemove) > 0 {
+		return registry.Request{}, notPermitted("Schema tags are not supported by this registry")
+	}
 	return registry.Request{
-		Type: schema.Type(strings.ToUpper(body.SchemaType)), Text: body.Schema,
-		References: body.References, Metadata: body.Metadata, Rules: body.RuleSet,
-		Normalize: isSet(req, "normalize"), Version: body.Version, ID: body.ID,
+		Type: schema.Type(strings.ToUpper(b.SchemaType)), Text: b.Schema,
+		References: b.References, Metadata: b.Metadata, Rules: b.RuleSet, Version: b.Version, ID: b.ID,
 	}, nil
 }
 

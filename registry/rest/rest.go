@@ -10,10 +10,10 @@
 //	mode.go           /mode
 //	contexts.go       /contexts, and every path below one of them
 //	metadata.go       /, /v1/metadata
-//	associations.go   /associations: none, as serializers need to hear
+//	associations.go   /associations: which subject a topic's keys and values have
 //	answer.go         answers; errors.go codes and texts; body.go requests
 //
-// Not served: associations to write, tags, exporters, the DEK registry. Each is refused in words.
+// Not served: tags, exporters, the DEK registry. Each is refused in words.
 package rest
 
 import (
@@ -125,14 +125,14 @@ func (a *api) routes() []route {
 		{"GET /v1/metadata/id", a.serverID},
 		{"GET /v1/metadata/version", a.serverVersion},
 
-		{"GET /associations/subjects/{subject}", a.noAssociations},
-		{"GET /associations/resources/{resource}", a.noAssociations},
-		{"GET /associations/resources/{namespace}/{resource}", a.noAssociations},
-		{"DELETE /associations/resources/{resource}", a.noAssociation},
-		{"PUT /associations/resources/{resource}", unsupported("Associations")},
-		{"POST /associations", unsupported("Associations")},
-		{"POST /associations:batchGet", unsupported("Associations")},
-		{"POST /associations:batchMutate", unsupported("Associations")},
+		{"GET /associations/subjects/{subject}", a.associationsOfSubject},
+		{"GET /associations/resources/{resource}", a.associationsOfResource},
+		{"GET /associations/resources/{namespace}/{resource}", a.associationsOfName},
+		{"PUT /associations/resources/{resource}", a.putAssociations},
+		{"DELETE /associations/resources/{resource}", a.deleteAssociations},
+		{"POST /associations", a.postAssociations},
+		{"POST /associations:batchGet", a.batchGetAssociations},
+		{"POST /associations:batchMutate", a.batchMutateAssociations},
 	}
 }
 
