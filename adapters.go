@@ -56,7 +56,7 @@ func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
 				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
 				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
-				KeySubject: t.Name + "-key", ValueSubject: t.Name + "-value", JSONExtra: c.JSONExtra,
+				JSONExtra: c.JSONExtra,
 			})
 		}
 		return out, v.Changed()

@@ -149,6 +149,18 @@ func (r *Registry) OfName(namespace, name string, f Filter) []Association {
 	})
 }
 
+// SubjectOf is the subject of a topic's keys or values: what part, "key" or
+// "value", is bound to, else "<topic>-<part>". Of several namespaces with such
+// a topic the first by resource id counts.
+func (r *Registry) SubjectOf(topic, part string) string {
+	for _, one := range r.world.Load().bindings.byName[topic] {
+		if a := one.find(part); a != nil {
+			return a.Subject
+		}
+	}
+	return topic + "-" + part
+}
+
 func (b *bindings) all() []*resource { return slices.Collect(maps.Values(b.byID)) }
 
 // Binding asks for one association of a resource.

@@ -126,3 +126,20 @@ func TestResolveContext(t *testing.T) {
 		}
 	}
 }
+
+func TestSubjectOf(t *testing.T) {
+	r := open(t, memory.New())
+	if got := r.SubjectOf("orders", "value"); got != "orders-value" {
+		t.Errorf("without an association: %q", got)
+	}
+	req := avro(orderV1)
+	of := Resource{Name: "orders", Namespace: "lkc", ID: "u-1"}
+	if _, err := r.Associate(t.Context(), of, []Binding{{Type: "value", Schema: &req}}, false, false); err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]string{"value": ":.lkc:orders-value", "key": "orders-key"} {
+		if got := r.SubjectOf("orders", part); got != want {
+			t.Errorf("%s: got %q, want %q", part, got, want)
+		}
+	}
+}

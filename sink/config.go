@@ -128,10 +128,11 @@ type Topic struct {
 	CommitRows     int64
 	// StartLatest begins a new table at the log end and not at its start.
 	StartLatest bool
-	// KeySubject and ValueSubject name the schemas.
-	KeySubject, ValueSubject string
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
+	// KeySubject and ValueSubject name the schemas; "" is the subject that the
+	// registry has the topic's part bound to.
+	KeySubject, ValueSubject string
 }
 
 func (t Topic) withDefaults() Topic {

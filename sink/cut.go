@@ -45,10 +45,13 @@ type cut struct {
 	unlooked int64 // values decoded since the last look at memory
 	looked   int64 // rows at the last look
 	held     int64 // bytes of columns then
+
+	keySubject, valueSubject string
 }
 
 func (s *sink) newCut(from offsets) *cut {
 	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
+	c.keySubject, c.valueSubject = s.subject(keyPart), s.subject(valuePart)
 	c.keyed = s.keyDecoder() != nil
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
@@ -225,7 +228,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
-		v, err := c.s.registry.Resolve(c.s.topic.ValueSubject, r.Value, header, has)
+		v, err := c.s.registry.Resolve(c.valueSubject, r.Value, header, has)
 		if err != nil {
 			return v.ID, err
 		}
@@ -233,7 +236,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	}
 	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
-		v, err := c.s.registry.Resolve(c.s.topic.KeySubject, r.Key, header, has)
+		v, err := c.s.registry.Resolve(c.keySubject, r.Key, header, has)
 		if err != nil {
 			return schemaID, fmt.Errorf("key: %w", err)
 		}

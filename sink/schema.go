@@ -27,11 +27,11 @@ func (s *sink) settleSchema(ctx context.Context) error {
 		return err
 	}
 	if columns == nil {
-		return &stopError{WaitingForSchema, fmt.Errorf("%w for subject %s: register one, the tables are made then", errNoSchema, s.topic.ValueSubject)}
+		return &stopError{WaitingForSchema, fmt.Errorf("%w for subject %s: register one, the tables are made then", errNoSchema, s.subject(valuePart))}
 	}
 	first, err := tables.NewSchema(columns)
 	if err != nil {
-		return fmt.Errorf("schema of %s has no table form: %w", s.topic.ValueSubject, err)
+		return fmt.Errorf("schema of %s has no table form: %w", s.subject(valuePart), err)
 	}
 	text, err := json.Marshal(first)
 	if err != nil {
@@ -44,10 +44,27 @@ func (s *sink) settleSchema(ctx context.Context) error {
 	return s.load(ctx)
 }
 
+// The parts of a record that have schemas.
+const (
+	keyPart   = "key"
+	valuePart = "value"
+)
+
+// subject names the schemas of a part as of now: an association may come.
+func (s *sink) subject(part string) string {
+	if part == keyPart && s.topic.KeySubject != "" {
+		return s.topic.KeySubject
+	}
+	if part == valuePart && s.topic.ValueSubject != "" {
+		return s.topic.ValueSubject
+	}
+	return s.registry.SubjectOf(s.topic.Name, part)
+}
+
 // newestColumns are the table columns of the newest registered versions, nil
 // if the value's subject has none.
 func (s *sink) newestColumns() (*arrow.Schema, error) {
-	value, err := s.newestDecoder(s.topic.ValueSubject)
+	value, err := s.newestDecoder(s.subject(valuePart))
 	if value == nil || err != nil {
 		return nil, err
 	}
@@ -57,7 +74,7 @@ func (s *sink) newestColumns() (*arrow.Schema, error) {
 // keyDecoder is that of the key's newest version, nil if there is none or it
 // has no table form: keys are then kept as they are, and not decoded.
 func (s *sink) keyDecoder() schema.Decoder {
-	key, err := s.newestDecoder(s.topic.KeySubject)
+	key, err := s.newestDecoder(s.subject(keyPart))
 	if err != nil {
 		return nil
 	}

@@ -74,7 +74,7 @@ func newWorldOn(t testing.TB, store blob.Store) *world {
 	})
 	w.topics = []sink.Topic{{
 		ID: orders, Name: "orders", Partitions: 2, Table: "orders", Formats: []string{"iceberg", "delta", "parquet"},
-		CommitInterval: time.Hour, KeySubject: "orders-key", ValueSubject: "orders-value", JSONExtra: true,
+		CommitInterval: time.Hour, JSONExtra: true,
 	}}
 	return w
 }

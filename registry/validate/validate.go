@@ -196,7 +196,7 @@ func (s *side) check(rec *record.Record, b []byte, header string) *Refusal {
 		return nil
 	}
 	if s.subject == "" && s.strategy == TopicName {
-		s.subject = s.topic + "-" + s.part
+		s.subject = s.reg.SubjectOf(s.topic, s.part)
 	}
 	var named []byte
 	has := false
