@@ -190,14 +190,15 @@ func (c *connection) owe(ctx context.Context, a answer) error {
 }
 
 // nextFrame waits for the next frame and looks at its size and API key. A size
-// that cannot be is returned at once.
+// that no frame has is returned at once, whether more comes or not.
 func (c *connection) nextFrame(r *bufio.Reader) (size int, key int16, err error) {
 	b, err := c.peek(r, 4)
 	if err != nil {
 		return 0, 0, err
 	}
-	if size = int(int32(binary.BigEndian.Uint32(b))); size < 2 {
-		return size, 0, nil
+	// Produce has the largest frames there are.
+	if size = int(int32(binary.BigEndian.Uint32(b))); size < wire.MinFrame || size > wire.MaxProduceFrame {
+		return 0, 0, fmt.Errorf("%w: %d bytes", wire.ErrFrameSize, size)
 	}
 	if b, err = c.peek(r, 4+2); err != nil {
 		return 0, 0, err

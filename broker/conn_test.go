@@ -121,6 +121,12 @@ func TestHostileConnections(t *testing.T) {
 		sendTo(t, c, hostile)
 		mustClose(t, name, c)
 	}
+	// A size that cannot be, and nothing behind it: closed at once.
+	for _, size := range []uint32{0, 1, 2, wire.MinFrame - 1, wire.MaxProduceFrame + 1, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
+		c := socket(t, b)
+		sendTo(t, c, sized(size))
+		mustClose(t, fmt.Sprintf("size %d alone", size), c)
+	}
 	// Cut in the middle: closed when the client goes.
 	c := socket(t, b)
 	sendTo(t, c, good[:10])

@@ -31,9 +31,9 @@ const (
 	readGrowth = 4
 
 	sizeBytes = 4
-	// minFrame is a request header without client id: key, version, correlation
+	// MinFrame is a request header without client id: key, version, correlation
 	// id.
-	minFrame = 2 + 2 + 4
+	MinFrame = 2 + 2 + 4
 )
 
 // Errors of reading requests. After any of them the connection is of no more
@@ -74,7 +74,7 @@ func ReadFrame(r io.Reader, limit func(key int16) int) ([]byte, error) {
 		return nil, err
 	}
 	size := int(int32(binary.BigEndian.Uint32(head[:])))
-	if size < minFrame {
+	if size < MinFrame {
 		return nil, fmt.Errorf("%w: %d bytes", ErrFrameSize, size)
 	}
 	if _, err := io.ReadFull(r, head[sizeBytes:]); err != nil {

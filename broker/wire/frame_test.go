@@ -201,7 +201,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		frame, err := ReadFrame(bytes.NewReader(sized(int32(len(b)), b...)), FrameLimit)
 		if err != nil {
-			if len(b) >= minFrame {
+			if len(b) >= MinFrame {
 				t.Fatalf("%d bytes: %v", len(b), err)
 			}
 			return

@@ -24,7 +24,7 @@ type Request struct {
 // that is not served, ErrMalformed. A version that is not served is no error
 // here, so that ApiVersions can be answered: Decode refuses it.
 func ParseRequest(frame []byte) (Request, error) {
-	if len(frame) < minFrame {
+	if len(frame) < MinFrame {
 		return Request{}, fmt.Errorf("%w: %d bytes are no header", ErrMalformed, len(frame))
 	}
 	r := Request{
@@ -41,7 +41,7 @@ func ParseRequest(frame []byte) (Request, error) {
 		return r, nil // nothing more can be known of its bytes
 	}
 	body.SetVersion(r.Version)
-	w := walker{b: frame[minFrame:]}
+	w := walker{b: frame[MinFrame:]}
 	r.ClientID = string(w.take(w.length16()))
 	if body.IsFlexible() {
 		w.tags(nil)

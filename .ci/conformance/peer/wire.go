@@ -139,7 +139,7 @@ func hostile(ctx context.Context, p *peer) error {
 	frames := map[string][]byte{
 		"length of 2 GiB":         u32(0x7fffffff, 0, 0, 0, 0),
 		"negative length":         u32(0xffffffff, 0, 0, 0, 0),
-		"length 0":                u32(0, 0, 0, 0, 0),
+		"length 0":                u32(0),
 		"header cut off":          u32(3, 0, 3, 0),
 		"unknown key 9999":        u32(10, 0x27, 0x0f, 0, 0, 0, 0, 0, 1, 0xff, 0xff),
 		"Metadata version 999":    u32(10, 0, 3, 0x03, 0xe7, 0, 0, 0, 1, 0xff, 0xff),
