@@ -20,7 +20,7 @@ def topic(b, name, partitions=PARTITIONS, *configs):
 def read(b, name, n, isolation="read_uncommitted", seconds=30):
     """All records by confluent-kafka-python; n of them, and none beyond."""
     c = Consumer({"bootstrap.servers": b.kafka, "group.id": "none", "enable.auto.commit": False,
-                  "enable.partition.eof": True, "isolation.level": isolation, "log_level": 2})
+                  "enable.partition.eof": True, "auto.offset.reset": "earliest", "isolation.level": isolation, "log_level": 2})
     try:
         parts = c.list_topics(name, 10).topics[name].partitions
         c.assign([TopicPartition(name, p, 0) for p in parts])

@@ -1,6 +1,6 @@
 """The clients of other libraries, as programs that speak like records.py."""
 
-from harness import CACHE, HERE
+from harness import CACHE, HERE, run
 from records import Peer as _Peer
 
 JAVA = CACHE / "java"
@@ -22,3 +22,10 @@ def java(version):
     place = "tools" if version == JAVA_NEW else version
     return Peer(f"java-{version}", f"kafka-clients {version}", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
                 "-cp", f"{JAVA}/classes:{JAVA}/{place}/*", "Peer", codecs=codecs)
+
+
+def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools."):
+    """Runs one of Kafka's own tools; returns what it writes, in lines."""
+    out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA}/tools/*", *(package + name).split(),
+              at, broker.kafka, *args, stdin=stdin, seconds=seconds, ok=ok)
+    return out.decode().splitlines()

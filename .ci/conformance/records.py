@@ -10,7 +10,8 @@ A peer is a program around one client library. All speak alike:
 A line of records is: partition, offset, timestamp ms, key, value, headers,
 tabs between; bytes stand in base64, - is null, headers are key:value with
 commas between. The script holds such lines (whose offset means nothing) and
-commands: !open [acks=] [codec=] [idempotent=] [txn=], !begin, !commit, !abort.
+commands: !open [acks=] [codec=] [idempotent=] [txn=], !begin, !flush,
+!commit, !abort.
 produce answers partition and offset of each record, in the order of the script.
 A member commits behind each poll and prints it then; transform reads and writes
 in transactions, each second of which it first aborts and does again.

@@ -14,12 +14,14 @@ import (
 // ListGroups (16), DeleteGroups (42) and OffsetDelete (47). The coordinator in
 // broker/group speaks kmsg itself; here requests are only handed to it.
 
+// client names the client as DescribeGroups shows it. The slash is Kafka's, a
+// trait of Java's addresses that tools around it cut off.
 func (r *Request) client() group.Client {
 	host, _, err := net.SplitHostPort(r.Conn.Remote)
 	if err != nil {
 		host = r.Conn.Remote
 	}
-	return group.Client{ID: r.ClientID, Host: host}
+	return group.Client{ID: r.ClientID, Host: "/" + host}
 }
 
 func (h *Handlers) offsetCommit(_ context.Context, r *Request) (Reply, error) {

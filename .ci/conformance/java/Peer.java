@@ -97,6 +97,7 @@ public final class Peer {
                     break;
                 case "!begin": producer.beginTransaction(); break;
                 case "!commit": producer.commitTransaction(); break;
+                case "!flush": producer.flush(); break;
                 case "!abort":
                     // Without a flush an abort throws away what was not sent.
                     producer.flush();

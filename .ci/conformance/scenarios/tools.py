@@ -1,0 +1,265 @@
+"""Kafka's own command line tools, and what they did checked by other clients."""
+
+import json
+import re
+import time
+
+import clients
+import exercise
+import records
+from harness import equal, want
+from peers import JAVA_NEW, java, tool
+from records import same, until
+
+GROUPS = "consumer.group.ConsumerGroupCommand"
+
+
+def run(t):
+    b = t.broker
+    topics(t, b)
+    configs(t, b)
+    console(t, b)
+    offsets(t, b)
+    performance(t, b)
+    groups(t, b)
+    verifiable(t, b)
+    transactions(t, b)
+    cluster(t, b)
+
+
+def fields(lines, first):
+    """The rows of a table as dicts; first is how its head begins."""
+    i = next((i for i, l in enumerate(lines) if l.strip().startswith(first)), None)
+    want(i is not None, f"no table {first} … in {lines}")
+    head, *rows = [l.split("\t") if "\t" in l else l.split() for l in lines[i:] if l.strip()]
+    return [dict(zip([h.strip() for h in head], [c.strip() for c in r])) for r in rows]
+
+
+def topics(t, b):
+    with t.check("TopicCommand creates, describes, lists, adds partitions, deletes", seconds=90):
+        tool(b, "TopicCommand", "--create", "--topic", "tools", "--partitions", "3", "--replication-factor", "1",
+             "--config", "retention.ms=100000000")
+        tool(b, "TopicCommand", "--create", "--topic", "tools-placed", "--replica-assignment", "1,1")
+        said = tool(b, "TopicCommand", "--create", "--topic", "tools", ok=(1,))
+        want("exists" in " ".join(said), f"creating it twice says {said}")
+        listed = tool(b, "TopicCommand", "--list")
+        want({"tools", "tools-placed"} <= set(listed), f"listed are {listed}")
+        tool(b, "TopicCommand", "--alter", "--topic", "tools", "--partitions", "5")
+        head, *parts = tool(b, "TopicCommand", "--describe", "--topic", "tools")
+        for said in ("PartitionCount: 5", "ReplicationFactor: 1", "retention.ms=100000000"):
+            want(said in head, f"no {said} in {head}")
+        equal([re.findall(r"Partition: (\d+)\tLeader: (\d+)\tReplicas: (\d+)\tIsr: (\d+)", l) for l in parts],
+              [[(str(i), "1", "1", "1")] for i in range(5)], "its partitions")
+        equal(tool(b, "TopicCommand", "--describe", "--unavailable-partitions"), [], "unavailable partitions")
+        equal(len(clients.ends(b, "tools-placed")), 2, "partitions of the one that was placed by hand")
+        tool(b, "TopicCommand", "--delete", "--topic", "tools-placed")
+        want("tools-placed" not in tool(b, "TopicCommand", "--list"), "it is still listed")
+
+
+def configs(t, b):
+    def config(*args, ok=(0,)):
+        return tool(b, "ConfigCommand", *args, package="kafka.admin.", ok=ok)
+
+    def described():
+        return dict(re.findall(r"^\s+(\S+?)=(\S*) sensitive=", "\n".join(
+            config("--describe", "--entity-type", "topics", "--entity-name", "tools")), re.M))
+    with t.check("ConfigCommand sets, adds, takes away and describes", seconds=120):
+        config("--alter", "--entity-type", "topics", "--entity-name", "tools",
+               "--add-config", "max.message.bytes=2000000,cleanup.policy=[compact,delete]", "--delete-config", "retention.ms")
+        got = described()
+        equal((got.get("max.message.bytes"), got.get("cleanup.policy"), got.get("retention.ms")),
+              ("2000000", "compact,delete", None), "configs")
+        config("--alter", "--entity-type", "topics", "--entity-name", "tools", "--delete-config", "cleanup.policy")
+        want("cleanup.policy" not in described(), "cleanup.policy is still there")
+        config("--alter", "--entity-type", "topics", "--entity-name", "tools", "--add-config", "no.such.key=1", ok=(1,))
+        want("no.such.key" not in described(), "an unknown key is there")
+        all_of_it = config("--describe", "--all", "--entity-type", "topics", "--entity-name", "tools")
+        want(any("retention.ms=604800000" in l for l in all_of_it), f"no default of retention.ms in {all_of_it}")
+        broker = config("--describe", "--all", "--entity-type", "brokers", "--entity-name", "1")
+        want(any(f"log.dirs={b.data} " in l for l in broker), f"the broker's directory is not in {broker}")
+
+
+def console(t, b):
+    with t.check("ConsoleProducer and ConsoleConsumer: keys, headers, nulls, timestamps"):
+        name = exercise.topic(b, "console", 1)
+        lines = ["h1:x,h2:\tkey\tvälue 1", "NULL\tNULL\tvalue 2", "h:ü\t\tNULL"]
+        before = time.time() * 1000
+        tool(b, "ConsoleProducer", "--topic", name, "--compression-codec=zstd", "--reader-property", "parse.key=true",
+             "--reader-property", "parse.headers=true", "--reader-property", "null.marker=NULL",
+             stdin="".join(l + "\n" for l in lines).encode())
+        log = exercise.read(b, name, 3)
+        equal([(r.offset, r.key, r.value, r.headers) for r in log],
+              [(0, b"key", "välue 1".encode(), (("h1", b"x"), ("h2", b""))), (1, None, b"value 2", ()),
+               (2, b"", None, (("h", "ü".encode()),))], "what came to lie in the log")
+        show = [w for p in ("partition", "offset", "timestamp", "key", "headers") for w in ("--formatter-property", f"print.{p}=true")]
+        got = [l for l in tool(b, "consumer.ConsoleConsumer", "--topic", name, "--from-beginning", "--max-messages", "3",
+                               "--timeout-ms", "20000", *show) if l.startswith("CreateTime")]
+        equal([l.split("\t") for l in got], [
+            [f"CreateTime:{r.timestamp}", "Partition:0", f"Offset:{i}", h, k, v]
+            for i, (r, (h, k, v)) in enumerate(zip(log, (("h1:x,h2:", "key", "välue 1"), ("NO_HEADERS", "null", "value 2"), ("h:ü", "", "null"))))
+        ], "what ConsoleConsumer shows")
+        want(all(before - 1000 <= r.timestamp <= time.time() * 1000 for r in log), f"timestamps {[r.timestamp for r in log]}")
+
+
+def offsets(t, b):
+    name = "tools-offsets"
+    with t.check("GetOffsetShell by end, start, time and greatest timestamp", seconds=90):
+        exercise.topic(b, name, 2)
+        exercise.write(b, name, records.make(t.random, 20, 2))
+
+        def shell(*args):
+            return [tuple(map(int, l.rsplit(":", 2)[1:])) for l in tool(b, "GetOffsetShell", "--topic", name, *args)]
+        equal(shell(), [(0, 10), (1, 10)], "ends")
+        equal(shell("--time", "earliest"), [(0, 0), (1, 0)], "starts")
+        equal(shell("--time", "max-timestamp"), [(0, 9), (1, 9)], "greatest timestamps")
+        # Record i has a timestamp within the second i, and lies in partition i % 2.
+        equal(shell("--time", str(records.BASE + 7000)), [(0, 4), (1, 3)], "by time")
+        equal(shell("--partitions", "1", "--time", "latest"), [(1, 10)], "one partition")
+    with t.check("DeleteRecordsCommand moves the start"):
+        wish = t.work / "delete.json"
+        wish.write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": name, "partition": 0, "offset": 4}, {"topic": name, "partition": 1, "offset": -1}]}))
+        said = tool(b, "DeleteRecordsCommand", "--offset-json-file", str(wish))
+        equal(sorted(l for l in said if "low_watermark" in l),
+              [f"partition: {name}-0\tlow_watermark: 4", f"partition: {name}-1\tlow_watermark: 10"], "low watermarks")
+        equal([(r.partition, r.offset) for r in exercise.read(b, name, 6)], [(0, i) for i in range(4, 10)], "what is left")
+        wish.write_text(json.dumps({"version": 1, "partitions": [{"topic": name, "partition": 0, "offset": 11}]}))
+        said = " ".join(tool(b, "DeleteRecordsCommand", "--offset-json-file", str(wish), ok=(0, 1)))
+        want("OffsetOutOfRange" in said, f"an offset beyond the end: {said}")
+
+
+def performance(t, b):
+    n = 20000
+    with t.check(f"ProducerPerformance and ConsumerPerformance: {n} records each", seconds=120):
+        name = exercise.topic(b, "performance", 4)
+        said = tool(b, "ProducerPerformance", "--topic", name, "--num-records", str(n), "--record-size", "200",
+                    "--throughput", "-1", "--command-property", "compression.type=lz4")
+        want(any(l.startswith(f"{n} records sent") for l in said), f"it says {said}")
+        said = tool(b, "ProducerPerformance", "--topic", name, "--num-records", str(n), "--record-size", "200",
+                    "--throughput", "-1", "--transactional-id", "performance", "--transaction-duration-ms", "50")
+        want(any(l.startswith(f"{n} records sent") for l in said), f"in transactions it says {said}")
+        log = exercise.read(b, name, 2 * n, "read_committed")
+        want(all(len(r.value) == 200 for r in log), "a record is not of 200 bytes")
+        head, row = [l.split(", ") for l in tool(b, "ConsumerPerformance", "--topic", name, "--num-records", str(2 * n))
+                     if l.count(", ") > 5]
+        # It counts whole polls.
+        equal(dict(zip(head, row))["data.consumed.in.nMsg"], str(2 * n), "records consumed")
+
+
+def groups(t, b):
+    name, group = "tools-groups", "g-tools"
+
+    def command(*args, ok=(0,)):
+        return tool(b, GROUPS, *args, ok=ok)
+
+    def lag():
+        return {(int(r["PARTITION"]), int(r["CURRENT-OFFSET"]), int(r["LOG-END-OFFSET"]), int(r["LAG"]))
+                for r in fields(command("--describe", "--group", group), "GROUP")}
+    with t.check("ConsumerGroupCommand describes a group with a member, and one without", seconds=90):
+        exercise.topic(b, name, 3)
+        made = exercise.write(b, name, records.make(t.random, 30, 3))
+        m = java(JAVA_NEW).member(b, name, group)
+        try:
+            until(lambda: len(m.records) == 30, 30, lambda: m.said[-300:])
+            [row] = fields(command("--describe", "--group", group, "--members", "--verbose"), "GROUP")
+            equal((row["HOST"], row["#PARTITIONS"]), ("/127.0.0.1", "3"), "its member")
+            [row] = fields(command("--describe", "--group", group, "--state"), "GROUP")
+            equal((row["STATE"], row["#MEMBERS"], row["ASSIGNMENT-STRATEGY"]), ("Stable", "1", "range"), "its state")
+            equal(lag(), {(p, 10, 10, 0) for p in range(3)}, "offsets and lag")
+            command("--reset-offsets", "--group", group, "--topic", name, "--to-earliest", "--execute", ok=(0, 1))
+            equal(lag(), {(p, 10, 10, 0) for p in range(3)}, "offsets after a reset under a member")
+            m.leave()
+        finally:
+            m.kill()
+        same("its member", sorted(m.records, key=lambda r: (r.partition, r.offset)), made)
+        listed = {r["GROUP"]: r["STATE"] for r in fields(command("--list", "--state"), "GROUP")}
+        equal(listed.get(group), "Empty", "state in the list")
+    with t.check("ConsumerGroupCommand resets offsets, deletes some and the group", seconds=90):
+        reset = ("--reset-offsets", "--group", group, "--execute")
+        command(*reset, "--topic", name, "--to-earliest")
+        equal(lag(), {(p, 0, 10, 10) for p in range(3)}, "to the start")
+        command(*reset, "--topic", f"{name}:1", "--shift-by", "4")
+        command(*reset, "--topic", f"{name}:2", "--to-datetime", "2026-01-01T00:00:06.000")
+        equal(lag(), {(0, 0, 10, 10), (1, 4, 10, 6), (2, 2, 10, 8)}, "by steps and by time")
+        got = java(JAVA_NEW).consume(b, name, group, 24)
+        equal(sorted((r.partition, r.offset) for r in got),
+              [(0, i) for i in range(10)] + [(1, i) for i in range(4, 10)] + [(2, i) for i in range(2, 10)], "what is consumed then")
+        command("--delete-offsets", "--group", group, "--topic", f"{name}:0")
+        equal(exercise.committed(b, group, name), {0: -1001, 1: 10, 2: 10}, "offsets without those that were deleted")
+        command("--delete", "--group", group)
+        want(group not in command("--list"), "the group is still listed")
+
+
+def verifiable(t, b):
+    with t.check("VerifiableProducer and VerifiableConsumer agree with the log", seconds=90):
+        name = exercise.topic(b, "verifiable", 3)
+        events = [json.loads(l) for l in tool(b, "VerifiableProducer", "--topic", name, "--max-messages", "500",
+                                              "--value-prefix", "7", "--repeating-keys", "5")]
+        acked = {(e["partition"], e["offset"]): (e["key"], e["value"]) for e in events if e["name"] == "producer_send_success"}
+        equal(len(acked), 500, "records acknowledged")
+        log = {(r.partition, r.offset): (r.key.decode(), r.value.decode()) for r in exercise.read(b, name, 500)}
+        equal(log, acked, "the log")
+        equal(sorted(v for _, v in log.values()), sorted(f"7.{i}" for i in range(500)), "values")
+        events = [json.loads(l) for l in tool(b, "VerifiableConsumer", "--topic", name, "--group-id", "verifiable",
+                                              "--max-messages", "500", "--verbose", seconds=40)]
+        got = [(e["partition"], e["offset"], e["value"]) for e in events if e["name"] == "record_data"]
+        equal(sorted(got), sorted((p, o, v) for (p, o), (_, v) in log.items()), "what it consumed")
+        equal(exercise.committed(b, "verifiable", name), clients.ends(b, name), "committed offsets")
+
+
+def transactions(t, b):
+    with t.check("TransactionalMessageCopier copies exactly once, aborting now and then", seconds=90):
+        source, to = exercise.topic(b, "copier-source", 1), exercise.topic(b, "copier-target", 1)
+        # It takes texts, and no headers.
+        made = exercise.write(b, source, [r._replace(value=f"value {i}".encode())
+                                          for i, r in enumerate(records.make(t.random, 500, 1, headers=False))])
+        tool(b, "TransactionalMessageCopier", "--input-topic", source, "--input-partition", "0", "--output-topic", to,
+             "--max-messages", "500", "--consumer-group", "copier", "--transactional-id", "copier",
+             "--transaction-size", "37", "--enable-random-aborts", at="--broker-list")
+        got = exercise.read(b, to, 500, "read_committed")
+        equal([(r.key, r.value) for r in got], [(r.key, r.value) for r in made], "records of the copy")
+        equal(exercise.committed(b, "copier", source), {0: 500}, "committed offsets")
+    with t.check("TransactionsCommand lists, describes and aborts what hangs", seconds=120):
+        hanging(t, b)
+
+
+def hanging(t, b):
+    """A producer dies in its transaction; the tool shows and ends it."""
+    name = exercise.topic(b, "hanging", 1)
+    made = records.make(t.random, 10, 1)
+    script = "".join((s if isinstance(s, str) else records.line(s)) + "\n" for s in ("!open txn=hanging", "!begin", *made, "!flush"))
+    m = records.Member([*java(JAVA_NEW).command, b.kafka, "produce", name], None)
+    try:
+        m.process.stdin.write(script.encode())
+        m.process.stdin.flush()
+        until(lambda: clients.ends(b, name) == {0: 10} or m.process.poll() is not None, 30, lambda: m.said[-300:])
+    finally:
+        m.kill()
+    rows = {r["TransactionalId"]: r for r in fields(tool(b, "TransactionsCommand", "list"), "TransactionalId")}
+    want("hanging" in rows, f"listed are {sorted(rows)}")
+    equal(rows["hanging"]["TransactionState"], "Ongoing", "its state in the list")
+    [row] = fields(tool(b, "TransactionsCommand", "describe", "--transactional-id", "hanging"), "CoordinatorId")
+    equal((row["TransactionState"], row["TopicPartitions"]), ("Ongoing", "hanging-0"), "as described")
+    [row] = fields(tool(b, "TransactionsCommand", "describe-producers", "--topic", name, "--partition", "0"), "ProducerId")
+    equal((row["CurrentTransactionStartOffset"], row["LastSequence"]), ("0", "9"), "its producer")
+    equal(exercise.read(b, name, 0, "read_committed"), [], "committed records while it hangs")
+    tool(b, "TransactionsCommand", "abort", "--topic", name, "--partition", "0", "--start-offset", "0")
+    [row] = fields(tool(b, "TransactionsCommand", "describe-producers", "--topic", name, "--partition", "0"), "ProducerId")
+    equal(row["CurrentTransactionStartOffset"], "None", "its producer afterwards")
+    more = exercise.write(b, name, records.make(t.random, 5, 1))
+    same("read_committed afterwards", exercise.read(b, name, 5, "read_committed"), more)
+
+
+def cluster(t, b):
+    with t.check("ClientCompatibilityTest", seconds=90):
+        tool(b, "ClientCompatibilityTest", "--topic", exercise.topic(b, "compatible", 1), "--num-cluster-nodes", "1",
+             *[w for flag in ("offsets-for-times-supported", "cluster-id-supported", "create-topics-supported",
+                              "describe-configs-supported", "idempotent-producer-supported") for w in (f"--{flag}", "true")],
+             "--describe-acls-supported", "false", "--expect-record-too-large-exception", "false")
+    with t.check("BrokerApiVersionsCommand, ClusterTool, FeatureCommand"):
+        said = " ".join(tool(b, "BrokerApiVersionsCommand"))
+        want("Produce(0): 0 to 13 [usable: 13]" in said, f"it says {said[:300]}")
+        [line] = tool(b, "ClusterTool cluster-id")
+        want(re.fullmatch(r"Cluster ID: \S{22}", line), f"it says {line}")
+        said = " ".join(tool(b, "FeatureCommand", "describe"))
+        want("transaction.version" in said, f"features are {said}")
