@@ -144,6 +144,7 @@ func (n *node) open(ctx context.Context) error {
 		Validate:          validation(n.validator),
 		Hold:              func(tp storage.TP) int64 { return n.sinks.Needs(tp) },
 		Settings:          c.settings,
+		Disk:              func() (total, usable int64) { return diskSpace(c.Data) },
 		Log:               n.lg,
 	})
 	if err != nil {

@@ -59,6 +59,9 @@ type Config struct {
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.
 	TxnCheckInterval time.Duration
+	// Disk is the size of the volume that the log lies on, and what is left of it,
+	// in bytes; nil: not known.
+	Disk func() (total, usable int64)
 	// Settings are shown by DescribeConfigs of the broker.
 	Settings func() []api.BrokerConfig
 	// Users may sign in with a password; nil are those of the store.
@@ -154,7 +157,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs,
 		Txns: b.txns, Producers: producers, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
-		BrokerConfigs: cfg.Settings, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
+		BrokerConfigs: cfg.Settings, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {
 		ln, err := b.listen(ctx, l)

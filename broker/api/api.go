@@ -119,8 +119,11 @@ type Config struct {
 	Partitions int32
 	// BrokerConfigs are the broker's settings as DescribeConfigs shows them.
 	BrokerConfigs func() []BrokerConfig
-	Log           *slog.Logger
-	Now           func() time.Time
+	// Disk is the size of the volume that the log lies on, and what is left of it,
+	// in bytes; nil: not known.
+	Disk func() (total, usable int64)
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 // BrokerConfig is one setting of the broker.
@@ -172,7 +175,7 @@ func New(cfg Config) *Handlers {
 		22: h.initProducerID, 23: h.offsetForLeaderEpoch, 24: h.addPartitionsToTxn,
 		25: h.addOffsetsToTxn, 26: h.endTxn, 27: h.writeTxnMarkers, 28: h.txnOffsetCommit,
 		32: h.describeConfigs, 33: h.alterConfigs, 37: h.createPartitions,
-		34: h.alterReplicaLogDirs, 43: h.electLeaders, 45: h.alterPartitionReassignments,
+		34: h.alterReplicaLogDirs, 35: h.describeLogDirs, 43: h.electLeaders, 45: h.alterPartitionReassignments,
 		46: h.listPartitionReassignments, 57: h.updateFeatures, 74: h.listConfigResources,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,

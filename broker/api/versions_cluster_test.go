@@ -16,6 +16,14 @@ func clusterCalls() map[int16]call {
 		}, func(_ *world, r *kmsg.AlterReplicaLogDirsResponse) (int16, string) {
 			return 0, want(r.Topics[0].Partitions[0].ErrorCode, 57)
 		}),
+		35: on(func(w *world, q *kmsg.DescribeLogDirsRequest) {
+			rt := kmsg.NewDescribeLogDirsRequestTopic()
+			rt.Topic, rt.Partitions = w.topic.Name, []int32{0}
+			q.Topics = append(q.Topics, rt)
+		}, func(_ *world, r *kmsg.DescribeLogDirsResponse) (int16, string) {
+			ps := r.Dirs[0].Topics[0].Partitions
+			return r.ErrorCode, want(len(ps) == 1 && ps[0].Size > 100, true)
+		}),
 		43: on(func(w *world, q *kmsg.ElectLeadersRequest) {
 			rt := kmsg.NewElectLeadersRequestTopic()
 			rt.Topic, rt.Partitions = w.topic.Name, []int32{1}

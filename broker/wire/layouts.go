@@ -39,6 +39,7 @@ var layoutTexts = map[int16]string{
 	32: "[ c s (s) ] c1+ c3+",
 	33: "[ c s [ s s ] ] c",
 	34: "[ s [ s (i) ] ]",
+	35: "[ s (i) ]",
 	36: "b",
 	37: "[ s i [ (i) ] ] i c",
 	38: "s3+ s3+ [ s s ] l",

@@ -49,6 +49,7 @@ var served = []Range{
 	{32, "DescribeConfigs", 0, 4},
 	{33, "AlterConfigs", 0, 2},
 	{34, "AlterReplicaLogDirs", 0, 2},
+	{35, "DescribeLogDirs", 0, 5},
 	{36, "SaslAuthenticate", 0, 2},
 	{37, "CreatePartitions", 0, 3},
 	{38, "CreateDelegationToken", 0, 3},
