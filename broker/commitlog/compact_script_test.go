@@ -15,6 +15,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/storage/faulty"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 )
@@ -68,7 +69,7 @@ func compareScript(t *testing.T, want, got []byte) {
 // compactScript is a log with what a script needs around it.
 type compactScript struct {
 	t      *testing.T
-	engine storage.Engine
+	engine *faulty.Engine
 	out    bytes.Buffer
 	now    time.Time
 	keys   int
@@ -78,7 +79,7 @@ type compactScript struct {
 }
 
 func runCompactScript(t *testing.T, e storage.Engine, text string) []byte {
-	s := &compactScript{t: t, engine: e, now: time.UnixMilli(1000)}
+	s := &compactScript{t: t, engine: faulty.New(e), now: time.UnixMilli(1000)}
 	s.open()
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
@@ -132,6 +133,8 @@ func (s *compactScript) run(words []string) {
 		s.keys = int(number(1))
 		s.stop()
 		s.open()
+	case "fail": // the next pass, after its steps
+		s.engine.NextMatching(func(w storage.Write) bool { return len(w.Set) > 0 && len(w.Append) == 0 }, faulty.Refuse(errDisk))
 	case "restart":
 		s.stop()
 		s.open()

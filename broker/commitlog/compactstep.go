@@ -56,10 +56,10 @@ func (p *pass) step(ctx context.Context, pos int64) (next int64, err error) {
 		Replace: []storage.Replace{r},
 		Check:   []storage.Check{{Key: CompactionKey(p.log.tp), Version: p.version}},
 	})
+	p.log.dropTailUnder(r.To) // also after an error: it may be stored
 	if err != nil {
 		return 0, err
 	}
-	p.log.dropTailUnder(r.To)
 	p.done.Bytes += r.Expect.Bytes - int64(len(out))
 	return next, nil
 }
