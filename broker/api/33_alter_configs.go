@@ -18,31 +18,42 @@ func (h *Handlers) alterConfigs(ctx context.Context, r *Request) (Reply, error) 
 	req := r.Body.(*kmsg.AlterConfigsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
-		resp.Resources = []kmsg.AlterConfigsResponseResource{}
 		key := func(rr *kmsg.AlterConfigsRequestResource) string {
 			return resourceKey(rr.ResourceType, rr.ResourceName)
 		}
-		names := countNames(req.Resources, key)
-		for i := range req.Resources {
-			rr := &req.Resources[i]
-			first, err := names.take(key(rr))
-			if !first {
-				continue
+		resp.Resources = alterEach(req.Resources, key, func(rr *kmsg.AlterConfigsRequestResource) error {
+			changes, err := replacement(rr)
+			if err != nil {
+				return err
 			}
-			var changes []topic.Change
-			if err == nil {
-				changes, err = replacement(rr)
-			}
-			if err == nil {
-				err = h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, true, req.ValidateOnly)
-			}
+			return h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, true, req.ValidateOnly)
+		}, func(rr *kmsg.AlterConfigsRequestResource, err error) kmsg.AlterConfigsResponseResource {
 			sr := kmsg.NewAlterConfigsResponseResource()
 			sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
 			sr.ErrorCode, sr.ErrorMessage = h.code(err), message(err)
-			resp.Resources = append(resp.Resources, sr)
-		}
+			return sr
+		})
 		return resp, nil
 	}, nil
+}
+
+// alterEach alters the resources of a request one by one and answers each, in
+// order; one that is named more than once is refused, once.
+func alterEach[R, A any](resources []R, key func(*R) string, alter func(*R) error, answer func(*R, error) A) []A {
+	out := []A{}
+	names := countNames(resources, key)
+	for i := range resources {
+		r := &resources[i]
+		first, err := names.take(key(r))
+		if !first {
+			continue
+		}
+		if err == nil {
+			err = alter(r)
+		}
+		out = append(out, answer(r, err))
+	}
+	return out
 }
 
 // resourceKey tells resources of a request apart.

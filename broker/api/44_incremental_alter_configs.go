@@ -16,29 +16,21 @@ func (h *Handlers) incrementalAlterConfigs(ctx context.Context, r *Request) (Rep
 	req := r.Body.(*kmsg.IncrementalAlterConfigsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
-		resp.Resources = []kmsg.IncrementalAlterConfigsResponseResource{}
 		key := func(rr *kmsg.IncrementalAlterConfigsRequestResource) string {
 			return resourceKey(rr.ResourceType, rr.ResourceName)
 		}
-		names := countNames(req.Resources, key)
-		for i := range req.Resources {
-			rr := &req.Resources[i]
-			first, err := names.take(key(rr))
-			if !first {
-				continue
+		resp.Resources = alterEach(req.Resources, key, func(rr *kmsg.IncrementalAlterConfigsRequestResource) error {
+			changes, err := incrementalChanges(rr)
+			if err != nil {
+				return err
 			}
-			var changes []topic.Change
-			if err == nil {
-				changes, err = incrementalChanges(rr)
-			}
-			if err == nil {
-				err = h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, false, req.ValidateOnly)
-			}
+			return h.alter(ctx, rr.ResourceType, rr.ResourceName, changes, false, req.ValidateOnly)
+		}, func(rr *kmsg.IncrementalAlterConfigsRequestResource, err error) kmsg.IncrementalAlterConfigsResponseResource {
 			sr := kmsg.NewIncrementalAlterConfigsResponseResource()
 			sr.ResourceType, sr.ResourceName = rr.ResourceType, rr.ResourceName
 			sr.ErrorCode, sr.ErrorMessage = h.code(err), message(err)
-			resp.Resources = append(resp.Resources, sr)
-		}
+			return sr
+		})
 		return resp, nil
 	}, nil
 }

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -153,24 +151,13 @@ func (h *Handlers) checkRules(t *topic.Topic, rd *record.Reader) (maxMs int64, b
 // noTimestamp is the time of a record that has none.
 const noTimestamp = -1
 
-// Places of two header fields, from the table in broker/README.md.
-const (
-	posCRC          = 17
-	posCovered      = 21 // the checksum covers all from here on
-	posMaxTimestamp = 35
-)
-
 // setMaxTimestamp puts the header right where the client's greatest timestamp is
-// not that of its records, as Kafka does: offsets are looked up by it. The
-// records stay as they are.
+// not that of its records, as Kafka does: offsets are looked up by it.
 func (b *producedBatch) setMaxTimestamp(ms int64) {
 	if ms == b.head.MaxTimestamp {
 		return
 	}
-	binary.BigEndian.PutUint64(b.bytes[posMaxTimestamp:], uint64(ms))
-	crc := crc32.Checksum(b.bytes[posCovered:], crc32.MakeTable(crc32.Castagnoli))
-	binary.BigEndian.PutUint32(b.bytes[posCRC:], crc)
-	b.head.MaxTimestamp, b.head.CRC = ms, crc
+	b.head.MaxTimestamp, b.head.CRC = ms, record.SetMaxTimestamp(b.bytes, ms)
 }
 
 // recompress rebuilds the batch if the topic wants another codec.

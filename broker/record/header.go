@@ -166,11 +166,19 @@ func SetLeaderEpoch(b []byte, epoch int32) {
 	binary.BigEndian.PutUint32(b[posLeaderEpoch:], uint32(epoch))
 }
 
+// SetMaxTimestamp writes a batch's greatest timestamp in place, and its new
+// checksum, which it returns. The records stay as they are.
+func SetMaxTimestamp(b []byte, ms int64) (crc uint32) {
+	binary.BigEndian.PutUint64(b[posMaxTimestamp:], uint64(ms))
+	crc = crc32.Checksum(b[posAttributes:], castagnoli)
+	binary.BigEndian.PutUint32(b[posCRC:], crc)
+	return crc
+}
+
 // SetLogAppendTime marks a batch as stamped by the broker at nowMs and writes
 // its new checksum.
 func SetLogAppendTime(b []byte, nowMs int64) {
 	attrs := binary.BigEndian.Uint16(b[posAttributes:]) | attrLogAppendTime
 	binary.BigEndian.PutUint16(b[posAttributes:], attrs)
-	binary.BigEndian.PutUint64(b[posMaxTimestamp:], uint64(nowMs))
-	binary.BigEndian.PutUint32(b[posCRC:], crc32.Checksum(b[posAttributes:], castagnoli))
+	SetMaxTimestamp(b, nowMs)
 }

@@ -137,6 +137,23 @@ func TestLogAppendTime(t *testing.T) {
 	}
 }
 
+func TestSetMaxTimestamp(t *testing.T) {
+	b := NewBuilder(Options{})
+	b.Append(5, nil, []byte("x"))
+	batch := mustBytes(t, b)
+	crc := SetMaxTimestamp(batch, 9)
+	h, err := ParseHeader(batch)
+	if err != nil || h.MaxTimestamp != 9 || h.CRC != crc {
+		t.Errorf("header %+v, %v; want the greatest timestamp 9 and checksum %08x", h, err, crc)
+	}
+	if err := CheckCRC(batch); err != nil {
+		t.Error(err)
+	}
+	if got, want := lines(t, batch), []string{`0@5 null="x"`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestHostileRecords gives the Reader record bytes by hand. Zigzag: 0x02 is 1,
 // 0x01 is -1.
 func TestHostileRecords(t *testing.T) {
