@@ -147,6 +147,9 @@ func fillSeed(tb testing.TB, req kmsg.Request) {
 	case *kmsg.JoinGroupRequest:
 		q.Group, q.ProtocolType, q.SessionTimeoutMillis = "g", "consumer", 10_000
 		q.Protocols = append(q.Protocols, kmsg.NewJoinGroupRequestProtocol())
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		q.Group, q.MemberID, q.RebalanceTimeoutMillis = "c", "m", 10_000
+		q.SubscribedTopicNames, q.Topics = []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
 	case *kmsg.OffsetCommitRequest:
 		q.Group = "g"
 		rt := kmsg.NewOffsetCommitRequestTopic()

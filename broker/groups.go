@@ -29,6 +29,18 @@ func (v topicsView) ByID(id storage.TopicID) (string, int32, bool) {
 	return t.Name, t.Partitions, true
 }
 
+func (v topicsView) Names() []string {
+	all := v.topics.View().All()
+	names := make([]string, len(all))
+	for i, t := range all {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Mark is the view itself: each change makes a new one.
+func (v topicsView) Mark() any { return v.topics.View() }
+
 // openGroups reads the groups. Their writes go straight to the engine, which
 // merges them with whatever else is being committed.
 func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
@@ -37,7 +49,8 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		Store:  b.cfg.Engine,
 		Topics: topicsView{b.topics},
 
-		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
+		InitialRebalanceDelay:     b.cfg.GroupInitialDelay,
+		ConsumerHeartbeatInterval: b.cfg.GroupHeartbeat,
 
 		Log: b.cfg.Log.With("component", "group"),
 	})

@@ -11,8 +11,8 @@ import (
 // ApiVersions (key 18), versions 0–5: lists what is served and nothing else.
 // From version 3 the client says its software (KIP-511), which is kept for the
 // rejections of its records. transaction.version 2 is finalized, which switches
-// clients to the newer transaction protocol (KIP-890); the newer group protocol
-// is not served yet.
+// clients to the newer transaction protocol (KIP-890), and group.version 1, which
+// tells them that consumer groups are served (KIP-848).
 
 func (h *Handlers) apiVersions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ApiVersionsRequest)

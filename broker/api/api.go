@@ -179,7 +179,7 @@ func New(cfg Config) *Handlers {
 		46: h.listPartitionReassignments, 57: h.updateFeatures, 74: h.listConfigResources,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
-		66: h.listTransactions, 75: h.describeTopicPartitions,
+		66: h.listTransactions, 68: h.consumerGroupHeartbeat, 69: h.consumerGroupDescribe, 75: h.describeTopicPartitions,
 	}
 	for key, f := range map[int16]handler{
 		17: h.saslHandshake, 36: h.saslAuthenticate,

@@ -6,5 +6,8 @@ import "github.com/tarn-io/tarn/broker/wire"
 // come with this version of the broker: nothing is stored in a way that depends
 // on them.
 func features() []wire.Feature {
-	return []wire.Feature{{Name: "transaction.version", Min: 0, Max: 2, Finalized: 2}}
+	return []wire.Feature{
+		{Name: "transaction.version", Min: 0, Max: 2, Finalized: 2},
+		{Name: "group.version", Min: 0, Max: 1, Finalized: 1},
+	}
 }

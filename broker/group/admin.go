@@ -37,7 +37,15 @@ func (c *Coordinator) describe(name string, version int16) kmsg.DescribeGroupsRe
 		return g
 	}
 	defer e.mu.Unlock()
-	m := e.machine
+	m, ok := e.machine.(*machine)
+	if !ok {
+		if version >= 6 {
+			g.ErrorCode = int16(wire.GroupIDNotFound)
+			message := "group " + name + " is not a classic group"
+			g.ErrorMessage = &message
+		}
+		return g
+	}
 	g.State, g.ProtocolType = m.state.String(), m.protocolType
 	if m.state == stable {
 		g.Protocol = m.protocol
@@ -81,8 +89,11 @@ func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
 		g := kmsg.NewListGroupsResponseGroup()
 		e.mu.Lock()
 		gone := e.gone
-		g.Group, g.ProtocolType = e.name, e.machine.protocolType
-		g.GroupState, g.GroupType = e.machine.state.String(), typeClassic
+		g.Group, g.ProtocolType = e.name, consumerType
+		if m, ok := e.machine.(*machine); ok {
+			g.ProtocolType = m.protocolType
+		}
+		g.GroupState, g.GroupType = e.machine.stateName(), e.typeName()
 		e.mu.Unlock()
 		if !gone {
 			pass(g)
@@ -141,15 +152,11 @@ func (c *Coordinator) delete(name string) *call {
 		return refused(code)
 	}
 	defer c.release(e)
-	switch e.machine.state {
-	case dead:
-		return refused(wire.GroupIDNotFound)
-	case empty:
-	default:
-		return refused(wire.NonEmptyGroup)
+	if code := e.machine.mayDelete(); code != wire.None {
+		return refused(code)
 	}
 	to, k := e.newCall(respond)
-	e.delete(func(code wire.Code) { e.resolve(to, code) })
+	c.deleteEntry(e, func(code wire.Code) { e.resolve(to, code) })
 	return k
 }
 
@@ -167,13 +174,10 @@ func (c *Coordinator) OffsetDelete(req *kmsg.OffsetDeleteRequest) Wait {
 		return ready(respond(code))
 	}
 	defer c.release(e)
-	switch m := e.machine; {
-	case m.state == dead:
-		return ready(respond(wire.GroupIDNotFound))
-	case m.state != empty && m.protocolType != consumerType:
-		return ready(respond(wire.NonEmptyGroup))
+	if code := e.machine.mayDropOffsets(); code != wire.None {
+		return ready(respond(code))
 	}
-	subscribed := e.machine.subscriptions()
+	subscribed := e.machine.reads()
 	var del []offsetKey
 	for _, rt := range req.Topics {
 		t := kmsg.NewOffsetDeleteResponseTopic()

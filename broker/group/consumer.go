@@ -67,10 +67,10 @@ func parseAssignment(b []byte) (map[string][]int32, bool) {
 	return topics, c.ok && version >= 0
 }
 
-// subscriptions tells which topics the group reads. Where that cannot be known,
+// reads tells which topics the group reads. Where that cannot be known,
 // because no protocol is chosen yet or a member's bytes do not parse, it says
 // yes to all: an offset must not go from under a consumer.
-func (m *machine) subscriptions() func(topic string) bool {
+func (m *machine) reads() func(topic string) bool {
 	if m.state == empty {
 		return func(string) bool { return false }
 	}

@@ -74,11 +74,11 @@ func (c *Coordinator) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if g.Type != typeClassic {
-			return fmt.Errorf("group %q is of type %q, which this version does not know", name, g.Type)
+		if g.Type != typeClassic && g.Type != typeConsumer {
+			return errType(name, g.Type)
 		}
 		c.names.Claim(name, coordinated) // the first to do so: nobody else has it
-		e := newEntry(name, restore(c.rules, now, g))
+		e := newEntry(name, c.revived(name, now, g))
 		e.version = it.Version
 		c.groups[name] = e
 	}
@@ -197,18 +197,12 @@ func (c *Coordinator) release(e *entry) {
 // settle carries out what the machine asked for, and sees to it that writer
 // and timers look at the group in time. e.mu is held.
 func (c *Coordinator) settle(e *entry) {
-	for _, f := range e.machine.take() {
-		if f.store != nil {
-			e.queue = append(e.queue, &op{group: f.store, then: f.then})
-			continue
-		}
-		e.resolve(f.to, f.answer)
-	}
+	e.carryOut(e.machine)
 	if e.disposable() {
 		c.forget(e)
 		return
 	}
-	wake := e.machine.wake
+	wake := e.machine.deadline()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.trust != sure {
@@ -222,6 +216,22 @@ func (c *Coordinator) settle(e *entry) {
 	}
 	if c.timers.set(e, wake) {
 		signal(c.timerC)
+	}
+}
+
+// carryOut does what a machine asks for. m is the entry's, or was it when it
+// asked for what has an outcome now. e.mu is held.
+func (e *entry) carryOut(m membership) {
+	for _, f := range m.take() {
+		switch {
+		case f.store == nil && f.snapshot == nil:
+			e.resolve(f.to, f.answer)
+		case m == e.machine:
+			e.queue = append(e.queue, &op{group: f.store, snapshot: f.snapshot, then: func(now time.Time, code wire.Code) {
+				f.then(now, code)
+				e.carryOut(m)
+			}})
+		}
 	}
 }
 

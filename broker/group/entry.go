@@ -28,7 +28,7 @@ type entry struct {
 	writing chan struct{}
 
 	mu        sync.Mutex // guards what follows
-	machine   *machine
+	machine   membership
 	version   int64 // of the group's item; 0: there is none
 	offsets   map[offsetKey]offset
 	txns      map[int64]map[offsetKey]offset // pending, by producer id
@@ -48,12 +48,13 @@ type entry struct {
 
 // op is one change to a group's items. Ops of one group are written in order.
 type op struct {
-	group  *groupItem                 // new value of the group's item
-	set    map[offsetKey]offset       // offsets to write
-	del    []offsetKey                // offsets to delete
-	topic  *storage.TopicID           // delete all offsets of that topic
-	delete bool                       // delete the group and all its offsets
-	then   func(time.Time, wire.Code) // outcome; mu is held
+	group    *groupItem                 // new value of the group's item
+	snapshot func() *groupItem          // or: gives it when the Write is made
+	set      map[offsetKey]offset       // offsets to write
+	del      []offsetKey                // offsets to delete
+	topic    *storage.TopicID           // delete all offsets of that topic
+	delete   bool                       // delete the group and all its offsets
+	then     func(time.Time, wire.Code) // outcome; mu is held
 }
 
 // call is a request that waits for its answer.
@@ -63,7 +64,7 @@ type call struct {
 	respond func(answer any) kmsg.Response
 }
 
-func newEntry(name string, m *machine) *entry {
+func newEntry(name string, m membership) *entry {
 	return &entry{
 		name: name, writing: make(chan struct{}, 1), machine: m, index: -1,
 		offsets: map[offsetKey]offset{}, calls: map[token]*call{},

@@ -39,7 +39,7 @@ func (c *Coordinator) expire(e *entry, now time.Time) {
 	}
 	switch {
 	case len(expired) == len(e.offsets) && len(e.txns) == 0:
-		e.delete(func(wire.Code) {})
+		c.deleteEntry(e, func(wire.Code) {})
 	case len(expired) > 0:
 		e.queue = append(e.queue, &op{del: expired, then: func(time.Time, wire.Code) {}})
 	}
@@ -49,19 +49,19 @@ func (c *Coordinator) expired(e *entry, o offset, now time.Time) bool {
 	if o.ExpireMs != 0 {
 		return now.UnixMilli() >= o.ExpireMs
 	}
-	base := max(o.CommitMs, e.machine.since.UnixMilli())
+	base := max(o.CommitMs, e.machine.emptySince().UnixMilli())
 	return now.UnixMilli()-base >= c.cfg.OffsetsRetention.Milliseconds()
 }
 
-// delete queues the deletion of an empty group and all it has. Until that is
+// deleteEntry queues the deletion of an empty group and all it has. Until that is
 // durable the group is out of service. e.mu is held.
-func (e *entry) delete(done func(wire.Code)) {
+func (c *Coordinator) deleteEntry(e *entry, done func(wire.Code)) {
 	m := e.machine
 	m.die(time.Now())
 	e.queue = append(e.queue, &op{delete: true, then: func(now time.Time, code wire.Code) {
 		m.revive(now)
 		if code == wire.None {
-			m.generation, m.protocolType = 0, ""
+			e.machine = newMachine(c.rules, now)
 			e.txns = nil
 		}
 		done(code)

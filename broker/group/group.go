@@ -42,6 +42,11 @@ type Client struct {
 type Topics interface {
 	ByName(name string) (id storage.TopicID, partitions int32, ok bool)
 	ByID(id storage.TopicID) (name string, partitions int32, ok bool)
+	// Names lists all names in order; the caller may not change it.
+	Names() []string
+	// Mark is a value that compares unequal after topics were made, deleted or
+	// grown.
+	Mark() any
 }
 
 // Store reads what Commit has written.
@@ -68,6 +73,10 @@ type Config struct {
 	// InitialRebalanceDelay is how long a group that was empty waits for more
 	// members (group.initial.rebalance.delay.ms). 0 means 3 s, below 0 none.
 	InitialRebalanceDelay time.Duration
+	// ConsumerSessionTimeout and ConsumerHeartbeatInterval are those of consumer
+	// groups that set none (group.consumer.session.timeout.ms 45 s,
+	// group.consumer.heartbeat.interval.ms 5 s).
+	ConsumerSessionTimeout, ConsumerHeartbeatInterval time.Duration
 	// MaxMembers bounds a group (group.max.size); 0 means DefaultMaxMembers.
 	MaxMembers int
 	// OffsetsRetention is how long offsets outlive their group's last member
@@ -102,8 +111,12 @@ const (
 	maxItems = 4096
 )
 
-// typeClassic is the group type of this package's groups (KIP-848 has others).
-const typeClassic = "classic"
+// The group types of this package (KIP-848). The second is what a protocol type
+// is called too.
+const (
+	typeClassic  = "classic"
+	typeConsumer = consumerType
+)
 
 func (c Config) withDefaults() Config {
 	set := func(d *time.Duration, value time.Duration) {
@@ -114,6 +127,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MinSessionTimeout, 6*time.Second)
 	set(&c.MaxSessionTimeout, 30*time.Minute)
 	set(&c.InitialRebalanceDelay, 3*time.Second)
+	set(&c.ConsumerSessionTimeout, 45*time.Second)
+	set(&c.ConsumerHeartbeatInterval, 5*time.Second)
 	set(&c.OffsetsRetention, 7*24*time.Hour)
 	set(&c.OffsetsCheckInterval, 10*time.Minute)
 	if c.MaxMembers == 0 {

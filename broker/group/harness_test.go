@@ -112,6 +112,28 @@ func (s *someTopics) ByID(id storage.TopicID) (string, int32, bool) {
 	return name, 4, id == topicID(int(id[15])) && id[15] < 10 && !s.gone[name]
 }
 
+func (s *someTopics) Names() []string {
+	var names []string
+	for n := range 10 {
+		if name := fmt.Sprint("t", n); !s.isGone(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (s *someTopics) Mark() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.gone)
+}
+
+func (s *someTopics) isGone(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone[name]
+}
+
 // world is a coordinator on a store that can be restarted.
 type world struct {
 	t      *testing.T

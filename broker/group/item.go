@@ -1,7 +1,6 @@
 package group
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -20,13 +19,19 @@ const (
 // groupItem is a group as it is stored: with members if it was stable, without
 // if it was empty. Nothing in between is ever stored.
 type groupItem struct {
-	Type         string       `json:"type"` // "classic"
+	Type         string       `json:"type"` // "classic" or "consumer"
 	ProtocolType string       `json:"protocol_type"`
 	Protocol     string       `json:"protocol,omitempty"`
 	Generation   int32        `json:"generation"`
 	Leader       string       `json:"leader,omitempty"`
 	SinceMs      int64        `json:"since_ms"`
 	Members      []memberItem `json:"members,omitempty"`
+
+	// Of consumer groups, whose epoch is Generation. Topics is a hash of the
+	// topics that the epoch was raised for last.
+	AssignmentEpoch int32          `json:"assignment_epoch,omitempty"`
+	Topics          uint64         `json:"topics_hash,omitempty"`
+	Consumers       []consumerItem `json:"consumers,omitempty"`
 }
 
 type memberItem struct {
@@ -126,6 +131,9 @@ func decodeGroup(it storage.Item) (string, groupItem, error) {
 	if len(g.Members) > 0 && !ids[g.Leader] {
 		return "", g, fmt.Errorf("%w: item %q has leader %q, who is no member", storage.ErrBroken, it.Key, g.Leader)
 	}
+	if err := g.checkConsumers(); err != nil {
+		return "", g, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
+	}
 	return strings.TrimPrefix(it.Key, keyGroup), g, nil
 }
 
@@ -148,11 +156,11 @@ func decodeOffset(it storage.Item) (string, offsetKey, offset, error) {
 		return broken(fmt.Errorf("its key has %d parts", len(parts)))
 	}
 	n := len(parts) - 2
-	id, err := hex.DecodeString(parts[n])
-	if err != nil || len(id) != len(k.topic) {
-		return broken(fmt.Errorf("its key has topic id %q", parts[n]))
+	id, err := parseTopicID(parts[n])
+	if err != nil {
+		return broken(err)
 	}
-	copy(k.topic[:], id)
+	k.topic = id
 	p, err := strconv.ParseInt(parts[n+1], 10, 32)
 	if err != nil {
 		return broken(err)

@@ -136,8 +136,9 @@ type effect struct {
 	to     token // answer
 	answer any
 
-	store *groupItem // or: make it durable, then call then
-	then  func(now time.Time, code wire.Code)
+	store    *groupItem        // or: make it durable, then call then
+	snapshot func() *groupItem // or: make durable what it gives when asked
+	then     func(now time.Time, code wire.Code)
 }
 
 func newMachine(r rules, now time.Time) *machine {
@@ -294,6 +295,48 @@ func (m *machine) die(now time.Time) { m.enter(dead, now) }
 
 // revive undoes die: the deletion did not come about.
 func (m *machine) revive(now time.Time) { m.enter(empty, now) }
+
+func (m *machine) deadline() time.Time { return m.wake }
+
+func (m *machine) stateName() string { return m.state.String() }
+
+func (m *machine) emptySince() time.Time { return m.since }
+
+// mayFetch lets everybody read a classic group's offsets.
+func (m *machine) mayFetch(*string, int32) wire.Code { return wire.None }
+
+// mayDelete says whether the group may be deleted.
+func (m *machine) mayDelete() wire.Code {
+	switch m.state {
+	case dead:
+		return wire.GroupIDNotFound
+	case empty:
+		return wire.None
+	}
+	return wire.NonEmptyGroup
+}
+
+// mayDropOffsets says whether offsets of topics that nobody reads may go: what
+// is read is known of consumers only.
+func (m *machine) mayDropOffsets() wire.Code {
+	switch {
+	case m.state == dead:
+		return wire.GroupIDNotFound
+	case m.state != empty && m.protocolType != consumerType:
+		return wire.NonEmptyGroup
+	}
+	return wire.None
+}
+
+func (m *machine) summarize(s *Summary) {
+	s.ProtocolType, s.Protocol, s.Generation, s.Leader = m.protocolType, m.protocol, m.generation, m.leader
+	s.SinceMs, s.Members = m.since.UnixMilli(), m.describe()
+	for i := range s.Members {
+		if m.protocolType == consumerType {
+			s.Members[i].Partitions, _ = parseAssignment(s.Members[i].Assignment)
+		}
+	}
+}
 
 // idle reports whether nothing is left that only memory knows.
 func (m *machine) idle() bool {

@@ -75,7 +75,7 @@ func (c *Coordinator) OffsetCommit(req *kmsg.OffsetCommitRequest) Wait {
 		return ready(respond(code))
 	}
 	defer c.release(e)
-	code = e.machine.mayCommit(now, req.MemberID, req.InstanceID, req.Generation, false)
+	code = e.machine.mayCommit(now, committer{id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, version: req.Version})
 	if code == wire.None && len(e.queue) >= maxQueued {
 		code = wire.CoordinatorNotAvailable
 	}
@@ -165,6 +165,7 @@ func (c *Coordinator) fetchGroup(rg kmsg.OffsetFetchRequestGroup, byID, requireS
 	e, code := c.acquire(rg.Group, false)
 	if e != nil {
 		defer e.mu.Unlock() // nothing changes: nothing to settle
+		code = e.machine.mayFetch(rg.MemberID, rg.MemberEpoch)
 		if e.trust != sure {
 			code = wire.CoordinatorLoadInProgress
 		}

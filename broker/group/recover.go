@@ -25,24 +25,30 @@ func (c *Coordinator) fence(ctx context.Context, batches []*batch, conflict *sto
 			continue
 		}
 		c.lg.Warn("group belongs to another writer", "group", b.e.name)
-		e := b.e
-		e.mu.Lock()
-		b.finish(time.Now(), wire.NotCoordinator)
-		c.lose(e)
-		e.mu.Unlock()
-		c.look(ctx, e)
-		e.mu.Lock()
-		c.letGo(e)
-		e.mu.Unlock()
+		c.reload(ctx, b, wire.NotCoordinator)
 	}
 	return rest
 }
 
+// reload answers all that waits in b's group with code and reads it anew.
+// writing is held, and let go.
+func (c *Coordinator) reload(ctx context.Context, b *batch, code wire.Code) {
+	e := b.e
+	e.mu.Lock()
+	b.finish(time.Now(), code)
+	c.lose(e, code)
+	e.mu.Unlock()
+	c.look(ctx, e)
+	e.mu.Lock()
+	c.letGo(e)
+	e.mu.Unlock()
+}
+
 // lose drops a group's state: look reads it anew. e.mu is held, and writing.
-func (c *Coordinator) lose(e *entry) {
-	c.failQueue(e, wire.NotCoordinator)
+func (c *Coordinator) lose(e *entry, code wire.Code) {
+	c.failQueue(e, code)
 	for to := range e.calls {
-		e.resolve(to, wire.NotCoordinator)
+		e.resolve(to, code)
 	}
 	e.machine = newMachine(c.rules, time.Now())
 	e.trust, e.attempt = lost, nil
@@ -77,7 +83,7 @@ func (c *Coordinator) look(ctx context.Context, e *entry) {
 		return
 	}
 	if e.trust == unsure && !ours(e, it) {
-		c.lose(e)
+		c.lose(e, wire.NotCoordinator)
 	}
 	if e.trust == lost && it.Version != 0 {
 		_, g, err := decodeGroup(it)
@@ -85,7 +91,7 @@ func (c *Coordinator) look(ctx context.Context, e *entry) {
 			c.lg.Error("group cannot be read", "group", e.name, "error", err)
 			return
 		}
-		e.machine = restore(c.rules, time.Now(), g)
+		e.machine = c.revived(e.name, time.Now(), g)
 	}
 	e.version, e.offsets, e.trust, e.attempt = it.Version, offsets, sure, nil
 }

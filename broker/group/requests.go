@@ -43,6 +43,7 @@ func (c *Coordinator) Join(client Client, req *kmsg.JoinGroupRequest) Wait {
 		return ready(respond(orUnknownMember(code)))
 	}
 	defer c.release(e)
+	c.maybeClassic(e)
 	to, k := e.newCall(respond)
 	r.to = to
 	e.machine.join(time.Now(), r)

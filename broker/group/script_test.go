@@ -149,7 +149,7 @@ func (s *script) run(words []string) {
 	case "heartbeat":
 		fmt.Fprintln(&s.out, m.heartbeat(s.now, a["id"], a.instance(), int32(s.number(a["gen"], ""))))
 	case "commit":
-		fmt.Fprintln(&s.out, m.mayCommit(s.now, a["id"], a.instance(), int32(s.number(a["gen"], "-1")), a["txn"] == "yes"))
+		fmt.Fprintln(&s.out, m.mayCommit(s.now, committer{id: a["id"], instance: a.instance(), epoch: int32(s.number(a["gen"], "-1")), txn: a["txn"] == "yes"}))
 	case "leave":
 		s.leave(plain, a)
 	case "stored":

@@ -137,24 +137,24 @@ func (m *machine) heartbeat(now time.Time, id string, instance *string, generati
 
 // mayCommit says whether a request may commit offsets (G7). A transaction's
 // request may come at any time if it names no member (KIP-447).
-func (m *machine) mayCommit(now time.Time, id string, instance *string, generation int32, txn bool) wire.Code {
+func (m *machine) mayCommit(now time.Time, r committer) wire.Code {
 	if m.state == dead {
 		return wire.CoordinatorNotAvailable
 	}
-	if generation < 0 && id == "" && instance == nil {
-		if txn || m.state == empty {
+	if r.epoch < 0 && r.id == "" && r.instance == nil {
+		if r.txn || m.state == empty {
 			return wire.None
 		}
 		return wire.UnknownMemberID
 	}
-	if generation < 0 && m.state == empty {
+	if r.epoch < 0 && m.state == empty {
 		return wire.None
 	}
-	mem, code := m.member(id, instance, generation)
+	mem, code := m.member(r.id, r.instance, r.epoch)
 	switch {
 	case code != wire.None:
 		return code
-	case txn:
+	case r.txn:
 		return wire.None
 	case m.state == completing:
 		// Its partitions may be another's by now.

@@ -67,7 +67,7 @@ func (c *Coordinator) checkTxn(req *kmsg.TxnOffsetCommitRequest) wire.Code {
 		return code
 	}
 	defer c.release(e)
-	return e.machine.mayCommit(time.Now(), req.MemberID, req.InstanceID, req.Generation, true)
+	return e.machine.mayCommit(time.Now(), committer{id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, txn: true})
 }
 
 // AddPending notes offsets of a transaction under way, after broker/txn made

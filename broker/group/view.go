@@ -10,12 +10,12 @@ import (
 // Summary is one group as consoles and metrics show it. The caller owns it.
 type Summary struct {
 	Name         string
-	Type         string // "classic"
+	Type         string // "classic" or "consumer"
 	State        string // as ListGroups gives it
 	ProtocolType string // "consumer", "connect", …; "" of a simple group
 	Protocol     string // chosen assignor; "" unless members work
-	Generation   int32
-	Leader       string // member id
+	Generation   int32  // or the epoch of a consumer group
+	Leader       string // member id; "" in a consumer group
 	SinceMs      int64  // when it entered its state, Unix ms
 	Members      []MemberSummary
 	Offsets      []OffsetSummary // by topic id and partition
@@ -71,19 +71,40 @@ func (c *Coordinator) Group(name string) (Summary, bool) {
 	return e.summary(), !e.gone
 }
 
+// typeName gives the group's type as ListGroups does. mu is held.
+func (e *entry) typeName() string {
+	if _, ok := e.machine.(*modern); ok {
+		return typeConsumer
+	}
+	return typeClassic
+}
+
+// summarize shows a consumer group.
+func (m *modern) summarize(s *Summary) {
+	s.ProtocolType, s.Generation, s.SinceMs = consumerType, m.epoch, m.since.UnixMilli()
+	s.Members = make([]MemberSummary, 0, len(m.members))
+	if len(m.members) > 0 {
+		s.Protocol = m.assignor()
+	}
+	for _, mem := range m.ordered() {
+		ms := MemberSummary{ID: mem.id, ClientID: mem.client.ID, ClientHost: mem.client.Host, Partitions: map[string][]int32{}}
+		if mem.static {
+			instance := mem.instance
+			ms.InstanceID = &instance
+		}
+		mem.assigned.topics(func(id storage.TopicID, numbers []int32) {
+			if name, _, ok := m.topics.ByID(id); ok {
+				ms.Partitions[name] = numbers
+			}
+		})
+		s.Members = append(s.Members, ms)
+	}
+}
+
 // summary copies what is shown. e.mu is held.
 func (e *entry) summary() Summary {
-	m := e.machine
-	s := Summary{
-		Name: e.name, Type: typeClassic, State: m.state.String(), ProtocolType: m.protocolType,
-		Protocol: m.protocol, Generation: m.generation, Leader: m.leader,
-		SinceMs: m.since.UnixMilli(), Members: m.describe(),
-	}
-	for i := range s.Members {
-		if m.protocolType == consumerType {
-			s.Members[i].Partitions, _ = parseAssignment(s.Members[i].Assignment)
-		}
-	}
+	s := Summary{Name: e.name, Type: e.typeName(), State: e.machine.stateName()}
+	e.machine.summarize(&s)
 	for _, k := range sortedKeys(e.offsets) {
 		o := e.offsets[k]
 		s.Offsets = append(s.Offsets, OffsetSummary{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/storage"
@@ -26,6 +27,7 @@ type batch struct {
 	version int64                 // expected of the group's item
 	changed bool                  // the group's item is written
 	group   *groupItem            // its new value; nil: deleted
+	ahead   func() *groupItem     // gives it, of a group whose memory is ahead of the store
 	value   []byte                // the same, encoded by addTo
 	offsets map[offsetKey]*offset // nil: deleted
 }
@@ -89,7 +91,10 @@ func (c *Coordinator) gather(ctx context.Context, e *entry) *batch {
 	c.look(ctx, e)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.trust != sure {
+	switch {
+	case e.trust == unsure && slices.ContainsFunc(e.queue, func(o *op) bool { return o.snapshot != nil }):
+		c.lose(e, wire.CoordinatorNotAvailable) // what memory says will not be stored
+	case e.trust != sure:
 		c.failQueue(e, wire.CoordinatorNotAvailable)
 	}
 	if len(e.queue) == 0 || e.gone {
@@ -116,10 +121,12 @@ func (e *entry) fold(ops []*op, now time.Time) *batch {
 	b := &batch{e: e, ops: ops, version: e.version, offsets: map[offsetKey]*offset{}}
 	for _, o := range ops {
 		switch {
+		case o.snapshot != nil:
+			b.changed, b.ahead = true, o.snapshot
 		case o.group != nil:
-			b.changed, b.group = true, o.group
+			b.changed, b.group, b.ahead = true, o.group, nil
 		case o.delete:
-			b.changed, b.group = e.version != 0, nil
+			b.changed, b.group, b.ahead = e.version != 0, nil, nil
 			clear(b.offsets)
 			for k := range e.offsets {
 				b.offsets[k] = nil
@@ -133,6 +140,9 @@ func (e *entry) fold(ops []*op, now time.Time) *batch {
 		for _, k := range o.del {
 			b.delete(k)
 		}
+	}
+	if b.ahead != nil {
+		b.group = b.ahead()
 	}
 	b.ensureGroup(now)
 	return b
@@ -301,6 +311,10 @@ func (c *Coordinator) failAll(ctx context.Context, batches []*batch, err error) 
 	}
 	c.lg.Error("group write did not succeed", "groups", len(batches), "refused", refused, "error", err)
 	for _, b := range batches {
+		if slices.ContainsFunc(b.ops, func(o *op) bool { return o.snapshot != nil }) {
+			c.reload(ctx, b, code)
+			continue
+		}
 		if !refused {
 			c.distrust(ctx, b)
 		}

@@ -43,6 +43,10 @@ func (v *topics) ByID(id storage.TopicID) (string, int32, bool) {
 	return "t" + string('0'+id[0]), 2, true
 }
 
+func (v *topics) Names() []string { return []string{"t1", "t2"} }
+
+func (v *topics) Mark() any { return nil }
+
 // world is a coordinator on real logs and groups, above an engine with faults.
 type world struct {
 	*Coordinator

@@ -59,6 +59,8 @@ var layoutTexts = map[int16]string{
 	61: "[ s (i) ]",
 	65: "(s)",
 	66: "(s) (l) l1+ s2+",
+	68: "s s i s s i (s) s1+ s [ u (i) ]",
+	69: "(s) c",
 	74: "(c)1+",
 	75: "[ s ] i { s i }",
 }

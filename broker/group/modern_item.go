@@ -1,0 +1,124 @@
+package group
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/storage"
+)
+
+// consumerItem is one member of a consumer group as it is stored.
+type consumerItem struct {
+	ID          string     `json:"id"`
+	Instance    *string    `json:"instance,omitempty"`
+	Rack        string     `json:"rack,omitempty"`
+	ClientID    string     `json:"client_id"`
+	ClientHost  string     `json:"client_host"`
+	RebalanceMs int64      `json:"rebalance_ms"`
+	Topics      []string   `json:"topics,omitempty"`
+	Regex       string     `json:"regex,omitempty"`
+	Assignor    string     `json:"assignor,omitempty"`
+	Epoch       int32      `json:"epoch"`
+	Previous    int32      `json:"previous_epoch"`
+	State       string     `json:"state"`
+	Assigned    partitions `json:"assigned,omitempty"`
+	Revoking    partitions `json:"revoking,omitempty"`
+	Target      partitions `json:"target,omitempty"`
+}
+
+// snapshot is the group as it is to be stored now.
+func (m *modern) snapshot() *groupItem {
+	it := &groupItem{
+		Type: typeConsumer, ProtocolType: consumerType, Generation: m.epoch, AssignmentEpoch: m.assigned,
+		Topics: m.fingerprint, SinceMs: m.since.UnixMilli(),
+	}
+	for _, mem := range m.ordered() {
+		ci := consumerItem{
+			ID: mem.id, Rack: mem.rack, ClientID: mem.client.ID, ClientHost: mem.client.Host,
+			RebalanceMs: mem.rebalance.Milliseconds(), Topics: mem.names, Regex: mem.regex, Assignor: mem.assignor,
+			Epoch: mem.epoch, Previous: mem.previous, State: mem.state.String(),
+			Assigned: mem.assigned, Revoking: mem.revoking, Target: mem.target,
+		}
+		if mem.static {
+			instance := mem.instance
+			ci.Instance = &instance
+		}
+		it.Consumers = append(it.Consumers, ci)
+	}
+	return it
+}
+
+// restore fills a new machine with a stored group, whose members' sessions
+// start anew: a broker that was away shorter than a session fences nobody.
+func (m *modern) restore(now time.Time, it groupItem) {
+	m.epoch, m.assigned, m.fingerprint = it.Generation, it.AssignmentEpoch, it.Topics
+	for _, ci := range it.Consumers {
+		mem := &consumer{
+			id: ci.ID, rack: ci.Rack, client: Client{ID: ci.ClientID, Host: ci.ClientHost},
+			rebalance: time.Duration(ci.RebalanceMs) * time.Millisecond,
+			names:     ci.Topics, regex: ci.Regex, assignor: ci.Assignor,
+			epoch: ci.Epoch, previous: ci.Previous, assigned: ci.Assigned, revoking: ci.Revoking, target: ci.Target,
+		}
+		for s := range unreleased + 1 {
+			if s.String() == ci.State {
+				mem.state = s
+			}
+		}
+		if ci.Instance != nil {
+			mem.static, mem.instance = true, *ci.Instance
+		}
+		m.insert(mem)
+		m.touch(now, mem)
+		if mem.state == unrevoked {
+			mem.revokeBy = now.Add(mem.rebalance)
+			m.arm(mem.revokeBy)
+		}
+	}
+	m.shown, m.since = m.stateName(), time.UnixMilli(it.SinceMs)
+}
+
+// check refuses a stored consumer group that cannot be.
+func (g *groupItem) checkConsumers() error {
+	ids, owners := map[string]bool{}, map[offsetKey]string{}
+	if g.AssignmentEpoch > g.Generation {
+		return fmt.Errorf("its target is of epoch %d, it of %d", g.AssignmentEpoch, g.Generation)
+	}
+	for _, ci := range g.Consumers {
+		if ci.ID == "" || ids[ci.ID] {
+			return fmt.Errorf("it has member %q twice or without id", ci.ID)
+		}
+		ids[ci.ID] = true
+		if ci.Epoch > g.AssignmentEpoch {
+			return fmt.Errorf("member %q is of epoch %d, the target of %d", ci.ID, ci.Epoch, g.AssignmentEpoch)
+		}
+		for _, k := range slices.Concat(ci.Assigned, ci.Revoking) {
+			if other, ok := owners[k]; ok {
+				return fmt.Errorf("members %q and %q have partition %d of %s", other, ci.ID, k.partition, k.topic)
+			}
+			owners[k] = ci.ID
+		}
+	}
+	return nil
+}
+
+// revived makes the machine of a stored group.
+func (c *Coordinator) revived(name string, now time.Time, g groupItem) membership {
+	if g.Type == typeConsumer {
+		m := c.newModern(name, now)
+		m.restore(now, g)
+		return m
+	}
+	return restore(c.rules, now, g)
+}
+
+// newModern makes the machine of a new consumer group.
+func (c *Coordinator) newModern(_ string, now time.Time) *modern {
+	s := consumerSettings{session: c.cfg.ConsumerSessionTimeout, heartbeat: c.cfg.ConsumerHeartbeatInterval}
+	return newModern(c.rules, c.cfg.Topics, func() consumerSettings { return s }, now)
+}
+
+// errType is for a stored group of a type that is not known.
+func errType(name, typ string) error {
+	return fmt.Errorf("%w: group %q is of type %q, which this version does not know", storage.ErrBroken, name, typ)
+}
