@@ -42,8 +42,6 @@ type Config struct {
 	// GroupInitialDelay is group.initial.rebalance.delay.ms; 0 means Kafka's
 	// 3 s, below 0 none.
 	GroupInitialDelay time.Duration
-	// GroupHeartbeat is group.consumer.heartbeat.interval.ms; 0 means Kafka's 5 s.
-	GroupHeartbeat time.Duration
 	// Validate checks records against schemas; nil checks nothing.
 	Validate api.Validate
 	// TailBytes bounds the memory for recent records; 0 means the default.

@@ -2,9 +2,11 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
@@ -49,8 +51,11 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		Store:  b.cfg.Engine,
 		Topics: topicsView{b.topics},
 
-		InitialRebalanceDelay:     b.cfg.GroupInitialDelay,
-		ConsumerHeartbeatInterval: b.cfg.GroupHeartbeat,
+		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
+		ConsumerTimes: func(group string) (session, heartbeat time.Duration) {
+			return b.groupConfigs.Duration(group, groupconfig.ConsumerSessionTimeoutMs),
+				b.groupConfigs.Duration(group, groupconfig.ConsumerHeartbeatIntervalMs)
+		},
 
 		Log: b.cfg.Log.With("component", "group"),
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,15 @@ func TestFaults(t *testing.T) {
 		},
 		"first commit of a group": func(w *world, _ string) wire.Code { return w.simple("new", "t0", 1) },
 		"delete":                  func(w *world, _ string) wire.Code { return w.deleteGroup("simple") },
+		"heartbeat of a new consumer": func(w *world, _ string) wire.Code {
+			return wire.Code(await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("fresh", "m", 0, nil)).ErrorCode)
+		},
+		"heartbeat that turns a classic group": func(w *world, _ string) wire.Code {
+			return wire.Code(await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("simple", "m", 0, nil)).ErrorCode)
+		},
+		"last consumer leaves": func(w *world, _ string) wire.Code {
+			return wire.Code(await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("consumers", "m", -1, nil)).ErrorCode)
+		},
 		"delete an offset": func(w *world, _ string) wire.Code {
 			req := kmsg.NewPtrOffsetDeleteRequest()
 			req.Group = "simple"
@@ -52,6 +62,7 @@ func TestFaults(t *testing.T) {
 					id := w.single("g")
 					w.commitCode(w.commit(9, "g", id, 1, "t0", 1))
 					w.simple("simple", "t0", 1)
+					await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("consumers", "m", 0, nil))
 					w.store.set(func(f *flaky) { f.fault = what })
 					if got := request(w, id); got != codes[what] {
 						t.Errorf("got %s, want %s", got, codes[what])
@@ -189,6 +200,8 @@ func (w *world) readAll(group string) (storage.Item, map[offsetKey]offset, strin
 	return it, offsets, group, err
 }
 
+const onePartition = `[{"topic":"aa000000000000000000000000000001","partitions":[7]}]`
+
 // TestDamaged refuses to start on items that cannot be.
 func TestDamaged(t *testing.T) {
 	good := `{"type":"classic","generation":1}`
@@ -201,6 +214,13 @@ func TestDamaged(t *testing.T) {
 		"key":                {"group/g": good, "offset/g/1": "{}"},
 		"topic id":           {"group/g": good, "offset/g/xx/1": "{}"},
 		"partition":          {"group/g": good, "offset/g/" + topicID(1).String() + "/x": "{}"},
+		"consumer twice":     {"group/g": `{"type":"consumer","consumers":[{"id":"a"},{"id":"a"}]}`},
+		"epochs":             {"group/g": `{"type":"consumer","generation":1,"assignment_epoch":2}`},
+		"member's epoch":     {"group/g": `{"type":"consumer","generation":1,"assignment_epoch":1,"consumers":[{"id":"a","epoch":2}]}`},
+		"two owners":         {"group/g": `{"type":"consumer","consumers":[{"id":"a","assigned":` + onePartition + `},{"id":"b","revoking":` + onePartition + `}]}`},
+		"partition below 0":  {"group/g": strings.ReplaceAll(`{"type":"consumer","consumers":[{"id":"a","assigned":`+onePartition+`}]}`, "[7]", "[-1]")},
+		"state of a member":  {"group/g": `{"type":"consumer","consumers":[{"id":"a","state":"lost"}]}`},
+		"unknown type":       {"group/g": `{"type":"share"}`},
 		"offset of no group": {offsetKey{topicID(1), 0}.key("h"): "{}"},
 	} {
 		bubble(t, nil, func(t *testing.T, w *world) {

@@ -73,10 +73,10 @@ type Config struct {
 	// InitialRebalanceDelay is how long a group that was empty waits for more
 	// members (group.initial.rebalance.delay.ms). 0 means 3 s, below 0 none.
 	InitialRebalanceDelay time.Duration
-	// ConsumerSessionTimeout and ConsumerHeartbeatInterval are those of consumer
-	// groups that set none (group.consumer.session.timeout.ms 45 s,
-	// group.consumer.heartbeat.interval.ms 5 s).
-	ConsumerSessionTimeout, ConsumerHeartbeatInterval time.Duration
+	// ConsumerTimes gives a consumer group's session timeout and heartbeat
+	// interval as they are now (consumer.session.timeout.ms,
+	// consumer.heartbeat.interval.ms). It must not block. Nil: 45 s and 5 s.
+	ConsumerTimes func(group string) (session, heartbeat time.Duration)
 	// MaxMembers bounds a group (group.max.size); 0 means DefaultMaxMembers.
 	MaxMembers int
 	// OffsetsRetention is how long offsets outlive their group's last member
@@ -127,10 +127,11 @@ func (c Config) withDefaults() Config {
 	set(&c.MinSessionTimeout, 6*time.Second)
 	set(&c.MaxSessionTimeout, 30*time.Minute)
 	set(&c.InitialRebalanceDelay, 3*time.Second)
-	set(&c.ConsumerSessionTimeout, 45*time.Second)
-	set(&c.ConsumerHeartbeatInterval, 5*time.Second)
 	set(&c.OffsetsRetention, 7*24*time.Hour)
 	set(&c.OffsetsCheckInterval, 10*time.Minute)
+	if c.ConsumerTimes == nil {
+		c.ConsumerTimes = func(string) (time.Duration, time.Duration) { return 45 * time.Second, 5 * time.Second }
+	}
 	if c.MaxMembers == 0 {
 		c.MaxMembers = DefaultMaxMembers
 	}

@@ -60,11 +60,7 @@ func (m *modern) restore(now time.Time, it groupItem) {
 			names:     ci.Topics, regex: ci.Regex, assignor: ci.Assignor,
 			epoch: ci.Epoch, previous: ci.Previous, assigned: ci.Assigned, revoking: ci.Revoking, target: ci.Target,
 		}
-		for s := range unreleased + 1 {
-			if s.String() == ci.State {
-				mem.state = s
-			}
-		}
+		mem.state, _ = parseMemberState(ci.State)
 		if ci.Instance != nil {
 			mem.static, mem.instance = true, *ci.Instance
 		}
@@ -78,7 +74,16 @@ func (m *modern) restore(now time.Time, it groupItem) {
 	m.shown, m.since = m.stateName(), time.UnixMilli(it.SinceMs)
 }
 
-// check refuses a stored consumer group that cannot be.
+func parseMemberState(text string) (memberState, bool) {
+	for s := range unreleased + 1 {
+		if s.String() == text {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// checkConsumers refuses a stored consumer group that cannot be.
 func (g *groupItem) checkConsumers() error {
 	ids, owners := map[string]bool{}, map[offsetKey]string{}
 	if g.AssignmentEpoch > g.Generation {
@@ -89,6 +94,9 @@ func (g *groupItem) checkConsumers() error {
 			return fmt.Errorf("it has member %q twice or without id", ci.ID)
 		}
 		ids[ci.ID] = true
+		if _, ok := parseMemberState(ci.State); !ok {
+			return fmt.Errorf("member %q is in state %q", ci.ID, ci.State)
+		}
 		if ci.Epoch > g.AssignmentEpoch {
 			return fmt.Errorf("member %q is of epoch %d, the target of %d", ci.ID, ci.Epoch, g.AssignmentEpoch)
 		}
@@ -113,9 +121,12 @@ func (c *Coordinator) revived(name string, now time.Time, g groupItem) membershi
 }
 
 // newModern makes the machine of a new consumer group.
-func (c *Coordinator) newModern(_ string, now time.Time) *modern {
-	s := consumerSettings{session: c.cfg.ConsumerSessionTimeout, heartbeat: c.cfg.ConsumerHeartbeatInterval}
-	return newModern(c.rules, c.cfg.Topics, func() consumerSettings { return s }, now)
+func (c *Coordinator) newModern(name string, now time.Time) *modern {
+	settings := func() consumerSettings {
+		session, heartbeat := c.cfg.ConsumerTimes(name)
+		return consumerSettings{session: session, heartbeat: heartbeat}
+	}
+	return newModern(c.rules, c.cfg.Topics, settings, now)
 }
 
 // errType is for a stored group of a type that is not known.
