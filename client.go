@@ -29,6 +29,7 @@ type connect struct {
 	HTTP    string `name:"http" placeholder:"URL" help:"HTTP address; default: the broker running on --data, else http://localhost:8081."`
 	Data    string `default:"./tarn-data" placeholder:"DIR" help:"Data directory whose running broker is meant."`
 	Output  string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+	credentials
 }
 
 // addresses fills in what the flags leave open from run.json.
@@ -61,6 +62,11 @@ func (c *connect) kafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, erro
 	if err != nil {
 		return nil, err
 	}
+	login, err := c.kafkaOptions()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(login, opts...)
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(strings.Split(addr, ",")...),
 		kgo.ClientID("tarn"), kgo.SoftwareNameAndVersion("tarn", version),
@@ -93,7 +99,15 @@ func (c *connect) registry() (*sr.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sr.NewClient(sr.URLs(url), sr.UserAgent("tarn/"+version))
+	web, err := c.httpClient()
+	if err != nil {
+		return nil, err
+	}
+	opts := []sr.ClientOpt{sr.URLs(url), sr.UserAgent("tarn/" + version), sr.HTTPClient(web)}
+	if c.User != "" {
+		opts = append(opts, sr.BasicAuth(c.User, c.Password))
+	}
+	return sr.NewClient(opts...)
 }
 
 // call asks Tarn's own HTTP API and decodes its JSON answer into out, if any.
@@ -116,7 +130,14 @@ func (c *connect) call(ctx context.Context, method, path string, in, out any) er
 		return fmt.Errorf("address %s (--http): %w", base, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	if c.User != "" {
+		req.SetBasicAuth(c.User, c.Password)
+	}
+	web, err := c.httpClient()
+	if err != nil {
+		return err
+	}
+	resp, err := web.Do(req)
 	if err != nil {
 		return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 	}

@@ -40,7 +40,7 @@ type serveCmd struct {
 	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
 	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory) or memory://."`
 
-	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one."`
+	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like may stand in front."`
 	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on."`
 	KafkaAutoCreate bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
 	KafkaPartitions int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
@@ -50,6 +50,8 @@ type serveCmd struct {
 	ReadyJSON       bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
 	LogLevel        string        `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
 	LogFormat       string        `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
+
+	securityFlags
 }
 
 // node is a broker with everything around it, in order of start.
@@ -57,6 +59,7 @@ type node struct {
 	cmd       *serveCmd
 	lg        *slog.Logger
 	engine    storage.Engine
+	who       identity
 	store     blob.Store
 	registry  *registry.Registry
 	validator *validate.Validator
@@ -88,6 +91,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	g.Go(func() error { return n.broker.Run(gctx) })
 	g.Go(func() error { return n.sinks.Run(gctx) })
 	g.Go(func() error { return n.serveHTTP(gctx) })
+	g.Go(func() error { return n.reloadOnHangup(gctx) })
 	if err := n.announce(std, run, time.Since(begun)); err != nil {
 		return err
 	}
@@ -125,7 +129,13 @@ func (n *node) open(ctx context.Context) error {
 	if err := n.openWarehouse(); err != nil {
 		return err
 	}
-	var err error
+	if err := n.openIdentity(ctx); err != nil {
+		return err
+	}
+	listeners, err := n.listeners()
+	if err != nil {
+		return err
+	}
 	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.engine, Log: n.lg.With("component", "registry")})
 	if err != nil {
 		return fmt.Errorf("open the schema registry: %w", err)
@@ -137,7 +147,8 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.broker, err = broker.Open(ctx, broker.Config{
 		Engine:            n.engine,
-		Listeners:         []broker.Listener{{Addr: c.KafkaListen, Advertise: c.KafkaAdvertise}},
+		Listeners:         listeners,
+		Users:             n.who.users,
 		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
@@ -246,7 +257,7 @@ func (n *node) openWarehouse() error {
 // settings shows the flags as DescribeConfigs of the broker does.
 func (c *serveCmd) settings() []api.BrokerConfig {
 	return []api.BrokerConfig{
-		{Name: "listeners", Value: "PLAINTEXT://" + c.KafkaListen, Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Address of the Kafka listener (--kafka.listen)."},
+		{Name: "listeners", Value: c.listenersConfig(), Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Addresses of the Kafka listeners (--kafka.listen)."},
 		{Name: "advertised.listeners", Value: c.KafkaAdvertise, Doc: "Address that clients are told (--kafka.advertise)."},
 		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Doc: "Create unknown topics on first use (--kafka.auto-create)."},
 		{Name: "num.partitions", Value: strconv.Itoa(int(c.KafkaPartitions)), Default: "1", Doc: "Partitions of a new topic (--kafka.partitions)."},
@@ -257,8 +268,12 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 }
 
 func (n *node) addresses() runFile {
+	scheme := "http://"
+	if n.who.http != nil {
+		scheme = "https://"
+	}
 	return runFile{
-		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: "http://" + n.listener.Addr().String(),
+		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: scheme + n.listener.Addr().String(),
 		Data: n.cmd.Data, Warehouse: n.store.URL(""), Version: version,
 	}
 }
@@ -278,33 +293,20 @@ func (n *node) announce(std stdio, run runFile, took time.Duration) error {
 		kept = "in memory, gone when this process ends"
 	}
 	_, err := fmt.Fprintf(std.out, `tarn %s  ready in %d ms
-  Kafka      %-32s plaintext, no authentication
+  Kafka      %-32s %s
   Registry   %-32s Confluent-compatible
   Catalog    %-32s Iceberg REST
   Data       %-32s %s
   Tables     %s
 Next:  tarn topic create orders -c tarn.table.formats=iceberg,delta,parquet
        kcat -b %s -L
-`, version, took.Milliseconds(), run.Kafka, run.HTTP, run.HTTP+"/iceberg", run.Data, kept, run.Warehouse, run.Kafka)
-	for flag, addr := range map[string]string{"--kafka.listen": n.cmd.KafkaListen, "--http.listen": n.cmd.HTTPListen} {
-		if !loopback(addr) {
-			n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
-				"address", addr, "flag", flag)
-		}
+`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.Data, kept, run.Warehouse, run.Kafka)
+	open, _ := n.cmd.exposed() // has been looked at before
+	for _, flag := range open {
+		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
+			"flag", flag)
 	}
 	return err
-}
-
-// loopback reports whether an address to listen on is of this machine only.
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	return host == "localhost"
 }
 
 func (n *node) close() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for HTTP on %s (--http.listen): %w", n.cmd.HTTPListen, err)
 	}
-	n.listener = ln
+	if n.listener = ln; n.who.http != nil {
+		n.listener = tls.NewListener(ln, n.who.http.Config())
+	}
 	n.closers = append(n.closers, func() error {
 		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
 			return err
@@ -49,7 +52,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.Handle("/", rest.Handler(n.registry, rest.Options{}))
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
-		Handler:           http.NewCrossOriginProtection().Handler(mux),
+		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(mux)),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },

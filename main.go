@@ -28,6 +28,7 @@ type cli struct {
 	Group   groupCmd   `cmd:"" help:"List, describe and delete consumer groups."`
 	Schema  schemaCmd  `cmd:"" help:"Register, list and check schemas."`
 	Table   tableCmd   `cmd:"" help:"Show, flush and verify the tables of topics."`
+	User    userCmd    `cmd:"" help:"Create, list and delete users."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// credentials are the flags by which client commands say who they are. Each
+// has an environment variable, TARN_PASSWORD and so on: a password on the
+// command line can be read by others on the machine.
+type credentials struct {
+	User      string `placeholder:"NAME" help:"User to sign in as."`
+	Password  string `placeholder:"TEXT" help:"Password; better in TARN_PASSWORD."`
+	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka."`
+	TLS       bool   `name:"tls" help:"Speak TLS to Kafka; HTTP says so by https://."`
+	CA        string `name:"tls-ca" type:"path" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
+	Cert      string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate to show (PEM)."`
+	Key       string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+}
+
+// tlsConfig is nil where TLS is not asked for and nothing is said about it.
+func (c *credentials) tlsConfig() (*tls.Config, error) {
+	if !c.TLS && c.CA == "" && c.Cert == "" {
+		return nil, nil
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		b, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-ca: %w", err)
+		}
+		if out.RootCAs = x509.NewCertPool(); !out.RootCAs.AppendCertsFromPEM(b) {
+			return nil, fmt.Errorf("--tls-ca: %s holds no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// kafkaOptions sign a Kafka client in.
+func (c *credentials) kafkaOptions() ([]kgo.Opt, error) {
+	var out []kgo.Opt
+	t, err := c.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		out = append(out, kgo.DialTLSConfig(t))
+	}
+	if c.User == "" {
+		return out, nil
+	}
+	var m sasl.Mechanism
+	switch c.Mechanism {
+	case "PLAIN":
+		m = plain.Auth{User: c.User, Pass: c.Password}.AsMechanism()
+	case "SCRAM-SHA-512":
+		m = scram.Auth{User: c.User, Pass: c.Password}.AsSha512Mechanism()
+	default:
+		m = scram.Auth{User: c.User, Pass: c.Password}.AsSha256Mechanism()
+	}
+	return append(out, kgo.SASL(m)), nil
+}
+
+// httpClient signs in over HTTP.
+func (c *credentials) httpClient() (*http.Client, error) {
+	t, err := c.tlsConfig()
+	if err != nil || t == nil {
+		return http.DefaultClient, err
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: t, Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}}, nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+type userCmd struct {
+	Create userCreateCmd `cmd:"" help:"Create users, or change their passwords."`
+	List   userListCmd   `cmd:"" help:"List users."`
+	Delete userDeleteCmd `cmd:"" help:"Delete users."`
+}
+
+type userCreateCmd struct {
+	connect
+	Name       string   `arg:"" help:"User; the password is the first line of standard input."`
+	Mechanisms []string `name:"mechanism" enum:"SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256,SCRAM-SHA-512" help:"Kinds of credential; PLAIN takes any of them."`
+	Iterations int32    `default:"4096" help:"Iterations, 4096 to 16384."`
+}
+
+// Run creates the user. The password is salted here, and never sent.
+func (c *userCreateCmd) Run(ctx context.Context, std stdio) error {
+	line, err := bufio.NewReader(std.in).ReadString('\n')
+	password := strings.TrimRight(line, "\r\n")
+	if password == "" {
+		return fmt.Errorf("the first line of standard input has to be the new password: %w", errors.Join(err, errors.New("it is empty")))
+	}
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	var set []kadm.UpsertSCRAM
+	for _, m := range c.Mechanisms {
+		set = append(set, kadm.UpsertSCRAM{User: c.Name, Mechanism: scramOf(m), Iterations: c.Iterations, Password: password})
+	}
+	answers, err := adm.AlterUserSCRAMs(ctx, nil, set)
+	if err != nil {
+		return err
+	}
+	if a := answers[c.Name]; a.Err != nil {
+		return told(a.Err, a.ErrMessage)
+	}
+	_, err = fmt.Fprintf(std.out, "%s may sign in\n", c.Name)
+	return err
+}
+
+func scramOf(name string) kadm.ScramMechanism {
+	if name == "SCRAM-SHA-512" {
+		return kadm.ScramSha512
+	}
+	return kadm.ScramSha256
+}
+
+type userListCmd struct {
+	connect
+}
+
+// Run lists the users.
+func (c *userListCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	all, err := adm.DescribeUserSCRAMs(ctx)
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"USER", "MECHANISM", "ITERATIONS"}}
+	for _, u := range all.Sorted() {
+		for _, i := range u.CredInfos {
+			s.add(u.User, i.Mechanism.String(), i.Iterations)
+		}
+	}
+	return s.write(std.out, c.Output)
+}
+
+type userDeleteCmd struct {
+	connect
+	Names []string `arg:"" name:"name" help:"Users to delete."`
+}
+
+// Run deletes the users with all their credentials.
+func (c *userDeleteCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	all, err := adm.DescribeUserSCRAMs(ctx, c.Names...)
+	if err != nil {
+		return err
+	}
+	var del []kadm.DeleteSCRAM
+	for _, u := range all.Sorted() {
+		if u.Err != nil {
+			return fmt.Errorf("%s: %w", u.User, told(u.Err, u.ErrMessage))
+		}
+		for _, i := range u.CredInfos {
+			del = append(del, kadm.DeleteSCRAM{User: u.User, Mechanism: i.Mechanism})
+		}
+	}
+	answers, err := adm.AlterUserSCRAMs(ctx, del, nil)
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"USER", "STATUS"}}
+	var failed []error
+	for _, a := range answers.Sorted() {
+		status := "deleted"
+		if err := told(a.Err, a.ErrMessage); err != nil {
+			status = "failed: " + err.Error()
+			failed = append(failed, fmt.Errorf("%s: %w", a.User, err))
+		}
+		s.add(a.User, status)
+	}
+	if err := s.write(std.out, c.Output); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}

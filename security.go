@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/auth"
+)
+
+// securityFlags say who may connect and how. Everything is off by default.
+type securityFlags struct {
+	TLSCert       string `name:"kafka.tls.cert" type:"path" placeholder:"FILE" help:"Certificate of TLS listeners (PEM, with its chain); read again when it changes or on SIGHUP."`
+	TLSKey        string `name:"kafka.tls.key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+	TLSClientCA   string `name:"kafka.tls.client-ca" type:"path" placeholder:"FILE" help:"Authorities of clients' certificates (PEM)."`
+	TLSClientAuth string `name:"kafka.tls.client-auth" enum:"none,requested,required" default:"none" help:"Whether clients show certificates: none, requested, required."`
+	TLSMapping    string `name:"kafka.tls.principal-mapping-rules" placeholder:"RULES" help:"Turn names of certificates into users' (ssl.principal.mapping.rules)."`
+
+	SASLMechanisms []string      `name:"kafka.sasl.mechanisms" placeholder:"NAME,…" help:"Offered SASL mechanisms: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER."`
+	SASLMaxReauth  time.Duration `name:"kafka.sasl.max-reauth" default:"0s" help:"Clients authenticate again within this time (connections.max.reauth.ms); 0 is never."`
+	SASLDelay      time.Duration `name:"kafka.sasl.failure-delay" default:"100ms" help:"How long a failed authentication is held back."`
+
+	UsersFile     string        `name:"auth.users-file" type:"path" placeholder:"FILE" help:"Users to begin with (YAML); read again on SIGHUP."`
+	OAuthKeys     string        `name:"auth.oauth.keys" placeholder:"URL|FILE" help:"JSON Web Key Set that tokens are checked with."`
+	OAuthIssuer   string        `name:"auth.oauth.issuer" placeholder:"TEXT" help:"What a token's iss must be."`
+	OAuthAudience string        `name:"auth.oauth.audience" placeholder:"TEXT" help:"What must be in a token's aud."`
+	OAuthClaim    string        `name:"auth.oauth.claim" default:"sub" help:"Claim that names the user."`
+	OAuthSkew     time.Duration `name:"auth.oauth.clock-skew" default:"30s" help:"How far clocks may differ."`
+
+	HTTPAuth bool   `name:"http.auth" help:"Ask for a user's password or a token over HTTP."`
+	HTTPCert string `name:"http.tls.cert" type:"path" placeholder:"FILE" help:"Certificate for HTTPS (PEM, with its chain)."`
+	HTTPKey  string `name:"http.tls.key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+
+	Insecure bool `name:"insecure-listen" help:"Listen beyond this machine without authentication: anyone who reaches the address can do everything."`
+}
+
+// identity is who may connect: users, tokens and certificates.
+type identity struct {
+	users *auth.Users
+	oauth *auth.OAuth // nil: no tokens
+	file  *auth.File  // nil: none
+	kafka *auth.TLS   // nil: no TLS
+	http  *auth.TLS   // nil: no TLS
+}
+
+// openIdentity reads users, keys and certificates.
+func (n *node) openIdentity(ctx context.Context) error {
+	c := &n.cmd.securityFlags
+	var err error
+	if c.UsersFile != "" {
+		if n.who.file, err = auth.ReadFile(c.UsersFile); err != nil {
+			return fmt.Errorf("--auth.users-file: %w", err)
+		}
+	}
+	if n.who.users, err = auth.OpenUsers(ctx, n.engine, n.who.file); err != nil {
+		return err
+	}
+	if c.OAuthKeys != "" {
+		n.who.oauth, err = auth.NewOAuth(ctx, auth.OAuthConfig{
+			Keys: c.OAuthKeys, Issuer: c.OAuthIssuer, Audience: c.OAuthAudience, Claim: c.OAuthClaim, ClockSkew: c.OAuthSkew,
+		})
+		if err != nil {
+			return fmt.Errorf("--auth.oauth.keys: %w", err)
+		}
+	}
+	mapping, err := auth.ParseMapping(c.TLSMapping)
+	if err != nil {
+		return fmt.Errorf("--kafka.tls.principal-mapping-rules: %w", err)
+	}
+	if c.TLSCert != "" {
+		n.who.kafka, err = auth.OpenTLS(auth.TLSConfig{
+			CertFile: c.TLSCert, KeyFile: c.TLSKey, ClientCAFile: c.TLSClientCA, ClientAuth: c.TLSClientAuth,
+			Mapping: mapping, Log: n.lg.With("component", "tls"),
+		})
+		if err != nil {
+			return fmt.Errorf("--kafka.tls.cert: %w", err)
+		}
+	}
+	if c.HTTPCert != "" {
+		n.who.http, err = auth.OpenTLS(auth.TLSConfig{
+			CertFile: c.HTTPCert, KeyFile: c.HTTPKey, Protocols: []string{"h2", "http/1.1"}, Log: n.lg.With("component", "tls"),
+		})
+		if err != nil {
+			return fmt.Errorf("--http.tls.cert: %w", err)
+		}
+	}
+	return n.cmd.checkExposure()
+}
+
+// endpoint is one entry of --kafka.listen.
+type endpoint struct {
+	addr, advertise string
+	tls, sasl       bool
+}
+
+// protocol is Kafka's name of how an endpoint speaks.
+func (e endpoint) protocol() string {
+	return map[[2]bool]string{
+		{false, false}: "PLAINTEXT", {true, false}: "SSL", {false, true}: "SASL_PLAINTEXT", {true, true}: "SASL_SSL",
+	}[[2]bool{e.tls, e.sasl}]
+}
+
+// endpoints reads --kafka.listen: addresses with commas between, each with
+// Kafka's protocol in front (SASL_SSL://:9093) or without; then it is TLS if
+// there is a certificate and SASL if there are mechanisms. --kafka.advertise has
+// as many, or fewer.
+func (c *serveCmd) endpoints() ([]endpoint, error) {
+	var out []endpoint
+	advertised := strings.Split(c.KafkaAdvertise, ",")
+	for i, word := range strings.Split(c.KafkaListen, ",") {
+		e := endpoint{tls: c.TLSCert != "", sasl: len(c.SASLMechanisms) > 0}
+		protocol, addr, ok := strings.Cut(strings.TrimSpace(word), "://")
+		if !ok {
+			protocol, addr = "", protocol
+		}
+		switch strings.ToUpper(protocol) {
+		case "":
+		case "PLAINTEXT":
+			e.tls, e.sasl = false, false
+		case "SSL":
+			e.tls, e.sasl = true, false
+		case "SASL_PLAINTEXT":
+			e.tls, e.sasl = false, true
+		case "SASL_SSL":
+			e.tls, e.sasl = true, true
+		default:
+			return nil, fmt.Errorf("--kafka.listen: protocol %q is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL", protocol)
+		}
+		switch {
+		case e.tls && c.TLSCert == "":
+			return nil, fmt.Errorf("--kafka.listen %s needs --kafka.tls.cert", word)
+		case e.sasl && len(c.SASLMechanisms) == 0:
+			return nil, fmt.Errorf("--kafka.listen %s needs --kafka.sasl.mechanisms", word)
+		}
+		if e.addr = addr; i < len(advertised) {
+			_, e.advertise, ok = strings.Cut(strings.TrimSpace(advertised[i]), "://")
+			if !ok {
+				e.advertise = strings.TrimSpace(advertised[i])
+			}
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// listeners turns the endpoints into the broker's.
+func (n *node) listeners() ([]broker.Listener, error) {
+	c := n.cmd
+	ends, err := c.endpoints()
+	if err != nil {
+		return nil, err
+	}
+	sasl := &auth.SASL{
+		Mechanisms: c.SASLMechanisms, Users: n.who.users, OAuth: n.who.oauth,
+		MaxReauth: c.SASLMaxReauth, FailureDelay: c.SASLDelay,
+	}
+	var out []broker.Listener
+	for _, e := range ends {
+		l := broker.Listener{Name: e.protocol(), Addr: e.addr, Advertise: e.advertise}
+		if e.tls {
+			l.TLS = n.who.kafka
+		}
+		if e.sasl {
+			l.SASL = sasl
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// exposed lists addresses beyond this machine where nobody is asked who they
+// are, by flag.
+func (c *serveCmd) exposed() ([]string, error) {
+	ends, err := c.endpoints()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range ends {
+		if !loopback(e.addr) && !e.sasl && (!e.tls || c.TLSClientAuth != "required") {
+			out = append(out, "--kafka.listen "+e.addr)
+		}
+	}
+	if !loopback(c.HTTPListen) && !c.HTTPAuth {
+		out = append(out, "--http.listen "+c.HTTPListen)
+	}
+	return out, nil
+}
+
+// checkExposure refuses such addresses unless they are asked for by name.
+func (c *serveCmd) checkExposure() error {
+	open, err := c.exposed()
+	if err != nil || len(open) == 0 || c.Insecure {
+		return err
+	}
+	return fmt.Errorf("%s: listening beyond this machine without authentication lets anyone read and write everything; "+
+		"set up authentication (--kafka.sasl.mechanisms, --http.auth), or say --insecure-listen", strings.Join(open, ", "))
+}
+
+// loopback reports whether an address to listen on is of this machine only.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost"
+}
+
+// reloadOnHangup reads users and certificates again at SIGHUP, until ctx ends.
+// What cannot be read is said, and stays as it was.
+func (n *node) reloadOnHangup(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+		}
+		if err := n.reload(); err != nil {
+			n.lg.Error("not everything could be read again, the rest stays as it was", "error", err)
+			continue
+		}
+		n.lg.Info("users and certificates read again")
+	}
+}
+
+func (n *node) reload() error {
+	var errs []error
+	for _, t := range []*auth.TLS{n.who.kafka, n.who.http} {
+		if t != nil {
+			errs = append(errs, t.Reload())
+		}
+	}
+	if path := n.cmd.UsersFile; path != "" {
+		file, err := auth.ReadFile(path)
+		if err == nil {
+			n.who.users.UseFile(file)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// listenersConfig is the endpoints as Kafka writes them.
+func (c *serveCmd) listenersConfig() string {
+	ends, _ := c.endpoints() // has been looked at before
+	words := make([]string, len(ends))
+	for i, e := range ends {
+		words[i] = e.protocol() + "://" + e.addr
+	}
+	return strings.Join(words, ",")
+}
+
+// kafkaSecurity says for the banner how the first endpoint is kept.
+func (c *serveCmd) kafkaSecurity() string {
+	ends, _ := c.endpoints() // has been looked at before
+	out := "plaintext, "
+	if ends[0].tls {
+		out = "TLS, "
+	}
+	switch {
+	case ends[0].sasl:
+		return out + "SASL " + strings.Join(c.SASLMechanisms, " ")
+	case ends[0].tls && c.TLSClientAuth == "required":
+		return out + "client certificates"
+	}
+	return out + "no authentication"
+}
