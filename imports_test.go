@@ -37,13 +37,14 @@ var law = map[string][]string{
 	"broker/topic":       {"broker/storage"},
 	"broker/group":       {"broker/storage", "broker/wire"},
 	"broker/groupconfig": {"broker/storage"},
+	"broker/quota":       {"broker/storage"},
 	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/txn",
+		"broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/txn",
+		"broker/api", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},

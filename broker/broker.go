@@ -22,6 +22,7 @@ import (
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
+	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -96,6 +97,7 @@ type Broker struct {
 	groups       *group.Coordinator
 	groupConfigs *groupconfig.Configs
 	txns         *txn.Coordinator
+	quotas       *quota.Quotas
 	handlers     *api.Handlers
 	clusterID    string
 	incarn       string
@@ -152,10 +154,13 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if b.txns, err = b.openTxns(ctx, producers); err != nil {
 		return nil, fmt.Errorf("read transactions: %w", err)
 	}
+	if b.quotas, err = quota.Open(ctx, cfg.Engine, cfg.Now); err != nil {
+		return nil, err
+	}
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs,
-		Txns: b.txns, Producers: producers, Users: b.cfg.Users, ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: cfg.Settings, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})

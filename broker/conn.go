@@ -68,6 +68,9 @@ type connection struct {
 	answers chan answer
 	waiting atomic.Int32        // requests that are not answered yet
 	budget  *semaphore.Weighted // of this connection's large frames
+	// mutedUntil is when requests are read again, Unix ns. Both goroutines set
+	// it, and only ever later.
+	mutedUntil atomic.Int64
 }
 
 // answer is a request whose reply the writer owes.
@@ -154,6 +157,9 @@ func (c *connection) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := c.muted(ctx); err != nil {
+			return err
+		}
 		a := answer{}
 		if a.bytes, err = c.admit(ctx, size, key); err != nil {
 			return err
@@ -170,6 +176,9 @@ func (c *connection) read(ctx context.Context) error {
 		if err != nil {
 			c.release(a)
 			return err
+		}
+		if a.request != nil {
+			c.mute(a.request.Throttle())
 		}
 		if err := c.owe(ctx, a); err != nil {
 			return err
@@ -268,7 +277,7 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 	if err != nil {
 		return err
 	}
-	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body}
+	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body, Bytes: len(frame)}
 	a.reply, err = c.b.handlers.Handle(ctx, a.request)
 	return err
 }
@@ -312,9 +321,14 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 		buf.B = append(binary.BigEndian.AppendUint32(buf.B[:0], uint32(len(token))), token...)
 		return c.send(buf.B)
 	}
+	begun := time.Now()
 	resp, last := a.reply(ctx) // an error beside an answer: it is the last one
 	if resp == nil {
 		return last
+	}
+	if a.request != nil {
+		c.b.handlers.Charge(a.request, resp, time.Since(begun))
+		c.mute(a.request.Throttle())
 	}
 	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
 	if err := c.send(buf.B); err != nil {

@@ -105,9 +105,38 @@ func (b *Broker) serve(ctx context.Context, ln *listener) error {
 		}
 		wg.Go(func() {
 			defer func() { <-b.slots }()
+			if wait := b.quotas.Connect(ipOf(nc.RemoteAddr())); wait > 0 {
+				b.hold(ctx, nc, wait)
+				return
+			}
 			b.newConnection(ln, nc).run(ctx)
 		})
 	}
+}
+
+// maxHold bounds how long a connection that came too soon is kept, as in Kafka:
+// it takes a place meanwhile.
+const maxHold = time.Second
+
+// hold keeps a connection that its address's quota does not allow yet, unread,
+// and closes it: a client that is refused at once comes again at once (KIP-612).
+func (b *Broker) hold(ctx context.Context, nc net.Conn, wait time.Duration) {
+	defer nc.Close()
+	b.lg.Debug("connection refused, its address makes too many", "remote", nc.RemoteAddr())
+	t := time.NewTimer(min(wait, maxHold))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// ipOf is the IP address of a peer in its usual form, "" if it has none.
+func ipOf(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort().Addr().Unmap().WithZone("").String()
+	}
+	return ""
 }
 
 // exhausted reports whether err is a lack that may pass.

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -33,6 +34,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ProduceRequest)
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(req.Topics))
+	r.slowDown(h.use(quota.ProduceBytes, r, float64(r.Bytes)))
 	joined := h.joinTransaction(ctx, req)
 	var all []produced
 	for i := range req.Topics {

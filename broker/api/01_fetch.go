@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/wire"
@@ -42,7 +43,14 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 			return resp, nil
 		}
 		all, failed := h.fetchParts(ctx, req, t.wanted)
-		f := fetch{h: h, request: r, req: req}
+		f := fetch{h: h, request: r, req: req, maxBytes: maxFetchBytes, minBytes: int(req.MinBytes)}
+		if req.Version >= 3 {
+			f.maxBytes = min(f.maxBytes, int(req.MaxBytes))
+		}
+		if n, ok := h.cfg.Quotas.Burst(quota.FetchBytes, r.user, r.ClientID); ok {
+			f.maxBytes = min(f.maxBytes, int(min(n, maxFetchBytes)))
+			f.minBytes = min(f.minBytes, f.maxBytes)
+		}
 		for _, p := range all {
 			if p.log != nil {
 				f.parts = append(f.parts, p)
@@ -51,6 +59,13 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 		wait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
 		if done := f.fill(ctx); !done && !failed && len(all) > 0 && wait > 0 {
 			f.park(ctx, wait)
+		}
+		if f.throttled() {
+			// The records stay here; the client asks again when it may.
+			if t.session != nil {
+				resp.SessionID = t.session.id
+			}
+			return resp, nil
 		}
 		all, resp.SessionID, code = h.sessions.end(t, req, all, h.cfg.Now().UnixMilli())
 		resp.ErrorCode = int16(code)
@@ -115,6 +130,22 @@ type fetch struct {
 	request *Request
 	req     *kmsg.FetchRequest
 	parts   []*fetching
+	// maxBytes and minBytes are the request's, within the client's quota.
+	maxBytes, minBytes int
+	total              int // bytes of records in the answer
+}
+
+// throttled counts the answer's records and reports whether the client has had
+// too many, so that it gets none now (KIP-219).
+func (f *fetch) throttled() bool {
+	d := f.h.use(quota.FetchBytes, f.request, float64(f.total))
+	if d <= 0 {
+		return false
+	}
+	f.h.cfg.Quotas.Unuse(quota.FetchBytes, f.request.user, f.request.ClientID, float64(f.total))
+	f.request.slowDown(d)
+	f.request.held.release()
+	return true
 }
 
 // park waits until the watched logs hold enough, then fills the answer anew.
@@ -142,11 +173,9 @@ func (f *fetch) park(ctx context.Context, limit time.Duration) {
 // fill reads what there is into the answer, and reports whether the answer may
 // go: there is enough, or a partition has an error.
 func (f *fetch) fill(ctx context.Context) bool {
-	left := maxFetchBytes
-	if f.req.Version >= 3 {
-		left = min(left, int(f.req.MaxBytes))
-	}
-	left = f.request.held.reserve(f.h.answers, min(left, f.most()))
+	begun := time.Now()
+	defer func() { f.request.busy += time.Since(begun) }()
+	left := f.request.held.reserve(f.h.answers, min(f.maxBytes, f.most()))
 	total, failed := 0, false
 	for _, p := range f.parts {
 		b, err := p.read(ctx, f.req, min(int(p.maxBytes), left), total == 0)
@@ -159,8 +188,9 @@ func (f *fetch) fill(ctx context.Context) bool {
 		total += len(b)
 		left = max(0, left-len(b))
 	}
+	f.total = total
 	f.request.held.shrink(total)
-	return failed || total >= int(f.req.MinBytes)
+	return failed || total >= f.minBytes
 }
 
 // most is how many bytes the partitions that have any may give.

@@ -30,7 +30,7 @@ func (h *Handlers) createTopics(ctx context.Context, r *Request) (Reply, error) 
 			st.Topic, st.NumPartitions, st.ReplicationFactor = rt.Topic, -1, -1
 			var t *topic.Topic
 			if err == nil {
-				t, err = h.createTopic(ctx, req.ValidateOnly, rt)
+				t, err = h.createTopic(ctx, r, rt)
 			}
 			if st.ErrorCode, st.ErrorMessage = h.code(err), message(err); err == nil {
 				if !req.ValidateOnly {
@@ -45,7 +45,9 @@ func (h *Handlers) createTopics(ctx context.Context, r *Request) (Reply, error) 
 	}, nil
 }
 
-func (h *Handlers) createTopic(ctx context.Context, validateOnly bool, rt *kmsg.CreateTopicsRequestTopic) (*topic.Topic, error) {
+func (h *Handlers) createTopic(ctx context.Context, r *Request, rt *kmsg.CreateTopicsRequestTopic) (*topic.Topic, error) {
+	req := r.Body.(*kmsg.CreateTopicsRequest)
+	validateOnly := req.ValidateOnly
 	spec := topic.Spec{Name: rt.Topic, Partitions: rt.NumPartitions, ValidateOnly: validateOnly, Configs: map[string]string{}}
 	if len(rt.ReplicaAssignment) > 0 {
 		if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
@@ -69,6 +71,11 @@ func (h *Handlers) createTopic(ctx context.Context, validateOnly bool, rt *kmsg.
 			return nil, refuse(wire.InvalidConfig, "config %q has no value", c.Name)
 		}
 		spec.Configs[c.Name] = *c.Value
+	}
+	if !validateOnly && h.cfg.Topics.View().ByName(rt.Topic) == nil {
+		if err := h.mutate(r, spec.Partitions, req.Version >= 6); err != nil {
+			return nil, err
+		}
 	}
 	t, err := h.cfg.Topics.Create(ctx, spec)
 	if err == nil && !validateOnly {

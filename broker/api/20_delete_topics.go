@@ -37,7 +37,7 @@ func (h *Handlers) deleteTopics(_ context.Context, r *Request) (Reply, error) {
 			st := kmsg.NewDeleteTopicsResponseTopic()
 			st.Topic, st.TopicID = rt.Topic, rt.TopicID
 			if err == nil {
-				err = h.deleteTopic(ctx, rt, &st)
+				err = h.deleteTopic(ctx, r, rt, &st)
 			}
 			st.ErrorCode, st.ErrorMessage = h.code(err), message(err)
 			resp.Topics = append(resp.Topics, st)
@@ -55,7 +55,7 @@ func deletionKey(rt *kmsg.DeleteTopicsRequestTopic) string {
 	return fmt.Sprintf("/%x", rt.TopicID)
 }
 
-func (h *Handlers) deleteTopic(ctx context.Context, rt *kmsg.DeleteTopicsRequestTopic, st *kmsg.DeleteTopicsResponseTopic) error {
+func (h *Handlers) deleteTopic(ctx context.Context, r *Request, rt *kmsg.DeleteTopicsRequestTopic, st *kmsg.DeleteTopicsResponseTopic) error {
 	name := ""
 	if rt.Topic != nil {
 		if name = *rt.Topic; rt.TopicID != [16]byte{} {
@@ -67,6 +67,9 @@ func (h *Handlers) deleteTopic(ctx context.Context, rt *kmsg.DeleteTopicsRequest
 		return err
 	}
 	st.Topic, st.TopicID = &t.Name, t.ID
+	if err := h.mutate(r, t.Partitions, r.Body.GetVersion() >= 5); err != nil {
+		return err
+	}
 	if err := h.removeTopic(ctx, t); err != nil {
 		if h.cfg.Topics.View().ByID(t.ID) != nil {
 			h.cfg.Logs.Recall(t.ID) // it stays: producers and consumers go on

@@ -26,7 +26,7 @@ func (h *Handlers) createPartitions(ctx context.Context, r *Request) (Reply, err
 			st := kmsg.NewCreatePartitionsResponseTopic()
 			st.Topic = rt.Topic
 			if err == nil {
-				err = h.addPartitions(ctx, req.ValidateOnly, rt)
+				err = h.addPartitions(ctx, r, rt)
 			}
 			st.ErrorCode, st.ErrorMessage = h.code(err), message(err)
 			resp.Topics = append(resp.Topics, st)
@@ -35,7 +35,8 @@ func (h *Handlers) createPartitions(ctx context.Context, r *Request) (Reply, err
 	}, nil
 }
 
-func (h *Handlers) addPartitions(ctx context.Context, validateOnly bool, rt *kmsg.CreatePartitionsRequestTopic) error {
+func (h *Handlers) addPartitions(ctx context.Context, r *Request, rt *kmsg.CreatePartitionsRequestTopic) error {
+	req := r.Body.(*kmsg.CreatePartitionsRequest)
 	t, err := h.lookup(rt.Topic, [16]byte{}, false)
 	if err != nil {
 		return err
@@ -51,6 +52,11 @@ func (h *Handlers) addPartitions(ctx context.Context, validateOnly bool, rt *kms
 			return err
 		}
 	}
-	_, err = h.cfg.Topics.AddPartitions(ctx, rt.Topic, rt.Count, validateOnly)
+	if !req.ValidateOnly {
+		if err := h.mutate(r, rt.Count-t.Partitions, req.Version >= 3); err != nil {
+			return err
+		}
+	}
+	_, err = h.cfg.Topics.AddPartitions(ctx, rt.Topic, rt.Count, req.ValidateOnly)
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
+	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -67,8 +68,15 @@ type Request struct {
 	Conn     *Conn
 	ClientID string
 	Body     kmsg.Request
+	// Bytes is the size of its frame.
+	Bytes int
 
 	held memory // of the answer; owned by whoever runs the Reply
+
+	// Owned by the connection's reader during Handle, then by its writer.
+	user     string // whom it counts for
+	throttle time.Duration
+	busy     time.Duration // time of the broker's that it took
 }
 
 // Release gives back the memory that the answer was counted with. The connection
@@ -107,6 +115,8 @@ type Config struct {
 	GroupConfigs *groupconfig.Configs
 	Txns         *txn.Coordinator
 	Producers    *Producers
+	// Quotas limit what clients use; required.
+	Quotas *quota.Quotas
 	// Users may sign in with a password.
 	Users *auth.Users
 	// ClusterID is constant for the life of the store.
@@ -178,6 +188,7 @@ func New(cfg Config) *Handlers {
 		34: h.alterReplicaLogDirs, 35: h.describeLogDirs, 43: h.electLeaders, 45: h.alterPartitionReassignments,
 		46: h.listPartitionReassignments, 57: h.updateFeatures, 74: h.listConfigResources,
 		42: h.deleteGroups, 44: h.incrementalAlterConfigs, 47: h.offsetDelete,
+		48: h.describeClientQuotas, 49: h.alterClientQuotas,
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
 		66: h.listTransactions, 68: h.consumerGroupHeartbeat, 69: h.consumerGroupDescribe, 75: h.describeTopicPartitions,
 	}
@@ -214,7 +225,11 @@ func (h *Handlers) Handle(ctx context.Context, r *Request) (Reply, error) {
 	if !ok {
 		return nil, fmt.Errorf("api key %d is not served: %w", r.Body.Key(), ErrClose)
 	}
-	return f(ctx, r)
+	r.user = r.Conn.Auth.Principal().Name
+	begun := time.Now()
+	reply, err := f(ctx, r)
+	r.busy += time.Since(begun)
+	return reply, err
 }
 
 // now wraps an answer that needs no waiting.

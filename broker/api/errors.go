@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/groupconfig"
+	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -34,6 +35,10 @@ func codeOf(err error) wire.Code {
 	var groupConfig *groupconfig.Error
 	if errors.As(err, &groupConfig) {
 		return wire.InvalidConfig
+	}
+	var quotaRefusal *quota.Refusal
+	if errors.As(err, &quotaRefusal) {
+		return wire.InvalidRequest
 	}
 	for _, m := range codes {
 		if errors.Is(err, m.err) {

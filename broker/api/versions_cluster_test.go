@@ -45,6 +45,18 @@ func clusterCalls() map[int16]call {
 			func(_ *world, r *kmsg.ListPartitionReassignmentsResponse) (int16, string) {
 				return r.ErrorCode, want(len(r.Topics), 0)
 			}),
+		48: on(func(*world, *kmsg.DescribeClientQuotasRequest) {},
+			func(_ *world, r *kmsg.DescribeClientQuotasResponse) (int16, string) {
+				return r.ErrorCode, want(len(r.Entries), 0)
+			}),
+		49: on(func(_ *world, q *kmsg.AlterClientQuotasRequest) {
+			e := kmsg.NewAlterClientQuotasRequestEntry()
+			e.Entity = append(e.Entity, kmsg.AlterClientQuotasRequestEntryEntity{Type: "client-id"})
+			e.Ops = append(e.Ops, kmsg.AlterClientQuotasRequestEntryOp{Key: "request_percentage", Value: 50})
+			q.Entries, q.ValidateOnly = append(q.Entries, e), true
+		}, func(_ *world, r *kmsg.AlterClientQuotasResponse) (int16, string) {
+			return r.Entries[0].ErrorCode, want(r.Entries[0].Entity[0].Type, "client-id")
+		}),
 		57: on(func(_ *world, q *kmsg.UpdateFeaturesRequest) {
 			u := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
 			u.Feature, u.MaxVersionLevel, u.UpgradeType = "transaction.version", 2, 1

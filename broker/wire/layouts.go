@@ -52,6 +52,8 @@ var layoutTexts = map[int16]string{
 	45: "i c1+ [ s [ i (i) ] ]",
 	46: "i [ s (i) ]",
 	47: "s [ s [ i ] ]",
+	48: "[ s c s ] c",
+	49: "[ [ s s ] [ s l c ] ] c",
 	50: "[ s ]",
 	51: "[ s c ] [ s c i b b ]",
 	57: "i [ s h c-0 c1+ ] c1+",
