@@ -36,7 +36,8 @@ def read(b, name, n, isolation="read_uncommitted", seconds=30):
                 else:
                     out.append(Record(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(),
                                       tuple(m.headers() or ())))
-        equal(len(out), n, "records in the log")
+        if n is not None:
+            equal(len(out), n, "records in the log")
         return out
     finally:
         c.close()

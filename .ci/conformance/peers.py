@@ -1,7 +1,7 @@
 """The clients of other libraries, as programs that speak like records.py."""
 
 from harness import CACHE, HERE, run
-from records import Peer as _Peer
+from records import Member, Peer as _Peer
 
 JAVA = CACHE / "java"
 JAVA_OLD = (HERE / "java" / "versions").read_text().split()
@@ -29,3 +29,8 @@ def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-s
     out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA}/tools/*", *(package + name).split(),
               at, broker.kafka, *args, stdin=stdin, seconds=seconds, ok=ok)
     return out.decode().splitlines()
+
+
+def background(main, *args):
+    """A Java program of the newest client's classes that goes on running."""
+    return Member(["java", "-XX:+UseSerialGC", "-Xmx400m", "-cp", f"{JAVA}/classes:{JAVA}/tools/*", main, *args], None)

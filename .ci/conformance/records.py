@@ -120,7 +120,10 @@ class Member:
 
     def _read(self):
         for l in self.process.stdout:
-            self.records += parse(l)
+            try:
+                self.records += parse(l)
+            except ValueError:  # of a program that is no peer
+                self.said = (self.said + l)[-2000:]
 
     def _hear(self):
         for l in self.process.stderr:
@@ -141,6 +144,13 @@ class Member:
             r.join(10)
         if code != 0:
             raise Failure(f"a member exited {code}: {short(self.said.decode(errors='replace')[-600:], 600)}")
+
+    def terminate(self, seconds=30):
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self):
         self.process.kill()
