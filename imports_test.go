@@ -37,14 +37,15 @@ var law = map[string][]string{
 	"broker/topic":       {"broker/storage"},
 	"broker/group":       {"broker/storage", "broker/wire"},
 	"broker/groupconfig": {"broker/storage"},
+	"broker/share":       {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/groupconfig"},
 	"broker/quota":       {"broker/storage"},
 	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/txn",
+		"broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/txn",
+		"broker/api", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
@@ -85,7 +86,7 @@ var owners = []struct {
 	{"modernc.org/sqlite", []string{"broker/storage/sqlite", "sink/query"}},
 	{"database/sql", []string{"broker/storage/sqlite", "sink/query"}},
 	{"github.com/twmb/franz-go/pkg/kmsg", []string{
-		"broker/wire", "broker/api", "broker/group", "broker/txn", "broker"}},
+		"broker/wire", "broker/api", "broker/group", "broker/share", "broker/txn", "broker"}},
 	{"github.com/hamba/avro", []string{"schema/avro"}},
 	{"github.com/bufbuild/protocompile", []string{"schema/protobuf"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},

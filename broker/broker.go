@@ -24,6 +24,7 @@ import (
 	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
@@ -96,6 +97,7 @@ type Broker struct {
 	topics       *topic.Topics
 	groups       *group.Coordinator
 	groupConfigs *groupconfig.Configs
+	shares       *share.Coordinator
 	txns         *txn.Coordinator
 	quotas       *quota.Quotas
 	handlers     *api.Handlers
@@ -145,6 +147,9 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if b.groups, err = b.openGroups(ctx); err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
+	if b.shares, err = b.openShares(ctx); err != nil {
+		return nil, fmt.Errorf("read share groups: %w", err)
+	}
 	if b.cfg.Users == nil {
 		if b.cfg.Users, err = auth.OpenUsers(ctx, cfg.Engine, nil); err != nil {
 			return nil, err
@@ -159,7 +164,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
-		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs,
+		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: cfg.Settings, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
@@ -217,6 +222,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		g.Go(func() error { return b.serve(ctx, ln) })
 	}
 	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
+	g.Go(func() error { return b.shares.Run(ctx) })
 	g.Go(func() error { return b.txns.Run(ctx) })
 	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error { return b.compact(ctx) })

@@ -7,6 +7,7 @@ import (
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
+	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
@@ -59,6 +60,20 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 
 		Log: b.cfg.Log.With("component", "group"),
 	})
+}
+
+// openShares reads the share groups, whose names are in one space with those of
+// other groups.
+func (b *Broker) openShares(ctx context.Context) (*share.Coordinator, error) {
+	c, err := share.Open(ctx, share.Config{
+		Commit: b.cfg.Engine.Commit, Store: b.cfg.Engine, Topics: topicsView{b.topics},
+		Logs: b.logs.Log, Configs: b.groupConfigs, Names: b.groups.Names(),
+		Log: b.cfg.Log.With("component", "share"),
+	})
+	if err == nil {
+		b.groups.AddKind(c)
+	}
+	return c, err
 }
 
 // openTxns reads the transactions. Their writes go through the sequencer, since

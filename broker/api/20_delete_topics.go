@@ -81,6 +81,9 @@ func (h *Handlers) deleteTopic(ctx context.Context, r *Request, rt *kmsg.DeleteT
 		// The topic is gone all the same; the next start drops the offsets.
 		h.lg.Warn("offsets of a deleted topic are left until the next start", "topic", t.Name, "error", err)
 	}
+	if err := h.cfg.Shares.DropTopic(ctx, t.ID); err != nil {
+		h.lg.Warn("states of share groups of a deleted topic are left until the next start", "topic", t.Name, "error", err)
+	}
 	return nil
 }
 

@@ -234,6 +234,26 @@ func TestFindCoordinator(t *testing.T) {
 	}
 }
 
+// TestFindShareCoordinator: a share-partition's key is group:topic id:partition,
+// and is known from version 6.
+func TestFindShareCoordinator(t *testing.T) {
+	r := dial(t, brokertest.New(t))
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.CoordinatorType = 2
+	req.CoordinatorKeys = []string{"g:h:AAAAAAAAAAAAAAAAAAAAAQ:3", "g:AAAAAAAAAAAAAAAAAAAAAQ:-1", "g:AAAA:3", ":AAAAAAAAAAAAAAAAAAAAAQ:3", "g:3", "g"}
+	for v, good := range map[int16]wire.Code{5: wire.InvalidRequest, 6: wire.None} {
+		for i, c := range do[*kmsg.FindCoordinatorResponse](r, v, req).Coordinators {
+			want := wire.InvalidRequest
+			if i == 0 {
+				want = good
+			}
+			if wire.Code(c.ErrorCode) != want || (c.NodeID == api.NodeID) != (want == wire.None) {
+				t.Errorf("v%d %s: %s, node %d", v, c.Key, wire.Code(c.ErrorCode), c.NodeID)
+			}
+		}
+	}
+}
+
 // TestDescribeCluster tells the one broker, and to whom it speaks.
 func TestDescribeCluster(t *testing.T) {
 	b := brokertest.New(t)

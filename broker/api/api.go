@@ -24,6 +24,7 @@ import (
 	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
@@ -105,7 +106,7 @@ type Origin struct {
 type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)
 
 // Config is what Handlers stand on. Engine, Logs, Topics, Groups,
-// GroupConfigs, Txns and Users are required.
+// GroupConfigs, Shares, Txns and Users are required.
 type Config struct {
 	Engine storage.Engine
 	Logs   *commitlog.Logs
@@ -113,8 +114,10 @@ type Config struct {
 	Groups *group.Coordinator
 	// GroupConfigs are the settings of groups of all kinds.
 	GroupConfigs *groupconfig.Configs
-	Txns         *txn.Coordinator
-	Producers    *Producers
+	// Shares coordinates share groups.
+	Shares    *share.Coordinator
+	Txns      *txn.Coordinator
+	Producers *Producers
 	// Quotas limit what clients use; required.
 	Quotas *quota.Quotas
 	// Users may sign in with a password.
@@ -191,6 +194,9 @@ func New(cfg Config) *Handlers {
 		48: h.describeClientQuotas, 49: h.alterClientQuotas,
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
 		66: h.listTransactions, 68: h.consumerGroupHeartbeat, 69: h.consumerGroupDescribe, 75: h.describeTopicPartitions,
+		76: h.shareGroupHeartbeat, 77: h.shareGroupDescribe, 78: h.shareFetch,
+		79: h.shareAcknowledge, 90: h.describeShareGroupOffsets,
+		91: h.alterShareGroupOffsets, 92: h.deleteShareGroupOffsets,
 	}
 	for key, f := range map[int16]handler{
 		17: h.saslHandshake, 36: h.saslAuthenticate,

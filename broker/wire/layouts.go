@@ -65,4 +65,11 @@ var layoutTexts = map[int16]string{
 	69: "(s) c",
 	74: "(c)1+",
 	75: "[ s ] i { s i }",
+	76: "s s i s (s)",
+	77: "(s) c",
+	78: "s s i i i i i1+ i1+ c2+ c2+ [ u [ i i-0 [ l l (c) ] ] ] [ u (i) ]",
+	79: "s s i c2+ [ u [ i [ l l (c) ] ] ]",
+	90: "[ s [ s (i) ] ]",
+	91: "s [ s [ i l ] ]",
+	92: "s [ s ]",
 }

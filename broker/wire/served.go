@@ -75,6 +75,13 @@ var served = []Range{
 	{69, "ConsumerGroupDescribe", 0, 1},
 	{74, "ListConfigResources", 0, 1},
 	{75, "DescribeTopicPartitions", 0, 0},
+	{76, "ShareGroupHeartbeat", 1, 1},
+	{77, "ShareGroupDescribe", 1, 1},
+	{78, "ShareFetch", 1, 2},
+	{79, "ShareAcknowledge", 1, 2},
+	{90, "DescribeShareGroupOffsets", 0, 1},
+	{91, "AlterShareGroupOffsets", 0, 0},
+	{92, "DeleteShareGroupOffsets", 0, 0},
 }
 
 // Served is the table of all APIs and versions, ordered by key. The slice is the

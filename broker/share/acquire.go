@@ -1,0 +1,170 @@
+package share
+
+import "time"
+
+// extent is one batch of the log. skip says that a member must not get it: a
+// transaction's marker, or an aborted batch under read_committed.
+type extent struct {
+	first, last int64
+	skip        bool
+}
+
+// grant is a range of records that a member has acquired.
+type grant struct {
+	first, last int64
+	count       int16 // deliveries, this one included
+}
+
+// acquisition says who acquires how much.
+type acquisition struct {
+	member  string
+	until   time.Time // end of the locks
+	records int64     // how many; batches are finished beyond it, unless strict
+	strict  bool      // KIP-1206, acquire mode 1: not one record more
+	batch   int64     // about how many records a grant has; 0: it does not matter
+	locks   int64     // records in flight
+	limit   int16     // deliveries
+}
+
+// overrun is how many times the limit of records in flight a window may have, so
+// that a batch of the log is not torn (acquire mode 0). It bounds the spans of a
+// window, since each has one record at least.
+const overrun = 4
+
+// acquire gives a member what is available in extents, which are what the log
+// holds from the offset from on, ascending. What lies between them, or is to be
+// skipped, is done at once. moved reports whether anything changed at all.
+func (w *window) acquire(a acquisition, from int64, extents []extent) (got []grant, moved bool) {
+	if len(extents) == 0 {
+		return nil, false
+	}
+	was, wasEnd := w.start, w.end
+	w.extend(a, extents)
+	runs := plan(from, extents)
+	runs = w.bound(a, runs)
+	w.rewrite(runs, func(s *span, r *run) {
+		switch {
+		case s.state != available:
+		case r.kind == ackGap || s.count >= a.limit:
+			s.become(done)
+			moved = true
+		default:
+			s.state, s.member, s.until = acquired, a.member, a.until
+			s.count++
+			got = append(got, grant{s.first, s.last, s.count})
+		}
+	})
+	return split(got, extents, a.batch), moved || len(got) > 0 || w.start != was || w.end != wasEnd
+}
+
+// extend lets the window grow over new offsets, as far as there is room.
+func (w *window) extend(a acquisition, extents []extent) {
+	to := extents[len(extents)-1].last + 1
+	if room := w.start + a.locks; to > room {
+		if room <= w.end {
+			return
+		}
+		if a.strict {
+			to = room
+		} else {
+			for _, e := range extents { // to the end of the batch that room lies in
+				if e.last+1 >= room {
+					to = min(max(room, e.last+1), w.start+overrun*a.locks)
+					break
+				}
+			}
+		}
+	}
+	if to <= w.end {
+		return
+	}
+	w.spans = append(w.spans, span{first: w.end, last: to - 1, state: available})
+	w.end = to
+}
+
+// plan lists what to acquire and what to pass over (ackGap).
+func plan(from int64, extents []extent) []run {
+	runs := make([]run, 0, len(extents)+1)
+	for _, e := range extents {
+		if e.last < from {
+			continue
+		}
+		if e.first > from {
+			runs = append(runs, run{from, e.first - 1, ackGap})
+		}
+		r := run{max(e.first, from), e.last, ackAccept}
+		if e.skip {
+			r.kind = ackGap
+		}
+		runs = append(runs, r)
+		from = e.last + 1
+	}
+	return runs
+}
+
+// bound cuts runs where enough records are acquired.
+func (w *window) bound(a acquisition, runs []run) []run {
+	n, end := int64(0), int64(-1)
+	var enough *run
+	w.parts(runs, func(s span, r *run) bool {
+		if enough != nil && r != enough {
+			return false
+		}
+		if s.state != available || r.kind == ackGap || s.count >= a.limit {
+			return true
+		}
+		n += s.last - s.first + 1
+		if n < a.records {
+			return true
+		}
+		if a.strict {
+			end = s.last - (n - a.records)
+			return false
+		}
+		enough, end = r, r.last // the batch is finished
+		return true
+	})
+	if end < 0 {
+		return runs
+	}
+	for i := range runs {
+		if runs[i].last >= end {
+			runs[i].last = end
+			return runs[:i+1]
+		}
+	}
+	return runs
+}
+
+// split cuts grants where batches of the log end, once they have size records:
+// what a client acknowledges at once is then about that much (KIP-932).
+func split(grants []grant, extents []extent, size int64) []grant {
+	if size <= 0 {
+		return merge(grants)
+	}
+	var out []grant
+	for _, g := range merge(grants) {
+		for _, e := range extents {
+			if e.last < g.first || e.last >= g.last || e.last-g.first+1 < size {
+				continue
+			}
+			out = append(out, grant{g.first, e.last, g.count})
+			g.first = e.last + 1
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// merge joins grants that touch and were delivered equally often.
+func merge(grants []grant) []grant {
+	out := grants[:0]
+	for _, g := range grants {
+		if n := len(out); n > 0 && out[n-1].last+1 == g.first && out[n-1].count == g.count {
+			out[n-1].last = g.last
+			continue
+		}
+		out = append(out, g)
+	}
+	return out
+}
