@@ -95,9 +95,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if err := n.announce(std, run, time.Since(begun)); err != nil {
 		return err
 	}
-	// Before main even begins, the Iceberg library parses lists of functions
-	// (33 MB allocated, nearly all garbage by now). An idle broker would keep
-	// those pages, for nothing makes the collector run.
+	// Start-up leaves garbage (libraries' tables, the replay of topics and
+	// schemas). An idle broker would keep those pages, for nothing makes the
+	// collector run.
 	debug.FreeOSMemory()
 	err := g.Wait()
 	n.lg.Info("stopped")

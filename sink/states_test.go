@@ -17,11 +17,12 @@ import (
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 )
 
 // catalog is the Iceberg catalog of the world's tables, for foreign hands.
-func (w *world) catalog() *catalog.Catalog {
-	return catalog.New(catalog.Config{Items: w.items, Store: w.store})
+func (w *world) catalog() *catalogtest.Client {
+	return catalogtest.New(catalog.New(catalog.Config{Items: w.items, Store: w.store}), w.store)
 }
 
 var ident = icetable.Identifier{"default", "orders"}

@@ -2,8 +2,8 @@
 // where the current metadata file of each lies. The pointers live in a
 // tables.Items store (multi-key compare-and-set), the metadata files in a
 // blob.Store; nothing else is needed, and commits over several tables are
-// atomic. Catalog implements iceberg-go's catalog.Catalog, and Handler serves
-// it as an Iceberg REST catalog.
+// atomic. Handler serves it as an Iceberg REST catalog. What a metadata file
+// says, and how commits change it, is in tables/metadata.
 //
 // Items, by key:
 //
@@ -31,19 +31,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // DefaultNamespace is always there and cannot be dropped.
 const DefaultNamespace = "default"
-
-// Type is what CatalogType answers.
-const Type icecat.Type = "tarn"
 
 // Limits.
 const (
@@ -64,20 +60,13 @@ const (
 	maxTries = 10
 )
 
-// Errors beside those of iceberg-go.
+// Errors beside those in handle.go.
 var (
 	// ErrInvalid is refused: the request makes no sense.
 	ErrInvalid = errors.New("invalid request")
 	// ErrUnknown says that a write may or may not have happened: the store
 	// failed while writing and did not tell afterwards. Load and compare.
 	ErrUnknown = errors.New("outcome of the write is unknown")
-)
-
-var (
-	_ icecat.Catalog              = (*Catalog)(nil)
-	_ icecat.TransactionalCatalog = (*Catalog)(nil)
-	_ icecat.PurgeableTable       = (*Catalog)(nil)
-	_ table.CatalogIO             = (*Catalog)(nil)
 )
 
 // Config says where a catalog keeps things.
@@ -110,7 +99,7 @@ type Catalog struct {
 // change, so an entry is right for as long as the pointer names its location.
 type entry struct {
 	location string
-	meta     table.Metadata
+	meta     *metadata.Table
 }
 
 // New returns a catalog. It touches neither store.
@@ -118,8 +107,8 @@ func New(c Config) *Catalog {
 	defaults := c.Defaults
 	if defaults == nil {
 		defaults = iceberg.Properties{
-			table.MetadataDeleteAfterCommitEnabledKey: "true",
-			table.MetadataPreviousVersionsMaxKey:      "20",
+			metadata.DeleteAfterCommit:   "true",
+			metadata.PreviousVersionsMax: "20",
 		}
 	}
 	return &Catalog{
@@ -127,9 +116,6 @@ func New(c Config) *Catalog {
 		defaults: defaults, cached: make(map[string]entry),
 	}
 }
-
-// CatalogType answers Type.
-func (c *Catalog) CatalogType() icecat.Type { return Type }
 
 // pointer is the value of a table's item.
 type pointer struct {
@@ -152,12 +138,12 @@ func nsKey(ns []string) string { return nsPrefix + strings.Join(ns, separator) }
 
 func tablesOf(ns []string) string { return tablePrefix + strings.Join(ns, separator) + "/" }
 
-func tableKey(ident table.Identifier) string {
-	return tablesOf(icecat.NamespaceFromIdent(ident)) + icecat.TableNameFromIdent(ident)
+func tableKey(ident Identifier) string {
+	return tablesOf(namespaceOfTable(ident)) + nameOfTable(ident)
 }
 
 // splitKey is the inverse of tableKey.
-func splitKey(key string) table.Identifier {
+func splitKey(key string) Identifier {
 	ns, name, _ := strings.Cut(strings.TrimPrefix(key, tablePrefix), "/")
 	return append(strings.Split(ns, separator), name)
 }
@@ -183,7 +169,7 @@ func checkName(parts []string, what string) error {
 	return nil
 }
 
-func checkTable(ident table.Identifier) error {
+func checkTable(ident Identifier) error {
 	if len(ident) < 2 {
 		return fmt.Errorf("%w: table name %q without namespace", ErrInvalid, strings.Join(ident, "."))
 	}
@@ -191,7 +177,7 @@ func checkTable(ident table.Identifier) error {
 }
 
 // home is the directory key under which the tables of this name lie.
-func (c *Catalog) home(ident table.Identifier) string {
+func (c *Catalog) home(ident Identifier) string {
 	parts := []string{c.prefix}
 	for _, p := range ident {
 		parts = append(parts, portable(p))
@@ -200,13 +186,13 @@ func (c *Catalog) home(ident table.Identifier) string {
 }
 
 // newLocation is the URL of a new table's directory.
-func (c *Catalog) newLocation(ident table.Identifier, id uuid.UUID) string {
+func (c *Catalog) newLocation(ident Identifier, id uuid.UUID) string {
 	return c.store.URL(path.Join(c.home(ident), "iceberg", id.String()[:8]))
 }
 
 // checkLocation refuses a directory chosen by a client that is not below the
 // home of the table's name: whoever purges the table deletes all of it.
-func (c *Catalog) checkLocation(ident table.Identifier, location string) error {
+func (c *Catalog) checkLocation(ident Identifier, location string) error {
 	key, ok := c.store.Key(location)
 	if !ok || path.Clean(key) != key || !strings.HasPrefix(key, c.home(ident)+"/") {
 		return fmt.Errorf("%w: location %q is not below %s/", ErrInvalid, location, c.store.URL(c.home(ident)))

@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/catalog/catalogtest"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // items is a tables.Items in memory that can fail at a chosen Put, before or
@@ -104,29 +104,22 @@ func setup(t *testing.T) (*catalog.Catalog, *items, blob.Store) {
 	return catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"}), it, store
 }
 
-func TestConformance(t *testing.T) {
-	catalogtest.RunCatalogTests(t, catalogtest.Config{
-		NewCatalog:                  func(t *testing.T) icecat.Catalog { c, _, _ := setup(t); return c },
-		SupportsNamespaceProperties: true,
-	})
-}
-
 var (
 	orders = table.Identifier{"default", "orders"}
 	schema = iceberg.NewSchema(0, iceberg.NestedField{ID: 1, Name: "id", Type: iceberg.PrimitiveTypes.Int64, Required: true})
 )
 
-func mustCreate(t *testing.T, c *catalog.Catalog, ident table.Identifier) *table.Table {
+func mustCreate(t *testing.T, c *catalog.Catalog, ident table.Identifier) *catalog.Table {
 	t.Helper()
-	tbl, err := c.CreateTable(t.Context(), ident, schema)
+	tbl, err := c.CreateTable(t.Context(), ident, schema, catalog.NewTable{})
 	if err != nil {
 		t.Fatalf("create %v: %v", ident, err)
 	}
 	return tbl
 }
 
-func set(k, v string) []table.Update {
-	return []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{k: v})}
+func set(k, v string) []metadata.Update {
+	return []metadata.Update{{Action: metadata.SetProperties, Updates: iceberg.Properties{k: v}}}
 }
 
 func keys(t *testing.T, store blob.Store, prefix string) []string {
@@ -148,10 +141,10 @@ func TestTableMadeAgainSharesNoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := mustCreate(t, c, orders)
-	if first.Location() == second.Location() {
-		t.Errorf("both tables lie at %s", first.Location())
+	if first.Metadata.Location == second.Metadata.Location {
+		t.Errorf("both tables lie at %s", first.Metadata.Location)
 	}
-	key, _ := store.Key(second.Location())
+	key, _ := store.Key(second.Metadata.Location)
 	if !strings.HasPrefix(key, "wh/default/orders/iceberg/") {
 		t.Errorf("location key %q, want it below wh/default/orders/iceberg/", key)
 	}
@@ -171,17 +164,17 @@ func TestRename(t *testing.T) {
 	mustCreate(t, c, orders)
 	other := table.Identifier{"default", "sales"}
 	mustCreate(t, c, other)
-	if _, err := c.RenameTable(t.Context(), orders, other); !errors.Is(err, icecat.ErrTableAlreadyExists) {
+	if _, err := c.RenameTable(t.Context(), orders, other); !errors.Is(err, catalog.ErrTableAlreadyExists) {
 		t.Errorf("rename onto a table: %v, want ErrTableAlreadyExists", err)
 	}
-	if _, err := c.RenameTable(t.Context(), orders, table.Identifier{"nowhere", "x"}); !errors.Is(err, icecat.ErrNoSuchNamespace) {
+	if _, err := c.RenameTable(t.Context(), orders, table.Identifier{"nowhere", "x"}); !errors.Is(err, catalog.ErrNoSuchNamespace) {
 		t.Errorf("rename into no namespace: %v, want ErrNoSuchNamespace", err)
 	}
 	to := table.Identifier{"default", "orders2"}
 	if _, err := c.RenameTable(t.Context(), orders, to); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.LoadTable(t.Context(), orders); !errors.Is(err, icecat.ErrNoSuchTable) {
+	if _, err := c.LoadTable(t.Context(), orders); !errors.Is(err, catalog.ErrNoSuchTable) {
 		t.Errorf("old name: %v, want ErrNoSuchTable", err)
 	}
 	if _, err := c.LoadTable(t.Context(), to); err != nil {
@@ -207,7 +200,7 @@ func TestDefaultNamespace(t *testing.T) {
 	if err := c.DropNamespace(t.Context(), table.Identifier{"default"}); !errors.Is(err, catalog.ErrInvalid) {
 		t.Errorf("drop default: %v, want ErrInvalid", err)
 	}
-	if err := c.CreateNamespace(t.Context(), table.Identifier{"default"}, nil); !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
+	if err := c.CreateNamespace(t.Context(), table.Identifier{"default"}, nil); !errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
 		t.Errorf("create default: %v, want ErrNamespaceAlreadyExists", err)
 	}
 }
@@ -223,7 +216,7 @@ func TestNestedNamespaces(t *testing.T) {
 	if want := []table.Identifier{{"a", "b"}}; err != nil || !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("below a: %v, %v; want %v", got, err, want)
 	}
-	if err := c.DropNamespace(t.Context(), table.Identifier{"a"}); !errors.Is(err, icecat.ErrNamespaceNotEmpty) {
+	if err := c.DropNamespace(t.Context(), table.Identifier{"a"}); !errors.Is(err, catalog.ErrNamespaceNotEmpty) {
 		t.Errorf("drop a: %v, want ErrNamespaceNotEmpty", err)
 	}
 }
@@ -241,10 +234,10 @@ func TestNamesThatAreRefused(t *testing.T) {
 		if err := c.CreateNamespace(t.Context(), table.Identifier{name}, nil); !errors.Is(err, catalog.ErrInvalid) {
 			t.Errorf("namespace %.20q: %v, want ErrInvalid", name, err)
 		}
-		if _, err := c.CreateTable(t.Context(), table.Identifier{"default", name}, schema); !errors.Is(err, catalog.ErrInvalid) {
+		if _, err := c.CreateTable(t.Context(), table.Identifier{"default", name}, schema, catalog.NewTable{}); !errors.Is(err, catalog.ErrInvalid) {
 			t.Errorf("table %.20q: %v, want ErrInvalid", name, err)
 		}
-		if _, err := c.LoadTable(t.Context(), table.Identifier{"default", name}); !errors.Is(err, icecat.ErrNoSuchTable) {
+		if _, err := c.LoadTable(t.Context(), table.Identifier{"default", name}); !errors.Is(err, catalog.ErrNoSuchTable) {
 			t.Errorf("load %.20q: %v, want ErrNoSuchTable", name, err)
 		}
 	}
@@ -256,7 +249,7 @@ func TestLocationsThatAreRefused(t *testing.T) {
 		"file:///etc", store.URL("elsewhere/x"), store.URL("wh"), store.URL("wh/default/orders"),
 		store.URL("wh/default/orders") + "/../../x/y", store.URL("wh/default/other/iceberg/1"),
 	} {
-		_, err := c.CreateTable(t.Context(), orders, schema, icecat.WithLocation(loc))
+		_, err := c.CreateTable(t.Context(), orders, schema, catalog.NewTable{Location: loc})
 		if !errors.Is(err, catalog.ErrInvalid) {
 			t.Errorf("location %s: %v, want ErrInvalid", loc, err)
 		}
@@ -266,12 +259,12 @@ func TestLocationsThatAreRefused(t *testing.T) {
 		table.NewSetLocationUpdate(store.URL("wh")),
 		table.NewSetPropertiesUpdate(iceberg.Properties{"write.metadata.path": "file:///tmp/elsewhere"}),
 	} {
-		if _, _, err := c.CommitTable(t.Context(), orders, nil, []table.Update{u}); !errors.Is(err, catalog.ErrInvalid) {
+		if _, _, err := c.CommitTable(t.Context(), orders, nil, catalogtest.Updates(t, u)); !errors.Is(err, catalog.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", u.Action(), err)
 		}
 	}
 	now, err := c.LoadTable(t.Context(), orders)
-	if err != nil || now.MetadataLocation() != tbl.MetadataLocation() {
+	if err != nil || now.MetadataLocation != tbl.MetadataLocation {
 		t.Errorf("table moved to %v, %v", now, err)
 	}
 }
@@ -280,13 +273,13 @@ func TestRegister(t *testing.T) {
 	c, _, store := setup(t)
 	tbl := mustCreate(t, c, orders)
 	as := table.Identifier{"default", "copy"}
-	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation(), false); err != nil {
+	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation(), false); !errors.Is(err, icecat.ErrTableAlreadyExists) {
+	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation, false); !errors.Is(err, catalog.ErrTableAlreadyExists) {
 		t.Errorf("register twice: %v, want ErrTableAlreadyExists", err)
 	}
-	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation(), true); err != nil {
+	if _, err := c.RegisterTable(t.Context(), as, tbl.MetadataLocation, true); err != nil {
 		t.Errorf("register over: %v", err)
 	}
 	if _, err := c.RegisterTable(t.Context(), as, store.URL("wh/none.metadata.json"), true); !errors.Is(err, catalog.ErrInvalid) {

@@ -2,18 +2,16 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // settleTimeout bounds the look at the store that tells whether a write whose
@@ -22,18 +20,17 @@ const settleTimeout = 5 * time.Second
 
 // CommitTable checks the requirements against the table, applies the updates,
 // and makes the result current: all of it or nothing, durable on return. With
-// an assert-create requirement it makes the table. Requirements of types that
-// Iceberg does not know are asked through their own Validate, at the same
-// moment as the others.
+// an assert-create requirement it makes the table. Requirements that bring their
+// own Holds are asked at the same moment as the others.
 //
-// Errors: table.ErrCommitFailed (a requirement does not hold, or another writer
-// won each of several tries), icecat.ErrNoSuchTable, icecat.ErrNoSuchNamespace,
+// Errors: ErrCommitFailed (a requirement does not hold, or another writer
+// won each of several tries), ErrNoSuchTable, ErrNoSuchNamespace,
 // ErrInvalid: refused, nothing happened. ErrUnknown: it may have happened.
 // Anything else happened before the decisive write, so nothing came of it.
 func (c *Catalog) CommitTable(
-	ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update,
-) (table.Metadata, string, error) {
-	done, err := c.commit(ctx, []table.TableCommit{{Identifier: ident, Requirements: reqs, Updates: updates}})
+	ctx context.Context, ident Identifier, reqs []metadata.Requirement, updates []metadata.Update,
+) (*metadata.Table, string, error) {
+	done, err := c.commit(ctx, []Change{{Identifier: ident, Requirements: reqs, Updates: updates}})
 	if err != nil {
 		return nil, "", err
 	}
@@ -42,7 +39,7 @@ func (c *Catalog) CommitTable(
 
 // CommitTransaction commits changes to several tables, all or none, with the
 // errors of CommitTable.
-func (c *Catalog) CommitTransaction(ctx context.Context, commits []table.TableCommit) error {
+func (c *Catalog) CommitTransaction(ctx context.Context, commits []Change) error {
 	_, err := c.commit(ctx, commits)
 	return err
 }
@@ -50,12 +47,12 @@ func (c *Catalog) CommitTransaction(ctx context.Context, commits []table.TableCo
 // staged is a table's next state, not yet current.
 type staged struct {
 	from     loaded
-	meta     table.Metadata
+	meta     *metadata.Table
 	location string // URL of its metadata file
 	same     bool   // the updates changed nothing
 }
 
-func (c *Catalog) commit(ctx context.Context, changes []table.TableCommit) ([]staged, error) {
+func (c *Catalog) commit(ctx context.Context, changes []Change) ([]staged, error) {
 	if err := checkChanges(changes); err != nil {
 		return nil, err
 	}
@@ -78,17 +75,17 @@ func (c *Catalog) commit(ctx context.Context, changes []table.TableCommit) ([]st
 		}
 		c.discard(ctx, next)
 	}
-	return nil, fmt.Errorf("%w: other writers won %d times", table.ErrCommitFailed, maxTries)
+	return nil, fmt.Errorf("%w: other writers won %d times", ErrCommitFailed, maxTries)
 }
 
-func checkChanges(changes []table.TableCommit) error {
+func checkChanges(changes []Change) error {
 	if len(changes) == 0 {
-		return fmt.Errorf("%w: %w", ErrInvalid, icecat.ErrEmptyCommitList)
+		return fmt.Errorf("%w: commit list must not be empty", ErrInvalid)
 	}
 	seen := make(map[string]bool, len(changes))
 	for _, ch := range changes {
 		if err := checkTable(ch.Identifier); err != nil {
-			return fmt.Errorf("%w: %w", icecat.ErrNoSuchTable, err)
+			return fmt.Errorf("%w: %w", ErrNoSuchTable, err)
 		}
 		key := tableKey(ch.Identifier)
 		if seen[key] {
@@ -101,7 +98,7 @@ func checkChanges(changes []table.TableCommit) error {
 
 // stage builds the next state of every table and writes its metadata file. The
 // items make it current. On an error, what was staged so far is returned too.
-func (c *Catalog) stage(ctx context.Context, changes []table.TableCommit) (next []staged, items []tables.Item, err error) {
+func (c *Catalog) stage(ctx context.Context, changes []Change) (next []staged, items []tables.Item, err error) {
 	touched := make(map[string]bool)
 	for _, ch := range changes {
 		from, err := c.load(ctx, ch.Identifier)
@@ -109,7 +106,7 @@ func (c *Catalog) stage(ctx context.Context, changes []table.TableCommit) (next 
 			return next, nil, err
 		}
 		if from.item.Version == 0 {
-			ns, err := c.namespace(ctx, icecat.NamespaceFromIdent(ch.Identifier))
+			ns, err := c.namespace(ctx, namespaceOfTable(ch.Identifier))
 			if err != nil {
 				return next, nil, err
 			}
@@ -127,19 +124,22 @@ func (c *Catalog) stage(ctx context.Context, changes []table.TableCommit) (next 
 			continue
 		}
 		it := from.item
-		it.Value = encodeJSON(pointer{st.location, st.meta.Location(), from.ptr.Owned || from.item.Version == 0})
+		it.Value = encodeJSON(pointer{st.location, st.meta.Location, from.ptr.Owned || from.item.Version == 0})
 		items = append(items, it)
 	}
 	return next, items, nil
 }
 
-func (c *Catalog) stageOne(ctx context.Context, from loaded, ch table.TableCommit) (staged, error) {
-	creates := slices.ContainsFunc(ch.Requirements, isAssertCreate)
+func (c *Catalog) stageOne(ctx context.Context, from loaded, ch Change) (staged, error) {
+	creates := slices.ContainsFunc(ch.Requirements, func(r metadata.Requirement) bool { return r.Type == metadata.AssertCreate })
 	if from.meta == nil && !creates {
-		return staged{}, fmt.Errorf("%w: %s", icecat.ErrNoSuchTable, strings.Join(from.ident, "."))
+		return staged{}, fmt.Errorf("%w: %s", ErrNoSuchTable, strings.Join(from.ident, "."))
 	}
 	for _, r := range ch.Requirements {
-		if err := checkRequirement(from.meta, r); err != nil {
+		if err := r.Check(from.meta); err != nil {
+			if r.Holds != nil {
+				err = fmt.Errorf("%w: %w", ErrCommitFailed, err)
+			}
 			return staged{}, err
 		}
 	}
@@ -152,8 +152,8 @@ func (c *Catalog) stageOne(ctx context.Context, from loaded, ch table.TableCommi
 		st.location = from.ptr.Metadata
 		return st, nil
 	}
-	if from.meta == nil || st.meta.Location() != from.meta.Location() {
-		if err := c.checkLocation(from.ident, st.meta.Location()); err != nil {
+	if from.meta == nil || st.meta.Location != from.meta.Location {
+		if err := c.checkLocation(from.ident, st.meta.Location); err != nil {
 			return st, err
 		}
 	}
@@ -163,58 +163,27 @@ func (c *Catalog) stageOne(ctx context.Context, from loaded, ch table.TableCommi
 
 // apply returns the metadata after the updates; same says that they did
 // nothing. Errors are ErrInvalid.
-func (c *Catalog) apply(from loaded, updates []table.Update) (meta table.Metadata, same bool, err error) {
+func (c *Catalog) apply(from loaded, updates []metadata.Update) (meta *metadata.Table, same bool, err error) {
 	defer recovered(&err)
-	var b *table.MetadataBuilder
 	if from.meta == nil {
-		b, updates, err = c.newBuilder(from.ident, updates)
-	} else {
-		b, err = table.MetadataBuilderFromBase(from.meta, from.ptr.Metadata)
+		updates = c.firstUpdates(from.ident, updates)
 	}
+	meta, err = metadata.Apply(from.meta, from.ptr.Metadata, updates)
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	for _, u := range updates {
-		if err := u.Apply(b); err != nil {
-			return nil, false, fmt.Errorf("%w: %s: %w", ErrInvalid, u.Action(), err)
-		}
-	}
-	if from.meta != nil && !b.HasChanges() {
-		return from.meta, true, nil
-	}
-	meta, err = b.Build()
-	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return meta, false, nil
+	return meta, meta == from.meta, nil
 }
 
-// newBuilder starts a table that a commit makes: what its maker need not say
-// comes first, so that the updates override it.
-func (c *Catalog) newBuilder(ident table.Identifier, updates []table.Update) (*table.MetadataBuilder, []table.Update, error) {
-	version := defaultFormatVersion
-	for _, u := range updates {
-		if u.Action() == table.UpdateUpgradeFormatVersion {
-			w, err := updateWire(u)
-			if err != nil {
-				return nil, nil, err
-			}
-			version = w.FormatVersion
-		}
-	}
-	b, err := table.NewMetadataBuilder(version)
-	if err != nil {
-		return nil, nil, err
-	}
-	first, id := []table.Update{}, uuid.New()
-	if !slices.ContainsFunc(updates, func(u table.Update) bool { return u.Action() == table.UpdateAssignUUID }) {
-		first = append(first, table.NewAssignUUIDUpdate(id))
-	}
-	if !slices.ContainsFunc(updates, func(u table.Update) bool { return u.Action() == table.UpdateSetLocation }) {
-		first = append(first, table.NewSetLocationUpdate(c.newLocation(ident, id)))
-	}
-	first = append(first, table.NewSetPropertiesUpdate(c.withDefaults(nil)))
-	return b, append(first, updates...), nil
+// firstUpdates are those of a table that a commit makes: what its maker need
+// not say comes first, so that the updates override it.
+func (c *Catalog) firstUpdates(ident Identifier, updates []metadata.Update) []metadata.Update {
+	id := uuid.New()
+	return append([]metadata.Update{
+		{Action: metadata.AssignUUID, UUID: id.String()},
+		{Action: metadata.SetLocation, Location: c.newLocation(ident, id)},
+		{Action: metadata.SetProperties, Updates: c.withDefaults(nil)},
+	}, updates...)
 }
 
 // put writes the items. landed tells whether they are there when the store
@@ -252,8 +221,8 @@ func (c *Catalog) landed(ctx context.Context, next []staged) bool {
 		if now.ptr.Metadata == st.location {
 			return true
 		}
-		for e := range now.meta.PreviousFiles() {
-			if e.MetadataFile == st.location {
+		for _, e := range now.meta.MetadataLog {
+			if e.File == st.location {
 				return true
 			}
 		}
@@ -280,24 +249,4 @@ func (c *Catalog) discard(ctx context.Context, next []staged) {
 			_ = c.store.Delete(context.WithoutCancel(ctx), key)
 		}
 	}
-}
-
-// defaultFormatVersion is the Iceberg format of tables whose maker names none.
-const defaultFormatVersion = 2
-
-// wire is what updates carry, as far as the catalog looks into them: their Go
-// types are iceberg-go's own.
-type wire struct {
-	FormatVersion int               `json:"format-version"`
-	Snapshot      *table.Snapshot   `json:"snapshot"`
-	Updates       map[string]string `json:"updates"`
-	Removals      []string          `json:"removals"`
-}
-
-func updateWire(u table.Update) (w wire, err error) {
-	b, err := json.Marshal(u)
-	if err != nil {
-		return w, err
-	}
-	return w, json.Unmarshal(b, &w)
 }

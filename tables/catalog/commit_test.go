@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 )
 
 func id64(n int64) *int64 { return &n }
@@ -24,7 +24,7 @@ func id64(n int64) *int64 { return &n }
 func TestRequirements(t *testing.T) {
 	c, _, _ := setup(t)
 	tbl := mustCreate(t, c, orders)
-	have := tbl.Metadata().TableUUID()
+	have := tbl.Metadata.UUID
 	none := uuid.UUID{}
 	for _, tt := range []struct {
 		req  table.Requirement
@@ -43,16 +43,16 @@ func TestRequirements(t *testing.T) {
 		{table.AssertDefaultSpecID(3), "default partition spec changed: expected id 3 != 0"},
 		{table.AssertDefaultSortOrderID(3), "default sort order changed: expected id 3 != 0"},
 	} {
-		_, _, err := c.CommitTable(t.Context(), orders, []table.Requirement{tt.req}, nil)
+		_, _, err := c.CommitTable(t.Context(), orders, catalogtest.Requirements(t, tt.req), nil)
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v, want it to hold", tt.req.GetType(), err)
-		case tt.want != "" && (!errors.Is(err, table.ErrCommitFailed) || err.Error() != "Requirement failed: "+tt.want):
+		case tt.want != "" && (!errors.Is(err, catalog.ErrCommitFailed) || err.Error() != "Requirement failed: "+tt.want):
 			t.Errorf("%s: %v, want %q", tt.req.GetType(), err, tt.want)
 		}
 	}
 	_, _, err := c.CommitTable(t.Context(), table.Identifier{"default", "none"}, nil, set("k", "v"))
-	if !errors.Is(err, icecat.ErrNoSuchTable) {
+	if !errors.Is(err, catalog.ErrNoSuchTable) {
 		t.Errorf("commit to no table: %v, want ErrNoSuchTable", err)
 	}
 }
@@ -62,19 +62,17 @@ func TestCreateByCommitKeepsFieldIDs(t *testing.T) {
 	sc := iceberg.NewSchema(0,
 		iceberg.NestedField{ID: 7, Name: "a", Type: iceberg.PrimitiveTypes.Int64},
 		iceberg.NestedField{ID: 12, Name: "b", Type: iceberg.PrimitiveTypes.String})
-	meta, _, err := c.CommitTable(t.Context(), orders, []table.Requirement{table.AssertCreate()}, []table.Update{
-		table.NewAddSchemaUpdate(sc), table.NewSetCurrentSchemaUpdate(-1),
+	meta, _, err := c.CommitTable(t.Context(), orders, catalogtest.Requirements(t, table.AssertCreate()), catalogtest.Updates(t, table.NewAddSchemaUpdate(sc), table.NewSetCurrentSchemaUpdate(-1),
 		table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
-		table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
-	})
+		table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, ok := meta.CurrentSchema().FindFieldByName("b"); !ok || f.ID != 12 || meta.LastColumnID() != 12 {
-		t.Errorf("field b has id %d, last %d; want 12", f.ID, meta.LastColumnID())
+	if f, ok := meta.Schema().FindFieldByName("b"); !ok || f.ID != 12 || meta.LastColumnID != 12 {
+		t.Errorf("field b has id %d, last %d; want 12", f.ID, meta.LastColumnID)
 	}
-	if meta.Version() != 2 || meta.TableUUID() == (uuid.UUID{}) || meta.Location() == "" {
-		t.Errorf("version %d, uuid %s, location %q", meta.Version(), meta.TableUUID(), meta.Location())
+	if meta.Version != 2 || meta.UUID == (uuid.UUID{}) || meta.Location == "" {
+		t.Errorf("version %d, uuid %s, location %q", meta.Version, meta.UUID, meta.Location)
 	}
 }
 
@@ -86,7 +84,7 @@ func TestOldMetadataFilesGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	key, _ := store.Key(tbl.Location())
+	key, _ := store.Key(tbl.Metadata.Location)
 	if got := len(keys(t, store, key+"/metadata/")); got != 21 {
 		t.Errorf("%d metadata files, want the present one and 20 before it", got)
 	}
@@ -104,7 +102,7 @@ func TestReadsWhatAnotherProcessWrote(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := tbl.Properties()["write.metadata.compression-codec"]; got != codec {
+		if got := tbl.Metadata.Properties["write.metadata.compression-codec"]; got != codec {
 			t.Errorf("property %q, want %q", got, codec)
 		}
 	}
@@ -119,7 +117,7 @@ func TestOutcomes(t *testing.T) {
 			return err
 		},
 		"create": func(c *catalog.Catalog) error {
-			_, err := c.CreateTable(t.Context(), table.Identifier{"default", "new"}, schema)
+			_, err := c.CreateTable(t.Context(), table.Identifier{"default", "new"}, schema, catalog.NewTable{})
 			return err
 		},
 		"rename": func(c *catalog.Catalog) error {
@@ -184,36 +182,36 @@ func TestTransactionIsAtomic(t *testing.T) {
 	mustCreate(t, c, a)
 	mustCreate(t, c, b)
 	before := len(keys(t, store, "wh/"))
-	err := c.CommitTransaction(t.Context(), []table.TableCommit{
+	err := c.CommitTransaction(t.Context(), []catalog.Change{
 		{Identifier: a, Updates: set("k", "1")},
-		{Identifier: b, Requirements: []table.Requirement{table.AssertCurrentSchemaID(9)}, Updates: set("k", "1")},
+		{Identifier: b, Requirements: catalogtest.Requirements(t, table.AssertCurrentSchemaID(9)), Updates: set("k", "1")},
 	})
-	if !errors.Is(err, table.ErrCommitFailed) {
+	if !errors.Is(err, catalog.ErrCommitFailed) {
 		t.Fatalf("commit: %v, want ErrCommitFailed", err)
 	}
 	tbl, err := c.LoadTable(t.Context(), a)
-	if err != nil || tbl.Properties()["k"] != "" {
-		t.Errorf("first table changed: %v, %v", tbl.Properties(), err)
+	if err != nil || tbl.Metadata.Properties["k"] != "" {
+		t.Errorf("first table changed: %v, %v", tbl.Metadata.Properties, err)
 	}
 	if after := len(keys(t, store, "wh/")); after != before {
 		t.Errorf("%d files left by the refused transaction", after-before)
 	}
 	n := table.Identifier{"default", "n"}
-	err = c.CommitTransaction(t.Context(), []table.TableCommit{
+	err = c.CommitTransaction(t.Context(), []catalog.Change{
 		{Identifier: a, Updates: set("k", "1")}, {Identifier: b, Updates: set("k", "1")},
-		{Identifier: n, Requirements: []table.Requirement{table.AssertCreate()}, Updates: []table.Update{
+		{Identifier: n, Requirements: catalogtest.Requirements(t, table.AssertCreate()), Updates: catalogtest.Updates(t,
 			table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1),
 			table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
 			table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
 			table.NewSetPropertiesUpdate(iceberg.Properties{"k": "1"}),
-		}},
+		)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, ident := range []table.Identifier{a, b, n} {
 		tbl, err := c.LoadTable(t.Context(), ident)
-		if err != nil || tbl.Properties()["k"] != "1" {
+		if err != nil || tbl.Metadata.Properties["k"] != "1" {
 			t.Errorf("%v: %v, %v", ident, tbl, err)
 		}
 	}
@@ -238,7 +236,7 @@ func TestConcurrentWriters(t *testing.T) {
 					if err == nil {
 						break
 					}
-					if !errors.Is(err, table.ErrCommitFailed) {
+					if !errors.Is(err, catalog.ErrCommitFailed) {
 						t.Errorf("writer %d: %v", w, err)
 						return
 					}
@@ -252,7 +250,7 @@ func TestConcurrentWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for k := range tbl.Properties() {
+	for k := range tbl.Metadata.Properties {
 		if strings.HasPrefix(k, "w") && !strings.HasPrefix(k, "write.") {
 			n++
 		}
@@ -260,8 +258,8 @@ func TestConcurrentWriters(t *testing.T) {
 	if n != 60 {
 		t.Errorf("%d of 60 commits are in the table", n)
 	}
-	if !strings.HasPrefix(tbl.MetadataLocation()[strings.LastIndex(tbl.MetadataLocation(), "/")+1:], "00060-") {
-		t.Errorf("metadata location %s, want version 60", tbl.MetadataLocation())
+	if !strings.HasPrefix(tbl.MetadataLocation[strings.LastIndex(tbl.MetadataLocation, "/")+1:], "00060-") {
+		t.Errorf("metadata location %s, want version 60", tbl.MetadataLocation)
 	}
 }
 
@@ -283,7 +281,7 @@ func TestMaintenancePolicy(t *testing.T) {
 		{table.NewSetPropertiesUpdate(iceberg.Properties{"tarn.offset.0": "1"}), false},
 		{table.NewRemovePropertiesUpdate([]string{"tarn.topic-id"}), false},
 	} {
-		err := catalog.Maintenance(table.Updates{tt.u})
+		err := catalog.Maintenance(catalogtest.Updates(t, tt.u))
 		if (err == nil) != tt.ok || (err != nil && !errors.Is(err, catalog.ErrForbidden)) {
 			t.Errorf("%s: %v, want ok %v", tt.u.Action(), err, tt.ok)
 		}

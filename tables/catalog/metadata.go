@@ -12,11 +12,11 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	iceio "github.com/apache/iceberg-go/io"
-	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // maxMetadataBytes bounds a metadata file after decompression. Ten thousand
@@ -25,14 +25,14 @@ const maxMetadataBytes = 256 << 20
 
 // loaded is a table as the stores hold it now.
 type loaded struct {
-	ident table.Identifier
+	ident Identifier
 	item  tables.Item // Version 0 if there is no such table
 	ptr   pointer
-	meta  table.Metadata // nil if there is no such table
+	meta  *metadata.Table // nil if there is no such table
 }
 
 // load reads the pointer and the metadata it names.
-func (c *Catalog) load(ctx context.Context, ident table.Identifier) (loaded, error) {
+func (c *Catalog) load(ctx context.Context, ident Identifier) (loaded, error) {
 	l := loaded{ident: ident}
 	key := tableKey(ident)
 	it, err := c.get(ctx, key)
@@ -59,7 +59,7 @@ func decodePointer(it tables.Item, p *pointer) error {
 
 // readMetadata returns the metadata at a location, from memory if it was the
 // last one used for this key.
-func (c *Catalog) readMetadata(ctx context.Context, key, location string) (table.Metadata, error) {
+func (c *Catalog) readMetadata(ctx context.Context, key, location string) (*metadata.Table, error) {
 	c.mu.Lock()
 	e := c.cached[key]
 	c.mu.Unlock()
@@ -82,7 +82,7 @@ func (c *Catalog) readMetadata(ctx context.Context, key, location string) (table
 	return meta, nil
 }
 
-func (c *Catalog) remember(key, location string, meta table.Metadata) {
+func (c *Catalog) remember(key, location string, meta *metadata.Table) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.cached) >= maxCached {
@@ -98,7 +98,7 @@ func (c *Catalog) forget(key string) {
 }
 
 // parseMetadata decodes a metadata file; its codec stands in its name.
-func parseMetadata(location string, data []byte) (meta table.Metadata, err error) {
+func parseMetadata(location string, data []byte) (meta *metadata.Table, err error) {
 	defer recovered(&err)
 	stem := strings.TrimSuffix(path.Base(location), ".metadata.json")
 	var r io.Reader = bytes.NewReader(data)
@@ -115,7 +115,7 @@ func parseMetadata(location string, data []byte) (meta table.Metadata, err error
 		defer z.Close()
 		r = z
 	default:
-		return table.ParseMetadataBytes(data)
+		return metadata.Parse(data)
 	}
 	if data, err = io.ReadAll(io.LimitReader(r, maxMetadataBytes+1)); err != nil {
 		return nil, err
@@ -123,11 +123,11 @@ func parseMetadata(location string, data []byte) (meta table.Metadata, err error
 	if len(data) > maxMetadataBytes {
 		return nil, fmt.Errorf("more than %d bytes", maxMetadataBytes)
 	}
-	return table.ParseMetadataBytes(data)
+	return metadata.Parse(data)
 }
 
 // encodeMetadata is the inverse of parseMetadata.
-func encodeMetadata(location string, meta table.Metadata) ([]byte, error) {
+func encodeMetadata(location string, meta *metadata.Table) ([]byte, error) {
 	data, err := json.Marshal(meta)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
@@ -156,14 +156,10 @@ func encodeMetadata(location string, meta table.Metadata) ([]byte, error) {
 // writeMetadata writes the metadata file that follows the one at base (empty
 // for a new table) and returns its URL. Names hold a fresh UUID, so a name that
 // is taken is a fault and not a race.
-func (c *Catalog) writeMetadata(ctx context.Context, base string, meta table.Metadata) (string, error) {
-	lp, err := table.LoadLocationProvider(meta.Location(), meta.Properties())
+func (c *Catalog) writeMetadata(ctx context.Context, base string, meta *metadata.Table) (string, error) {
+	location, err := metadataLocation(meta, metadataVersion(base)+1)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	location, err := lp.NewTableMetadataFileLocation(metadataVersion(base) + 1)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
+		return "", err
 	}
 	key, ok := c.store.Key(location)
 	if !ok {
@@ -177,6 +173,21 @@ func (c *Catalog) writeMetadata(ctx context.Context, base string, meta table.Met
 		return "", fmt.Errorf("write metadata %s: %w", location, err)
 	}
 	return location, nil
+}
+
+// metadataLocation is a fresh name for a metadata file. Its codec stands in it.
+func metadataLocation(meta *metadata.Table, version int) (string, error) {
+	name := fmt.Sprintf("%05d-%s", version, uuid.New())
+	switch codec := meta.Properties.Get(metadata.Compression, "none"); codec {
+	case "none":
+	case "gzip":
+		name += ".gz"
+	case "zstd":
+		name += ".zstd"
+	default:
+		return "", fmt.Errorf("%w: %s=%s", ErrInvalid, metadata.Compression, codec)
+	}
+	return meta.MetadataDir() + "/" + name + ".metadata.json", nil
 }
 
 // metadataVersion is the number in a metadata file's name, -1 if it has none:
@@ -196,17 +207,17 @@ func metadataVersion(location string) int {
 
 // dropOld deletes the metadata files that have left the log of earlier ones,
 // if the table wishes so. Failures only leave files behind.
-func (c *Catalog) dropOld(ctx context.Context, before, after table.Metadata) {
-	if before == nil || !after.Properties().GetBool(table.MetadataDeleteAfterCommitEnabledKey, false) {
+func (c *Catalog) dropOld(ctx context.Context, before, after *metadata.Table) {
+	if before == nil || !after.Properties.GetBool(metadata.DeleteAfterCommit, false) {
 		return
 	}
 	kept := make(map[string]bool)
-	for e := range after.PreviousFiles() {
-		kept[e.MetadataFile] = true
+	for _, e := range after.MetadataLog {
+		kept[e.File] = true
 	}
 	var keys []string
-	for e := range before.PreviousFiles() {
-		if key, ok := c.store.Key(e.MetadataFile); ok && !kept[e.MetadataFile] {
+	for _, e := range before.MetadataLog {
+		if key, ok := c.store.Key(e.File); ok && !kept[e.File] {
 			keys = append(keys, key)
 		}
 	}
@@ -215,11 +226,9 @@ func (c *Catalog) dropOld(ctx context.Context, before, after table.Metadata) {
 	}
 }
 
-// table wraps metadata as iceberg-go's handle.
-func (c *Catalog) table(ident table.Identifier, meta table.Metadata, location string) *table.Table {
-	return table.New(ident, meta, location, func(ctx context.Context) (iceio.IO, error) {
-		return FileIO(ctx, c.store), nil
-	}, c)
+// table wraps metadata as a handle.
+func (c *Catalog) table(ident Identifier, meta *metadata.Table, location string) *Table {
+	return &Table{ident, meta, location}
 }
 
 // withDefaults returns props with the catalog's defaults under them.

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 )
@@ -21,11 +19,11 @@ type namespace struct {
 	props iceberg.Properties
 }
 
-// namespace reads one; icecat.ErrNoSuchNamespace. The default one exists even
+// namespace reads one; ErrNoSuchNamespace. The default one exists even
 // before it has an item.
 func (c *Catalog) namespace(ctx context.Context, ns []string) (namespace, error) {
 	if err := checkName(ns, "namespace"); err != nil {
-		return namespace{}, fmt.Errorf("%w: %w", icecat.ErrNoSuchNamespace, err)
+		return namespace{}, fmt.Errorf("%w: %w", ErrNoSuchNamespace, err)
 	}
 	it, err := c.get(ctx, nsKey(ns))
 	if err != nil {
@@ -36,7 +34,7 @@ func (c *Catalog) namespace(ctx context.Context, ns []string) (namespace, error)
 		if len(ns) == 1 && ns[0] == DefaultNamespace {
 			return n, nil
 		}
-		return n, fmt.Errorf("%w: %s", icecat.ErrNoSuchNamespace, strings.Join(ns, "."))
+		return n, fmt.Errorf("%w: %s", ErrNoSuchNamespace, strings.Join(ns, "."))
 	}
 	if err := json.Unmarshal(it.Value, &n.props); err != nil {
 		return n, fmt.Errorf("properties of namespace %s: %w: %w", strings.Join(ns, "."), tables.ErrBroken, err)
@@ -53,15 +51,15 @@ func (n namespace) touch() tables.Item {
 }
 
 // CreateNamespace makes a namespace. Parents need not exist. Errors:
-// icecat.ErrNamespaceAlreadyExists, ErrInvalid, ErrUnknown.
-func (c *Catalog) CreateNamespace(ctx context.Context, ns table.Identifier, props iceberg.Properties) error {
+// ErrNamespaceAlreadyExists, ErrInvalid, ErrUnknown.
+func (c *Catalog) CreateNamespace(ctx context.Context, ns Identifier, props iceberg.Properties) error {
 	if err := checkName(ns, "namespace"); err != nil {
 		return err
 	}
 	switch _, err := c.namespace(ctx, ns); {
 	case err == nil:
-		return fmt.Errorf("%w: %s", icecat.ErrNamespaceAlreadyExists, strings.Join(ns, "."))
-	case !errors.Is(err, icecat.ErrNoSuchNamespace):
+		return fmt.Errorf("%w: %s", ErrNamespaceAlreadyExists, strings.Join(ns, "."))
+	case !errors.Is(err, ErrNoSuchNamespace):
 		return err
 	}
 	if props == nil {
@@ -69,14 +67,14 @@ func (c *Catalog) CreateNamespace(ctx context.Context, ns table.Identifier, prop
 	}
 	err := c.put(ctx, nil, tables.Item{Key: nsKey(ns), Value: encodeJSON(props)})
 	if errors.Is(err, tables.ErrItemConflict) {
-		return fmt.Errorf("%w: %s", icecat.ErrNamespaceAlreadyExists, strings.Join(ns, "."))
+		return fmt.Errorf("%w: %s", ErrNamespaceAlreadyExists, strings.Join(ns, "."))
 	}
 	return err
 }
 
-// DropNamespace drops an empty namespace. Errors: icecat.ErrNoSuchNamespace,
-// icecat.ErrNamespaceNotEmpty, ErrInvalid for the default one, ErrUnknown.
-func (c *Catalog) DropNamespace(ctx context.Context, ns table.Identifier) error {
+// DropNamespace drops an empty namespace. Errors: ErrNoSuchNamespace,
+// ErrNamespaceNotEmpty, ErrInvalid for the default one, ErrUnknown.
+func (c *Catalog) DropNamespace(ctx context.Context, ns Identifier) error {
 	n, err := c.namespace(ctx, ns)
 	if err != nil {
 		return err
@@ -89,30 +87,30 @@ func (c *Catalog) DropNamespace(ctx context.Context, ns table.Identifier) error 
 			if err != nil {
 				return fmt.Errorf("list namespace: %w", err)
 			}
-			return fmt.Errorf("%w: %s", icecat.ErrNamespaceNotEmpty, strings.Join(ns, "."))
+			return fmt.Errorf("%w: %s", ErrNamespaceNotEmpty, strings.Join(ns, "."))
 		}
 	}
 	it := n.item
 	it.Delete = true
 	err = c.put(ctx, nil, it)
 	if errors.Is(err, tables.ErrItemConflict) {
-		return fmt.Errorf("%w: %s changed meanwhile", icecat.ErrNamespaceNotEmpty, strings.Join(ns, "."))
+		return fmt.Errorf("%w: %s changed meanwhile", ErrNamespaceNotEmpty, strings.Join(ns, "."))
 	}
 	return err
 }
 
 // CheckNamespaceExists reports whether there is such a namespace.
-func (c *Catalog) CheckNamespaceExists(ctx context.Context, ns table.Identifier) (bool, error) {
+func (c *Catalog) CheckNamespaceExists(ctx context.Context, ns Identifier) (bool, error) {
 	_, err := c.namespace(ctx, ns)
-	if errors.Is(err, icecat.ErrNoSuchNamespace) {
+	if errors.Is(err, ErrNoSuchNamespace) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
 // ListNamespaces lists the namespaces right below parent, or the top ones, in
-// order. Error: icecat.ErrNoSuchNamespace for the parent.
-func (c *Catalog) ListNamespaces(ctx context.Context, parent table.Identifier) ([]table.Identifier, error) {
+// order. Error: ErrNoSuchNamespace for the parent.
+func (c *Catalog) ListNamespaces(ctx context.Context, parent Identifier) ([]Identifier, error) {
 	prefix, names := nsPrefix, map[string]bool{}
 	if len(parent) > 0 {
 		if _, err := c.namespace(ctx, parent); err != nil {
@@ -129,7 +127,7 @@ func (c *Catalog) ListNamespaces(ctx context.Context, parent table.Identifier) (
 		name, _, _ := strings.Cut(strings.TrimPrefix(it.Key, prefix), separator)
 		names[name] = true
 	}
-	out := make([]table.Identifier, 0, len(names))
+	out := make([]Identifier, 0, len(names))
 	for name := range names {
 		out = append(out, append(slices.Clone(parent), name))
 	}
@@ -138,7 +136,7 @@ func (c *Catalog) ListNamespaces(ctx context.Context, parent table.Identifier) (
 }
 
 // LoadNamespaceProperties returns a namespace's properties, never nil.
-func (c *Catalog) LoadNamespaceProperties(ctx context.Context, ns table.Identifier) (iceberg.Properties, error) {
+func (c *Catalog) LoadNamespaceProperties(ctx context.Context, ns Identifier) (iceberg.Properties, error) {
 	n, err := c.namespace(ctx, ns)
 	if err != nil {
 		return nil, err
@@ -150,22 +148,22 @@ func (c *Catalog) LoadNamespaceProperties(ctx context.Context, ns table.Identifi
 var ErrOverlap = fmt.Errorf("%w: property both removed and updated", ErrInvalid)
 
 // UpdateNamespaceProperties removes and sets properties in one step. Errors:
-// icecat.ErrNoSuchNamespace, ErrOverlap, ErrUnknown.
+// ErrNoSuchNamespace, ErrOverlap, ErrUnknown.
 func (c *Catalog) UpdateNamespaceProperties(
-	ctx context.Context, ns table.Identifier, removals []string, updates iceberg.Properties,
-) (icecat.PropertiesUpdateSummary, error) {
+	ctx context.Context, ns Identifier, removals []string, updates iceberg.Properties,
+) (PropertiesSummary, error) {
 	for _, key := range removals {
 		if _, ok := updates[key]; ok {
-			return icecat.PropertiesUpdateSummary{}, fmt.Errorf("%w: %s", ErrOverlap, key)
+			return PropertiesSummary{}, fmt.Errorf("%w: %s", ErrOverlap, key)
 		}
 	}
 	var err error
 	for range maxTries {
 		var n namespace
 		if n, err = c.namespace(ctx, ns); err != nil {
-			return icecat.PropertiesUpdateSummary{}, err
+			return PropertiesSummary{}, err
 		}
-		sum := icecat.PropertiesUpdateSummary{Removed: []string{}, Updated: []string{}, Missing: []string{}}
+		sum := PropertiesSummary{Removed: []string{}, Updated: []string{}, Missing: []string{}}
 		for _, key := range removals {
 			if _, ok := n.props[key]; ok {
 				delete(n.props, key)
@@ -185,5 +183,5 @@ func (c *Catalog) UpdateNamespaceProperties(
 			return sum, err
 		}
 	}
-	return icecat.PropertiesUpdateSummary{}, fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
+	return PropertiesSummary{}, fmt.Errorf("%w: %w", ErrCommitFailed, err)
 }

@@ -3,9 +3,10 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/apache/iceberg-go/table"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // ErrForbidden is refused: the policy does not let this client do it.
@@ -14,7 +15,7 @@ var ErrForbidden = errors.New("forbidden by policy")
 // Guard decides whether a commit by a REST client may go ahead; an error
 // refuses it with 403 and the error's text. The levels of a nested namespace
 // are joined by dots. It may be called concurrently.
-type Guard func(namespace, name string, updates table.Updates) error
+type Guard func(namespace, name string, updates []metadata.Update) error
 
 // ReservedPrefix begins the table properties that carry Tarn's progress.
 const ReservedPrefix = "tarn."
@@ -23,7 +24,7 @@ const ReservedPrefix = "tarn."
 // rewrite files without changing rows, expiry, tags, branches, statistics and
 // properties are fine; rows, schema, partitioning, place and Tarn's own
 // properties are the broker's. The error is ErrForbidden.
-func Maintenance(updates table.Updates) error {
+func Maintenance(updates []metadata.Update) error {
 	for _, u := range updates {
 		if err := maintenance(u); err != nil {
 			return err
@@ -32,30 +33,26 @@ func Maintenance(updates table.Updates) error {
 	return nil
 }
 
-func maintenance(u table.Update) error {
-	switch u.Action() {
-	case table.UpdateAddSnapshot, table.UpdateSetProperties, table.UpdateRemoveProperties:
-	case table.UpdateSetSnapshotRef, table.UpdateRemoveSnapshotRef, table.UpdateRemoveSnapshots,
-		table.UpdateSetStatistics, table.UpdateRemoveStatistics,
-		table.UpdateSetPartitionStatistics, table.UpdateRemovePartitionStatistics,
-		table.UpdateRemoveSchemas, table.UpdateRemoveSpec,
-		table.UpdateAddSortOrder, table.UpdateSetDefaultSortOrder:
+func maintenance(u metadata.Update) error {
+	switch u.Action {
+	case metadata.AddSnapshot, metadata.SetProperties, metadata.RemoveProperties:
+	case metadata.SetSnapshotRef, metadata.RemoveSnapshotRef, metadata.RemoveSnapshots,
+		metadata.SetStatistics, metadata.RemoveStatistics,
+		metadata.SetPartitionStatistics, metadata.RemovePartitionStatistics,
+		metadata.RemoveSchemas, metadata.RemoveSpecs,
+		metadata.AddSortOrder, metadata.SetDefaultSortOrder:
 		return nil
 	default:
-		return fmt.Errorf("%w: the broker owns this table: %s", ErrForbidden, u.Action())
+		return fmt.Errorf("%w: the broker owns this table: %s", ErrForbidden, u.Action)
 	}
-	w, err := updateWire(u)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrInvalid, u.Action(), err)
-	}
-	if u.Action() == table.UpdateAddSnapshot {
-		if s := w.Snapshot; s == nil || s.Summary == nil || s.Summary.Operation != table.OpReplace {
-			return fmt.Errorf("%w: the broker owns this table: only snapshots of operation %q", ErrForbidden, table.OpReplace)
+	if u.Action == metadata.AddSnapshot {
+		if u.Snapshot == nil || u.Snapshot.Operation != metadata.Replace {
+			return fmt.Errorf("%w: the broker owns this table: only snapshots of operation %q", ErrForbidden, metadata.Replace)
 		}
 		return nil
 	}
-	keys := w.Removals
-	for k := range w.Updates {
+	keys := slices.Clone(u.Removals)
+	for k := range u.Updates {
 		keys = append(keys, k)
 	}
 	for _, k := range keys {

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
+
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // maxBodyBytes bounds a request. A commit that adds a schema of ten thousand
@@ -118,7 +118,7 @@ func (e *httpError) Error() string { return e.msg }
 func answerTo(err error) *httpError {
 	var known *httpError
 	var tooLong *http.MaxBytesError
-	var refused refusal
+	var refused metadata.Refusal
 	msg := err.Error()
 	switch {
 	case errors.As(err, &known):
@@ -129,15 +129,15 @@ func answerTo(err error) *httpError {
 		return &httpError{http.StatusConflict, "CommitFailedException", refused.Error()}
 	case errors.Is(err, ErrUnknown):
 		return &httpError{http.StatusInternalServerError, "CommitStateUnknownException", msg}
-	case errors.Is(err, icecat.ErrNoSuchTable):
+	case errors.Is(err, ErrNoSuchTable):
 		return &httpError{http.StatusNotFound, "NoSuchTableException", msg}
-	case errors.Is(err, icecat.ErrNoSuchNamespace):
+	case errors.Is(err, ErrNoSuchNamespace):
 		return &httpError{http.StatusNotFound, "NoSuchNamespaceException", msg}
-	case errors.Is(err, icecat.ErrTableAlreadyExists), errors.Is(err, icecat.ErrNamespaceAlreadyExists):
+	case errors.Is(err, ErrTableAlreadyExists), errors.Is(err, ErrNamespaceAlreadyExists):
 		return &httpError{http.StatusConflict, "AlreadyExistsException", msg}
-	case errors.Is(err, icecat.ErrNamespaceNotEmpty):
+	case errors.Is(err, ErrNamespaceNotEmpty):
 		return &httpError{http.StatusConflict, "NamespaceNotEmptyException", msg}
-	case errors.Is(err, table.ErrCommitFailed):
+	case errors.Is(err, ErrCommitFailed):
 		return &httpError{http.StatusConflict, "CommitFailedException", msg}
 	case errors.Is(err, ErrForbidden):
 		return &httpError{http.StatusForbidden, "ForbiddenException", msg}
@@ -210,32 +210,32 @@ func notNil(m map[string]string) map[string]string {
 
 // namespaceOf is the namespace in a request's path; its parts are separated by
 // %1F, which the router has decoded.
-func namespaceOf(r *http.Request) table.Identifier {
+func namespaceOf(r *http.Request) Identifier {
 	return strings.Split(r.PathValue("namespace"), separator)
 }
 
-func tableOf(r *http.Request) table.Identifier {
+func tableOf(r *http.Request) Identifier {
 	return append(namespaceOf(r), r.PathValue("table"))
 }
 
 // guard asks the policy about a commit.
-func (s *server) guard(ident table.Identifier, updates table.Updates) error {
+func (s *server) guard(ident Identifier, updates []metadata.Update) error {
 	if s.opts.Guard == nil {
 		return nil
 	}
-	return forbid(s.opts.Guard(nameOf(ident), icecat.TableNameFromIdent(ident), updates))
+	return forbid(s.opts.Guard(nameOf(ident), nameOfTable(ident), updates))
 }
 
 // guardDrop asks the policy about taking a table away.
-func (s *server) guardDrop(ident table.Identifier) error {
+func (s *server) guardDrop(ident Identifier) error {
 	if s.opts.Drop == nil {
 		return nil
 	}
-	return forbid(s.opts.Drop(nameOf(ident), icecat.TableNameFromIdent(ident)))
+	return forbid(s.opts.Drop(nameOf(ident), nameOfTable(ident)))
 }
 
-func nameOf(ident table.Identifier) string {
-	return strings.Join(icecat.NamespaceFromIdent(ident), ".")
+func nameOf(ident Identifier) string {
+	return strings.Join(namespaceOfTable(ident), ".")
 }
 
 func forbid(err error) error {

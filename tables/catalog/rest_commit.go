@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // maxTransaction bounds the tables of one transaction: all their metadata files
@@ -13,9 +12,9 @@ import (
 const maxTransaction = 256
 
 type commitBody struct {
-	Identifier   *identifier        `json:"identifier"`
-	Requirements table.Requirements `json:"requirements"`
-	Updates      table.Updates      `json:"updates"`
+	Identifier   *identifier            `json:"identifier"`
+	Requirements []metadata.Requirement `json:"requirements"`
+	Updates      []metadata.Update      `json:"updates"`
 }
 
 func (s *server) updateTable(w http.ResponseWriter, r *http.Request) error {
@@ -44,16 +43,16 @@ func (s *server) commitTransaction(w http.ResponseWriter, r *http.Request) error
 	if len(body.Changes) == 0 || len(body.Changes) > maxTransaction {
 		return fmt.Errorf("%w: %d tables in a transaction, at most %d", ErrInvalid, len(body.Changes), maxTransaction)
 	}
-	commits := make([]table.TableCommit, len(body.Changes))
+	commits := make([]Change, len(body.Changes))
 	for i, ch := range body.Changes {
 		if ch.Identifier == nil {
-			return fmt.Errorf("%w: %w", ErrInvalid, icecat.ErrMissingIdentifier)
+			return fmt.Errorf("%w: every table commit must have a valid identifier", ErrInvalid)
 		}
 		ident := ch.Identifier.ident()
 		if err := s.guard(ident, ch.Updates); err != nil {
 			return err
 		}
-		commits[i] = table.TableCommit{Identifier: ident, Requirements: ch.Requirements, Updates: ch.Updates}
+		commits[i] = Change{Identifier: ident, Requirements: ch.Requirements, Updates: ch.Updates}
 	}
 	if err := s.cat.CommitTransaction(r.Context(), commits); err != nil {
 		return err

@@ -7,15 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/apache/iceberg-go/table"
 )
 
 // maxPage is how many names a page holds at most and by default.
 const maxPage = 1000
 
 func (s *server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
-	var parent table.Identifier
+	var parent Identifier
 	if p := r.URL.Query().Get("parent"); p != "" {
 		parent = strings.Split(p, separator)
 	}
@@ -23,7 +21,7 @@ func (s *server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, next, err := paginate(r, all, func(i table.Identifier) string { return i[len(i)-1] })
+	page, next, err := paginate(r, all, func(i Identifier) string { return i[len(i)-1] })
 	if err != nil {
 		return err
 	}
@@ -34,7 +32,7 @@ func (s *server) listNamespaces(w http.ResponseWriter, r *http.Request) error {
 // paginate cuts a page out of a list in order of name. As the API demands,
 // without pageToken all goes out at once. Tokens hold the last name given, so
 // that names that come and go between pages disturb nothing.
-func paginate(r *http.Request, all []table.Identifier, name func(table.Identifier) string) ([]table.Identifier, *string, error) {
+func paginate(r *http.Request, all []Identifier, name func(Identifier) string) ([]Identifier, *string, error) {
 	q := r.URL.Query()
 	if !q.Has("pageToken") {
 		return all, nil, nil
@@ -52,7 +50,7 @@ func paginate(r *http.Request, all []table.Identifier, name func(table.Identifie
 		return nil, nil, fmt.Errorf("%w: pageToken: %w", ErrInvalid, err)
 	}
 	if len(after) > 0 {
-		i, found := slices.BinarySearchFunc(all, string(after), func(i table.Identifier, after string) int {
+		i, found := slices.BinarySearchFunc(all, string(after), func(i Identifier, after string) int {
 			return strings.Compare(name(i), after)
 		})
 		if found {
@@ -68,7 +66,7 @@ func paginate(r *http.Request, all []table.Identifier, name func(table.Identifie
 }
 
 type namespaceBody struct {
-	Namespace  table.Identifier  `json:"namespace"`
+	Namespace  Identifier        `json:"namespace"`
 	Properties map[string]string `json:"properties"`
 }
 

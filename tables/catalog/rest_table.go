@@ -9,20 +9,20 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
+
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // identifier is a table's name on the wire.
 type identifier struct {
-	Namespace table.Identifier `json:"namespace"`
-	Name      string           `json:"name"`
+	Namespace Identifier `json:"namespace"`
+	Name      string     `json:"name"`
 }
 
-func (i identifier) ident() table.Identifier { return append(slices.Clone(i.Namespace), i.Name) }
+func (i identifier) ident() Identifier { return append(slices.Clone(i.Namespace), i.Name) }
 
 func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
-	var all []table.Identifier
+	var all []Identifier
 	for ident, err := range s.cat.ListTables(r.Context(), namespaceOf(r)) {
 		if err != nil {
 			return err
@@ -30,13 +30,13 @@ func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
 		all = append(all, ident)
 	}
 	slices.SortFunc(all, slices.Compare)
-	page, next, err := paginate(r, all, icecat.TableNameFromIdent)
+	page, next, err := paginate(r, all, nameOfTable)
 	if err != nil {
 		return err
 	}
 	out := make([]identifier, len(page))
 	for i, ident := range page {
-		out[i] = identifier{icecat.NamespaceFromIdent(ident), icecat.TableNameFromIdent(ident)}
+		out[i] = identifier{namespaceOfTable(ident), nameOfTable(ident)}
 	}
 	s.reply(w, http.StatusOK, map[string]any{"identifiers": out, "next-page-token": next})
 	return nil
@@ -47,7 +47,7 @@ type createBody struct {
 	Location    string                 `json:"location"`
 	Schema      *iceberg.Schema        `json:"schema"`
 	Spec        *iceberg.PartitionSpec `json:"partition-spec"`
-	Order       *table.SortOrder       `json:"write-order"`
+	Order       *metadata.SortOrder    `json:"write-order"`
 	StageCreate bool                   `json:"stage-create"`
 	Properties  iceberg.Properties     `json:"properties"`
 }
@@ -60,12 +60,6 @@ func (s *server) createTable(w http.ResponseWriter, r *http.Request) error {
 	if body.Schema == nil {
 		return fmt.Errorf("%w: no schema", ErrInvalid)
 	}
-	opts := []icecat.CreateTableOpt{
-		icecat.WithProperties(body.Properties), icecat.WithLocation(body.Location), icecat.WithPartitionSpec(body.Spec),
-	}
-	if body.Order != nil {
-		opts = append(opts, icecat.WithSortOrder(*body.Order))
-	}
 	ident := append(namespaceOf(r), body.Name)
 	if err := s.guard(ident, nil); err != nil {
 		return err
@@ -74,7 +68,7 @@ func (s *server) createTable(w http.ResponseWriter, r *http.Request) error {
 	if body.StageCreate {
 		create = s.cat.StageTable
 	}
-	t, err := create(r.Context(), ident, body.Schema, opts...)
+	t, err := create(r.Context(), ident, body.Schema, NewTable{body.Location, body.Spec, body.Order, body.Properties})
 	if err != nil {
 		return err
 	}
@@ -117,10 +111,10 @@ type tableAnswer struct {
 	Config   map[string]string `json:"config,omitempty"`
 }
 
-func (s *server) replyTable(w http.ResponseWriter, r *http.Request, t *table.Table) error {
+func (s *server) replyTable(w http.ResponseWriter, r *http.Request, t *Table) error {
 	answer := tableAnswer{Config: s.opts.TableConfig}
 	mode := r.URL.Query().Get("snapshots")
-	if at := t.MetadataLocation(); at != "" {
+	if at := t.MetadataLocation; at != "" {
 		tag := etag(at, mode)
 		w.Header().Set("ETag", tag)
 		if r.Method == http.MethodGet && matches(r.Header.Get("If-None-Match"), tag) {
@@ -129,18 +123,17 @@ func (s *server) replyTable(w http.ResponseWriter, r *http.Request, t *table.Tab
 		}
 		answer.Location = &at
 	}
-	var err error
-	if answer.Metadata, err = json.Marshal(t.Metadata()); err != nil {
-		return fmt.Errorf("encode metadata: %w", err)
-	}
+	encode := t.Metadata.MarshalJSON
 	switch mode {
 	case "", "all":
 	case "refs":
-		if answer.Metadata, err = onlyRefs(answer.Metadata, t.Metadata()); err != nil {
-			return err
-		}
+		encode = t.Metadata.OnlyRefs
 	default:
 		return fmt.Errorf("%w: snapshots=%s", ErrInvalid, mode)
+	}
+	var err error
+	if answer.Metadata, err = encode(); err != nil {
+		return fmt.Errorf("encode metadata: %w", err)
 	}
 	s.reply(w, http.StatusOK, answer)
 	return nil
@@ -166,37 +159,13 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// onlyRefs drops the snapshots that no branch or tag points at.
-func onlyRefs(data []byte, meta table.Metadata) ([]byte, error) {
-	used := make(map[int64]bool)
-	for _, ref := range meta.Refs() {
-		used[ref.SnapshotID] = true
-	}
-	kept := []table.Snapshot{}
-	for _, snap := range meta.Snapshots() {
-		if used[snap.SnapshotID] {
-			kept = append(kept, snap)
-		}
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(data, &object); err != nil {
-		return nil, fmt.Errorf("encode metadata: %w", err)
-	}
-	list, err := json.Marshal(kept)
-	if err != nil {
-		return nil, fmt.Errorf("encode metadata: %w", err)
-	}
-	object["snapshots"] = list
-	return json.Marshal(object)
-}
-
 func (s *server) tableExists(w http.ResponseWriter, r *http.Request) error {
 	ok, err := s.cat.CheckTableExists(r.Context(), tableOf(r))
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return icecat.ErrNoSuchTable
+		return ErrNoSuchTable
 	}
 	return s.done(w)
 }

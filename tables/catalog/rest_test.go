@@ -16,13 +16,15 @@ import (
 
 	"github.com/apache/iceberg-go"
 	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/catalog/catalogtest"
+	icetest "github.com/apache/iceberg-go/catalog/catalogtest"
 	restcat "github.com/apache/iceberg-go/catalog/rest"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -44,7 +46,7 @@ func serve(t *testing.T, opts catalog.Options) (*catalog.Catalog, *items, string
 
 // TestConformanceOverREST runs iceberg-go's suite through its REST client.
 func TestConformanceOverREST(t *testing.T) {
-	catalogtest.RunCatalogTests(t, catalogtest.Config{
+	icetest.RunCatalogTests(t, icetest.Config{
 		NewCatalog: func(t *testing.T) icecat.Catalog {
 			_, _, url := serve(t, catalog.Options{})
 			c, err := restcat.NewCatalog(t.Context(), "tarn", url)
@@ -71,12 +73,12 @@ func TestStagedCreateOverREST(t *testing.T) {
 		t.Fatal(err)
 	}
 	tbl, err := c.LoadTable(t.Context(), orders)
-	if err != nil || tbl.Properties()["staged"] != "yes" {
+	if err != nil || tbl.Metadata.Properties["staged"] != "yes" {
 		t.Fatalf("table %v, %v; want the staged property", tbl, err)
 	}
 	key := regexp.MustCompile(`/default/orders/iceberg/[0-9a-f]{8}$`)
-	if !key.MatchString(tbl.Location()) {
-		t.Errorf("location %s", tbl.Location())
+	if !key.MatchString(tbl.Metadata.Location) {
+		t.Errorf("location %s", tbl.Metadata.Location)
 	}
 }
 
@@ -237,7 +239,7 @@ func TestRoutes(t *testing.T) {
 
 func TestRegisterOverREST(t *testing.T) {
 	c, _, url := serve(t, catalog.Options{})
-	at := mustCreate(t, c, orders).MetadataLocation()
+	at := mustCreate(t, c, orders).MetadataLocation
 	body := `{"name":"again","metadata-location":"` + at + `"}`
 	for _, want := range []int{200, 409} {
 		if code, _, got := do(t, "POST", url+"/v1/namespaces/default/register", body); code != want {
@@ -318,11 +320,11 @@ func TestOnlyReferencedSnapshots(t *testing.T) {
 		if i == 0 {
 			parent = nil
 		}
-		_, _, err := c.CommitTable(t.Context(), orders, nil, []table.Update{
+		_, _, err := c.CommitTable(t.Context(), orders, nil, catalogtest.Updates(t,
 			table.NewAddSnapshotUpdate(&table.Snapshot{SnapshotID: i + 1, ParentSnapshotID: parent, SequenceNumber: i + 1,
 				TimestampMs: 1_900_000_000_000 + i, ManifestList: "x", Summary: &table.Summary{Operation: table.OpAppend}}),
 			table.NewSetSnapshotRefUpdate("main", i+1, table.BranchRef, -1, -1, -1),
-		})
+		))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,7 +347,7 @@ func TestOnlyReferencedSnapshots(t *testing.T) {
 
 func TestPolicyOverREST(t *testing.T) {
 	c, _, url := serve(t, catalog.Options{
-		Guard: func(_, name string, updates table.Updates) error {
+		Guard: func(_, name string, updates []metadata.Update) error {
 			if name != "orders" {
 				return nil
 			}
@@ -399,7 +401,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c, _, _ := setup(t)
 		mustCreate(t, c, orders)
-		h := catalog.Handler(c, catalog.Options{Guard: func(_, _ string, u table.Updates) error {
+		h := catalog.Handler(c, catalog.Options{Guard: func(_, _ string, u []metadata.Update) error {
 			_ = catalog.Maintenance(u)
 			return nil
 		}})

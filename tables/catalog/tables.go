@@ -9,20 +9,19 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // StageTable builds the metadata of a new table and registers nothing: the
 // maker commits it later with an assert-create requirement. Errors:
-// icecat.ErrNoSuchNamespace, icecat.ErrTableAlreadyExists, ErrInvalid.
+// ErrNoSuchNamespace, ErrTableAlreadyExists, ErrInvalid.
 func (c *Catalog) StageTable(
-	ctx context.Context, ident table.Identifier, schema *iceberg.Schema, opts ...icecat.CreateTableOpt,
-) (*table.Table, error) {
-	meta, _, err := c.newTable(ctx, ident, schema, opts)
+	ctx context.Context, ident Identifier, schema *iceberg.Schema, n NewTable,
+) (*Table, error) {
+	meta, _, err := c.newTable(ctx, ident, schema, n)
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +30,13 @@ func (c *Catalog) StageTable(
 
 // CreateTable makes a table, durable on return. Field ids are assigned anew, as
 // every Iceberg catalog does; who wants to keep his own commits the table's
-// first metadata through CommitTable. Errors: icecat.ErrNoSuchNamespace,
-// icecat.ErrTableAlreadyExists, ErrInvalid, ErrUnknown.
+// first metadata through CommitTable. Errors: ErrNoSuchNamespace,
+// ErrTableAlreadyExists, ErrInvalid, ErrUnknown.
 func (c *Catalog) CreateTable(
-	ctx context.Context, ident table.Identifier, schema *iceberg.Schema, opts ...icecat.CreateTableOpt,
-) (*table.Table, error) {
+	ctx context.Context, ident Identifier, schema *iceberg.Schema, n NewTable,
+) (*Table, error) {
 	for range maxTries {
-		meta, ns, err := c.newTable(ctx, ident, schema, opts)
+		meta, ns, err := c.newTable(ctx, ident, schema, n)
 		if err != nil {
 			return nil, err
 		}
@@ -50,17 +49,17 @@ func (c *Catalog) CreateTable(
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: namespace changed %d times", table.ErrCommitFailed, maxTries)
+	return nil, fmt.Errorf("%w: namespace changed %d times", ErrCommitFailed, maxTries)
 }
 
 // newTable builds a new table's metadata.
 func (c *Catalog) newTable(
-	ctx context.Context, ident table.Identifier, schema *iceberg.Schema, opts []icecat.CreateTableOpt,
-) (meta table.Metadata, ns namespace, err error) {
+	ctx context.Context, ident Identifier, schema *iceberg.Schema, n NewTable,
+) (meta *metadata.Table, ns namespace, err error) {
 	if err := checkTable(ident); err != nil {
 		return nil, ns, err
 	}
-	if ns, err = c.namespace(ctx, icecat.NamespaceFromIdent(ident)); err != nil {
+	if ns, err = c.namespace(ctx, namespaceOfTable(ident)); err != nil {
 		return nil, ns, err
 	}
 	it, err := c.get(ctx, tableKey(ident))
@@ -68,25 +67,24 @@ func (c *Catalog) newTable(
 		return nil, ns, err
 	}
 	if it.Version != 0 {
-		return nil, ns, fmt.Errorf("%w: %s", icecat.ErrTableAlreadyExists, strings.Join(ident, "."))
-	}
-	cfg := icecat.NewCreateTableCfg()
-	for _, o := range opts {
-		o(&cfg)
+		return nil, ns, fmt.Errorf("%w: %s", ErrTableAlreadyExists, strings.Join(ident, "."))
 	}
 	id := uuid.New()
-	if cfg.Location == "" {
-		cfg.Location = c.newLocation(ident, id)
-	} else if err := c.checkLocation(ident, cfg.Location); err != nil {
+	if n.Location == "" {
+		n.Location = c.newLocation(ident, id)
+	} else if err := c.checkLocation(ident, n.Location); err != nil {
 		return nil, ns, err
 	}
-	meta, err = buildTable(schema, cfg, c.withDefaults(cfg.Properties), id)
+	meta, err = buildTable(metadata.New{
+		Schema: schema, Spec: n.Spec, Order: n.Order, Location: n.Location,
+		Properties: c.withDefaults(n.Properties), UUID: id.String(),
+	})
 	return meta, ns, err
 }
 
-func buildTable(schema *iceberg.Schema, cfg icecat.CreateTableCfg, props iceberg.Properties, id uuid.UUID) (meta table.Metadata, err error) {
+func buildTable(n metadata.New) (meta *metadata.Table, err error) {
 	defer recovered(&err)
-	meta, err = table.NewMetadataWithUUID(schema, cfg.PartitionSpec, cfg.SortOrder, cfg.Location, props, id)
+	meta, err = metadata.Create(n)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -95,7 +93,7 @@ func buildTable(schema *iceberg.Schema, cfg icecat.CreateTableCfg, props iceberg
 
 // point makes metadata current for a table. A location of "" means that it
 // is written first. Errors: tables.ErrItemConflict, ErrUnknown.
-func (c *Catalog) point(ctx context.Context, to loaded, ns namespace, meta table.Metadata, location string, owned bool) error {
+func (c *Catalog) point(ctx context.Context, to loaded, ns namespace, meta *metadata.Table, location string, owned bool) error {
 	st := staged{from: to, meta: meta, location: location}
 	if location == "" {
 		var err error
@@ -104,7 +102,7 @@ func (c *Catalog) point(ctx context.Context, to loaded, ns namespace, meta table
 		}
 	}
 	it := to.item
-	it.Value = encodeJSON(pointer{st.location, meta.Location(), owned})
+	it.Value = encodeJSON(pointer{st.location, meta.Location, owned})
 	err := c.put(ctx, func(ctx context.Context) bool { return c.landed(ctx, []staged{st}) }, it, ns.touch())
 	if err == nil {
 		c.remember(it.Key, st.location, meta)
@@ -117,7 +115,7 @@ func (c *Catalog) point(ctx context.Context, to loaded, ns namespace, meta table
 // RegisterTable makes a table of an existing metadata file in the store;
 // overwrite lets it replace a table of that name. Its directory stays whose it
 // is: purging the table leaves the files.
-func (c *Catalog) RegisterTable(ctx context.Context, ident table.Identifier, location string, overwrite bool) (*table.Table, error) {
+func (c *Catalog) RegisterTable(ctx context.Context, ident Identifier, location string, overwrite bool) (*Table, error) {
 	if err := checkTable(ident); err != nil {
 		return nil, err
 	}
@@ -134,7 +132,7 @@ func (c *Catalog) RegisterTable(ctx context.Context, ident table.Identifier, loc
 		return nil, fmt.Errorf("%w: metadata %s: %w", ErrInvalid, location, err)
 	}
 	for range maxTries {
-		ns, err := c.namespace(ctx, icecat.NamespaceFromIdent(ident))
+		ns, err := c.namespace(ctx, namespaceOfTable(ident))
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +141,7 @@ func (c *Catalog) RegisterTable(ctx context.Context, ident table.Identifier, loc
 			return nil, err
 		}
 		if it.Version != 0 && !overwrite {
-			return nil, fmt.Errorf("%w: %s", icecat.ErrTableAlreadyExists, strings.Join(ident, "."))
+			return nil, fmt.Errorf("%w: %s", ErrTableAlreadyExists, strings.Join(ident, "."))
 		}
 		to := loaded{ident: ident, item: tables.Item{Key: tableKey(ident), Version: it.Version}}
 		if err = c.point(ctx, to, ns, meta, location, false); err == nil {
@@ -153,12 +151,12 @@ func (c *Catalog) RegisterTable(ctx context.Context, ident table.Identifier, loc
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: table changed %d times", table.ErrCommitFailed, maxTries)
+	return nil, fmt.Errorf("%w: table changed %d times", ErrCommitFailed, maxTries)
 }
 
-// LoadTable returns a table as it is now. Errors: icecat.ErrNoSuchTable,
+// LoadTable returns a table as it is now. Errors: ErrNoSuchTable,
 // tables.ErrBroken.
-func (c *Catalog) LoadTable(ctx context.Context, ident table.Identifier) (*table.Table, error) {
+func (c *Catalog) LoadTable(ctx context.Context, ident Identifier) (*Table, error) {
 	l, err := c.find(ctx, ident)
 	if err != nil {
 		return nil, err
@@ -167,19 +165,19 @@ func (c *Catalog) LoadTable(ctx context.Context, ident table.Identifier) (*table
 }
 
 // find is load for tables that must exist.
-func (c *Catalog) find(ctx context.Context, ident table.Identifier) (loaded, error) {
+func (c *Catalog) find(ctx context.Context, ident Identifier) (loaded, error) {
 	if err := checkTable(ident); err != nil {
-		return loaded{}, fmt.Errorf("%w: %w", icecat.ErrNoSuchTable, err)
+		return loaded{}, fmt.Errorf("%w: %w", ErrNoSuchTable, err)
 	}
 	l, err := c.load(ctx, ident)
 	if err == nil && l.meta == nil {
-		err = fmt.Errorf("%w: %s", icecat.ErrNoSuchTable, strings.Join(ident, "."))
+		err = fmt.Errorf("%w: %s", ErrNoSuchTable, strings.Join(ident, "."))
 	}
 	return l, err
 }
 
 // CheckTableExists reports whether there is such a table.
-func (c *Catalog) CheckTableExists(ctx context.Context, ident table.Identifier) (bool, error) {
+func (c *Catalog) CheckTableExists(ctx context.Context, ident Identifier) (bool, error) {
 	if checkTable(ident) != nil {
 		return false, nil
 	}
@@ -188,9 +186,9 @@ func (c *Catalog) CheckTableExists(ctx context.Context, ident table.Identifier) 
 }
 
 // ListTables yields the tables of a namespace in key order. Error:
-// icecat.ErrNoSuchNamespace.
-func (c *Catalog) ListTables(ctx context.Context, ns table.Identifier) iter.Seq2[table.Identifier, error] {
-	return func(yield func(table.Identifier, error) bool) {
+// ErrNoSuchNamespace.
+func (c *Catalog) ListTables(ctx context.Context, ns Identifier) iter.Seq2[Identifier, error] {
+	return func(yield func(Identifier, error) bool) {
 		if _, err := c.namespace(ctx, ns); err != nil {
 			yield(nil, err)
 			return
@@ -208,14 +206,14 @@ func (c *Catalog) ListTables(ctx context.Context, ns table.Identifier) iter.Seq2
 }
 
 // DropTable takes a table out of the catalog and leaves its files. Errors:
-// icecat.ErrNoSuchTable, ErrUnknown.
-func (c *Catalog) DropTable(ctx context.Context, ident table.Identifier) error {
+// ErrNoSuchTable, ErrUnknown.
+func (c *Catalog) DropTable(ctx context.Context, ident Identifier) error {
 	_, err := c.unlist(ctx, ident)
 	return err
 }
 
 // unlist removes a table's pointer and returns what it said.
-func (c *Catalog) unlist(ctx context.Context, ident table.Identifier) (loaded, error) {
+func (c *Catalog) unlist(ctx context.Context, ident Identifier) (loaded, error) {
 	var err error
 	for range maxTries {
 		var l loaded
@@ -239,14 +237,14 @@ func (c *Catalog) unlist(ctx context.Context, ident table.Identifier) (loaded, e
 			return l, err
 		}
 	}
-	return loaded{}, fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
+	return loaded{}, fmt.Errorf("%w: %w", ErrCommitFailed, err)
 }
 
 // PurgeTable drops a table and deletes its directory: data, metadata, and what
 // failed writers left there. Files outside it stay, and so does the directory
 // of a registered table, of one with gc.enabled=false, and of one that another
 // table lies in. On an error after the drop files may be left over.
-func (c *Catalog) PurgeTable(ctx context.Context, ident table.Identifier) error {
+func (c *Catalog) PurgeTable(ctx context.Context, ident Identifier) error {
 	l, err := c.unlist(ctx, ident)
 	if err != nil {
 		return err
@@ -255,7 +253,7 @@ func (c *Catalog) PurgeTable(ctx context.Context, ident table.Identifier) error 
 	if !ok || !l.ptr.Owned || path.Clean(dir) != dir || dir == "." {
 		return nil
 	}
-	if l.meta != nil && strings.EqualFold(l.meta.Properties()[table.GCEnabledKey], "false") {
+	if l.meta != nil && strings.EqualFold(l.meta.Properties[metadata.GCEnabled], "false") {
 		return nil
 	}
 	shared, err := c.sharesDir(ctx, dir)
@@ -293,9 +291,9 @@ func (c *Catalog) sharesDir(ctx context.Context, dir string) (bool, error) {
 }
 
 // RenameTable gives a table another name; its files stay where they are.
-// Errors: icecat.ErrNoSuchTable, icecat.ErrNoSuchNamespace for the target,
-// icecat.ErrTableAlreadyExists, ErrUnknown.
-func (c *Catalog) RenameTable(ctx context.Context, from, to table.Identifier) (*table.Table, error) {
+// Errors: ErrNoSuchTable, ErrNoSuchNamespace for the target,
+// ErrTableAlreadyExists, ErrUnknown.
+func (c *Catalog) RenameTable(ctx context.Context, from, to Identifier) (*Table, error) {
 	if err := checkTable(to); err != nil {
 		return nil, err
 	}
@@ -306,13 +304,13 @@ func (c *Catalog) RenameTable(ctx context.Context, from, to table.Identifier) (*
 		if l, err = c.find(ctx, from); err != nil {
 			return nil, err
 		}
-		if ns, err = c.namespace(ctx, icecat.NamespaceFromIdent(to)); err != nil {
+		if ns, err = c.namespace(ctx, namespaceOfTable(to)); err != nil {
 			return nil, err
 		}
 		if exists, err := c.CheckTableExists(ctx, to); err != nil {
 			return nil, err
 		} else if exists {
-			return nil, fmt.Errorf("%w: %s", icecat.ErrTableAlreadyExists, strings.Join(to, "."))
+			return nil, fmt.Errorf("%w: %s", ErrTableAlreadyExists, strings.Join(to, "."))
 		}
 		gone, made := l.item, tables.Item{Key: tableKey(to), Value: encodeJSON(l.ptr)}
 		gone.Delete = true
@@ -326,5 +324,5 @@ func (c *Catalog) RenameTable(ctx context.Context, from, to table.Identifier) (*
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: %w", table.ErrCommitFailed, err)
+	return nil, fmt.Errorf("%w: %w", ErrCommitFailed, err)
 }

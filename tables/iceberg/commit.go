@@ -9,70 +9,68 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // plan is a commit worked out on one state of the table.
 type plan struct {
-	base    *table.Table
-	back    bool            // base was rolled back
-	after   *table.Table    // base with the new schema, if any
-	snap    *table.Snapshot // nil if no rows are added
-	updates []table.Update
-	reqs    []table.Requirement
-	expired []table.Snapshot
-	written recorder       // files that iceberg-go wrote for the snapshot
+	base    *metadata.Table
+	back    bool               // base was rolled back
+	after   *metadata.Table    // base with the new schema, if any
+	snap    *metadata.Snapshot // nil if no rows are added
+	updates []metadata.Update
+	reqs    []metadata.Requirement
+	expired []*metadata.Snapshot
+	written []string       // manifests and list of the snapshot
 	schema  *tables.Schema // nil if it stays
 }
 
-// Commit implements tables.Table. The metadata of the commit is put together
-// here instead of by iceberg-go's Transaction.Commit: one try, our own field
-// ids, and errors that tell refused from unknown.
+// Commit implements tables.Table: one try, our own field ids, and errors that
+// tell refused from unknown.
 func (t *tbl) Commit(ctx context.Context, c tables.Commit) error {
-	base, err := t.load(ctx)
+	now, err := t.load(ctx)
 	if err != nil {
 		return err
 	}
-	have, back, err := held(base.Metadata())
-	if err != nil {
+	p := &plan{base: now.Metadata, after: now.Metadata}
+	var have tables.Progress
+	if have, p.back, err = held(p.base); err != nil {
 		return err
 	}
 	if !have.Equal(c.Expect) {
 		return fmt.Errorf("table holds %v: %w", have, tables.ErrConflict)
 	}
-	p := &plan{base: base, back: back}
-	p.after = table.New(t.ident, base.Metadata(), base.MetadataLocation(), p.written.files(t), t.cat)
 	if err := t.planSchema(p, c); err != nil {
 		return err
 	}
 	if err := t.planRows(ctx, p, c); err != nil {
+		t.tidy(ctx, p.written)
 		return err
 	}
 	t.planProgress(p, c)
-	meta, location, err := t.cat.CommitTable(ctx, t.ident, p.reqs, p.updates)
-	if errors.Is(err, table.ErrCommitFailed) {
-		t.tidy(ctx, p.written.names)
+	next, _, err := t.cat.CommitTable(ctx, t.ident, p.reqs, p.updates)
+	if errors.Is(err, catalog.ErrCommitFailed) {
+		t.tidy(ctx, p.written)
 		return fmt.Errorf("%w: %w", tables.ErrConflict, err)
 	}
 	if err != nil {
-		return fmt.Errorf("commit to table %s: %w", strings.Join(t.ident, "."), err)
+		return fmt.Errorf("commit to table %s: %w", describe(t.ident), err)
 	}
 	if p.schema != nil {
 		t.mu.Lock()
 		t.schema = p.schema
 		t.mu.Unlock()
 	}
-	t.tidy(ctx, p.written.superseded(ctx, t, p.snap))
-	t.cleanup(ctx, p, table.New(t.ident, meta, location, base.FS, t.cat))
+	t.cleanup(ctx, p, next)
 	return nil
 }
 
 // planSchema puts the new schema first, so that the snapshot is built on it.
 func (t *tbl) planSchema(p *plan, c tables.Commit) error {
-	meta := p.base.Metadata()
-	now, err := schemaOf(meta)
+	now, err := schemaOf(p.base)
 	if err != nil {
 		return err
 	}
@@ -82,13 +80,16 @@ func (t *tbl) planSchema(p *plan, c tables.Commit) error {
 	if err := extends(c.Schema, now); err != nil {
 		return err
 	}
-	schema, err := extend(c.Schema, meta)
+	schema, err := extend(c.Schema, p.base)
 	if err != nil {
 		return err
 	}
-	p.updates = []table.Update{table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1)}
-	next, err := table.UpdateTableMetadata(meta, p.updates, "")
-	if err != nil {
+	added := -1
+	p.updates = []metadata.Update{
+		{Action: metadata.AddSchema, Schema: &metadata.Schema{Schema: schema}},
+		{Action: metadata.SetCurrentSchema, SchemaID: &added},
+	}
+	if p.after, err = metadata.Apply(p.base, "", p.updates); err != nil {
 		return fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 	}
 	text, err := c.Schema.MarshalJSON()
@@ -96,23 +97,21 @@ func (t *tbl) planSchema(p *plan, c tables.Commit) error {
 		return fmt.Errorf("encode schema: %w", err)
 	}
 	p.schema = c.Schema
-	p.updates = append(p.updates, table.NewSetPropertiesUpdate(iceberg.Properties{
-		schemaKey: string(text), schemaVersionKey: strconv.Itoa(next.CurrentSchema().ID),
-	}))
+	p.updates = append(p.updates, metadata.Update{Action: metadata.SetProperties, Updates: iceberg.Properties{
+		schemaKey: string(text), schemaVersionKey: strconv.Itoa(p.after.CurrentSchemaID),
+	}})
 	p.reqs = append(p.reqs,
-		table.AssertCurrentSchemaID(meta.CurrentSchema().ID),
-		table.AssertLastAssignedFieldID(meta.LastColumnID()))
-	p.after = table.New(t.ident, next, p.base.MetadataLocation(), p.written.files(t), t.cat)
+		metadata.Requirement{Type: metadata.AssertCurrentSchemaID, SchemaID: &p.base.CurrentSchemaID},
+		metadata.Requirement{Type: metadata.AssertLastAssignedFieldID, FieldID: &p.base.LastColumnID})
 	return nil
 }
 
-// planRows writes the manifests and takes the snapshot that iceberg-go makes
-// of them.
+// planRows writes the manifests of a snapshot that adds the files.
 func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if len(c.Add) == 0 {
 		return nil
 	}
-	files, err := t.dataFiles(ctx, p.after.Metadata(), c.Add)
+	files, err := t.dataFiles(ctx, p.after, c.Add)
 	if err != nil {
 		return err
 	}
@@ -120,79 +119,73 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if err != nil {
 		return fmt.Errorf("encode progress: %w", err)
 	}
-	props := iceberg.Properties{commitKey: c.ID, progressKey: string(progress)}
+	summary := map[string]string{commitKey: c.ID, progressKey: string(progress)}
 	for k, v := range c.Summary {
-		props[prefix+strings.TrimPrefix(k, prefix)] = v
+		summary[prefix+strings.TrimPrefix(k, prefix)] = v
 	}
-	tx := p.after.NewTransaction()
-	err = tx.AddDataFiles(ctx, files, props, table.WithoutAutoNameMapping(), table.WithoutDuplicateCheck())
+	a, err := newAppender(t, p.after)
 	if err != nil {
-		return fmt.Errorf("write manifests: %w", err)
+		return err
 	}
-	staged, err := tx.StagedTable()
+	p.snap, err = a.snapshot(ctx, files, summary)
+	p.written = a.written
 	if err != nil {
-		return fmt.Errorf("build snapshot: %w", err)
+		return err
 	}
-	p.snap = staged.CurrentSnapshot()
-	p.expired = t.expirable(p.base.Metadata(), p.snap)
-	p.updates = append(p.updates, table.NewAddSnapshotUpdate(p.snap), mainAt(p.base.Metadata(), p.snap.SnapshotID))
+	p.expired = t.expirable(p.base, p.snap)
+	p.updates = append(p.updates, metadata.Update{Action: metadata.AddSnapshot, Snapshot: p.snap}, mainAt(p.base, p.snap.ID))
 	if len(p.expired) > 0 {
 		ids := make([]int64, len(p.expired))
 		for i, s := range p.expired {
-			ids[i] = s.SnapshotID
+			ids[i] = s.ID
 		}
-		p.updates = append(p.updates, table.NewRemoveSnapshotsUpdate(ids, false))
+		p.updates = append(p.updates, metadata.Update{Action: metadata.RemoveSnapshots, SnapshotIDs: ids})
 	}
 	return nil
 }
 
 // mainAt moves the main branch, whose retention stays as others set it.
-func mainAt(meta table.Metadata, id int64) table.Update {
-	var maxRefMs, maxAgeMs int64
-	var keep int
-	for name, ref := range meta.Refs() {
-		if name != table.MainBranch {
-			continue
-		}
-		if ref.MaxRefAgeMs != nil {
-			maxRefMs = *ref.MaxRefAgeMs
-		}
-		if ref.MaxSnapshotAgeMs != nil {
-			maxAgeMs = *ref.MaxSnapshotAgeMs
-		}
-		if ref.MinSnapshotsToKeep != nil {
-			keep = *ref.MinSnapshotsToKeep
-		}
+func mainAt(meta *metadata.Table, id int64) metadata.Update {
+	ref := metadata.Ref{SnapshotID: id, Kind: metadata.Branch}
+	if have, ok := meta.Refs[metadata.MainBranch]; ok {
+		ref = have.At(id)
 	}
-	return table.NewSetSnapshotRefUpdate(table.MainBranch, id, table.BranchRef, maxRefMs, maxAgeMs, keep)
+	return metadata.Update{Action: metadata.SetSnapshotRef, RefName: metadata.MainBranch, Ref: &ref}
 }
 
 // planProgress sets the progress and pins what the commit was built on.
 func (t *tbl) planProgress(p *plan, c tables.Commit) {
-	meta := p.base.Metadata()
-	set, remove := change(meta.Properties(), c.Progress)
+	set, remove := change(p.base.Properties, c.Progress)
 	set[commitKey] = c.ID
 	if p.snap != nil {
 		set[snapshotCommitKey] = c.ID
 	} else if p.back {
 		// Without rows of its own the commit goes with the snapshot that the
 		// table was set back to.
-		if last := newest(meta); last != "" {
+		if last := newest(p.base); last != "" {
 			set[snapshotCommitKey] = last
 		} else {
 			remove = append(remove, snapshotCommitKey)
 		}
 	}
-	p.updates = append(p.updates, table.NewSetPropertiesUpdate(set))
+	p.updates = append(p.updates, metadata.Update{Action: metadata.SetProperties, Updates: set})
 	if len(remove) > 0 {
-		p.updates = append(p.updates, table.NewRemovePropertiesUpdate(remove))
-	}
-	var head *int64
-	if s := meta.CurrentSnapshot(); s != nil {
-		head = &s.SnapshotID
+		p.updates = append(p.updates, metadata.Update{Action: metadata.RemoveProperties, Removals: remove})
 	}
 	p.reqs = append(p.reqs,
-		table.AssertTableUUID(meta.TableUUID()),
-		table.AssertRefSnapshotID(table.MainBranch, head),
-		progressIs{c.Expect})
+		metadata.Requirement{Type: metadata.AssertTableUUID, UUID: p.base.UUID.String()},
+		metadata.Requirement{Type: metadata.AssertRefSnapshotID, Ref: metadata.MainBranch, SnapshotID: p.base.CurrentID},
+		progressIs(c.Expect))
+}
+
+// tidy deletes files that nothing refers to. What stays is found by a sweep.
+func (t *tbl) tidy(ctx context.Context, names []string) {
+	files := t.files(context.WithoutCancel(ctx))
+	var errs error
+	for _, name := range names {
+		errs = errors.Join(errs, files.Remove(name))
+	}
+	if errs != nil {
+		t.opts.Logger.Warn("files of a commit stay", "table", describe(t.ident), "error", errs)
+	}
 }

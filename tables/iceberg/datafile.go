@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // boundLength is how many characters or bytes of a bound are kept, as
@@ -22,12 +22,12 @@ const boundLength = 16
 // none of them is in the table already follows from the progress, which was
 // compared. Errors: ErrFile; ErrUnsupported if others have left the table no
 // way to hold unpartitioned files.
-func (t *tbl) dataFiles(ctx context.Context, meta table.Metadata, files []tables.DataFile) ([]iceberg.DataFile, error) {
+func (t *tbl) dataFiles(ctx context.Context, meta *metadata.Table, files []tables.DataFile) ([]iceberg.DataFile, error) {
 	spec, err := unpartitioned(meta)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]iceberg.DataFile, len(files))
+	out, schema := make([]iceberg.DataFile, len(files)), meta.Schema()
 	for i, f := range files {
 		if err := t.checkFile(ctx, f); err != nil {
 			return nil, err
@@ -37,7 +37,7 @@ func (t *tbl) dataFiles(ctx context.Context, meta table.Metadata, files []tables
 		if err != nil {
 			return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 		}
-		addStats(b, meta.CurrentSchema(), f)
+		addStats(b, schema, f)
 		out[i] = b.Build()
 	}
 	return out, nil
@@ -60,10 +60,10 @@ func (t *tbl) checkFile(ctx context.Context, f tables.DataFile) error {
 	return nil
 }
 
-func unpartitioned(meta table.Metadata) (iceberg.PartitionSpec, error) {
-	for _, s := range meta.PartitionSpecs() {
+func unpartitioned(meta *metadata.Table) (iceberg.PartitionSpec, error) {
+	for _, s := range meta.Specs {
 		if s.IsUnpartitioned() {
-			return s, nil
+			return s.PartitionSpec, nil
 		}
 	}
 	return iceberg.PartitionSpec{}, fmt.Errorf("the table has no unpartitioned spec left: %w", tables.ErrUnsupported)

@@ -7,44 +7,45 @@ import (
 	"strings"
 	"time"
 
-	iceio "github.com/apache/iceberg-go/io"
-	"github.com/apache/iceberg-go/table"
+	"github.com/apache/iceberg-go"
+
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // expirable lists the snapshots that the commit of next may forget; none but on
 // every ExpireEvery-th snapshot.
-func (t *tbl) expirable(meta table.Metadata, next *table.Snapshot) []table.Snapshot {
-	if next.SequenceNumber%t.opts.ExpireEvery != 0 || strings.EqualFold(meta.Properties()[table.GCEnabledKey], "false") {
+func (t *tbl) expirable(meta *metadata.Table, next *metadata.Snapshot) []*metadata.Snapshot {
+	if next.SequenceNumber%t.opts.ExpireEvery != 0 || strings.EqualFold(meta.Properties[metadata.GCEnabled], "false") {
 		return nil
 	}
 	oldest := time.Now().Add(-t.opts.KeepFor).UnixMilli()
 	keep := make(map[int64]bool)
 	// The commit's own snapshot is the first of those that stay.
 	n := 1
-	for s := range ancestors(meta, meta.CurrentSnapshot()) {
+	for s := range ancestors(meta, meta.Current()) {
 		n++
 		if n > t.opts.KeepLast && (s.TimestampMs < oldest || n > t.opts.MaxSnapshots) {
 			break
 		}
-		keep[s.SnapshotID] = true
+		keep[s.ID] = true
 	}
-	for name, ref := range meta.Refs() {
+	for name, ref := range meta.Refs {
 		keep[ref.SnapshotID] = true
-		if name == table.MainBranch || ref.SnapshotRefType != table.BranchRef {
+		if name == metadata.MainBranch || ref.Kind != metadata.Branch {
 			continue
 		}
-		for s := range ancestors(meta, meta.SnapshotByID(ref.SnapshotID)) {
-			keep[s.SnapshotID] = true
+		for s := range ancestors(meta, meta.Snapshot(ref.SnapshotID)) {
+			keep[s.ID] = true
 		}
 	}
 	line := make(map[int64]bool)
-	for s := range ancestors(meta, meta.CurrentSnapshot()) {
-		line[s.SnapshotID] = true
+	for s := range ancestors(meta, meta.Current()) {
+		line[s.ID] = true
 	}
-	var out []table.Snapshot
-	for _, s := range meta.Snapshots() {
+	var out []*metadata.Snapshot
+	for _, s := range meta.Snapshots {
 		// What lies beside the main line, as after a rollback, stays its time.
-		if !keep[s.SnapshotID] && (line[s.SnapshotID] || s.TimestampMs < oldest) {
+		if !keep[s.ID] && (line[s.ID] || s.TimestampMs < oldest) {
 			out = append(out, s)
 		}
 	}
@@ -53,123 +54,128 @@ func (t *tbl) expirable(meta table.Metadata, next *table.Snapshot) []table.Snaps
 
 // ancestors yields a snapshot and those it descends from, as far as they are
 // known.
-func ancestors(meta table.Metadata, at *table.Snapshot) func(func(*table.Snapshot) bool) {
-	return func(yield func(*table.Snapshot) bool) {
+func ancestors(meta *metadata.Table, at *metadata.Snapshot) func(func(*metadata.Snapshot) bool) {
+	return func(yield func(*metadata.Snapshot) bool) {
 		// The count ends a circle, which only damaged metadata has.
-		for n := len(meta.Snapshots()); at != nil && n > 0; n-- {
-			if !yield(at) || at.ParentSnapshotID == nil {
+		for n := len(meta.Snapshots); at != nil && n > 0; n-- {
+			if !yield(at) || at.ParentID == nil {
 				return
 			}
-			at = meta.SnapshotByID(*at.ParentSnapshotID)
+			at = meta.Snapshot(*at.ParentID)
 		}
 	}
 }
 
 // cleanup deletes the files that only expired snapshots used. Failures leave
 // files behind and nothing else: the commit stands.
-func (t *tbl) cleanup(ctx context.Context, p *plan, after *table.Table) {
+func (t *tbl) cleanup(ctx context.Context, p *plan, after *metadata.Table) {
 	if len(p.expired) == 0 {
 		return
 	}
 	if err := t.deleteUnused(context.WithoutCancel(ctx), p.base, after, p.expired); err != nil {
-		t.opts.Logger.Warn("files of expired snapshots stay", "table", strings.Join(t.ident, "."), "error", err)
+		t.opts.Logger.Warn("files of expired snapshots stay", "table", describe(t.ident), "error", err)
 	}
 }
 
-func (t *tbl) deleteUnused(ctx context.Context, before, after *table.Table, expired []table.Snapshot) error {
-	edge, plain := t.edge(before, after, expired)
+// deleteUnused removes what no snapshot names any more. In a line of appends
+// those are manifests and lists only; where somebody removed rows or rewrote
+// files, data files are dead too, and all manifests are read to tell which.
+func (t *tbl) deleteUnused(ctx context.Context, before, after *metadata.Table, expired []*metadata.Snapshot) error {
+	stay, plain := edge(before, after, expired)
 	if !plain {
-		// Somebody removed rows or rewrote files: iceberg-go reads all
-		// manifests to tell which data files are dead.
-		ids := make([]int64, len(expired))
-		for i, s := range expired {
-			ids[i] = s.SnapshotID
-		}
-		wrap := func(x *table.Table) *table.Table {
-			return table.New(t.ident, x.Metadata(), x.MetadataLocation(), func(ctx context.Context) (iceio.IO, error) {
-				return within{t.files(ctx), after.Location() + "/"}, nil
-			}, t.cat)
-		}
-		return table.NewRemoveSnapshotsUpdate(ids, true).PostCommit(ctx, wrap(before), wrap(after))
+		stay = after.Snapshots
 	}
-	files := t.files(ctx)
-	used := make(map[string]bool)
-	for _, s := range edge {
-		manifests, err := s.Manifests(files)
-		if err != nil {
-			return fmt.Errorf("read manifest list: %w", err)
-		}
-		for _, m := range manifests {
-			used[m.FilePath()] = true
-		}
+	used, err := t.named(ctx, stay)
+	if err != nil {
+		return err
 	}
-	dead := make(map[string]bool)
-	for _, s := range expired {
-		manifests, err := s.Manifests(files)
-		if err != nil {
-			return fmt.Errorf("read manifest list: %w", err)
-		}
-		dead[s.ManifestList] = true
-		for _, m := range manifests {
-			if !used[m.FilePath()] {
-				dead[m.FilePath()] = true
-			}
+	dead, err := t.named(ctx, expired)
+	if err != nil {
+		return err
+	}
+	if !plain {
+		if err := t.deadData(ctx, used, dead); err != nil {
+			return err
 		}
 	}
 	var errs error
 	for name := range dead {
-		errs = errors.Join(errs, (within{files, after.Location() + "/"}).Remove(name))
+		// Other formats may share data files that lie elsewhere.
+		if _, lives := used[name]; !lives && strings.HasPrefix(name, after.Location+"/") {
+			errs = errors.Join(errs, t.files(ctx).Remove(name))
+		}
 	}
 	return errs
+}
+
+// named are the manifest lists of snapshots and the manifests in them, by name;
+// a list stands for itself with nil.
+func (t *tbl) named(ctx context.Context, snapshots []*metadata.Snapshot) (map[string]iceberg.ManifestFile, error) {
+	out := make(map[string]iceberg.ManifestFile)
+	for _, s := range snapshots {
+		list, err := t.manifests(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		out[s.ManifestList] = nil
+		for _, m := range list {
+			out[m.FilePath()] = m
+		}
+	}
+	return out, nil
+}
+
+// deadData adds the files that only dead manifests name.
+func (t *tbl) deadData(ctx context.Context, used, dead map[string]iceberg.ManifestFile) error {
+	lists := []map[string]iceberg.ManifestFile{used, dead}
+	for i, list := range lists {
+		names := make(map[string]bool)
+		for name, m := range list {
+			_, lives := used[name]
+			if m == nil || i == 1 && lives {
+				continue
+			}
+			for e, err := range m.Entries(t.files(ctx), i == 0) {
+				if err != nil {
+					return fmt.Errorf("read manifest %s: %w", name, err)
+				}
+				names[e.DataFile().FilePath()] = true
+			}
+		}
+		for name := range names {
+			list[name] = nil
+		}
+	}
+	return nil
 }
 
 // edge finds the snapshots whose manifest lists tell which manifests are still
 // used, if that can be told without reading them all: in a line of appends a
 // manifest that has left the list never comes back, so the oldest snapshot
 // that stays is enough, with those that lie beside the line.
-func (t *tbl) edge(before, after *table.Table, expired []table.Snapshot) (edge []table.Snapshot, plain bool) {
-	meta := after.Metadata()
+func edge(before, after *metadata.Table, expired []*metadata.Snapshot) (edge []*metadata.Snapshot, plain bool) {
 	line := make(map[int64]bool)
-	var oldest *table.Snapshot
-	for s := range ancestors(meta, meta.CurrentSnapshot()) {
-		line[s.SnapshotID], oldest = true, s
+	var oldest *metadata.Snapshot
+	for s := range ancestors(after, after.Current()) {
+		line[s.ID], oldest = true, s
 	}
-	if oldest == nil || !appends(oldest) {
+	if oldest == nil || oldest.Operation != metadata.Append {
 		return nil, false
 	}
 	below := make(map[int64]bool)
-	for s := range ancestors(before.Metadata(), before.CurrentSnapshot()) {
-		below[s.SnapshotID] = !line[s.SnapshotID]
+	for s := range ancestors(before, before.Current()) {
+		below[s.ID] = !line[s.ID]
 	}
 	for _, s := range expired {
-		if !below[s.SnapshotID] || !appends(&s) {
+		if !below[s.ID] || s.Operation != metadata.Append {
 			return nil, false
 		}
 	}
-	edge = append(edge, *oldest)
-	for _, s := range meta.Snapshots() {
-		if !line[s.SnapshotID] {
+	edge = append(edge, oldest)
+	for _, s := range after.Snapshots {
+		if !line[s.ID] {
 			edge = append(edge, s)
 		}
 	}
 	return edge, true
-}
-
-func appends(s *table.Snapshot) bool {
-	return s.Summary != nil && s.Summary.Operation == table.OpAppend
-}
-
-// within is a file system that removes nothing outside a directory: other
-// formats may share data files that lie elsewhere.
-type within struct {
-	iceio.IO
-	dir string
-}
-
-// Remove deletes a file below the directory and leaves others.
-func (w within) Remove(name string) error {
-	if !strings.HasPrefix(name, w.dir) {
-		return nil
-	}
-	return w.IO.Remove(name)
 }

@@ -23,7 +23,7 @@ func TestExpiry(t *testing.T) {
 		mustCommit(t, tbl, l.step(t, tbl, s, i*2, i*2+2))
 	}
 	wantOffsets(t, tbl, 120)
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,12 +29,11 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // Defaults of Options. Metadata grows by some 700 bytes a snapshot and is
@@ -85,9 +84,9 @@ func (f *format) Name() string { return "iceberg" }
 // Open opens or makes a table. Errors beside the catalog's: ErrForeign for a
 // table that Tarn did not make, ErrUnsupported.
 func (f *format) Open(ctx context.Context, s tables.Spec) (tables.Table, error) {
-	t := &tbl{format: f, ident: table.Identifier{s.Namespace, s.Name}}
+	t := &tbl{format: f, ident: catalog.Identifier{s.Namespace, s.Name}}
 	err := t.open(ctx)
-	if errors.Is(err, icecat.ErrNoSuchTable) {
+	if errors.Is(err, catalog.ErrNoSuchTable) {
 		cerr := f.create(ctx, t.ident, s)
 		// Another process may have made it, or ours, without telling.
 		if err = t.open(ctx); err != nil && cerr != nil {
@@ -102,12 +101,12 @@ func (f *format) Open(ctx context.Context, s tables.Spec) (tables.Table, error) 
 
 // Drop drops a table of ours with its files. Error: ErrForeign.
 func (f *format) Drop(ctx context.Context, namespace, name string) error {
-	t := &tbl{format: f, ident: table.Identifier{namespace, name}}
+	t := &tbl{format: f, ident: catalog.Identifier{namespace, name}}
 	if err := t.open(ctx); errors.Is(err, tables.ErrForeign) {
 		return err
 	}
 	err := f.cat.PurgeTable(ctx, t.ident)
-	if errors.Is(err, icecat.ErrNoSuchTable) {
+	if errors.Is(err, catalog.ErrNoSuchTable) {
 		return nil
 	}
 	return err
@@ -115,25 +114,25 @@ func (f *format) Drop(ctx context.Context, namespace, name string) error {
 
 // create commits the table's first metadata itself instead of asking the
 // catalog for a new table: that would assign field ids of its own.
-func (f *format) create(ctx context.Context, ident table.Identifier, s tables.Spec) error {
+func (f *format) create(ctx context.Context, ident catalog.Identifier, s tables.Spec) error {
 	schema, err := toIceberg(s.Schema)
 	if err != nil {
 		return err
 	}
-	err = f.cat.CreateNamespace(ctx, icecat.NamespaceFromIdent(ident), nil)
-	if err != nil && !errors.Is(err, icecat.ErrNamespaceAlreadyExists) {
+	err = f.cat.CreateNamespace(ctx, ident[:len(ident)-1], nil)
+	if err != nil && !errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
 		return err
 	}
 	props, err := f.properties(s)
 	if err != nil {
 		return err
 	}
-	_, _, err = f.cat.CommitTable(ctx, ident, []table.Requirement{table.AssertCreate()}, []table.Update{
-		table.NewUpgradeFormatVersionUpdate(2),
-		table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1),
-		table.NewAddPartitionSpecUpdate(iceberg.UnpartitionedSpec, true), table.NewSetDefaultSpecUpdate(-1),
-		table.NewAddSortOrderUpdate(&table.UnsortedSortOrder), table.NewSetDefaultSortOrderUpdate(-1),
-		table.NewSetPropertiesUpdate(props),
+	version, added := metadata.DefaultVersion, -1
+	_, _, err = f.cat.CommitTable(ctx, ident, []metadata.Requirement{{Type: metadata.AssertCreate}}, []metadata.Update{
+		{Action: metadata.UpgradeFormatVersion, FormatVersion: &version},
+		{Action: metadata.AddSchema, Schema: &metadata.Schema{Schema: schema}},
+		{Action: metadata.SetCurrentSchema, SchemaID: &added},
+		{Action: metadata.SetProperties, Updates: props},
 	})
 	return err
 }
@@ -142,14 +141,14 @@ func (f *format) create(ctx context.Context, ident table.Identifier, s tables.Sp
 // so that what they add looks like ours.
 func (f *format) properties(s tables.Spec) (iceberg.Properties, error) {
 	props := iceberg.Properties{
-		table.ParquetCompressionKey:               "zstd",
-		table.ParquetCompressionLevelKey:          "1",
-		table.ParquetPageVersionKey:               "1",
-		table.ManifestMergeEnabledKey:             "true",
-		table.MetadataDeleteAfterCommitEnabledKey: "true",
-		table.MetadataPreviousVersionsMaxKey:      "20",
-		table.MinSnapshotsToKeepKey:               fmt.Sprint(f.opts.KeepLast),
-		table.MaxSnapshotAgeMsKey:                 fmt.Sprint(f.opts.KeepFor.Milliseconds()),
+		"write.parquet.compression-codec":      "zstd",
+		"write.parquet.compression-level":      "1",
+		"write.parquet.page-version":           "1",
+		mergeEnabledKey:                        "true",
+		metadata.DeleteAfterCommit:             "true",
+		metadata.PreviousVersionsMax:           "20",
+		"history.expire.min-snapshots-to-keep": fmt.Sprint(f.opts.KeepLast),
+		"history.expire.max-snapshot-age-ms":   fmt.Sprint(f.opts.KeepFor.Milliseconds()),
 	}
 	for k, v := range f.opts.Properties {
 		props[k] = v

@@ -8,11 +8,11 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	ice "github.com/apache/iceberg-go"
-	icecat "github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/iceberg"
 	"github.com/tarn-io/tarn/tables/tabletest"
 )
@@ -31,7 +31,7 @@ func TestIcebergReadsAllTypes(t *testing.T) {
 	mustCommit(t, tbl, l.step(t, tbl, s, 50, 80))
 	wantOffsets(t, tbl, 80)
 
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestEvolutionKeepsOurFieldIDs(t *testing.T) {
 	if !tbl.Schema().Equal(wider) || !l.again(iceberg.Options{}).open(t, nil).Schema().Equal(wider) {
 		t.Error("the table's schema is not the committed one")
 	}
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestForeignSchemaChanges(t *testing.T) {
 	s := tabletest.Schema(t, append(tabletest.SmallFields(), nanos)...)
 	tbl := l.open(t, s)
 	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestForeignSchemaChanges(t *testing.T) {
 	c := l.step(t, tbl, more, 10, 20)
 	c.Schema = more
 	mustCommit(t, tbl, c)
-	if it, err = l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"}); err != nil {
+	if it, err = l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"}); err != nil {
 		t.Fatal(err)
 	}
 	for name, id := range map[string]int{"region": s.LastID + 1, "token": s.LastID + 2, "own": s.LastID + 3} {
@@ -249,13 +249,13 @@ func TestRollback(t *testing.T) {
 		ident := table.Identifier{"default", "orders"}
 		for i := range int64(3) {
 			mustCommit(t, tbl, l.step(t, tbl, s, i*10, i*10+10))
-			it, err := l.cat.LoadTable(t.Context(), ident)
+			it, err := l.ice.LoadTable(t.Context(), ident)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, it.CurrentSnapshot().SnapshotID)
 		}
-		_, _, err := l.cat.CommitTable(t.Context(), ident, nil,
+		_, _, err := l.ice.CommitTable(t.Context(), ident, nil,
 			[]table.Update{table.NewSetSnapshotRefUpdate("main", ids[0], table.BranchRef, 0, 0, 0)})
 		if err != nil {
 			t.Fatal(err)
@@ -287,7 +287,7 @@ func TestForeignDeletes(t *testing.T) {
 	s := tabletest.Schema(t, tabletest.SmallFields()...)
 	tbl := l.open(t, s)
 	mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func TestForeignTables(t *testing.T) {
 	s := tabletest.Schema(t, tabletest.SmallFields()...)
 	spec := tables.Spec{Namespace: "default", Name: "orders", Schema: s}
 	ident := table.Identifier{"default", "orders"}
-	_, err := l.cat.CreateTable(t.Context(), ident, ice.NewSchema(0, ice.NestedField{ID: 1, Name: "x", Type: ice.PrimitiveTypes.Int32}))
+	_, err := l.cat.CreateTable(t.Context(), ident, ice.NewSchema(0, ice.NestedField{ID: 1, Name: "x", Type: ice.PrimitiveTypes.Int32}), catalog.NewTable{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestForeignTables(t *testing.T) {
 	for info := range l.store.List(t.Context(), "") {
 		t.Errorf("file left by drop: %s", info.Key)
 	}
-	if _, err := tbl.Progress(t.Context()); !errors.Is(err, icecat.ErrNoSuchTable) {
+	if _, err := tbl.Progress(t.Context()); !errors.Is(err, catalog.ErrNoSuchTable) {
 		t.Errorf("progress of a dropped table: %v, want ErrNoSuchTable", err)
 	}
 	l.open(t, s)

@@ -18,6 +18,7 @@ import (
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 	"github.com/tarn-io/tarn/tables/iceberg"
 	"github.com/tarn-io/tarn/tables/parquet"
 	"github.com/tarn-io/tarn/tables/tabletest"
@@ -81,19 +82,20 @@ type lake struct {
 	items  *items
 	store  blob.Store
 	cat    *catalog.Catalog
+	ice    *catalogtest.Client // iceberg-go, as another writer and reader
 	format tables.Format
 }
 
 func newLake(store blob.Store, opts iceberg.Options) *lake {
 	it := &items{m: make(map[string]tables.Item)}
 	cat := catalog.New(catalog.Config{Items: it, Store: store})
-	return &lake{it, store, cat, iceberg.New(cat, store, opts)}
+	return &lake{it, store, cat, catalogtest.New(cat, store), iceberg.New(cat, store, opts)}
 }
 
 // again is the same lake in another process.
 func (l *lake) again(opts iceberg.Options) *lake {
 	cat := catalog.New(catalog.Config{Items: l.items, Store: l.store})
-	return &lake{l.items, l.store, cat, iceberg.New(cat, l.store, opts)}
+	return &lake{l.items, l.store, cat, catalogtest.New(cat, l.store), iceberg.New(cat, l.store, opts)}
 }
 
 func (l *lake) open(t testing.TB, s *tables.Schema) tables.Table {
@@ -181,7 +183,7 @@ func wantProgress(t testing.TB, tbl tables.Table, want tables.Progress) {
 
 func liveFiles(t *testing.T, l *lake) map[string]bool {
 	t.Helper()
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +201,7 @@ func liveFiles(t *testing.T, l *lake) map[string]bool {
 // rewrite replaces all data files by one, as a foreign compaction does.
 func rewrite(t *testing.T, l *lake, tbl tables.Table, s *tables.Schema) {
 	t.Helper()
-	it, err := l.cat.LoadTable(t.Context(), table.Identifier{"default", "orders"})
+	it, err := l.ice.LoadTable(t.Context(), table.Identifier{"default", "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,25 +15,20 @@ func (t *tbl) Landed(ctx context.Context, id, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, snap := range now.Metadata().Snapshots() {
-		if summary(&snap, commitKey) == id {
+	for _, snap := range now.Metadata.Snapshots {
+		if snap.Summary[commitKey] == id {
 			return true, nil
 		}
 	}
-	snap := now.CurrentSnapshot()
-	if snap == nil {
-		return false, nil
-	}
-	fs := t.files(ctx)
-	manifests, err := snap.Manifests(fs)
+	list, err := t.manifests(ctx, now.Metadata.Current())
 	if err != nil {
-		return false, fmt.Errorf("read manifest list: %w", err)
+		return false, err
 	}
-	for _, m := range manifests {
+	for _, m := range list {
 		if m.ManifestContent() != iceberg.ManifestContentData {
 			continue
 		}
-		for e, err := range m.Entries(fs, false) {
+		for e, err := range m.Entries(t.files(ctx), false) {
 			if err != nil {
 				return false, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
 			}

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // Table properties, and keys of snapshot summaries.
@@ -29,8 +29,8 @@ const (
 )
 
 // progressOf is what the table holds. Errors: *tables.RolledBack, ErrBroken.
-func progressOf(meta table.Metadata) (tables.Progress, error) {
-	p, err := decodeProgress(meta.Properties())
+func progressOf(meta *metadata.Table) (tables.Progress, error) {
+	p, err := decodeProgress(meta.Properties)
 	if err != nil {
 		return p, err
 	}
@@ -44,7 +44,7 @@ func progressOf(meta table.Metadata) (tables.Progress, error) {
 
 // held is what a commit must expect: the progress, or what the rows say if the
 // table was rolled back.
-func held(meta table.Metadata) (p tables.Progress, back bool, err error) {
+func held(meta *metadata.Table) (p tables.Progress, back bool, err error) {
 	p, err = progressOf(meta)
 	var rb *tables.RolledBack
 	if errors.As(err, &rb) {
@@ -115,66 +115,53 @@ func change(have iceberg.Properties, p tables.Progress) (set iceberg.Properties,
 // and do not count. If the newest of ours is another commit's, or none is left
 // although ours still exists, the table was set back; rows is how far it then
 // reaches. Where ours has expired, nothing can be said, and nothing is.
-func rolledBack(meta table.Metadata) (rows tables.Progress, back bool, err error) {
-	last := meta.Properties()[snapshotCommitKey]
+func rolledBack(meta *metadata.Table) (rows tables.Progress, back bool, err error) {
+	last := meta.Properties[snapshotCommitKey]
 	if last == "" {
 		return rows, false, nil
 	}
-	for at := range ancestors(meta, meta.CurrentSnapshot()) {
-		switch id := summary(at, commitKey); {
+	for at := range ancestors(meta, meta.Current()) {
+		switch id := at.Summary[commitKey]; {
 		case id == last:
 			return rows, false, nil
 		case id != "":
-			if err := json.Unmarshal([]byte(summary(at, progressKey)), &rows); err != nil {
-				return rows, true, fmt.Errorf("summary of snapshot %d: %w: %w", at.SnapshotID, tables.ErrBroken, err)
+			if err := json.Unmarshal([]byte(at.Summary[progressKey]), &rows); err != nil {
+				return rows, true, fmt.Errorf("summary of snapshot %d: %w: %w", at.ID, tables.ErrBroken, err)
 			}
 			return rows, true, nil
-		case at.ParentSnapshotID == nil:
+		case at.ParentID == nil:
 			return rows, true, nil
 		}
 	}
-	for _, snap := range meta.Snapshots() {
-		if summary(&snap, commitKey) == last {
+	for _, snap := range meta.Snapshots {
+		if snap.Summary[commitKey] == last {
 			return rows, true, nil
 		}
 	}
-	return rows, meta.CurrentSnapshot() == nil, nil
-}
-
-func summary(s *table.Snapshot, key string) string {
-	if s.Summary == nil {
-		return ""
-	}
-	return s.Summary.Properties[key]
+	return rows, meta.Current() == nil, nil
 }
 
 // progressIs is a requirement that only our catalog knows: at the moment of the
-// commit the table must still hold this progress. AssertRefSnapshotID alone
+// commit the table must still hold this progress. assert-ref-snapshot-id alone
 // would let two commits pass of which one moves offsets without adding rows.
-type progressIs struct {
-	want tables.Progress
-}
-
-// GetType names the requirement.
-func (r progressIs) GetType() string { return "assert-tarn-progress" }
-
-// Validate fails if the table holds another progress.
-func (r progressIs) Validate(meta table.Metadata) error {
-	if meta == nil {
-		return tables.ErrConflict
-	}
-	have, _, err := held(meta)
-	if err == nil && !have.Equal(r.want) {
-		err = fmt.Errorf("progress is %v, not %v: %w", have, r.want, tables.ErrConflict)
-	}
-	return err
+func progressIs(want tables.Progress) metadata.Requirement {
+	return metadata.Requirement{Type: "assert-tarn-progress", Holds: func(t *metadata.Table) error {
+		if t == nil {
+			return tables.ErrConflict
+		}
+		have, _, err := held(t)
+		if err == nil && !have.Equal(want) {
+			err = fmt.Errorf("progress is %v, not %v: %w", have, want, tables.ErrConflict)
+		}
+		return err
+	}}
 }
 
 // newest is the commit of the newest snapshot of ours in the main line, empty
 // if there is none.
-func newest(meta table.Metadata) string {
-	for s := range ancestors(meta, meta.CurrentSnapshot()) {
-		if id := summary(s, commitKey); id != "" {
+func newest(meta *metadata.Table) string {
+	for s := range ancestors(meta, meta.Current()) {
+		if id := s.Summary[commitKey]; id != "" {
 			return id
 		}
 	}

@@ -6,9 +6,9 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // physical replaces timestamps in nanoseconds, which format version 2 lacks, by
@@ -43,11 +43,11 @@ func toIceberg(s *tables.Schema) (*iceberg.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := table.ArrowSchemaToIceberg(p.Arrow, false, nil)
+	fields, err := fieldsToIceberg(p.Arrow.Fields())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
+		return nil, err
 	}
-	return out, nil
+	return iceberg.NewSchema(0, fields...), nil
 }
 
 // extends checks that s was worked out on the present schema, since one field
@@ -67,26 +67,26 @@ func extends(s, now *tables.Schema) error {
 // extend is the Iceberg schema of s, with the columns behind it that others
 // added and s cannot say. Columns never leave a schema by Merge, so what s
 // lacks is theirs.
-func extend(s *tables.Schema, meta table.Metadata) (*iceberg.Schema, error) {
+func extend(s *tables.Schema, meta *metadata.Table) (*iceberg.Schema, error) {
 	out, err := toIceberg(s)
 	if err != nil {
 		return nil, err
 	}
 	fields := out.Fields()
-	for _, f := range meta.CurrentSchema().Fields() {
+	for _, f := range meta.Schema().Fields() {
 		if _, ours := out.FindFieldByID(f.ID); !ours {
 			fields = append(fields, f)
 		}
 	}
-	return iceberg.NewSchemaWithIdentifiers(0, meta.CurrentSchema().IdentifierFieldIDs, fields...), nil
+	return iceberg.NewSchemaWithIdentifiers(0, meta.Schema().IdentifierFieldIDs, fields...), nil
 }
 
 // schemaOf is the table's schema in our types. As long as nobody else changed
 // it, it is the one stored with the table; afterwards it is read from Iceberg's,
 // with our own types where they are wider than Iceberg's. ErrForeign if no
 // schema of ours is there.
-func schemaOf(meta table.Metadata) (*tables.Schema, error) {
-	text, ok := meta.Properties()[schemaKey]
+func schemaOf(meta *metadata.Table) (*tables.Schema, error) {
+	text, ok := meta.Properties[schemaKey]
 	if !ok {
 		return nil, fmt.Errorf("not made by Tarn: %w", tables.ErrForeign)
 	}
@@ -94,13 +94,13 @@ func schemaOf(meta table.Metadata) (*tables.Schema, error) {
 	if err := stored.UnmarshalJSON([]byte(text)); err != nil {
 		return nil, fmt.Errorf("property %s: %w: %w", schemaKey, tables.ErrBroken, err)
 	}
-	version, err := strconv.Atoi(meta.Properties()[schemaVersionKey])
+	version, err := strconv.Atoi(meta.Properties[schemaVersionKey])
 	if err != nil {
 		return nil, fmt.Errorf("property %s: %w: %w", schemaVersionKey, tables.ErrBroken, err)
 	}
-	if version == meta.CurrentSchema().ID {
+	if version == meta.Schema().ID {
 		// Ids that others gave and dropped again are not given twice.
-		stored.LastID = max(stored.LastID, meta.LastColumnID())
+		stored.LastID = max(stored.LastID, meta.LastColumnID)
 		return stored, nil
 	}
 	return overlay(stored, meta, version)
@@ -108,21 +108,21 @@ func schemaOf(meta table.Metadata) (*tables.Schema, error) {
 
 // overlay reads Iceberg's schema where others have changed it. Columns of types
 // that we have not are left out: our files may lack them.
-func overlay(stored *tables.Schema, meta table.Metadata, version int) (*tables.Schema, error) {
+func overlay(stored *tables.Schema, meta *metadata.Table, version int) (*tables.Schema, error) {
 	ours := make(map[int]arrow.DataType)
 	mapFields(stored.Arrow.Fields(), func(f arrow.Field) arrow.Field {
 		id, _ := tables.FieldID(f)
 		ours[id] = f.Type
 		return f
 	})
-	now := meta.CurrentSchema()
+	now := meta.Schema()
 	var fields []arrow.Field
 	for _, nf := range now.Fields() {
-		one, err := table.SchemaToArrowSchema(iceberg.NewSchema(0, nf), nil, true, false)
-		if err != nil {
+		one, ok := fieldToArrow(nf)
+		if !ok {
 			continue
 		}
-		f := mapFields(one.Fields(), func(f arrow.Field) arrow.Field {
+		f := mapFields([]arrow.Field{one}, func(f arrow.Field) arrow.Field {
 			id, _ := tables.FieldID(f)
 			if was, ok := ours[id].(*arrow.TimestampType); ok && was.Unit == arrow.Nanosecond {
 				f.Type = was
@@ -137,6 +137,6 @@ func overlay(stored *tables.Schema, meta table.Metadata, version int) (*tables.S
 	if err != nil {
 		return nil, fmt.Errorf("schema of the table: %w: %w", tables.ErrBroken, err)
 	}
-	s.LastID = max(s.LastID, meta.LastColumnID())
+	s.LastID = max(s.LastID, meta.LastColumnID)
 	return s, nil
 }

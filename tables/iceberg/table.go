@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strconv"
-	"strings"
 	"sync"
 
-	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
@@ -19,7 +17,7 @@ import (
 // table it is and what its schema was when last seen.
 type tbl struct {
 	*format
-	ident table.Identifier
+	ident catalog.Identifier
 
 	mu     sync.Mutex
 	id     uuid.UUID      // guarded by mu; set once
@@ -34,26 +32,26 @@ func (t *tbl) open(ctx context.Context) error {
 }
 
 // load reads the table as it is now, and takes over its schema.
-func (t *tbl) load(ctx context.Context) (*table.Table, error) {
+func (t *tbl) load(ctx context.Context) (*catalog.Table, error) {
 	now, err := t.cat.LoadTable(ctx, t.ident)
 	if err != nil {
 		return nil, err
 	}
-	schema, err := schemaOf(now.Metadata())
+	schema, err := schemaOf(now.Metadata)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", strings.Join(t.ident, "."), err)
+		return nil, fmt.Errorf("table %s: %w", describe(t.ident), err)
 	}
-	dir, ok := t.store.Key(now.Location())
+	dir, ok := t.store.Key(now.Metadata.Location)
 	if !ok {
-		return nil, fmt.Errorf("table location %s is outside the warehouse: %w", now.Location(), tables.ErrForeign)
+		return nil, fmt.Errorf("table location %s is outside the warehouse: %w", now.Metadata.Location, tables.ErrForeign)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.id == uuid.Nil {
-		t.id = now.Metadata().TableUUID()
+		t.id = now.Metadata.UUID
 	}
-	if t.id != now.Metadata().TableUUID() {
-		return nil, fmt.Errorf("table %s was made again: %w", strings.Join(t.ident, "."), tables.ErrForeign)
+	if t.id != now.Metadata.UUID {
+		return nil, fmt.Errorf("table %s was made again: %w", describe(t.ident), tables.ErrForeign)
 	}
 	t.dir, t.schema = dir, schema
 	return now, nil
@@ -65,7 +63,7 @@ func (t *tbl) Progress(ctx context.Context) (tables.Progress, error) {
 	if err != nil {
 		return tables.Progress{}, err
 	}
-	return progressOf(now.Metadata())
+	return progressOf(now.Metadata)
 }
 
 // Schema implements tables.Table.
@@ -92,29 +90,18 @@ func (t *tbl) Status(ctx context.Context) (tables.Status, error) {
 		return tables.Status{}, err
 	}
 	s := tables.Status{
-		Format: t.Name(), Location: now.Location(), SchemaID: t.Schema().ID,
-		Snapshots: len(now.Metadata().Snapshots()),
+		Format: t.Name(), Location: now.Metadata.Location, SchemaID: t.Schema().ID,
+		Snapshots: len(now.Metadata.Snapshots),
 	}
-	snap := now.CurrentSnapshot()
+	snap := now.Metadata.Current()
 	if snap == nil {
 		return s, nil
 	}
-	s.Version, s.CommitMs = strconv.FormatInt(snap.SnapshotID, 10), snap.TimestampMs
-	if snap.Summary != nil {
-		s.Files = total(snap.Summary, "total-data-files")
-		s.Rows = total(snap.Summary, "total-records")
-		s.Bytes = total(snap.Summary, "total-files-size")
-	}
+	s.Version, s.CommitMs = strconv.FormatInt(snap.ID, 10), snap.TimestampMs
+	s.Files = snap.Total("total-data-files")
+	s.Rows = snap.Total("total-records")
+	s.Bytes = snap.Total("total-files-size")
 	return s, nil
-}
-
-// total reads a figure of a summary; 0 if it is missing, as it may be.
-func total(s *table.Summary, key string) int64 {
-	n, err := strconv.ParseInt(s.Properties[key], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // files is iceberg-go's file system for use within ctx.

@@ -1,0 +1,254 @@
+package iceberg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/metadata"
+)
+
+// Properties that decide about manifests, and Iceberg's defaults for them.
+const (
+	mergeEnabledKey   = "commit.manifest-merge.enabled"
+	targetSizeKey     = "commit.manifest.target-size-bytes"
+	minCountKey       = "commit.manifest.min-count-to-merge"
+	defaultTargetSize = 8 << 20
+	defaultMinCount   = 100
+)
+
+// manifests reads a snapshot's manifest list; nil for no snapshot.
+func (t *tbl) manifests(ctx context.Context, s *metadata.Snapshot) ([]iceberg.ManifestFile, error) {
+	if s == nil {
+		return nil, nil
+	}
+	if s.ManifestList == "" {
+		return nil, fmt.Errorf("snapshot %d has no manifest list: %w", s.ID, tables.ErrUnsupported)
+	}
+	data, err := t.files(ctx).ReadFile(s.ManifestList)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest list: %w", err)
+	}
+	list, err := iceberg.ReadManifestList(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest list %s: %w: %w", s.ManifestList, tables.ErrBroken, err)
+	}
+	return list, nil
+}
+
+// appender writes the manifests of one snapshot.
+type appender struct {
+	t       *tbl
+	meta    *metadata.Table // with the schema of the snapshot
+	spec    iceberg.PartitionSpec
+	id      int64  // of the snapshot
+	commit  string // begins the names of manifests
+	written []string
+}
+
+func newAppender(t *tbl, meta *metadata.Table) (*appender, error) {
+	spec, err := unpartitioned(meta)
+	if err != nil {
+		return nil, err
+	}
+	a := &appender{t: t, meta: meta, spec: spec, commit: uuid.NewString()}
+	for a.id == 0 || meta.Snapshot(a.id) != nil {
+		a.id = snapshotID(uuid.New())
+	}
+	return a, nil
+}
+
+// snapshotID folds a random UUID into a positive number.
+func snapshotID(u uuid.UUID) int64 {
+	var id uint64
+	for i := range 8 {
+		id = id<<8 | uint64(u[i]^u[i+8])
+	}
+	return int64(id >> 1)
+}
+
+// snapshot writes manifests and list of a snapshot that adds the files to the
+// current one, and returns it.
+func (a *appender) snapshot(ctx context.Context, files []iceberg.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+	parent := a.meta.Current()
+	list, err := a.t.manifests(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	if list, err = a.manifests(ctx, list, files); err != nil {
+		return nil, err
+	}
+	schema := a.meta.CurrentSchemaID
+	s := &metadata.Snapshot{
+		ID: a.id, TimestampMs: max(time.Now().UnixMilli(), a.meta.LastUpdatedMs), SchemaID: &schema,
+		Operation: metadata.Append, Summary: summary,
+		ManifestList: fmt.Sprintf("%s/snap-%d-0-%s.avro", a.meta.MetadataDir(), a.id, a.commit),
+	}
+	if parent != nil {
+		s.ParentID = &parent.ID
+	}
+	if a.meta.Version > 1 {
+		s.SequenceNumber = a.meta.LastSequence + 1
+	}
+	totals(s, parent, files)
+	return s, a.writeList(ctx, s, list)
+}
+
+// writeList writes the manifest list. In version 3 it gives the new rows their
+// ids.
+func (a *appender) writeList(ctx context.Context, s *metadata.Snapshot, list []iceberg.ManifestFile) error {
+	var out bytes.Buffer
+	var w *iceberg.ManifestListWriter
+	var err error
+	switch a.meta.Version {
+	case 1:
+		w, err = iceberg.NewManifestListWriterV1(&out, s.ID, s.ParentID)
+	case 2:
+		w, err = iceberg.NewManifestListWriterV2(&out, s.ID, s.SequenceNumber, s.ParentID)
+	default:
+		w, err = iceberg.NewManifestListWriterV3(&out, s.ID, s.SequenceNumber, a.meta.NextRowID, s.ParentID)
+	}
+	if err != nil {
+		return fmt.Errorf("write manifest list: %w", err)
+	}
+	if err := w.AddManifests(list); err != nil {
+		return fmt.Errorf("write manifest list: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("write manifest list: %w", err)
+	}
+	if next := w.NextRowID(); next != nil && a.meta.Version >= 3 {
+		first, added := a.meta.NextRowID, *next-a.meta.NextRowID
+		s.FirstRowID, s.AddedRows = &first, &added
+	}
+	return a.write(ctx, s.ManifestList, out.Bytes())
+}
+
+func (a *appender) write(ctx context.Context, name string, data []byte) error {
+	a.written = append(a.written, name)
+	if err := a.t.files(ctx).WriteFile(name, data); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
+}
+
+// manifests is the list with the files in it. As Iceberg's merging append does,
+// manifests of our spec are packed from the oldest on into bins of the target
+// size; a bin that is full becomes one manifest, and so does the last one, with
+// the new files in it, when it holds enough of them.
+func (a *appender) manifests(ctx context.Context, old []iceberg.ManifestFile, files []iceberg.DataFile) ([]iceberg.ManifestFile, error) {
+	old = slices.DeleteFunc(old, func(m iceberg.ManifestFile) bool { return !m.HasAddedFiles() && !m.HasExistingFiles() })
+	var ours, others []iceberg.ManifestFile
+	for _, m := range old {
+		merges := m.ManifestContent() == iceberg.ManifestContentData && m.PartitionSpecID() == int32(a.spec.ID())
+		if merges && a.meta.Properties.GetBool(mergeEnabledKey, false) {
+			ours = append(ours, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	bins := pack(ours, int64(a.meta.Properties.GetInt(targetSizeKey, defaultTargetSize)))
+	var out []iceberg.ManifestFile
+	for i, bin := range bins {
+		var fresh []iceberg.DataFile
+		if i == 0 {
+			if len(bin)+1 < a.meta.Properties.GetInt(minCountKey, defaultMinCount) {
+				m, err := a.manifest(ctx, nil, files)
+				if err != nil {
+					return nil, err
+				}
+				out = append(append(out, m), bin...)
+				continue
+			}
+			fresh = files
+		}
+		if len(bin) == 1 && fresh == nil {
+			out = append(out, bin[0])
+			continue
+		}
+		m, err := a.manifest(ctx, bin, fresh)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return append(out, others...), nil
+}
+
+// pack cuts manifests, newest first, into bins, newest first too. The first bin
+// may be empty; every other one is full.
+func pack(manifests []iceberg.ManifestFile, target int64) (bins [][]iceberg.ManifestFile) {
+	var bin []iceberg.ManifestFile
+	size := int64(0)
+	for _, m := range slices.Backward(manifests) {
+		if size+m.Length() > target && len(bin) > 0 {
+			bins, bin, size = append(bins, bin), nil, 0
+		}
+		bin, size = append(bin, m), size+m.Length()
+	}
+	if size >= target {
+		bins, bin = append(bins, bin), nil
+	}
+	bins = append(bins, bin)
+	for _, b := range bins {
+		slices.Reverse(b)
+	}
+	slices.Reverse(bins)
+	return bins
+}
+
+// manifest writes one manifest with what lives of others and with new files.
+func (a *appender) manifest(ctx context.Context, from []iceberg.ManifestFile, files []iceberg.DataFile) (iceberg.ManifestFile, error) {
+	var out bytes.Buffer
+	w, err := iceberg.NewManifestWriter(a.meta.Version, &out, a.spec, a.meta.Schema(), a.id)
+	if err != nil {
+		return nil, fmt.Errorf("write manifest: %w", err)
+	}
+	for _, f := range files {
+		if err := w.Add(iceberg.NewManifestEntry(iceberg.EntryStatusADDED, &a.id, nil, nil, f)); err != nil {
+			return nil, fmt.Errorf("write manifest: %w", err)
+		}
+	}
+	for _, m := range from {
+		for e, err := range m.Entries(a.t.files(ctx), true) {
+			if err != nil {
+				return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+			}
+			if err := w.Existing(e); err != nil {
+				return nil, fmt.Errorf("write manifest: %w", err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("write manifest: %w", err)
+	}
+	name := fmt.Sprintf("%s/%s-m%d.avro", a.meta.MetadataDir(), a.commit, len(a.written))
+	if err := a.write(ctx, name, out.Bytes()); err != nil {
+		return nil, err
+	}
+	return w.ToManifestFile(name, int64(out.Len()))
+}
+
+// totals writes the figures of a summary: what was added, and what there is
+// then, as far as the parent tells.
+func totals(s, parent *metadata.Snapshot, files []iceberg.DataFile) {
+	added := map[string]int64{"data-files": int64(len(files))}
+	for _, f := range files {
+		added["records"] += f.Count()
+		added["files-size"] += f.FileSizeBytes()
+	}
+	for _, what := range []string{"data-files", "records", "files-size", "delete-files", "position-deletes", "equality-deletes"} {
+		if n := added[what]; n > 0 {
+			s.Summary["added-"+what] = fmt.Sprint(n)
+		}
+		if parent == nil || parent.Summary["total-"+what] != "" {
+			s.Summary["total-"+what] = fmt.Sprint(parent.Total("total-"+what) + added[what])
+		}
+	}
+}
