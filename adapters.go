@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/api"
@@ -21,7 +22,7 @@ func validation(v *validate.Validator) api.Validate {
 		}
 		refused, err := v.Check(validate.Topic{
 			Name: t.Name, Key: level(c.KeyValidation), Value: level(c.ValueValidation),
-			KeyStrategy: strategy(c.KeyStrategy), ValueStrategy: strategy(c.ValueStrategy),
+			KeyStrategy: strategy(c.KeyStrategy), ValueStrategy: strategy(c.ValueStrategy), Limit: limit(c),
 		}, rd, validate.Origin{
 			ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion, Remote: from.Remote,
 		})
@@ -31,9 +32,41 @@ func validation(v *validate.Validator) api.Validate {
 		out := make([]api.RecordError, len(refused))
 		for i := range refused {
 			out[i] = api.RecordError{Index: refused[i].Index, Message: refused[i].Message()}
+			if limit(c) > 0 {
+				out[i].Why = reasons(&refused[i])
+			}
 		}
 		return out, nil
 	}
+}
+
+// limit is how many refusals of a batch are wanted: all of them where the
+// records are kept.
+func limit(c *topic.Config) int {
+	if c.OnInvalid == topic.InvalidDLQ || c.OnInvalid == topic.InvalidMark {
+		return api.MaxSetAside
+	}
+	return 0
+}
+
+// reasons are the headers of a bad record that is kept.
+func reasons(r *validate.Refusal) []record.RecordHeader {
+	out := []record.RecordHeader{{Key: "tarn.invalid.reason", Value: []byte(r.Message())}}
+	for _, h := range []struct{ key, value string }{
+		{"tarn.invalid.part", r.Part},
+		{"tarn.invalid.path", r.Path},
+		{"tarn.invalid.expected", r.Expected},
+		{"tarn.invalid.found", r.Found},
+		{"tarn.invalid.subject", r.Subject},
+	} {
+		if h.value != "" {
+			out = append(out, record.RecordHeader{Key: h.key, Value: []byte(h.value)})
+		}
+	}
+	if r.SchemaID != 0 {
+		out = append(out, record.RecordHeader{Key: "tarn.invalid.schema.id", Value: strconv.AppendInt(nil, int64(r.SchemaID), 10)})
+	}
+	return out
 }
 
 // interval is how long a sink collects records before it begins a commit: a
@@ -69,6 +102,8 @@ func level(v topic.Validation) validate.Level {
 		return validate.ID
 	case topic.ValidatePayload:
 		return validate.Payload
+	case topic.ValidateMonitor:
+		return validate.Monitor
 	}
 	return validate.Off
 }

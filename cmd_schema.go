@@ -18,6 +18,7 @@ type schemaCmd struct {
 	Get      schemaGetCmd      `cmd:"" help:"Print a subject's schema."`
 	Check    schemaCheckCmd    `cmd:"" help:"Say whether a schema could be registered, and if not, why."`
 	Delete   schemaDeleteCmd   `cmd:"" help:"Delete a subject or one version."`
+	Report   schemaReportCmd   `cmd:"" help:"Say what a topic's schema has refused, or with monitor would have, by client."`
 	Level    schemaLevelCmd    `cmd:"" help:"Show or set the compatibility level."`
 }
 

@@ -68,6 +68,8 @@ type node struct {
 	sinks     *sink.Manager
 	listener  net.Listener
 	web       *http.Server
+	stopping  chan struct{}  // closed when the HTTP server is to end
+	streams   chan struct{}  // one token for each open stream of events
 	closers   []func() error // run last to first
 }
 

@@ -23,6 +23,8 @@ const (
 	drainTimeout = 5 * time.Second
 	// maxHeaderBytes is far above what any client sends.
 	maxHeaderBytes = 64 << 10
+	// maxStreams bounds the streams of events that are open at a time.
+	maxStreams = 100
 )
 
 // listenHTTP binds the HTTP address and lays out its surfaces.
@@ -57,6 +59,9 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
+	// Streams of events would not end by themselves.
+	n.stopping, n.streams = make(chan struct{}), make(chan struct{}, maxStreams)
+	n.web.RegisterOnShutdown(func() { close(n.stopping) })
 	return nil
 }
 
@@ -120,6 +125,8 @@ func (n *node) tablesAPI() http.Handler {
 	mux.HandleFunc("POST /api/tables/{topic}/verify", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Verify(r.Context(), r.PathValue("topic")))
 	})
+	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
+	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, apiError{Code: 404, Message: "no such route: " + r.Method + " " + r.URL.Path})
 	})

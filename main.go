@@ -21,15 +21,16 @@ import (
 type cli struct {
 	Config string `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
 
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
-	Topic   topicCmd   `cmd:"" help:"Create, list, describe, change and delete topics."`
-	Produce produceCmd `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
-	Consume consumeCmd `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
-	Group   groupCmd   `cmd:"" help:"List, describe and delete consumer groups."`
-	Schema  schemaCmd  `cmd:"" help:"Register, list and check schemas."`
-	Table   tableCmd   `cmd:"" help:"Show, flush and verify the tables of topics."`
-	User    userCmd    `cmd:"" help:"Create, list and delete users."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
+	Topic      topicCmd      `cmd:"" help:"Create, list, describe, change and delete topics."`
+	Produce    produceCmd    `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
+	Consume    consumeCmd    `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
+	Group      groupCmd      `cmd:"" help:"List, describe and delete consumer groups."`
+	Schema     schemaCmd     `cmd:"" help:"Register, list and check schemas."`
+	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
+	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
+	User       userCmd       `cmd:"" help:"Create, list and delete users."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // exitError ends the program with a code of its own.

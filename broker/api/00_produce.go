@@ -161,14 +161,16 @@ func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.P
 	if joined != nil && b.head.Transactional() {
 		return nil, nil, joined
 	}
-	if bad, err := h.checkRecords(ctx, r, t, b); err != nil {
+	if bad, err := h.checkRecords(ctx, r, t, p.Partition, b); err != nil {
 		return nil, bad, err
 	}
 	if err := b.recompress(t); err != nil {
 		return nil, nil, err
 	}
-	w, err := h.cfg.Logs.Append(ctx, commitlog.Entry{Batches: []commitlog.Batch{{
-		TP: log.TP(), Bytes: b.bytes, Header: b.head, Stamp: t.Config.LogAppendTime,
-	}}})
+	batches := []commitlog.Batch{{TP: log.TP(), Bytes: b.bytes, Header: b.head, Stamp: t.Config.LogAppendTime}}
+	if b.dead != nil {
+		batches = append(batches, *b.dead)
+	}
+	w, err := h.cfg.Logs.Append(ctx, commitlog.Entry{Batches: batches})
 	return w, nil, err
 }

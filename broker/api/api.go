@@ -92,6 +92,9 @@ type Reply func(ctx context.Context) (kmsg.Response, error)
 type RecordError struct {
 	Index   int32
 	Message string
+	// Why says the same as headers of the record, where the topic keeps bad
+	// records: marked, or in its dead-letter topic.
+	Why []record.RecordHeader
 }
 
 // Origin says where a batch came from.
@@ -100,7 +103,8 @@ type Origin struct {
 }
 
 // Validate checks the records of one batch, which rd stands before, against
-// the topic's schemas. It returns the refused records, none if all is well. An
+// the topic's schemas. It returns the refused records in order, none if all is
+// well: MaxSetAside of them if the topic does not simply refuse, else some. An
 // error means that it could not be told (the registry cannot be read). It is
 // called concurrently and keeps nothing of rd.
 type Validate func(ctx context.Context, t *topic.Topic, rd *record.Reader, from Origin) ([]RecordError, error)

@@ -19,6 +19,7 @@ import (
 type producedBatch struct {
 	bytes []byte // one whole v2 batch; ours to write to
 	head  record.Header
+	dead  *commitlog.Batch // bad records, for the dead-letter topic
 }
 
 // incoming returns the request's records as one checked v2 batch. Versions 0–2
@@ -64,7 +65,7 @@ func (b *producedBatch) checkSize(t *topic.Topic) error {
 
 // checkRecords unpacks the batch once and looks at its records twice: for
 // Kafka's rules, then for the topic's schemas.
-func (h *Handlers) checkRecords(ctx context.Context, r *Request, t *topic.Topic, b *producedBatch) ([]RecordError, error) {
+func (h *Handlers) checkRecords(ctx context.Context, r *Request, t *topic.Topic, partition int32, b *producedBatch) ([]RecordError, error) {
 	if b.head.Codec() != record.None {
 		select {
 		case h.unpacks <- struct{}{}:
@@ -98,6 +99,9 @@ func (h *Handlers) checkRecords(ctx context.Context, r *Request, t *topic.Topic,
 		// It could not be told: the client tries again.
 		err = fmt.Errorf("%w: check records of topic %q: %w", commitlog.ErrStorage, t.Name, err)
 	case err == nil && len(bad) > 0:
+		if done, err := h.setAside(ctx, r, t, partition, b, rd, bad); done || err != nil {
+			return nil, err
+		}
 		err = refuse(wire.InvalidRecord, "%d of %d records refused by the schema of topic %q; the first, record %d: %s",
 			len(bad), rd.Header().Count, t.Name, bad[0].Index, bad[0].Message)
 	}
@@ -134,7 +138,7 @@ func (h *Handlers) checkRules(t *topic.Topic, rd *record.Reader) (maxMs int64, b
 		}
 		if why != "" {
 			if broken++; len(bad) < maxRecordErrors {
-				bad = append(bad, RecordError{i, why})
+				bad = append(bad, RecordError{Index: i, Message: why})
 			}
 		}
 	}

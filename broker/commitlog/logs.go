@@ -165,6 +165,9 @@ type Batch struct {
 	Header record.Header
 	// Stamp sets the broker's time on the batch (LogAppendTime).
 	Stamp bool
+	// Follows leaves the batch out if the entry's first batch turns out to be in
+	// its log already: it came with that one then.
+	Follows bool
 }
 
 // Entry is what goes into the pool: batches and items that are committed

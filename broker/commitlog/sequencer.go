@@ -101,6 +101,10 @@ func (s *sequencer) admit(ctx context.Context, r *round, p *pending) error {
 		if err != nil {
 			return err
 		}
+		if b.Follows && p.result[0].Duplicate {
+			p.result[i] = Appended{TP: b.TP, Base: -1, TimestampMs: -1, Start: d.start, Duplicate: true}
+			continue
+		}
 		if !b.Header.Idempotent() || b.Header.Control() {
 			continue
 		}

@@ -116,13 +116,8 @@ func (b *Builder) AppendAt(delta int32, ms int64, key, value []byte, headers ...
 	for _, h := range headers {
 		size += varbytesSize(len(h.Key), false) + varbytesSize(len(h.Value), h.Value == nil)
 	}
-	if !b.begin(0, delta, ms, key, value, len(headers), size) {
-		return
-	}
-	for _, h := range headers {
-		b.records = binary.AppendVarint(b.records, int64(len(h.Key)))
-		b.records = append(b.records, h.Key...)
-		b.records = appendVarbytes(b.records, h.Value)
+	if b.begin(0, delta, ms, key, value, len(headers), size) {
+		b.appendHeaders(headers)
 	}
 }
 
@@ -131,6 +126,26 @@ func (b *Builder) AppendAt(delta int32, ms int64, key, value []byte, headers ...
 func (b *Builder) AppendRecord(r *Record) {
 	if b.begin(r.Attributes, r.OffsetDelta, r.Timestamp, r.Key, r.Value, r.HeaderCount, len(r.rawHeaders)) {
 		b.records = append(b.records, r.rawHeaders...)
+	}
+}
+
+// AppendRecordWith is AppendRecord with headers more, behind the record's own.
+func (b *Builder) AppendRecordWith(r *Record, more ...RecordHeader) {
+	size := len(r.rawHeaders)
+	for _, h := range more {
+		size += varbytesSize(len(h.Key), false) + varbytesSize(len(h.Value), h.Value == nil)
+	}
+	if b.begin(r.Attributes, r.OffsetDelta, r.Timestamp, r.Key, r.Value, r.HeaderCount+len(more), size) {
+		b.records = append(b.records, r.rawHeaders...)
+		b.appendHeaders(more)
+	}
+}
+
+func (b *Builder) appendHeaders(headers []RecordHeader) {
+	for _, h := range headers {
+		b.records = binary.AppendVarint(b.records, int64(len(h.Key)))
+		b.records = append(b.records, h.Key...)
+		b.records = appendVarbytes(b.records, h.Value)
 	}
 }
 

@@ -177,12 +177,18 @@ func tansuAliases() []alias {
 
 func bufstreamAliases() []alias {
 	return []alias{
-		words("bufstream.validate.mode", "this version knows only reject",
-			map[string][]pair{"reject": {
-				{"tarn.value.schema.validation", string(ValidatePayload)},
-				{"tarn.schema.on.invalid", "reject"},
-			}}),
-		refused("bufstream.validate.dlq.topic", "bad records are refused at the door; there is no dead-letter topic yet"),
+		words("bufstream.validate.mode", "reject or dlq",
+			map[string][]pair{
+				"reject": {
+					{"tarn.value.schema.validation", string(ValidatePayload)},
+					{"tarn.schema.on.invalid", string(InvalidReject)},
+				},
+				"dlq": {
+					{"tarn.value.schema.validation", string(ValidatePayload)},
+					{"tarn.schema.on.invalid", string(InvalidDLQ)},
+				},
+			}),
+		same("bufstream.validate.dlq.topic", "tarn.schema.dlq.topic"),
 	}
 }
 

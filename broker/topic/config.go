@@ -14,7 +14,21 @@ const (
 	ValidateOff     Validation = "off"     // anything goes
 	ValidateID      Validation = "id"      // the schema id must be one of the subject
 	ValidatePayload Validation = "payload" // and the bytes must decode by it
+	ValidateMonitor Validation = "monitor" // as payload, but nothing is refused
 )
+
+// Invalid says what happens to records that fail validation.
+type Invalid string
+
+// The values of tarn.schema.on.invalid.
+const (
+	InvalidReject Invalid = "reject" // the whole batch is refused
+	InvalidDLQ    Invalid = "dlq"    // they go to the dead-letter topic, the rest is taken
+	InvalidMark   Invalid = "mark"   // they are taken with headers that say what is wrong
+)
+
+// DeadLetterSuffix makes the name of a topic's dead-letter topic.
+const DeadLetterSuffix = ".dlq"
 
 // Strategy says which subject a record's schema belongs to.
 type Strategy string
@@ -55,6 +69,8 @@ type Config struct {
 	ValueValidation Validation
 	KeyStrategy     Strategy
 	ValueStrategy   Strategy
+	OnInvalid       Invalid
+	DeadLetterTopic string // empty: the topic's name with DeadLetterSuffix
 
 	TableFormats     []string // none: no table
 	TableName        string   // empty: TableName(topic)

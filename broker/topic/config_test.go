@@ -73,7 +73,7 @@ func TestDefaultConfig(t *testing.T) {
 		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer LogAppendTime:false " +
 		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
-		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic " +
+		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
 		"TableEarliest:true JSONExtra:true}"
 	if got != want {
@@ -103,7 +103,10 @@ func TestCanonical(t *testing.T) {
 		{"tarn.table.formats=orc", `! "orc" is not one of iceberg, delta, parquet`},
 		{"tarn.table.format=parquet", "tarn.table.formats=parquet"},
 		{"tarn.table.name=Orders", "! a–z"},
-		{"tarn.schema.on.invalid=mark", "! this version knows only reject"},
+		{"tarn.schema.on.invalid=mark", "tarn.schema.on.invalid=mark"},
+		{"tarn.schema.on.invalid=drop", "! reject"},
+		{"tarn.schema.dlq.topic=a/b", "! "},
+		{"bufstream.validate.mode=dlq", "tarn.schema.on.invalid=dlq tarn.value.schema.validation=payload"},
 		{"confluent.value.schema.validation=true", "tarn.value.schema.validation=id"},
 		{"confluent.key.schema.validation=False", "tarn.key.schema.validation=off"},
 		{"confluent.value.schema.validation=maybe", "! true or false"},

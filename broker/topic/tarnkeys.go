@@ -4,17 +4,20 @@ import "errors"
 
 // tarnKeys are ours, by name.
 func tarnKeys() []Definition {
-	levels := []string{string(ValidateOff), string(ValidateID), string(ValidatePayload)}
+	levels := []string{string(ValidateOff), string(ValidateID), string(ValidatePayload), string(ValidateMonitor)}
+	outcomes := []string{string(InvalidReject), string(InvalidDLQ), string(InvalidMark)}
 	strategies := []string{string(StrategyTopic), string(StrategyRecord), string(StrategyTopicRecord)}
 	return []Definition{
 		choice("tarn.key.schema.validation", "off", levels,
 			func(c *Config, s string) { c.KeyValidation = Validation(s) },
-			"How far record keys are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it."),
+			"How far record keys are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it; monitor counts what payload would refuse, and refuses nothing."),
 		choice("tarn.key.subject.name.strategy", "topic", strategies,
 			func(c *Config, s string) { c.KeyStrategy = Strategy(s) },
 			"Which subject a key's schema belongs to."),
-		later("tarn.schema.on.invalid", "reject", "rejects the whole batch and reports each bad record",
-			"What happens to a batch with records that fail validation."),
+		deadLetterTopic(),
+		choice("tarn.schema.on.invalid", "reject", outcomes,
+			func(c *Config, s string) { c.OnInvalid = Invalid(s) },
+			"What happens to records that fail validation: reject refuses their batch, dlq sends them to the dead-letter topic with headers that say why, mark keeps them with such headers. Transactional batches are rejected where dlq is asked for."),
 		long("tarn.table.commit.bytes", 64<<20, 1<<16, func(c *Config) *int64 { return &c.CommitBytes },
 			"A table is committed when this many bytes of records wait for it."),
 		long("tarn.table.commit.interval.ms", 10_000, 100, func(c *Config) *int64 { return &c.CommitIntervalMs },
@@ -34,7 +37,7 @@ func tarnKeys() []Definition {
 			"Where a new table begins: with the oldest record the log holds, or with the next one."),
 		choice("tarn.value.schema.validation", "off", levels,
 			func(c *Config, s string) { c.ValueValidation = Validation(s) },
-			"How far record values are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it."),
+			"How far record values are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it; monitor counts what payload would refuse, and refuses nothing."),
 		choice("tarn.value.subject.name.strategy", "topic", strategies,
 			func(c *Config, s string) { c.ValueStrategy = Strategy(s) },
 			"Which subject a value's schema belongs to."),
@@ -50,6 +53,18 @@ func later(name, only, does, doc string) Definition {
 				return errors.New("this version knows only " + only + ", which " + does)
 			}
 			return nil
+		}}
+}
+
+func deadLetterTopic() Definition {
+	return Definition{Name: "tarn.schema.dlq.topic", Kind: String, Allowed: "a topic's name",
+		Doc: "The topic for records that fail validation, where tarn.schema.on.invalid is dlq; empty: the topic's name and .dlq. It is made when it is first needed.",
+		set: func(c *Config, s string) error {
+			c.DeadLetterTopic = s
+			if s == "" {
+				return nil
+			}
+			return CheckName(s)
 		}}
 }
 

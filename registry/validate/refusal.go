@@ -42,6 +42,8 @@ type Refusal struct {
 	Type                  schema.Type
 	// More counts the refused records after this one that are not listed.
 	More int
+	// Monitored says that the record was taken all the same.
+	Monitored bool
 }
 
 // Message is the refusal as a producer reads it: `schema orders-value v3 (id 7,
@@ -60,6 +62,8 @@ func (r Refusal) Message() string {
 
 // Rejection is a refusal as it is remembered.
 type Rejection struct {
+	// Seq rises by one with each rejection of the topic that is remembered.
+	Seq   int64
 	Time  time.Time
 	Topic string
 	Origin
@@ -74,8 +78,9 @@ type rings struct {
 	now func() time.Time
 	cap int
 
-	mu     sync.Mutex
-	topics map[string]*ring // guarded by mu
+	mu      sync.Mutex
+	topics  map[string]*ring // guarded by mu
+	changed chan struct{}    // guarded by mu; closed and made anew by add
 }
 
 // ring holds the last rejections of a topic: a slice that grows to cap and is
@@ -83,14 +88,16 @@ type rings struct {
 type ring struct {
 	kept   []Rejection
 	next   int // where the oldest one is, once the ring is full
+	seq    int64
 	total  int64
+	counts map[Cause]int64
 	last   time.Time
 	logged time.Time
 	silent int64 // records refused since logged
 }
 
 func newRings(cfg Config) *rings {
-	return &rings{lg: cfg.Log, now: cfg.Now, cap: cfg.Ring, topics: map[string]*ring{}}
+	return &rings{lg: cfg.Log, now: cfg.Now, cap: cfg.Ring, topics: map[string]*ring{}, changed: make(chan struct{})}
 }
 
 // add remembers the refusals of one batch.
@@ -101,13 +108,17 @@ func (s *rings) add(topic string, from Origin, refused []Refusal, previews []str
 	r := s.topics[topic]
 	if r == nil {
 		s.makeRoom()
-		r = &ring{}
+		r = &ring{counts: map[Cause]int64{}}
 		s.topics[topic] = r
 	}
 	r.last = now
 	for i, bad := range refused {
-		r.add(Rejection{Time: now, Topic: topic, Origin: from, Refusal: bad, Preview: previews[i]}, s.cap)
+		r.seq++
+		r.add(Rejection{Seq: r.seq, Time: now, Topic: topic, Origin: from, Refusal: bad, Preview: previews[i]}, s.cap)
+		r.count(causeOf(from, &bad), int64(1+bad.More))
 	}
+	close(s.changed)
+	s.changed = make(chan struct{})
 	count := int64(len(refused) + refused[len(refused)-1].More)
 	r.total += count
 	r.silent += count

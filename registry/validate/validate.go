@@ -36,9 +36,11 @@ const (
 	Off Level = iota
 	ID
 	Payload
+	// Monitor is Payload, but nothing is refused: it is only remembered.
+	Monitor
 )
 
-// ParseLevel reads off, id or payload.
+// ParseLevel reads off, id, payload or monitor.
 func ParseLevel(word string) (Level, error) {
 	switch strings.ToLower(word) {
 	case "off", "":
@@ -47,8 +49,10 @@ func ParseLevel(word string) (Level, error) {
 		return ID, nil
 	case "payload":
 		return Payload, nil
+	case "monitor":
+		return Monitor, nil
 	}
-	return Off, fmt.Errorf("validation level %q: off, id or payload", word)
+	return Off, fmt.Errorf("validation level %q: off, id, payload or monitor", word)
 }
 
 // Strategy gives the subject that a record's schema must stand in.
@@ -81,6 +85,8 @@ type Topic struct {
 	Name                       string
 	Key, Value                 Level
 	KeyStrategy, ValueStrategy Strategy
+	// Limit is how many refusals are listed; 0 is MaxRefusals.
+	Limit int
 }
 
 // Origin says where a batch came from.
@@ -122,42 +128,60 @@ func New(cfg Config) *Validator {
 }
 
 // Check reads the batch that rd stands before to its end and lists the records
-// that topic refuses, by index: at most MaxRefusals of them, the last of which
-// counts the others in More. An error says that the batch could not be read; it
+// that topic refuses, by index: at most topic.Limit of them, the last of which
+// counts the others in More. What Monitor finds is remembered and not listed. An error says that the batch could not be read; it
 // is rd's. Nothing of rd is kept, and a good record costs no allocation.
 func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusal, error) {
 	if topic.Key == Off && topic.Value == Off {
 		return nil, nil
 	}
-	key := side{reg: v.reg, topic: topic.Name, part: "key", level: topic.Key, strategy: topic.KeyStrategy}
-	value := side{reg: v.reg, topic: topic.Name, part: "value", level: topic.Value, strategy: topic.ValueStrategy}
-	var refused []Refusal
+	key := side{reg: v.reg, topic: topic.Name, part: "key", strategy: topic.KeyStrategy}
+	key.set(topic.Key)
+	value := side{reg: v.reg, topic: topic.Name, part: "value", strategy: topic.ValueStrategy}
+	value.set(topic.Value)
+	limit := topic.Limit
+	if limit <= 0 {
+		limit = MaxRefusals
+	}
+	var refused, seen []Refusal
 	var previews []string
-	more := 0
+	more, unseen := 0, 0
 	for i := int32(0); rd.Next(); i++ {
 		rec := rd.Record()
 		bytes := rec.Key
 		bad := key.check(rec, rec.Key, schema.KeyHeader)
+		if bad == nil || bad.Monitored {
+			if worse := value.check(rec, rec.Value, schema.ValueHeader); worse != nil && (bad == nil || !worse.Monitored) {
+				bad, bytes = worse, rec.Value
+			}
+		}
 		if bad == nil {
-			bytes = rec.Value
-			bad = value.check(rec, rec.Value, schema.ValueHeader)
+			continue
+		}
+		bad.Index = i
+		if len(seen) < MaxRefusals {
+			seen = append(seen, *bad)
+			previews = append(previews, preview(bytes))
+		} else {
+			unseen++
 		}
 		switch {
-		case bad == nil:
-		case len(refused) == MaxRefusals:
+		case bad.Monitored:
+		case len(refused) == limit:
 			more++
 		default:
-			bad.Index = i
 			refused = append(refused, *bad)
-			previews = append(previews, preview(bytes))
 		}
 	}
 	if err := rd.Err(); err != nil {
 		return nil, err
 	}
+	if len(seen) > 0 {
+		seen[len(seen)-1].More = unseen
+		v.rings.add(topic.Name, from, seen, previews)
+	}
 	if len(refused) > 0 {
 		refused[len(refused)-1].More = more
-		v.rings.add(topic.Name, from, refused, previews)
 	}
 	return refused, nil
 }
@@ -174,7 +198,8 @@ type side struct {
 	reg      *registry.Registry
 	topic    string
 	part     string
-	level    Level
+	level    Level // never Monitor
+	monitor  bool
 	strategy Strategy
 	subject  string // of the topic strategy, once it is needed
 	memo     [8]named
@@ -187,11 +212,26 @@ type side struct {
 	lastVersion int
 }
 
+// set takes a level: to monitor is to check payloads and refuse none.
+func (s *side) set(l Level) {
+	if s.level, s.monitor = l, l == Monitor; s.monitor {
+		s.level = Payload
+	}
+}
+
 // named is the subject of a record name. A batch rarely has more than a few.
 type named struct{ name, subject string }
 
 // check returns nil if the key or value may pass.
 func (s *side) check(rec *record.Record, b []byte, header string) *Refusal {
+	bad := s.look(rec, b, header)
+	if bad != nil {
+		bad.Monitored = s.monitor
+	}
+	return bad
+}
+
+func (s *side) look(rec *record.Record, b []byte, header string) *Refusal {
 	if s.level == Off || b == nil {
 		return nil
 	}

@@ -170,6 +170,42 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestMonitor remembers what payload validation would refuse, and refuses
+// nothing; what the other part refuses counts all the same.
+func TestMonitor(t *testing.T) {
+	f := newFixture(t)
+	rd := batch(t, rec{value: framed(99)}, rec{value: framed(1, 14, 2, 'x')}, rec{key: framed(99), value: framed(98)})
+	refused, err := f.Check(Topic{Name: "orders", Value: Monitor}, rd, Origin{})
+	if err != nil || len(refused) != 0 {
+		t.Fatalf("got %+v, %v", refused, err)
+	}
+	list := f.Rejections("orders")
+	if len(list) != 2 || !list[0].Monitored || list[0].Index != 2 || list[1].Index != 0 {
+		t.Errorf("remembered: %+v", list)
+	}
+	rd.Rewind()
+	refused, err = f.Check(Topic{Name: "orders", Key: Monitor, Value: Payload}, rd, Origin{})
+	if err != nil || len(refused) != 2 || refused[1].Part != "value" || refused[1].Monitored {
+		t.Errorf("got %+v, %v", refused, err)
+	}
+}
+
+// TestLimit lists every refusal where the caller wants all.
+func TestLimit(t *testing.T) {
+	f := newFixture(t)
+	recs := make([]rec, MaxRefusals+7)
+	for i := range recs {
+		recs[i] = rec{value: framed(99)}
+	}
+	refused, err := f.Check(Topic{Name: "orders", Value: ID, Limit: MaxRefusals + 5}, batch(t, recs...), Origin{})
+	if err != nil || len(refused) != MaxRefusals+5 || refused[len(refused)-1].More != 2 {
+		t.Errorf("%d refusals, %v", len(refused), err)
+	}
+	if n := f.Rejected("orders"); n != MaxRefusals+7 {
+		t.Errorf("%d counted, want %d", n, MaxRefusals+7)
+	}
+}
+
 // TestDeletedVersion says that no new data comes for a version deleted softly.
 func TestDeletedVersion(t *testing.T) {
 	f := newFixture(t)
@@ -278,9 +314,9 @@ func FuzzCheck(f *testing.F) {
 			r.headers = []record.RecordHeader{header(schema.ValueHeader, head), header(schema.KeyHeader, head)}
 		}
 		for _, name := range []string{"orders", "proto", "json", "nothing"} {
-			for i := range 9 {
-				l, s := Level(i%3), Strategy(i/3)
-				refused, err := fx.Check(Topic{name, l, l, s, s}, batch(t, r), Origin{})
+			for i := range 12 {
+				l, s := Level(i%4), Strategy(i/4)
+				refused, err := fx.Check(Topic{Name: name, Key: l, Value: l, KeyStrategy: s, ValueStrategy: s}, batch(t, r), Origin{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/tarn-io/tarn/registry/validate"
+)
+
+type rejectionsCmd struct {
+	connect
+	Topic  string `arg:"" help:"Topic."`
+	Follow bool   `short:"f" help:"Go on as they come."`
+	Limit  int    `default:"20" help:"How many of the last ones to begin with."`
+}
+
+// Run lists the last records that did not fit the topic's schema, oldest first.
+func (c *rejectionsCmd) Run(ctx context.Context, std stdio) error {
+	path := "/api/topics/" + url.PathEscape(c.Topic) + "/rejections?limit=" + strconv.Itoa(c.Limit)
+	if c.Follow {
+		return c.follow(ctx, std, path)
+	}
+	var list []rejection
+	if err := c.call(ctx, http.MethodGet, path, nil, &list); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, list)
+	}
+	s := sheet{Columns: []string{"TIME", "CLIENT", "RECORD", "OUTCOME", "MESSAGE"}}
+	for _, r := range list {
+		s.add(r.Time.Format("2006-01-02T15:04:05.000Z"), r.Client, r.Record, outcome(r.Monitored), r.Message)
+	}
+	return s.write(std.out, c.Output)
+}
+
+// outcome says what became of a record that did not fit.
+func outcome(monitored bool) string {
+	if monitored {
+		return "taken"
+	}
+	return "refused"
+}
+
+// follow prints events until the broker or the user ends it.
+func (c *rejectionsCmd) follow(ctx context.Context, std stdio, path string) error {
+	_, base, err := c.addresses()
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
+	if err != nil {
+		return fmt.Errorf("address %s (--http): %w", base, err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", base+path, resp.Status)
+	}
+	in := bufio.NewScanner(resp.Body)
+	in.Buffer(nil, maxLine)
+	for in.Scan() {
+		text, ok := strings.CutPrefix(in.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if c.Output == "json" {
+			fmt.Fprintln(std.out, text)
+			continue
+		}
+		var r rejection
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return fmt.Errorf("event of %s: %w", base+path, err)
+		}
+		fmt.Fprintf(std.out, "%s  %s  %s  record %d: %s\n", r.Time.Format("15:04:05.000"), r.Client, outcome(r.Monitored), r.Record, r.Message)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return in.Err()
+}
+
+type schemaReportCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run says what a topic's schema has kept out since the broker started, or with
+// monitor would have, by client and cause.
+func (c *schemaReportCmd) Run(ctx context.Context, std stdio) error {
+	var list []validate.Count
+	if err := c.call(ctx, http.MethodGet, "/api/topics/"+url.PathEscape(c.Topic)+"/report", nil, &list); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, list)
+	}
+	s := sheet{Columns: []string{"RECORDS", "CLIENT", "SOFTWARE", "OUTCOME", "PART", "WHAT"}}
+	for _, n := range list {
+		what, became := n.Reason, "refused or set aside"
+		if n.Path != "" {
+			what = n.Path + ": expected " + n.Expected
+		}
+		if n.Monitored {
+			became = "taken, would be refused"
+		}
+		s.add(n.Records, n.ClientID, strings.TrimSpace(n.Software+" "+n.SoftwareVersion), became, n.Part, what)
+	}
+	return s.write(std.out, c.Output)
+}

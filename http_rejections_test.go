@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tarn-io/tarn/broker/brokertest"
+	"github.com/tarn-io/tarn/broker/record"
+	"github.com/tarn-io/tarn/broker/storage/memory"
+	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/validate"
+)
+
+// TestRejections reads the list, the report and the stream of a topic's
+// rejections: the stream begins with the last ones and goes on.
+func TestRejections(t *testing.T) {
+	b := brokertest.New(t)
+	if _, err := b.Topics().Create(t.Context(), topic.Spec{Name: "orders", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	reg, err := registry.Open(t.Context(), registry.Config{Engine: memory.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{broker: b.Broker, validator: validate.New(validate.Config{Registry: reg}),
+		streams: make(chan struct{}, 1), stopping: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
+	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	refuse := func(value string) {
+		t.Helper()
+		rb := record.NewBuilder(record.Options{})
+		rb.Append(1, nil, []byte(value))
+		raw, err := rb.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rd := &record.Reader{}
+		if err := rd.Reset(raw, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		bad, err := n.validator.Check(validate.Topic{Name: "orders", Value: validate.ID}, rd, validate.Origin{ClientID: "c"})
+		if err != nil || len(bad) != 1 {
+			t.Fatalf("%v, %v", bad, err)
+		}
+	}
+	refuse("one")
+	refuse("two")
+
+	get := func(path string, into any) int {
+		t.Helper()
+		resp, err := http.Get(srv.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode
+	}
+	var list []rejection
+	if get("/api/topics/orders/rejections?limit=1", &list); len(list) != 1 || list[0].Preview != `"two"` || list[0].Client != "c" {
+		t.Errorf("list: %+v", list)
+	}
+	var report []validate.Count
+	if get("/api/topics/orders/report", &report); len(report) != 1 || report[0].Records != 2 {
+		t.Errorf("report: %+v", report)
+	}
+	var e apiError
+	if code := get("/api/topics/nothing/rejections", &e); code != http.StatusNotFound {
+		t.Errorf("no topic: %d", code)
+	}
+	if code := get("/api/topics/orders/rejections?limit=x", &e); code != http.StatusBadRequest {
+		t.Errorf("bad limit: %d", code)
+	}
+
+	open := func() *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/topics/orders/rejections?limit=1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	stream := open()
+	defer stream.Body.Close()
+	events := bufio.NewScanner(stream.Body)
+	next := func() rejection {
+		t.Helper()
+		for events.Scan() {
+			if text, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+				var r rejection
+				if err := json.Unmarshal([]byte(text), &r); err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+		}
+		t.Fatalf("the stream ended: %v", events.Err())
+		return rejection{}
+	}
+	if r := next(); r.Seq != 2 {
+		t.Errorf("first event: %+v", r)
+	}
+	refuse("three")
+	if r := next(); r.Seq != 3 || r.Preview != `"three"` {
+		t.Errorf("next event: %+v", r)
+	}
+	second := open()
+	if second.Body.Close(); second.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a stream too many: %d", second.StatusCode)
+	}
+	close(n.stopping)
+	for events.Scan() {
+	}
+	if events.Err() != nil {
+		t.Errorf("end of the stream: %v", events.Err())
+	}
+}
