@@ -59,7 +59,14 @@ func (c *rejectionsCmd) follow(ctx context.Context, std stdio, path string) erro
 		return fmt.Errorf("address %s (--http): %w", base, err)
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	resp, err := http.DefaultClient.Do(req)
+	if c.User != "" {
+		req.SetBasicAuth(c.User, c.Password)
+	}
+	web, err := c.httpClient()
+	if err != nil {
+		return err
+	}
+	resp, err := web.Do(req)
 	if err != nil {
 		return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 	}

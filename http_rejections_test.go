@@ -16,9 +16,10 @@ import (
 	"github.com/tarn-io/tarn/registry/validate"
 )
 
-// TestRejections reads the list, the report and the stream of a topic's
-// rejections: the stream begins with the last ones and goes on.
-func TestRejections(t *testing.T) {
+// rejecting is a node with a topic "orders" behind a server of its rejections.
+// refuse has a record refused.
+func rejecting(t *testing.T) (n *node, base string, refuse func(value string)) {
+	t.Helper()
 	b := brokertest.New(t)
 	if _, err := b.Topics().Create(t.Context(), topic.Spec{Name: "orders", Partitions: 1}); err != nil {
 		t.Fatal(err)
@@ -27,14 +28,14 @@ func TestRejections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{broker: b.Broker, validator: validate.New(validate.Config{Registry: reg}),
+	n = &node{broker: b.Broker, validator: validate.New(validate.Config{Registry: reg}),
 		streams: make(chan struct{}, 1), stopping: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
 	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
 	srv := httptest.NewServer(mux)
-	defer srv.Close()
-	refuse := func(value string) {
+	t.Cleanup(srv.Close)
+	return n, srv.URL, func(value string) {
 		t.Helper()
 		rb := record.NewBuilder(record.Options{})
 		rb.Append(1, nil, []byte(value))
@@ -51,12 +52,17 @@ func TestRejections(t *testing.T) {
 			t.Fatalf("%v, %v", bad, err)
 		}
 	}
+}
+
+// TestRejections reads the list and the report of a topic's rejections.
+func TestRejections(t *testing.T) {
+	_, base, refuse := rejecting(t)
 	refuse("one")
 	refuse("two")
 
 	get := func(path string, into any) int {
 		t.Helper()
-		resp, err := http.Get(srv.URL + path)
+		resp, err := http.Get(base + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,10 +87,17 @@ func TestRejections(t *testing.T) {
 	if code := get("/api/topics/orders/rejections?limit=x", &e); code != http.StatusBadRequest {
 		t.Errorf("bad limit: %d", code)
 	}
+}
 
+// TestRejectionsStream reads events: they begin with the last rejections and go
+// on until the server stops.
+func TestRejectionsStream(t *testing.T) {
+	n, base, refuse := rejecting(t)
+	refuse("one")
+	refuse("two")
 	open := func() *http.Response {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/topics/orders/rejections?limit=1", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/topics/orders/rejections?limit=1", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
