@@ -40,8 +40,9 @@ type serveCmd struct {
 	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
 	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory) or memory://."`
 
-	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like may stand in front."`
-	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on."`
+	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
+	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
+	KafkaProtocols  string        `name:"kafka.protocols" placeholder:"MAP" help:"Protocols of listeners with names of their own: EXTERNAL:SASL_SSL,INTERNAL:PLAINTEXT."`
 	KafkaAutoCreate bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
 	KafkaPartitions int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
 	KafkaGroupDelay time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`

@@ -94,62 +94,6 @@ func (n *node) openIdentity(ctx context.Context) error {
 	return n.cmd.checkExposure()
 }
 
-// endpoint is one entry of --kafka.listen.
-type endpoint struct {
-	addr, advertise string
-	tls, sasl       bool
-}
-
-// protocol is Kafka's name of how an endpoint speaks.
-func (e endpoint) protocol() string {
-	return map[[2]bool]string{
-		{false, false}: "PLAINTEXT", {true, false}: "SSL", {false, true}: "SASL_PLAINTEXT", {true, true}: "SASL_SSL",
-	}[[2]bool{e.tls, e.sasl}]
-}
-
-// endpoints reads --kafka.listen: addresses with commas between, each with
-// Kafka's protocol in front (SASL_SSL://:9093) or without; then it is TLS if
-// there is a certificate and SASL if there are mechanisms. --kafka.advertise has
-// as many, or fewer.
-func (c *serveCmd) endpoints() ([]endpoint, error) {
-	var out []endpoint
-	advertised := strings.Split(c.KafkaAdvertise, ",")
-	for i, word := range strings.Split(c.KafkaListen, ",") {
-		e := endpoint{tls: c.TLSCert != "", sasl: len(c.SASLMechanisms) > 0}
-		protocol, addr, ok := strings.Cut(strings.TrimSpace(word), "://")
-		if !ok {
-			protocol, addr = "", protocol
-		}
-		switch strings.ToUpper(protocol) {
-		case "":
-		case "PLAINTEXT":
-			e.tls, e.sasl = false, false
-		case "SSL":
-			e.tls, e.sasl = true, false
-		case "SASL_PLAINTEXT":
-			e.tls, e.sasl = false, true
-		case "SASL_SSL":
-			e.tls, e.sasl = true, true
-		default:
-			return nil, fmt.Errorf("--kafka.listen: protocol %q is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL", protocol)
-		}
-		switch {
-		case e.tls && c.TLSCert == "":
-			return nil, fmt.Errorf("--kafka.listen %s needs --kafka.tls.cert", word)
-		case e.sasl && len(c.SASLMechanisms) == 0:
-			return nil, fmt.Errorf("--kafka.listen %s needs --kafka.sasl.mechanisms", word)
-		}
-		if e.addr = addr; i < len(advertised) {
-			_, e.advertise, ok = strings.Cut(strings.TrimSpace(advertised[i]), "://")
-			if !ok {
-				e.advertise = strings.TrimSpace(advertised[i])
-			}
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
 // listeners turns the endpoints into the broker's.
 func (n *node) listeners() ([]broker.Listener, error) {
 	c := n.cmd
@@ -163,7 +107,7 @@ func (n *node) listeners() ([]broker.Listener, error) {
 	}
 	var out []broker.Listener
 	for _, e := range ends {
-		l := broker.Listener{Name: e.protocol(), Addr: e.addr, Advertise: e.advertise}
+		l := broker.Listener{Name: e.name, Addr: e.addr, Advertise: e.advertise}
 		if e.tls {
 			l.TLS = n.who.kafka
 		}
@@ -258,7 +202,7 @@ func (c *serveCmd) listenersConfig() string {
 	ends, _ := c.endpoints() // has been looked at before
 	words := make([]string, len(ends))
 	for i, e := range ends {
-		words[i] = e.protocol() + "://" + e.addr
+		words[i] = e.name + "://" + e.addr
 	}
 	return strings.Join(words, ",")
 }

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,7 +78,7 @@ type Config struct {
 
 // Listener is an address to listen on.
 type Listener struct {
-	// Name tells listeners apart in logs; it is "" for a single one.
+	// Name tells listeners apart, such as EXTERNAL; "" stands for PLAINTEXT.
 	Name string
 	// Addr is host:port; port 0 takes a free one.
 	Addr string
@@ -104,6 +106,9 @@ type Broker struct {
 	clusterID    string
 	incarn       string
 	listeners    []*listener // set by Open, closed by Run
+
+	advertising sync.Mutex             // held over a change of addresses
+	override    atomic.Pointer[string] // addresses as they were set at run time, "" if they were not
 
 	slots        chan struct{}       // one taken by each connection
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
@@ -167,7 +172,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
-		BrokerConfigs: cfg.Settings, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
+		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {
 		ln, err := b.listen(ctx, l)
@@ -179,6 +184,10 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	if len(b.listeners) == 0 {
 		return nil, errors.New("a broker needs at least one listener")
+	}
+	if err := b.loadAdvertised(ctx); err != nil {
+		b.close()
+		return nil, err
 	}
 	return b, nil
 }
@@ -265,8 +274,7 @@ func (b *Broker) Addr() net.Addr { return b.listeners[0].Addr() }
 
 // Advertised is the host:port that the first listener tells clients.
 func (b *Broker) Advertised() string {
-	l := b.listeners[0]
-	return net.JoinHostPort(l.host, fmt.Sprint(l.port))
+	return b.listeners[0].advertised.Load().String()
 }
 
 // ClusterID is constant for the life of the store.

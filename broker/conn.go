@@ -83,7 +83,7 @@ type answer struct {
 }
 
 func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
-	client := &api.Conn{Listener: ln.name, Host: ln.host, Port: ln.port, Remote: nc.RemoteAddr().String(), Auth: ln.session()}
+	client := &api.Conn{Listener: ln.name, Address: ln.address, Remote: nc.RemoteAddr().String(), Auth: ln.session()}
 	return &connection{
 		b: b, ln: ln, nc: ln.wrap(nc), begun: time.Now(), client: client, lg: b.lg.With("remote", client.Remote),
 		answers: make(chan answer, maxPipelined),

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,11 +22,17 @@ const maxConnections = 20_000
 // listener is a bound Listener and what it advertises.
 type listener struct {
 	net.Listener
-	name string
-	host string
-	port int32
-	tls  *auth.TLS  // nil: plain
-	sasl *auth.SASL // nil: nobody is asked
+	name       string
+	configured address                 // what clients are told unless it was set at run time
+	advertised atomic.Pointer[address] // what they are told
+	tls        *auth.TLS               // nil: plain
+	sasl       *auth.SASL              // nil: nobody is asked
+}
+
+// address is what a client that came in by the listener is told.
+func (ln *listener) address() (host string, port int32) {
+	a := ln.advertised.Load()
+	return a.host, a.port
 }
 
 // listen binds l and works out its advertised address.
@@ -41,31 +49,34 @@ func (b *Broker) listen(ctx context.Context, l Listener) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Kafka on %s (--kafka.listen): %w", l.Addr, err)
 	}
-	bound := ln.Addr().(*net.TCPAddr)
-	out := &listener{Listener: ln, name: l.Name, port: int32(bound.Port), tls: l.TLS, sasl: sasl}
+	port := int32(ln.Addr().(*net.TCPAddr).Port)
 	advertise := l.Advertise
 	if advertise == "" {
 		advertise = l.Addr
 	}
-	host, port, err := net.SplitHostPort(advertise)
-	if err != nil {
+	out := &listener{Listener: ln, name: b.nameOf(l), tls: l.TLS, sasl: sasl}
+	if out.configured, err = parseAddress(advertise, port); err != nil {
 		ln.Close()
-		return nil, fmt.Errorf("advertised address %q (--kafka.advertise) is not host:port: %w", advertise, err)
+		return nil, fmt.Errorf("%w (--kafka.advertise)", err)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("advertised address %q (--kafka.advertise) has no valid port", advertise)
-	}
-	if n != 0 {
-		out.port = int32(n)
-	}
-	if out.host = host; host == "" || net.ParseIP(host).IsUnspecified() {
-		// Clients cannot connect to "any address". A literal of loopback is
-		// right for the one machine; others need --kafka.advertise.
-		out.host = "127.0.0.1"
-	}
+	out.advertised.Store(&out.configured)
 	return out, nil
+}
+
+// nameOf is the name of a listener: its own, or its protocol, with a number
+// behind it if another one has it already.
+func (b *Broker) nameOf(l Listener) string {
+	name := l.Name
+	if name == "" {
+		name = "PLAINTEXT"
+	}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(b.listeners, func(ln *listener) bool { return strings.EqualFold(ln.name, name) })
+	}
+	for n := 2; taken(name); n++ {
+		name = fmt.Sprintf("%s_%d", strings.TrimSuffix(name, fmt.Sprintf("_%d", n-1)), n)
+	}
+	return name
 }
 
 // serve accepts connections until ctx ends and waits for all of them.

@@ -24,7 +24,8 @@ func (h *Handlers) metadata(ctx context.Context, r *Request) (Reply, error) {
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.MetadataResponse)
 		b := kmsg.NewMetadataResponseBroker()
-		b.NodeID, b.Host, b.Port = NodeID, r.Conn.Host, r.Conn.Port
+		b.NodeID = NodeID
+		b.Host, b.Port = r.Conn.Address()
 		resp.Brokers = []kmsg.MetadataResponseBroker{b}
 		resp.ClusterID, resp.ControllerID = &h.cfg.ClusterID, NodeID
 		resp.AuthorizedOperations = noOperations

@@ -25,7 +25,8 @@ func (h *Handlers) findCoordinator(ctx context.Context, r *Request) (Reply, erro
 	}
 	for _, key := range keys {
 		c := kmsg.NewFindCoordinatorResponseCoordinator()
-		c.Key, c.NodeID, c.Host, c.Port = key, NodeID, r.Conn.Host, r.Conn.Port
+		c.Key, c.NodeID = key, NodeID
+		c.Host, c.Port = r.Conn.Address()
 		if err := checkCoordinator(req, key); err != nil {
 			c.ErrorCode, c.ErrorMessage = h.code(err), message(err)
 			c.NodeID, c.Host, c.Port = -1, "", -1

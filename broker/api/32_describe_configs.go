@@ -112,11 +112,14 @@ func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Desc
 			continue
 		}
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.Value, c.ReadOnly = b.Name, &b.Value, true
+		c.Name, c.Value, c.ReadOnly = b.Name, &b.Value, !b.Settable
 		c.Source, c.ConfigType = kmsg.ConfigSourceStaticBrokerConfig, kmsg.ConfigTypeString
 		c.IsDefault = b.Value == b.Default
 		if c.IsDefault {
 			c.Source = kmsg.ConfigSourceDefaultConfig
+		}
+		if b.Dynamic != nil {
+			c.Value, c.IsDefault, c.Source = b.Dynamic, false, kmsg.ConfigSourceDynamicBrokerConfig
 		}
 		if req.IncludeSynonyms {
 			c.ConfigSynonyms = brokerSynonyms(b)
@@ -132,11 +135,18 @@ func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Desc
 // brokerSynonyms are the places that give a broker's setting, the one in force
 // first.
 func brokerSynonyms(b BrokerConfig) []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
-	set, def := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym(), kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-	def.Name, def.Value, def.Source = b.Name, &b.Default, kmsg.ConfigSourceDefaultConfig
-	if b.Value == b.Default {
-		return []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{def}
+	var out []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
+	add := func(value *string, source kmsg.ConfigSource) {
+		y := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+		y.Name, y.Value, y.Source = b.Name, value, source
+		out = append(out, y)
 	}
-	set.Name, set.Value, set.Source = b.Name, &b.Value, kmsg.ConfigSourceStaticBrokerConfig
-	return []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{set, def}
+	if b.Dynamic != nil {
+		add(b.Dynamic, kmsg.ConfigSourceDynamicBrokerConfig)
+	}
+	if b.Value != b.Default {
+		add(&b.Value, kmsg.ConfigSourceStaticBrokerConfig)
+	}
+	add(&b.Default, kmsg.ConfigSourceDefaultConfig)
+	return out
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // AlterConfigs (key 33), versions 0–2: the older call, which replaces a topic's
-// whole set of configs. The broker's own configs come from its flags and are
-// not altered over the protocol. A resource named twice is refused.
+// whole set of configs. Of the broker's own configs only the addresses that
+// clients are told are altered over the protocol (33_broker_configs.go). A resource named twice is refused.
 
 func (h *Handlers) alterConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.AlterConfigsRequest)
@@ -84,7 +84,7 @@ func (h *Handlers) alter(ctx context.Context, kind kmsg.ConfigResourceType, name
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return h.alterGroup(ctx, name, changes, replaceAll, validateOnly)
 	case kmsg.ConfigResourceTypeBroker:
-		return refuse(wire.InvalidRequest, "the broker's configs are its flags, environment and tarn.yaml; change them there and restart")
+		return h.alterBroker(ctx, name, changes, replaceAll, validateOnly)
 	}
 	return refuse(wire.InvalidRequest, "resource type %d has no configs here", kind)
 }

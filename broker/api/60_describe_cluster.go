@@ -28,7 +28,8 @@ func (h *Handlers) describeCluster(ctx context.Context, r *Request) (Reply, erro
 		return now(resp)
 	}
 	b := kmsg.NewDescribeClusterResponseBroker()
-	b.NodeID, b.Host, b.Port = NodeID, r.Conn.Host, r.Conn.Port
+	b.NodeID = NodeID
+	b.Host, b.Port = r.Conn.Address()
 	resp.Brokers = []kmsg.DescribeClusterResponseBroker{b}
 	return now(resp)
 }

@@ -52,9 +52,9 @@ const NodeID int32 = 1
 type Conn struct {
 	// Listener is the name of the listener it came in by.
 	Listener string
-	// Host and Port are the address that is advertised on that listener.
-	Host string
-	Port int32
+	// Address is what clients are told that came in by that listener; it may
+	// change at run time.
+	Address func() (host string, port int32)
 	// Remote is the client's address.
 	Remote string
 	// Software and SoftwareVersion are what the client said in ApiVersions;
@@ -136,6 +136,8 @@ type Config struct {
 	Partitions int32
 	// BrokerConfigs are the broker's settings as DescribeConfigs shows them.
 	BrokerConfigs func() []BrokerConfig
+	// Advertise sets advertised.listeners, "" takes it back; nil refuses.
+	Advertise func(ctx context.Context, text string, validateOnly bool) error
 	// Disk is the size of the volume that the log lies on, and what is left of it,
 	// in bytes; nil: not known.
 	Disk func() (total, usable int64)
@@ -146,6 +148,10 @@ type Config struct {
 // BrokerConfig is one setting of the broker.
 type BrokerConfig struct {
 	Name, Value, Default, Doc string
+	// Settable says that it can be set over the protocol, Dynamic what it was
+	// set to, if it was.
+	Settable bool
+	Dynamic  *string
 }
 
 // Handlers answer requests. Safe for concurrent use.

@@ -48,6 +48,9 @@ func codeOf(err error) wire.Code {
 	return wire.UnknownServerError
 }
 
+// ErrConfig refuses a value of a broker's config.
+var ErrConfig = errors.New("invalid config")
+
 // codes are tried in order. Clients repeat a request on a retriable code, so
 // what is wrong with the data never gets one, but for damage on the way.
 var codes = []struct {
@@ -73,6 +76,7 @@ var codes = []struct {
 	{record.ErrMagic, wire.InvalidRecord},
 	{record.ErrCorrupt, wire.InvalidRecord},
 	{record.ErrTimestampType, wire.InvalidTimestamp},
+	{ErrConfig, wire.InvalidConfig},
 	{topic.ErrExists, wire.TopicAlreadyExists},
 	{topic.ErrNotFound, wire.UnknownTopicOrPartition},
 	{topic.ErrName, wire.InvalidTopicException},
