@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
@@ -109,6 +110,7 @@ func hashKey(key []byte) keyHash {
 func (p *pass) learn(ctx context.Context) error {
 	p.latest = map[keyHash]int64{}
 	for pos := p.dirty; pos < p.to; {
+		begun := time.Now()
 		b, err := p.read(ctx, pos)
 		if err != nil {
 			return err
@@ -129,6 +131,9 @@ func (p *pass) learn(ctx context.Context) error {
 				return nil
 			}
 			pos = batch.Header.LastOffset() + 1
+		}
+		if err := rest(ctx, time.Since(begun)); err != nil {
+			return err
 		}
 	}
 	return nil
