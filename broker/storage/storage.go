@@ -159,7 +159,9 @@ type Replace struct {
 	TP
 	From, To int64
 	// Expect is what the caller read in the range, as Index shows it. If the
-	// range holds something else now, that is a conflict.
+	// range holds something else now, that is a conflict. Two callers that may
+	// replace the same range fence each other by an item in Write.Check: what one
+	// wrote may be as long as what it found.
 	Expect Range
 	// Batches are the new batches, ascending within [From, To); may be empty.
 	// Those wholly below the log's start are dropped.

@@ -162,7 +162,10 @@ func TestCrashChild(t *testing.T) {
 	}
 }
 
-// crashWriter commits and says so; now and then it trims.
+// crashBytes is the size of the n-th batch of a writer's first log.
+func crashBytes(n int64) int64 { return 100 + n%7*300 }
+
+// crashWriter commits and says so; now and then it trims, and replaces.
 func crashWriter(t *testing.T, e *Engine, w int) {
 	a, b := crashLogs(w)
 	bounds, err := e.Bounds(context.Background(), a)
@@ -173,13 +176,17 @@ func crashWriter(t *testing.T, e *Engine, w int) {
 	for n := bounds.End; ; n++ {
 		write := storage.Write{
 			Append: []storage.Append{
-				{TP: a, Expect: n, End: n + 1, Batches: storagetest.Batch(n, 1, 100+int(n%7)*300)},
+				{TP: a, Expect: n, End: n + 1, Batches: storagetest.Batch(n, 1, int(crashBytes(n)))},
 				{TP: b, Expect: n, End: n + 1, Batches: storagetest.Batch(n, 1, 70+int(n%400)*100)},
 			},
 			Set: []storage.Item{{Key: crashKey(w), Value: fmt.Append(nil, n+1), Version: storage.Any}},
 		}
 		if n%50 == 49 {
 			write.Trim = []storage.Trim{{TP: b, Start: n - 20}}
+		}
+		if at := n - 30; n%37 == 36 && at >= 0 { // compaction of one batch
+			write.Replace = []storage.Replace{{TP: a, From: at, To: at + 1, Batches: storagetest.Batch(at, 1, 80),
+				Expect: storage.Range{Batches: 1, Bytes: crashBytes(at)}}}
 		}
 		if err := e.Commit(context.Background(), write); err != nil {
 			t.Errorf("Commit: %v", err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
@@ -122,6 +123,44 @@ func testReplaceEverything(t *testing.T, open Open) {
 	if got, want := bases(t, eng, tp(0), 0), []int64{44, 70}; !slices.Equal(got, want) {
 		t.Errorf("Index: got %v, want %v", got, want)
 	}
+}
+
+// testReplaceFenced replaces under the version of an item, as compaction does:
+// with an old one nothing happens, in that log and in the others of the Write.
+func testReplaceFenced(t *testing.T, open Open) {
+	eng, reopen := open(t)
+	all := sparse(t, eng, tp(0), 10)
+	mustCommit(t, eng, storage.Write{Set: []storage.Item{{Key: "fence", Value: []byte("1")}}})
+	old := value(t, eng, "fence").Version
+	mustCommit(t, eng, storage.Write{Set: []storage.Item{{Key: "fence", Version: old, Value: []byte("2")}}})
+	empty := MakeBatch(record.Header{BaseOffset: 40, LastOffsetDelta: 9, ProducerID: 7, BaseSequence: 3}, nil)
+	w := storage.Write{
+		Append:  []storage.Append{appendOf(tp(0), 100, Batch(100, 1, 50)), appendOf(tp(1), 0, Batch(0, 1, 60))},
+		Replace: []storage.Replace{replaceOf(tp(0), 20, 50, 3, empty)},
+		Check:   []storage.Check{{Key: "fence", Version: old}},
+	}
+	c := wantConflict(t, eng, w)
+	if len(c.Logs) != 0 || len(c.Items) != 1 {
+		t.Errorf("conflict: got %+v, want the item", c)
+	}
+	if got := read(t, eng, tp(0), 0, 1<<20); !bytes.Equal(got, slices.Concat(all...)) {
+		t.Errorf("Read after the conflict: got %d bytes, want all %d", len(got), len(slices.Concat(all...)))
+	}
+	w.Check[0].Version = value(t, eng, "fence").Version
+	mustCommit(t, eng, w)
+	want := slices.Concat(slices.Concat(all[:2]...), empty, slices.Concat(all[5:]...), Batch(100, 1, 50))
+	for range 2 {
+		if got := read(t, eng, tp(0), 0, 1<<20); !bytes.Equal(got, want) {
+			t.Errorf("Read: got %d bytes, want %d", len(got), len(want))
+		}
+		if got := headers(t, eng, tp(0), 40)[0]; got != header(empty) || got.Count != 0 {
+			t.Errorf("the batch without records: got %+v, want %+v", got, header(empty))
+		}
+		if reopen != nil {
+			eng = reopen()
+		}
+	}
+	wantConflict(t, eng, storage.Write{Replace: w.Replace}) // once more: the range holds something else
 }
 
 // testReplaceGap puts a batch where a Replace before it left nothing, between

@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"Forget", testForget},
 		{"Replace", testReplace},
 		{"ReplaceConflicts", testReplaceConflicts},
+		{"ReplaceFenced", testReplaceFenced},
 		{"ReplaceGap", testReplaceGap},
 		{"ReplaceEverything", testReplaceEverything},
 		{"Items", testItems},
