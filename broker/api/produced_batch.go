@@ -164,6 +164,19 @@ func (b *producedBatch) setMaxTimestamp(ms int64) {
 	b.head.MaxTimestamp, b.head.CRC = ms, record.SetMaxTimestamp(b.bytes, ms)
 }
 
+// level is at which level batches of a topic are compressed anew with a codec.
+func level(t *topic.Topic, c record.Codec) record.Level {
+	switch c {
+	case record.Gzip:
+		return record.Level(t.Config.GzipLevel)
+	case record.LZ4:
+		return record.Level(t.Config.LZ4Level)
+	case record.Zstd:
+		return record.Level(t.Config.ZstdLevel)
+	}
+	return 0
+}
+
 // recompress rebuilds the batch if the topic wants another codec.
 func (b *producedBatch) recompress(t *topic.Topic) error {
 	want := record.None
@@ -180,7 +193,7 @@ func (b *producedBatch) recompress(t *topic.Topic) error {
 	if want == b.head.Codec() {
 		return nil
 	}
-	out, err := record.Rebuild(b.bytes, want, unpackLimit(t))
+	out, err := record.Rebuild(b.bytes, want, level(t, want), unpackLimit(t))
 	if err != nil {
 		return fmt.Errorf("recompress for topic %q: %w", t.Name, err)
 	}

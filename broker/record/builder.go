@@ -218,12 +218,12 @@ func (b *Builder) Bytes() ([]byte, error) {
 	if !h.LogAppendTime() && b.started {
 		h.MaxTimestamp = b.maxMs
 	}
-	return seal(h, b.records)
+	return seal(h, b.records, 0)
 }
 
-// seal compresses records and puts a header with its sizes and checksum before
+// seal compresses records at a level and puts a header with its sizes and checksum before
 // them. An empty batch is never compressed.
-func seal(h Header, records []byte) ([]byte, error) {
+func seal(h Header, records []byte, l Level) ([]byte, error) {
 	if len(records) == 0 {
 		h.Attributes &^= attrCodec
 	}
@@ -231,7 +231,7 @@ func seal(h Header, records []byte) ([]byte, error) {
 	if h.Codec() != None {
 		room = HeaderSize + len(records)/2
 	}
-	out, err := Compress(make([]byte, HeaderSize, room), records, h.Codec())
+	out, err := CompressLevel(make([]byte, HeaderSize, room), records, h.Codec(), l)
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func TestRebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range codecs {
-		got, err := Rebuild(batch, c, testLimit)
+		got, err := Rebuild(batch, c, 0, testLimit)
 		if err != nil {
 			t.Fatalf("%v: %v", c, err)
 		}
@@ -154,10 +154,10 @@ func TestRebuild(t *testing.T) {
 			t.Errorf("%v: header\n got %+v\nwant %+v", c, gotH, wantH)
 		}
 	}
-	if _, err := Rebuild(batch, 6, testLimit); !errors.Is(err, ErrCodec) {
+	if _, err := Rebuild(batch, 6, 0, testLimit); !errors.Is(err, ErrCodec) {
 		t.Errorf("codec 6: %v", err)
 	}
-	if _, err := Rebuild(batch, Gzip, 100); !errors.Is(err, ErrTooLarge) {
+	if _, err := Rebuild(batch, Gzip, 0, 100); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("limit 100: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -47,6 +48,45 @@ func TestCodecsRoundTrip(t *testing.T) {
 			if _, err := Decompress(nil, packed[6:], c, len(want)-1); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%v, %d bytes, one less allowed: %v", c, len(want), err)
 			}
+		}
+	}
+}
+
+// TestLevels packs the same at all levels: any can be read, and those that work
+// harder give less.
+func TestLevels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	var want []byte
+	for range 4000 {
+		want = fmt.Appendf(want, "order %d of customer %d: %d items; ", rng.IntN(1000), rng.IntN(50), rng.IntN(9))
+	}
+	size := func(c Codec, l Level) int {
+		packed, err := CompressLevel(nil, want, c, l)
+		if err != nil {
+			t.Fatalf("%v at %d: %v", c, l, err)
+		}
+		got, err := Decompress(nil, packed, c, len(want))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%v at %d: got %d bytes, %v", c, l, len(got), err)
+		}
+		return len(packed)
+	}
+	for _, c := range codecs {
+		for l := Level(-1); l <= 23; l++ {
+			size(c, l)
+		}
+	}
+	for _, pair := range []struct {
+		c          Codec
+		easy, hard Level
+	}{{Gzip, 1, 9}, {LZ4, 9, 17}, {LZ4, 1, 8}, {Zstd, 1, 22}, {Zstd, -100, 3}} {
+		if easy, hard := size(pair.c, pair.easy), size(pair.c, pair.hard); easy <= hard {
+			t.Errorf("%v: %d bytes at %d, %d at %d", pair.c, easy, pair.easy, hard, pair.hard)
+		}
+	}
+	for c, l := range map[Codec]Level{Gzip: -1, LZ4: 9, Zstd: 3} {
+		if got, def := size(c, l), size(c, 0); got != def {
+			t.Errorf("%v: %d bytes at %d, which is the default: %d", c, got, l, def)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func FuzzReader(f *testing.F) {
 		if got := lines(t, mustBytes(t, &again)); !slices.Equal(got, want) {
 			t.Fatalf("built again: got %q, want %q", got, want)
 		}
-		rebuilt, err := Rebuild(b, Snappy, fuzzLimit)
+		rebuilt, err := Rebuild(b, Snappy, 0, fuzzLimit)
 		if err != nil {
 			t.Fatal(err)
 		}

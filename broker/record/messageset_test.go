@@ -222,7 +222,7 @@ func TestToMessageSet(t *testing.T) {
 		if m, err := Magic(set); m != magic || err != nil {
 			t.Errorf("Magic = %d, %v", m, err)
 		}
-		plain, err := Rebuild(first, None, testLimit)
+		plain, err := Rebuild(first, None, 0, testLimit)
 		if err != nil {
 			t.Fatal(err)
 		}

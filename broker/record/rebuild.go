@@ -2,11 +2,11 @@ package record
 
 import "fmt"
 
-// Rebuild compresses a batch with another codec and keeps all else: offsets,
-// sequences, timestamps, the records byte for byte. The result is in memory of
+// Rebuild compresses a batch with another codec, at a level, and keeps all else:
+// offsets, sequences, timestamps, the records byte for byte. The result is in memory of
 // its own. limit bounds the decompressed records. The batch is not checked
 // beyond what decompression needs; its checksum is made new, so check it before.
-func Rebuild(batch []byte, c Codec, limit int) ([]byte, error) {
+func Rebuild(batch []byte, c Codec, l Level, limit int) ([]byte, error) {
 	h, err := ParseHeader(batch)
 	if err != nil {
 		return nil, err
@@ -21,5 +21,5 @@ func Rebuild(batch []byte, c Codec, limit int) ([]byte, error) {
 		}
 	}
 	h.Attributes = h.Attributes&^attrCodec | int16(c)
-	return seal(h, records)
+	return seal(h, records, l)
 }

@@ -57,6 +57,9 @@ type Config struct {
 	SegmentBytes           int64
 	MaxMessageBytes        int64 // of one batch as sent
 	Compression            string
+	GzipLevel              int64
+	LZ4Level               int64
+	ZstdLevel              int64
 	LogAppendTime          bool // message.timestamp.type is LogAppendTime
 	TimestampBeforeMaxMs   int64
 	TimestampAfterMaxMs    int64

@@ -70,7 +70,7 @@ func TestDefaultConfig(t *testing.T) {
 	}
 	got := fmt.Sprintf("%+v", c)
 	want := "{CleanupDelete:true CleanupCompact:false RetentionMs:604800000 RetentionBytes:-1 " +
-		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer LogAppendTime:false " +
+		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer GzipLevel:-1 LZ4Level:9 ZstdLevel:3 LogAppendTime:false " +
 		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
 		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic OnInvalid:reject DeadLetterTopic: " +
@@ -91,6 +91,12 @@ func TestCanonical(t *testing.T) {
 		{"cleanup.policy=compact,compact", "! twice"},
 		{"compression.type=zip", "! must be one of producer"},
 		{"compression.type=zstd", "compression.type=zstd"},
+		{"compression.gzip.level=0", "! must not be 0"},
+		{"compression.gzip.level=-1", "compression.gzip.level=-1"},
+		{"compression.lz4.level=17", "compression.lz4.level=17"},
+		{"compression.gzip.level=10", "! must be -1 to 9"},
+		{"compression.zstd.level=23", "! must be -131072 to 22"},
+		{"compression.zstd.level=-131073", "! must be"},
 		{"retention.ms=-1", "retention.ms=-1"},
 		{"retention.ms=-2", "! at least -1"},
 		{"max.message.bytes=3000000000", "! 0 to 2147483647"},

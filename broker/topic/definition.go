@@ -103,6 +103,33 @@ func long(name string, value, least int64, field func(*Config) *int64, doc strin
 	return integer(name, Long, value, least, field, doc)
 }
 
+// between defines a number of 32 bits from least to most.
+func between(name string, value, least, most int64, field func(*Config) *int64, doc string) Definition {
+	d := integer(name, Int, value, least, field, doc)
+	d.Allowed = fmt.Sprintf("%d to %d", least, most)
+	inner, allowed := d.set, d.Allowed
+	d.set = func(c *Config, s string) error {
+		if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err == nil && n > most {
+			return fmt.Errorf("must be %s", allowed)
+		}
+		return inner(c, s)
+	}
+	return d
+}
+
+// except refuses one number within the bounds.
+func (d Definition) except(not int64) Definition {
+	inner := d.set
+	d.Allowed = fmt.Sprintf("%s, but not %d", d.Allowed, not)
+	d.set = func(c *Config, s string) error {
+		if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err == nil && n == not {
+			return fmt.Errorf("must not be %d", not)
+		}
+		return inner(c, s)
+	}
+	return d
+}
+
 // ratio defines a number between 0 and 1.
 func ratio(name, value string, field func(*Config) *float64, doc string) Definition {
 	return Definition{Name: name, Kind: Double, Default: value, Doc: doc, Allowed: "0 to 1",

@@ -66,6 +66,12 @@ func messageKeys() []Definition {
 		choice("compression.type", "producer", []string{"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"},
 			func(c *Config, s string) { c.Compression = s },
 			"How batches are stored; producer keeps them as they were sent.").synonym("compression.type"),
+		between("compression.gzip.level", -1, -1, 9, func(c *Config) *int64 { return &c.GzipLevel },
+			"Level of gzip where compression.type is gzip: 1 to 9; -1 is gzip's default.").synonym("compression.gzip.level").except(0),
+		between("compression.lz4.level", 9, 1, 17, func(c *Config) *int64 { return &c.LZ4Level },
+			"Level of lz4 where compression.type is lz4: 9 is the fast compressor, as in Kafka, all others are the high one; from 10 on as 8.").synonym("compression.lz4.level"),
+		between("compression.zstd.level", 3, -131072, 22, func(c *Config) *int64 { return &c.ZstdLevel },
+			"Level of zstd where compression.type is zstd; there are four speeds: below 3, 3 to 5, 6 to 9, and above.").synonym("compression.zstd.level"),
 		choice("message.timestamp.type", "CreateTime", []string{"CreateTime", "LogAppendTime"},
 			func(c *Config, s string) { c.LogAppendTime = s == "LogAppendTime" },
 			"Whether a record's time is the producer's or the broker's.").synonym("log.message.timestamp.type"),
@@ -103,9 +109,6 @@ func idleKeys() []Definition {
 			synonym("log.message.format.version").note("records are kept in format v2, whatever it says."),
 		boolean("message.downconversion.enable", true, nil, "Whether old consumers get old record formats.").
 			synonym("log.message.downconversion.enable").note("all clients that Tarn serves read format v2."),
-		integer("compression.gzip.level", Int, -1, -1, nil, "Level of gzip.").synonym("compression.gzip.level").note(ownLevel),
-		integer("compression.lz4.level", Int, 9, 1, nil, "Level of lz4.").synonym("compression.lz4.level").note(ownLevel),
-		integer("compression.zstd.level", Int, 3, -131072, nil, "Level of zstd.").synonym("compression.zstd.level").note(ownLevel),
 		boolean("remote.storage.enable", false, nil, "Whether old segments move to remote storage.").note(noTiers),
 		boolean("remote.log.copy.disable", false, nil, "Whether no more segments are copied to remote storage.").note(noTiers),
 		boolean("remote.log.delete.on.disable", false, nil, "Whether remote segments go when remote storage is switched off.").note(noTiers),
@@ -113,8 +116,6 @@ func idleKeys() []Definition {
 		long("local.retention.bytes", -2, -2, nil, "How many bytes stay local.").synonym("log.local.retention.bytes").note(noTiers),
 	}
 }
-
-const ownLevel = "where Tarn compresses, it uses the codec's usual level."
 
 // formatVersions are the values that Kafka 3.x accepts for
 // message.format.version; tools copy them from old clusters.
