@@ -280,8 +280,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// TestForeignDeletes lets somebody delete rows by delete files, which only
-// iceberg-go can apply.
+// TestForeignDeletes lets somebody delete rows by files of positions.
 func TestForeignDeletes(t *testing.T) {
 	l := newLake(blob.NewMemory(), iceberg.Options{Properties: ice.Properties{"write.delete.mode": "merge-on-read"}})
 	s := tabletest.Schema(t, tabletest.SmallFields()...)

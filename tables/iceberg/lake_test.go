@@ -13,6 +13,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	ice "github.com/apache/iceberg-go"
+	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/tarn-io/tarn/tables"
@@ -226,4 +227,13 @@ func rewrite(t *testing.T, l *lake, tbl tables.Table, s *tables.Schema) {
 	if _, err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func mustFS(t *testing.T, it *table.Table) iceio.IO {
+	t.Helper()
+	fs, err := it.FS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
 }

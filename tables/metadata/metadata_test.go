@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apache/iceberg-go/table"
-
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
@@ -108,19 +106,14 @@ func TestOldFiles(t *testing.T) {
 		m.CurrentID != nil || len(m.SortOrders) != 1 {
 		t.Fatalf("parsed %+v", m)
 	}
-	again, err := table.ParseMetadataBytes(encode(t, m))
-	if err != nil || again.Version() != 1 || again.CurrentSchema().NumFields() != 2 {
-		t.Errorf("iceberg-go reads %v, %v", again, err)
-	}
 	two, three := 2, 3
 	for _, v := range []*int{&two, &three} {
 		up, err := metadata.Apply(m, "x", []metadata.Update{{Action: metadata.UpgradeFormatVersion, FormatVersion: v}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := table.ParseMetadataBytes(encode(t, up))
-		if err != nil || theirs.Version() != *v || theirs.LastSequenceNumber() != 0 || theirs.TableUUID() != up.UUID {
-			t.Errorf("v%d: iceberg-go reads %v, %v", *v, theirs, err)
+		if again := parse(t, string(encode(t, up))); again.Version != *v || again.UUID != up.UUID || again.UUID == m.UUID {
+			t.Errorf("v%d: written and read: %+v", *v, again)
 		}
 		if _, err := metadata.Apply(up, "x", []metadata.Update{{Action: metadata.UpgradeFormatVersion, FormatVersion: new(int)}}); err == nil {
 			t.Error("downgraded")
@@ -225,8 +218,8 @@ func FuzzParse(f *testing.F) {
 
 // FuzzApply feeds any updates to a table; what comes out must be a table.
 func FuzzApply(f *testing.F) {
-	for _, s := range steps {
-		f.Add([]byte("[" + s.updates + "]"))
+	for _, seed := range []string{make1, make1 + "," + wider + "," + spec2 + "," + order, snap1 + "," + main1 + "," + tag1 + "," + stat1 + "," + part1, snap2 + "," + main2} {
+		f.Add([]byte("[" + seed + "]"))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, base := range []*metadata.Table{nil, parse(t, old), parse(t, full)} {
