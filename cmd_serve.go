@@ -43,6 +43,8 @@ type serveCmd struct {
 	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
 	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
 	KafkaProtocols  string        `name:"kafka.protocols" placeholder:"MAP" help:"Protocols of listeners with names of their own: EXTERNAL:SASL_SSL,INTERNAL:PLAINTEXT."`
+	KafkaMaxConns   int           `name:"kafka.max-connections" placeholder:"N" help:"Connections of all clients together; default 20000."`
+	KafkaMaxPerIP   int           `name:"kafka.max-connections-per-ip" placeholder:"N" help:"Connections of one address; default: no limit of its own."`
 	KafkaAutoCreate bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
 	KafkaPartitions int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
 	KafkaGroupDelay time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
@@ -149,10 +151,11 @@ func (n *node) open(ctx context.Context) error {
 		delay = -1 // the broker's zero stands for Kafka's default
 	}
 	n.broker, err = broker.Open(ctx, broker.Config{
-		Engine:            n.engine,
-		Listeners:         listeners,
-		Users:             n.who.users,
-		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
+		Engine:         n.engine,
+		Listeners:      listeners,
+		Users:          n.who.users,
+		Topics:         topic.Defaults{Partitions: c.KafkaPartitions},
+		MaxConnections: c.KafkaMaxConns, MaxConnectionsPerIP: c.KafkaMaxPerIP,
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
 		Validate:          validation(n.validator),

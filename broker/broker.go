@@ -60,6 +60,9 @@ type Config struct {
 	Hold Hold
 	// MaxConnections bounds the connections of all listeners; 0 means 20,000.
 	MaxConnections int
+	// MaxConnectionsPerIP bounds those of one address (max.connections.per.ip);
+	// 0 does not.
+	MaxConnectionsPerIP int
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.
 	TxnCheckInterval time.Duration
@@ -110,6 +113,8 @@ type Broker struct {
 	advertising sync.Mutex             // held over a change of addresses
 	override    atomic.Pointer[string] // addresses as they were set at run time, "" if they were not
 
+	peers        peers
+	warnedMs     atomic.Int64        // when a connection without a place was logged last
 	slots        chan struct{}       // one taken by each connection
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
 }
@@ -131,6 +136,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg: cfg, lg: cfg.Log,
 		slots:        make(chan struct{}, cfg.MaxConnections),
 		requestBytes: semaphore.NewWeighted(maxRequestBytes),
+		peers:        peers{limit: cfg.MaxConnectionsPerIP},
 	}
 	var err error
 	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {

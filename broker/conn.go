@@ -64,6 +64,7 @@ type connection struct {
 	nc      net.Conn
 	begun   time.Time
 	client  *api.Conn
+	peer    *peer // nil if nobody is to see it
 	lg      *slog.Logger
 	answers chan answer
 	waiting atomic.Int32        // requests that are not answered yet
@@ -279,6 +280,7 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 	}
 	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body, Bytes: len(frame)}
 	a.reply, err = c.b.handlers.Handle(ctx, a.request)
+	c.note(req.ClientID)
 	return err
 }
 

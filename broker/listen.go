@@ -85,7 +85,6 @@ func (b *Broker) serve(ctx context.Context, ln *listener) error {
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	var warned time.Time // one line a second at most: whoever comes in vain comes often
 	for {
 		nc, err := ln.Accept()
 		switch {
@@ -107,22 +106,36 @@ func (b *Broker) serve(ctx context.Context, ln *listener) error {
 		select {
 		case b.slots <- struct{}{}:
 		default:
-			if time.Since(warned) > time.Second {
-				warned = time.Now()
-				b.lg.Warn("too many connections, one refused", "limit", cap(b.slots), "remote", nc.RemoteAddr())
-			}
-			nc.Close()
+			b.refused(nc, "too many connections, one refused", cap(b.slots))
 			continue
 		}
 		wg.Go(func() {
 			defer func() { <-b.slots }()
+			p := b.peers.enter(ln, nc)
+			if p == nil {
+				b.refused(nc, "too many connections from one address, one refused", b.peers.limit)
+				return
+			}
+			defer b.peers.leave(p)
 			if wait := b.quotas.Connect(ipOf(nc.RemoteAddr())); wait > 0 {
 				b.hold(ctx, nc, wait)
 				return
 			}
-			b.newConnection(ln, nc).run(ctx)
+			c := b.newConnection(ln, nc)
+			c.peer = p
+			c.run(ctx)
 		})
 	}
+}
+
+// refused closes a connection that has no place. One line a second is logged at
+// most: whoever comes in vain comes often.
+func (b *Broker) refused(nc net.Conn, why string, limit int) {
+	now := time.Now().UnixMilli()
+	if last := b.warnedMs.Load(); now-last >= 1000 && b.warnedMs.CompareAndSwap(last, now) {
+		b.lg.Warn(why, "limit", limit, "remote", nc.RemoteAddr())
+	}
+	nc.Close()
 }
 
 // maxHold bounds how long a connection that came too soon is kept, as in Kafka:

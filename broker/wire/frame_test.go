@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -195,11 +196,13 @@ func TestServed(t *testing.T) {
 // FuzzRequest sends bytes through all that stands between the network and a
 // handler. The first bytes choose key and version, so that every API is reached.
 func FuzzRequest(f *testing.F) {
+	rng := rand.New(rand.NewPCG(1, 2))
 	for _, r := range served {
 		for v := r.Min; v <= r.Max; v++ {
 			req := kmsg.RequestForKey(r.Key)
 			req.SetVersion(v)
 			f.Add(frameOf(1, req)[sizeBytes:])
+			f.Add(frameOf(1, filled(rng, r.Key, v))[sizeBytes:])
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
