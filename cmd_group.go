@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 type groupCmd struct {
@@ -51,6 +53,9 @@ func (c *groupDescribeCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	g := lags[c.Name]
+	if errors.Is(g.DescribeErr, kerr.GroupIDNotFound) {
+		return c.consumers(ctx, adm, std)
+	}
 	if err := errors.Join(g.DescribeErr, g.FetchErr); err != nil {
 		return fmt.Errorf("group %q: %w", c.Name, err)
 	}

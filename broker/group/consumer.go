@@ -42,21 +42,41 @@ func (c *cursor) int32() int {
 
 func (c *cursor) string() string { return string(c.take(c.int16())) }
 
-// parseSubscription reads the topics a consumer subscribes to.
-func parseSubscription(b []byte) ([]string, bool) {
-	c := cursor{b, len(b) <= maxParsed}
-	version := c.int16()
-	var topics []string
-	for n := c.int32(); n > 0 && c.ok; n-- {
-		topics = append(topics, c.string())
-	}
-	return topics, c.ok && version >= 0
+// consumerSubscription is what a consumer says when it joins.
+type consumerSubscription struct {
+	version int16
+	topics  []string
+	owned   map[string][]int32 // what it uses, from version 1 on
+	sound   bool               // all of it could be read, and not only the topics
 }
 
-// parseAssignment reads the partitions a consumer was given, by topic.
-func parseAssignment(b []byte) (map[string][]int32, bool) {
+// names gives the topics in order, each once.
+func (s *consumerSubscription) names() []string {
+	return slices.Compact(slices.Sorted(slices.Values(s.topics)))
+}
+
+// parseSubscription reads what a consumer says when it joins.
+func parseSubscription(b []byte) (consumerSubscription, bool) {
 	c := cursor{b, len(b) <= maxParsed}
-	version := c.int16()
+	s := consumerSubscription{version: int16(c.int16())}
+	for n := c.int32(); n > 0 && c.ok; n-- {
+		s.topics = append(s.topics, c.string())
+	}
+	if !c.ok || s.version < 0 {
+		return s, false
+	}
+	if s.version >= 1 {
+		if n := c.int32(); n > 0 { // user data, or null
+			c.take(n)
+		}
+		s.owned = c.topicPartitions()
+	}
+	s.sound = c.ok
+	return s, true
+}
+
+// topicPartitions reads an array of topics with partitions.
+func (c *cursor) topicPartitions() map[string][]int32 {
 	topics := map[string][]int32{}
 	for n := c.int32(); n > 0 && c.ok; n-- {
 		topic := c.string()
@@ -64,6 +84,14 @@ func parseAssignment(b []byte) (map[string][]int32, bool) {
 			topics[topic] = append(topics[topic], int32(c.int32()))
 		}
 	}
+	return topics
+}
+
+// parseAssignment reads the partitions a consumer was given, by topic.
+func parseAssignment(b []byte) (map[string][]int32, bool) {
+	c := cursor{b, len(b) <= maxParsed}
+	version := c.int16()
+	topics := c.topicPartitions()
 	return topics, c.ok && version >= 0
 }
 
@@ -84,7 +112,7 @@ func (m *machine) reads() func(topic string) bool {
 		if !ok {
 			return all
 		}
-		topics = append(topics, some...)
+		topics = append(topics, some.topics...)
 	}
 	return func(topic string) bool { return slices.Contains(topics, topic) }
 }

@@ -106,25 +106,6 @@ func (c *Coordinator) newBeat(client Client, req *kmsg.ConsumerGroupHeartbeatReq
 	return r
 }
 
-// modernOf gives the group as a consumer group. One without members becomes one
-// if somebody joins. e.mu is held.
-func (c *Coordinator) modernOf(e *entry, r beat) (*modern, wire.Code) {
-	m, ok := e.machine.(*modern)
-	if ok {
-		return m, wire.None
-	}
-	classic := e.machine.(*machine)
-	switch {
-	case classic.state == dead:
-		return nil, wire.CoordinatorNotAvailable
-	case r.epoch != epochJoin || classic.state != empty:
-		return nil, wire.GroupIDNotFound
-	}
-	m = c.newModern(e.name, time.Now())
-	e.machine = m
-	return m, wire.None
-}
-
 func beatResponse(req *kmsg.ConsumerGroupHeartbeatRequest, answer any) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
 	r, ok := answer.(beatReply)
@@ -189,13 +170,18 @@ func (c *Coordinator) describeConsumers(name string) kmsg.ConsumerGroupDescribeR
 	return g
 }
 
-// memberTypeConsumer says in ConsumerGroupDescribe v1 that a member speaks the
-// consumer protocol.
-const memberTypeConsumer = 1
+// Member types of ConsumerGroupDescribe v1: which protocol a member speaks.
+const (
+	memberTypeClassic  = 0
+	memberTypeConsumer = 1
+)
 
 func (m *modern) describe(mem *consumer) kmsg.ConsumerGroupDescribeResponseGroupMember {
 	d := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 	d.MemberID, d.MemberEpoch, d.MemberType = mem.id, mem.epoch, memberTypeConsumer
+	if mem.classic != nil {
+		d.MemberType = memberTypeClassic
+	}
 	d.ClientID, d.ClientHost = mem.client.ID, mem.client.Host
 	if mem.static {
 		instance := mem.instance

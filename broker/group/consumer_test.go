@@ -20,8 +20,17 @@ func FuzzSubscription(f *testing.F) {
 		if len(b) > 1<<10 || want.ReadFrom(b) != nil {
 			return // kmsg may allocate much for what is long
 		}
-		if ok && !slices.Equal(got, want.Topics) {
-			t.Errorf("got %q, kmsg reads %q", got, want.Topics)
+		if ok && !slices.Equal(got.topics, want.Topics) {
+			t.Errorf("got %q, kmsg reads %q", got.topics, want.Topics)
+		}
+		owned := map[string][]int32{}
+		for _, o := range want.OwnedPartitions {
+			if len(o.Partitions) > 0 {
+				owned[o.Topic] = append(owned[o.Topic], o.Partitions...)
+			}
+		}
+		if ok && got.sound && fmt.Sprint(got.owned) != fmt.Sprint(owned) {
+			t.Errorf("owned are %v, kmsg reads %v", got.owned, owned)
 		}
 		if !ok && want.Version >= 0 {
 			t.Errorf("refused what kmsg reads as %+v", want)
@@ -59,6 +68,8 @@ func FuzzAssignment(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	f.Add("offset/g/"+topicID(1).String()+"/0", []byte(`{"offset":1}`))
 	f.Add("group/g", []byte(`{"type":"classic","leader":"a","members":[{"id":"a","session_ms":1,"rebalance_ms":1}]}`))
+	f.Add("group/g", []byte(`{"type":"consumer","generation":2,"assignment_epoch":2,"consumers":[{"id":"a","epoch":1,"state":"unrevoked","revoking":`+
+		onePartition+`,"classic":{"session_ms":1,"protocols":[{"name":"range"}]},"rebalance_ms":1}]}`))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		it := storageItem(key, value)
 		if group, k, o, err := decodeOffset(it); err == nil {
@@ -67,7 +78,13 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("%q: %v %v %v", key, o, k2, err)
 			}
 		}
-		if _, g, err := decodeGroup(it); err == nil {
+		if _, g, err := decodeGroup(it); err == nil && g.Type == typeConsumer {
+			m := newModern(rules{}, &sizedTopics{}, func() consumerSettings { return consumerSettings{session: 1} }, fixedTime)
+			m.restore(fixedTime, g)
+			if got := m.snapshot(); len(got.Consumers) != len(g.Consumers) || got.checkConsumers() != nil {
+				t.Errorf("%+v became %+v", g, got)
+			}
+		} else if err == nil {
 			m := restore(rules{}, fixedTime, g)
 			if got := fmt.Sprint(m.snapshot().Leader); got != g.Leader && len(g.Members) > 0 {
 				t.Errorf("leader %q became %q", g.Leader, got)

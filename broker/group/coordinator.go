@@ -198,6 +198,10 @@ func (c *Coordinator) release(e *entry) {
 // and timers look at the group in time. e.mu is held.
 func (c *Coordinator) settle(e *entry) {
 	e.carryOut(e.machine)
+	if m, ok := e.machine.(*modern); ok && m.successor != nil {
+		e.machine = m.successor
+		c.lg.Info("consumer group becomes a classic group", "group", e.name, "members", len(m.members))
+	}
 	if e.disposable() {
 		c.forget(e)
 		return

@@ -157,18 +157,24 @@ func (m *modern) enrol(r beat) *consumer {
 	return mem
 }
 
-// replace gives a static member that is away its place back under a new id.
+// replace gives a static member that is away its place back under a new id, or
+// one of the classic protocol, which does not say that it goes.
 func (m *modern) replace(old *consumer, r beat) (*consumer, beatReply) {
-	if old.epoch != epochAway {
+	if old.epoch != epochAway && old.classic == nil {
 		return nil, refuseBeat(wire.UnreleasedInstanceID, "member %s still has instance %s", old.id, old.instance)
 	}
+	return m.inherit(old, r.id), beatReply{}
+}
+
+// inherit puts a static member that comes under a new id in the old one's place.
+func (m *modern) inherit(old *consumer, id string) *consumer {
 	seq := old.seq
 	m.remove(old)
 	mem := *old
-	mem.id, mem.epoch, mem.previous = r.id, 0, 0
+	mem.id, mem.epoch, mem.previous = id, 0, 0
 	m.insert(&mem)
 	mem.seq = seq
-	return &mem, beatReply{}
+	return &mem
 }
 
 // update takes over what a request says of a member.
@@ -194,13 +200,15 @@ func (m *modern) update(mem *consumer, r beat) {
 	if r.regex != nil {
 		regex = *r.regex
 	}
-	if slices.Equal(names, mem.names) && regex == mem.regex {
+	subscribes := !slices.Equal(names, mem.names) || regex != mem.regex
+	if !subscribes && mem.classic == nil {
 		return
 	}
 	m.count(mem, -1)
-	mem.names, mem.regex = names, regex
+	mem.names, mem.regex, mem.classic = names, regex, nil
 	m.count(mem, 1)
-	m.bumping = true
+	m.changed = true
+	m.bumping = m.bumping || subscribes
 }
 
 // depart lets a member go: for good, or if it is static and says so, for a

@@ -53,14 +53,19 @@ type consumer struct {
 	revoking        partitions // is to be given back: still its own
 	target          partitions // of the group's assignment epoch
 
+	classic *classicSide // of a client of the classic protocol, else nil
+
 	deadline time.Time // when its session ends
-	revokeBy time.Time // until when it must have given back; zero unless unrevoked
+	revokeBy time.Time // until when it must have given back; zero unless unrevoked, or classic
 }
 
 func (c *consumer) bytes() int {
 	n := len(c.regex)
 	for _, name := range c.names {
 		n += len(name)
+	}
+	if c.classic != nil {
+		n += protocolBytes(c.classic.protocols)
 	}
 	return n
 }
@@ -98,8 +103,14 @@ type modern struct {
 	bumping bool      // there is a reason for a new target
 	changed bool      // since the last effect that stores
 	shown   string    // name of the state since m.since
-	answers []effect  // of the event being handled
-	saves   []*save   // on their way to the store, in order
+
+	// successor takes over when the last member of the new protocol is gone,
+	// and successorItem is what is stored then.
+	successor     *machine
+	successorItem *groupItem
+
+	answers []effect // of the event being handled
+	saves   []*save  // on their way to the store, in order
 	out     []effect
 }
 
@@ -128,6 +139,9 @@ func (m *modern) reply(to token, answer any) {
 // finish ends an event: it has the state stored if that changed, and passes the
 // answers on, or lets them wait.
 func (m *modern) finish(now time.Time) {
+	if m.successor == nil && m.onlyClassic() {
+		m.downgrade(now)
+	}
 	if s := m.stateName(); s != m.shown {
 		m.shown, m.since = s, now
 	}
@@ -173,7 +187,11 @@ func (m *modern) arm(at time.Time) {
 
 // touch starts a member's session anew.
 func (m *modern) touch(now time.Time, mem *consumer) {
-	mem.deadline = now.Add(m.settings().session)
+	session := m.settings().session
+	if mem.classic != nil {
+		session = mem.classic.session
+	}
+	mem.deadline = now.Add(session)
 	m.arm(mem.deadline)
 }
 
@@ -293,7 +311,7 @@ func (m *modern) stateName() string {
 }
 
 // tick removes members whose session has ended, or who have not given back
-// partitions for longer than their rebalance timeout.
+// partitions, joined again or synced for longer than their rebalance timeout.
 func (m *modern) tick(now time.Time) {
 	if m.wake.IsZero() || now.Before(m.wake) {
 		return
@@ -301,14 +319,19 @@ func (m *modern) tick(now time.Time) {
 	removed := false
 	m.wake = time.Time{}
 	for _, mem := range m.ordered() {
-		if due(mem.deadline, now) || due(mem.revokeBy, now) {
+		deadlines := []time.Time{mem.deadline, mem.revokeBy}
+		if mem.classic != nil {
+			deadlines = append(deadlines, mem.classic.joinBy, mem.classic.syncBy)
+		}
+		if slices.ContainsFunc(deadlines, func(at time.Time) bool { return due(at, now) }) {
 			m.remove(mem)
 			removed = true
 			continue
 		}
-		m.arm(mem.deadline)
-		if !mem.revokeBy.IsZero() {
-			m.arm(mem.revokeBy)
+		for _, at := range deadlines {
+			if !at.IsZero() {
+				m.arm(at)
+			}
 		}
 	}
 	if removed {
@@ -382,7 +405,9 @@ func (m *modern) mayCommit(_ time.Time, r committer) wire.Code {
 	switch {
 	case mem == nil:
 		return wire.UnknownMemberID
-	case !r.txn && r.version < memberEpochs:
+	case r.epoch != mem.epoch && mem.classic != nil:
+		return wire.IllegalGeneration
+	case !r.txn && r.version < memberEpochs && mem.classic == nil:
 		return wire.UnsupportedVersion
 	case r.epoch != mem.epoch:
 		return wire.StaleMemberEpoch

@@ -25,10 +25,21 @@ type consumerItem struct {
 	Assigned    partitions `json:"assigned,omitempty"`
 	Revoking    partitions `json:"revoking,omitempty"`
 	Target      partitions `json:"target,omitempty"`
+
+	Classic *classicItem `json:"classic,omitempty"`
+}
+
+// classicItem is what a member has that speaks the classic protocol.
+type classicItem struct {
+	SessionMs int64      `json:"session_ms"`
+	Protocols []protocol `json:"protocols"`
 }
 
 // snapshot is the group as it is to be stored now.
 func (m *modern) snapshot() *groupItem {
+	if m.successor != nil {
+		return m.successorItem
+	}
 	it := &groupItem{
 		Type: typeConsumer, ProtocolType: consumerType, Generation: m.epoch, AssignmentEpoch: m.assigned,
 		Topics: m.fingerprint, SinceMs: m.since.UnixMilli(),
@@ -43,6 +54,9 @@ func (m *modern) snapshot() *groupItem {
 		if mem.static {
 			instance := mem.instance
 			ci.Instance = &instance
+		}
+		if mem.classic != nil {
+			ci.Classic = &classicItem{mem.classic.session.Milliseconds(), mem.classic.protocols}
 		}
 		it.Consumers = append(it.Consumers, ci)
 	}
@@ -64,9 +78,12 @@ func (m *modern) restore(now time.Time, it groupItem) {
 		if ci.Instance != nil {
 			mem.static, mem.instance = true, *ci.Instance
 		}
+		if ci.Classic != nil {
+			mem.classic = &classicSide{session: time.Duration(ci.Classic.SessionMs) * time.Millisecond, protocols: ci.Classic.Protocols}
+		}
 		m.insert(mem)
 		m.touch(now, mem)
-		if mem.state == unrevoked {
+		if mem.state == unrevoked && mem.classic == nil {
 			mem.revokeBy = now.Add(mem.rebalance)
 			m.arm(mem.revokeBy)
 		}
@@ -96,6 +113,9 @@ func (g *groupItem) checkConsumers() error {
 		ids[ci.ID] = true
 		if _, ok := parseMemberState(ci.State); !ok {
 			return fmt.Errorf("member %q is in state %q", ci.ID, ci.State)
+		}
+		if ci.Classic != nil && (ci.Classic.SessionMs <= 0 || len(ci.Classic.Protocols) == 0 || ci.RebalanceMs <= 0) {
+			return fmt.Errorf("member %q has no timeouts or protocols", ci.ID)
 		}
 		if ci.Epoch > g.AssignmentEpoch {
 			return fmt.Errorf("member %q is of epoch %d, the target of %d", ci.ID, ci.Epoch, g.AssignmentEpoch)

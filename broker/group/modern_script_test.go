@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/wire"
 )
@@ -124,6 +126,28 @@ func (s *consumerScript) run(words []string) {
 		s.c.tick(s.now)
 	case "beat":
 		s.c.beat(s.now, s.beat(plain[1], a))
+	case "adopt": // id=topic:numbers …: a classic group's members
+		s.adopt(a)
+	case "join":
+		r := s.joinRequest(plain[1], a)
+		m := kmsg.NewConsumerMemberMetadata()
+		m.Version, m.Topics = 1, strings.Split(a["topics"], ",")
+		if owned, ok := a["owned"]; ok {
+			parsePartitions(s.t, owned).topics(func(id storage.TopicID, numbers []int32) {
+				m.OwnedPartitions = append(m.OwnedPartitions, kmsg.ConsumerMemberMetadataOwnedPartition{
+					Topic: fmt.Sprint("t", id[15]), Partitions: numbers})
+			})
+		}
+		for i := range r.protocols {
+			r.protocols[i].Metadata = m.AppendTo(nil)
+		}
+		s.c.join(s.now, r)
+	case "sync":
+		s.c.sync(s.now, syncRequest{to: s.token(plain[1]), memberID: a["id"], instance: a.instance(), generation: int32(s.number(a["gen"], ""))})
+	case "heartbeat":
+		fmt.Fprintln(&s.out, s.c.heartbeat(s.now, a["id"], a.instance(), int32(s.number(a["gen"], ""))))
+	case "leave":
+		s.c.leave(s.now, s.token(plain[1]), leaveMembers(plain[2:]))
 	case "commit", "fetch":
 		id := a["id"]
 		code := s.c.mayFetch(&id, int32(s.number(a["epoch"], "-1")))
@@ -138,7 +162,8 @@ func (s *consumerScript) run(words []string) {
 		return
 	case "stored":
 		if len(s.saves) == 0 {
-			s.t.Fatal("nothing is being stored")
+			s.t.Error("nothing is being stored")
+			return
 		}
 		f := s.saves[0]
 		s.saves = s.saves[1:]
@@ -177,18 +202,45 @@ func (s *consumerScript) beat(label string, a args) beat {
 		}
 	}
 	v, ok := a["owned"]
-	if r.hasOwned = ok || r.epoch == epochJoin; !ok || v == "-" {
-		return r
+	if r.hasOwned = ok || r.epoch == epochJoin; ok {
+		r.owned = parsePartitions(s.t, v)
 	}
-	var owned []offsetKey
-	for part := range strings.SplitSeq(v, "/") {
+	return r
+}
+
+// parsePartitions reads t0:0,1/t1:2; - is none.
+func parsePartitions(t *testing.T, text string) partitions {
+	t.Helper()
+	if text == "-" {
+		return nil
+	}
+	var keys []offsetKey
+	for part := range strings.SplitSeq(text, "/") {
 		name, list, _ := strings.Cut(part, ":")
 		for n := range strings.SplitSeq(list, ",") {
-			owned = append(owned, offsetKey{scriptTopic(name), int32(s.number(n, ""))})
+			number, err := strconv.ParseInt(n, 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, offsetKey{scriptTopic(name), int32(number)})
 		}
 	}
-	r.owned = newPartitions(owned)
-	return r
+	return newPartitions(keys)
+}
+
+// adopt begins with a classic group of generation 7 whose members read t0.
+func (s *consumerScript) adopt(a args) {
+	it := &groupItem{Type: typeClassic, ProtocolType: consumerType, Protocol: "range", Generation: 7}
+	for _, id := range slices.Sorted(maps.Keys(a)) {
+		mi := memberItem{ID: id, SessionMs: 10_000, RebalanceMs: 60_000, Protocols: []protocol{{"range", subscription("t0")}}}
+		parsePartitions(s.t, a[id]).topics(func(id storage.TopicID, numbers []int32) {
+			mi.Assignment = assignment(fmt.Sprint("t", id[15]), numbers...)
+		})
+		it.Members = append(it.Members, mi)
+	}
+	if !s.c.adopt(s.now, it) {
+		s.t.Error("the group cannot be read")
+	}
 }
 
 func partitionsText(p partitions) string {
@@ -213,11 +265,19 @@ func (s *consumerScript) print() {
 		fmt.Fprintf(&s.out, "%s: %s\n", s.labels[f.to-1], beatText(f.answer))
 	}
 	m := s.c
+	if m.successor != nil {
+		fmt.Fprintf(&s.out, "classic: %s gen=%d protocol=%s%s\n", m.successor.state, m.successor.generation,
+			m.successor.protocol, storedMembers(m.successorItem))
+		return
+	}
 	fmt.Fprintf(&s.out, "%s epoch=%d target=%d", m.stateName(), m.epoch, m.assigned)
 	for _, mem := range m.ordered() {
 		fmt.Fprintf(&s.out, " | %s@%d %s has=%s", mem.id, mem.epoch, mem.state, partitionsText(mem.assigned))
 		if len(mem.revoking) > 0 {
 			fmt.Fprintf(&s.out, " revoking=%s", partitionsText(mem.revoking))
+		}
+		if mem.classic != nil {
+			fmt.Fprint(&s.out, " classic")
 		}
 		if !slices.Equal(mem.target, mem.assigned) {
 			fmt.Fprintf(&s.out, " wants=%s", partitionsText(mem.target))
@@ -231,10 +291,14 @@ func (s *consumerScript) print() {
 }
 
 func beatText(answer any) string {
+	if r, ok := answer.(syncReply); ok && r.code == wire.None {
+		topics, ok := parseAssignment(r.assignment)
+		return fmt.Sprint("sync ", topics, ok)
+	}
 	r, ok := answer.(beatReply)
 	switch {
 	case !ok:
-		return fmt.Sprint(answer)
+		return answerText(answer)
 	case r.code != wire.None:
 		return r.code.String()
 	}
@@ -266,7 +330,7 @@ func checkModern(t *testing.T, m *modern) {
 		if mem.epoch > m.assigned {
 			t.Errorf("member %s is of epoch %d, the target of %d", id, mem.epoch, m.assigned)
 		}
-		if (mem.state == unrevoked) != (len(mem.revoking) > 0) || (mem.state == unrevoked) == mem.revokeBy.IsZero() {
+		if (mem.state == unrevoked) != (len(mem.revoking) > 0) || (mem.state == unrevoked && mem.classic == nil) == mem.revokeBy.IsZero() {
 			t.Errorf("member %s is %s, revokes %v until %v", id, mem.state, mem.revoking, mem.revokeBy)
 		}
 		if m.wake.IsZero() || m.wake.After(mem.deadline) {

@@ -20,15 +20,21 @@ import (
 // behaves, that come, work, go away, come back and crash, over a store that
 // fails now and then and a broker that is stopped and started.
 type consumerSimulation struct {
-	t *testing.T
-	w *world
+	t     *testing.T
+	w     *world
+	seed  uint64
+	mixed bool // most of the clients speak the classic protocol
 
 	mu      sync.Mutex
 	current *Coordinator
 	users   map[offsetKey]string // partition → client that uses it
 	moves   int
 	codes   map[wire.Code]int
+	types   map[string]int // of the group, now and then
 }
+
+// simulatedTopics are what everybody reads, of four partitions each.
+var simulatedTopics = []string{"t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"}
 
 // TestConsumerSimulation checks, for several seeds: no partition is ever used
 // by two clients, and once it is quiet all partitions are used.
@@ -36,7 +42,7 @@ func TestConsumerSimulation(t *testing.T) {
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, w *world) {
-				s := &consumerSimulation{t: t, w: w, current: w.Coordinator, users: map[offsetKey]string{}, codes: map[wire.Code]int{}}
+				s := &consumerSimulation{t: t, w: w, current: w.Coordinator, users: map[offsetKey]string{}, codes: map[wire.Code]int{}, types: map[string]int{}}
 				s.run(seed)
 			})
 		})
@@ -44,6 +50,7 @@ func TestConsumerSimulation(t *testing.T) {
 }
 
 func (s *consumerSimulation) run(seed uint64) {
+	s.seed = seed
 	quiet := make(chan struct{})
 	var clients sync.WaitGroup
 	for n := range 12 {
@@ -52,6 +59,7 @@ func (s *consumerSimulation) run(seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 999))
 	for range 150 {
 		time.Sleep(time.Duration(r.IntN(8000)) * time.Millisecond)
+		s.types[s.w.typeOf("g")]++
 		switch n := r.IntN(40); {
 		case n < 2:
 			s.restart(n == 0)
@@ -102,10 +110,7 @@ func (s *consumerSimulation) client(n int, r *rand.Rand, quiet chan struct{}) {
 	name := fmt.Sprint("c", n)
 	for life := range lives {
 		time.Sleep(time.Duration(r.IntN(20_000)) * time.Millisecond)
-		c := &simulated{s: s, r: r, name: name, id: fmt.Sprintf("%s-%d", name, life), used: map[offsetKey]bool{}}
-		if n%3 == 0 {
-			c.instance = &name
-		}
+		c := s.newClient(n, life, r, name)
 		beats := 3 + r.IntN(25)
 		for life == lives-1 || beats > 0 {
 			c.beat()
@@ -140,7 +145,7 @@ func (c *simulated) send(epoch int32) *kmsg.ConsumerGroupHeartbeatResponse {
 	req.Version, req.Group, req.MemberID, req.MemberEpoch, req.InstanceID = 1, "g", c.id, epoch, c.instance
 	if epoch == 0 || epoch > 0 && !c.quietly {
 		req.RebalanceTimeoutMillis = 20_000
-		req.SubscribedTopicNames = []string{"t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7"}
+		req.SubscribedTopicNames = simulatedTopics
 	}
 	if epoch >= 0 && (!c.quietly || c.r.IntN(2) == 0) {
 		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
@@ -171,9 +176,7 @@ func (c *simulated) beat() {
 		return
 	}
 	code := wire.Code(resp.ErrorCode)
-	c.s.mu.Lock()
-	c.s.codes[code]++
-	c.s.mu.Unlock()
+	c.note(code)
 	switch code {
 	case wire.None:
 		c.quietly = true
@@ -191,6 +194,12 @@ func (c *simulated) beat() {
 	default:
 		c.s.t.Errorf("%s at %d: %s", c.id, c.epoch, code)
 	}
+}
+
+func (c *simulated) note(code wire.Code) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.codes[code]++
 }
 
 // reconcile gives back what is no longer the client's, which takes a while,

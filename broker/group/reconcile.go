@@ -70,7 +70,7 @@ func (m *modern) step(now time.Time, mem *consumer, next consumer, epoch int32) 
 		return
 	}
 	next.revokeBy = time.Time{}
-	if next.state == unrevoked {
+	if next.state == unrevoked && next.classic == nil {
 		next.revokeBy = now.Add(next.rebalance)
 		m.arm(next.revokeBy)
 	}

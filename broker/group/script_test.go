@@ -195,8 +195,12 @@ func (s *script) joinRequest(label string, a args) joinRequest {
 
 // leave takes members as further words: an id, @instance, or id@instance.
 func (s *script) leave(plain []string, _ args) {
+	s.m.leave(s.now, s.token(plain[1]), leaveMembers(plain[2:]))
+}
+
+func leaveMembers(words []string) []leaveMember {
 	var members []leaveMember
-	for _, w := range plain[2:] {
+	for _, w := range words {
 		id, instance, static := strings.Cut(w, "@")
 		lm := leaveMember{id: id}
 		if static {
@@ -204,7 +208,7 @@ func (s *script) leave(plain []string, _ args) {
 		}
 		members = append(members, lm)
 	}
-	s.m.leave(s.now, s.token(plain[1]), members)
+	return members
 }
 
 // stored brings back the outcome of the oldest store.
@@ -296,6 +300,8 @@ func answerText(answer any) string {
 		return fmt.Sprintf("sync %s assignment=%q protocol=%s", a.code, a.assignment, a.protocol)
 	case leaveReply:
 		return fmt.Sprintf("leave %s %v", a.code, a.codes)
+	case wire.Code:
+		return a.String()
 	}
 	return fmt.Sprint("unknown answer ", answer)
 }

@@ -3,7 +3,8 @@
 import subprocess
 import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupType, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 import clients
 from harness import PEER, Failure, die_with_parent, equal, want
@@ -21,6 +22,15 @@ def run(t):
     for strategy in ("range", "roundrobin", "cooperative-sticky"):
         with t.check(f"two members share, one takes over: {strategy}", seconds=90):
             share(b, strategy)
+    for assignor in ("uniform", "range"):
+        with t.check(f"two members share, one takes over: the consumer protocol, {assignor}", seconds=90):
+            share(b, assignor, {"group_protocol": "consumer", "group_remote_assignor": assignor})
+    with t.check("the consumer protocol: a pattern follows new topics", seconds=90):
+        pattern(b)
+    with t.check("the consumer protocol: a static member comes back to its partitions", seconds=90):
+        come_back(b)
+    with t.check("the consumer protocol: a group is described", seconds=60):
+        show(b)
     with t.check("a group goes on where it left off"):
         resume(b)
     with t.check("franz-go and confluent-kafka-python go on with one another's offsets"):
@@ -41,9 +51,11 @@ def fill(b, name, start):
 
 
 def member(b, group, **settings):
-    return Consumer({"bootstrap.servers": b.kafka, "group.id": group, "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
-                     "log_level": 2, **{k.replace("_", "."): v for k, v in settings.items()}})
+    config = {"bootstrap.servers": b.kafka, "group.id": group, "auto.offset.reset": "earliest",
+              "enable.auto.commit": False, "log_level": 2, "topic.metadata.refresh.interval.ms": 2000}
+    if settings.get("group_protocol") != "consumer":  # there the broker says how long
+        config |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    return Consumer(config | {k.replace("_", "."): v for k, v in settings.items()})
 
 
 def take(consumers, done, seconds=30):
@@ -61,9 +73,9 @@ def take(consumers, done, seconds=30):
     return out
 
 
-def share(b, strategy):
-    group = f"g-share-{strategy}"
-    x, y = (member(b, group, partition_assignment_strategy=strategy) for _ in range(2))
+def share(b, strategy, settings=None):
+    group = f"g-share-{strategy}-{len(settings or {})}"
+    x, y = (member(b, group, **(settings or {"partition_assignment_strategy": strategy})) for _ in range(2))
     try:
         x.subscribe(["shared"])
         y.subscribe(["shared"])
@@ -82,6 +94,65 @@ def share(b, strategy):
         equal(done, ends, "committed offsets")
     finally:
         x.close()
+
+
+CONSUMER = {"group_protocol": "consumer"}
+
+
+def pattern(b):
+    topic(b, "seen-1")
+    c = member(b, "g-pattern", **CONSUMER)
+    try:
+        c.subscribe(["^seen-.*"])
+        take([c], lambda _: {tp.topic for tp in c.assignment()} == {"seen-1"})
+        topic(b, "seen-2")
+        take([c], lambda _: {tp.topic for tp in c.assignment()} == {"seen-1", "seen-2"})
+        b.tarn("topic", "delete", "seen-1")
+        take([c], lambda _: {tp.topic for tp in c.assignment()} == {"seen-2"})
+    finally:
+        c.close()
+
+
+def come_back(b):
+    def start(name):
+        c = member(b, "g-static", group_instance_id=name, **CONSUMER)
+        c.subscribe(["shared"])
+        return c
+
+    def owned(c):
+        return {tp.partition for tp in c.assignment()}
+
+    x, y = start("x"), start("y")
+    try:
+        take([x, y], lambda _: len(owned(x)) == len(owned(y)) == PARTITIONS // 2)
+        before, other = owned(x), owned(y)
+        x.close()
+        x = start("x")
+        take([x, y], lambda _: len(owned(x)) == PARTITIONS // 2)
+        equal(owned(x), before, "partitions of the one that came back")
+        equal(owned(y), other, "partitions of the one that stayed")
+    finally:
+        x.close()
+        y.close()
+
+
+def show(b):
+    c = member(b, "g-shown", **CONSUMER)
+    admin = AdminClient({"bootstrap.servers": b.kafka})
+    try:
+        c.subscribe(["shared"])
+        take([c], lambda out: len(c.assignment()) == PARTITIONS and out[0])
+        c.commit(asynchronous=False)
+        d = admin.describe_consumer_groups(["g-shown"])["g-shown"].result(10)
+        equal((d.type, d.state), (ConsumerGroupType.CONSUMER, ConsumerGroupState.STABLE), "type and state")
+        equal(len(d.members[0].assignment.topic_partitions), PARTITIONS, "partitions described")
+        listed = admin.list_consumer_groups(types={ConsumerGroupType.CONSUMER}).result(10).valid
+        want("g-shown" in {g.group_id for g in listed}, f"not among {listed}")
+        text = b.tarn("group", "describe", "g-shown").decode()
+        want("shared" in text and d.members[0].member_id in text, f"tarn describes {text}")
+    finally:
+        c.close()
+    b.tarn("group", "delete", "g-shown")
 
 
 def resume(b):
