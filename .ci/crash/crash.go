@@ -103,18 +103,24 @@ func (r *trial) prepareQuiet(ctx context.Context) (*process.Broker, error) {
 	r.api = process.NewAPI(ready.HTTP, verifyLimit)
 	id, err := r.api.Register(limited, topicName+"-value", recordSchema)
 	if err == nil {
-		err = createTopic(limited, ready.Kafka)
+		_, err = r.api.Register(limited, transfersName+"-value", recordSchema) // the same id
+	}
+	if err == nil {
+		err = createTopic(limited, ready.Kafka, topicName, partitions)
+	}
+	if err == nil {
+		err = createTopic(limited, ready.Kafka, transfersName, transfersPartitions)
 	}
 	if err != nil {
 		b.Kill()
 		return nil, err
 	}
 	r.load = &load{seed: r.opts.seed, kafka: ready.Kafka, schemaID: id, ledger: newLedger(),
-		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka)}
+		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka), transact: newTransactions(ready.Kafka, id)}
 	return b, nil
 }
 
-func createTopic(ctx context.Context, kafka string) error {
+func createTopic(ctx context.Context, kafka, name string, partitions int32) error {
 	cl, err := client(kafka)
 	if err != nil {
 		return err
@@ -124,9 +130,9 @@ func createTopic(ctx context.Context, kafka string) error {
 		"tarn.table.formats":            kadm.StringPtr("iceberg,delta,parquet"),
 		"tarn.table.commit.interval.ms": kadm.StringPtr("100"),
 		"tarn.value.schema.validation":  kadm.StringPtr("payload"),
-	}, topicName)
+	}, name)
 	if err != nil {
-		return fmt.Errorf("create topic: %w: %s", err, answer.ErrMessage)
+		return fmt.Errorf("create topic %s: %w: %s", name, err, answer.ErrMessage)
 	}
 	return nil
 }
@@ -148,6 +154,7 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 		if b, err = r.ready(ctx, nil); err != nil {
 			return nil, err
 		}
+		r.glance(ctx, number-1)
 	}
 	done, err := r.load.life(ctx, number)
 	if err != nil {
@@ -226,6 +233,20 @@ func (r *trial) ready(ctx context.Context, b *process.Broker) (*process.Broker, 
 	return b, nil
 }
 
+// glance checks right after a start that each transaction is there whole or not
+// at all.
+func (r *trial) glance(ctx context.Context, kills int) {
+	ctx, cancel := context.WithTimeout(ctx, verifyLimit)
+	defer cancel()
+	r.load.gate.mu.Lock()
+	defer r.load.gate.mu.Unlock()
+	log, err := r.load.transact.read(ctx)
+	if err == nil {
+		err = r.load.transact.compare(log)
+	}
+	r.tally.check(fmt.Sprintf("transactions right after kill %d", kills), err)
+}
+
 // verify holds up the load and checks everything.
 func (r *trial) verify(ctx context.Context, b *process.Broker, kills int) {
 	ctx, cancel := context.WithTimeout(ctx, verifyLimit)
@@ -250,12 +271,13 @@ func (r *trial) verify(ctx context.Context, b *process.Broker, kills int) {
 	check("table verify", r.ownVerdict(ctx, log))
 	warehouse := filepath.Join(r.config.Data, "warehouse")
 	for _, format := range formats {
-		files, err := liveFiles(ctx, r.api, warehouse, format)
+		files, err := liveFiles(ctx, r.api, warehouse, topicName, format)
 		if err == nil {
 			err = compareTable(ctx, files, log)
 		}
 		check("the "+format+" table", err)
 	}
+	r.load.transact.verify(ctx, r.api, warehouse, check)
 	left, err := debris(warehouse)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("temporary files lie beside the data: %v", left)
@@ -289,6 +311,7 @@ func (r *trial) ownVerdict(ctx context.Context, log copyLog) error {
 func (r *trial) figures(ctx context.Context, took time.Duration) {
 	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, %d bad ones refused, offset commits: %s\n",
 		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.ledger.refused(), r.load.groups.progress())
+	fmt.Printf("transactions: %s\n", r.load.transact.progress())
 	if r.starts > 0 {
 		fmt.Printf("start to ready: mean %d ms, slowest %d ms\n", (r.took / time.Duration(r.starts)).Milliseconds(), r.slowest.Milliseconds())
 	}

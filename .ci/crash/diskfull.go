@@ -226,7 +226,7 @@ func (f *filler) sound(ctx context.Context, b *process.Broker) error {
 		return err
 	}
 	for _, format := range formats {
-		files, err := liveFiles(ctx, f.api, filepath.Join(f.config.Data, "warehouse"), format)
+		files, err := liveFiles(ctx, f.api, filepath.Join(f.config.Data, "warehouse"), topicName, format)
 		if err == nil {
 			err = compareTable(ctx, files, log)
 		}

@@ -42,6 +42,7 @@ type load struct {
 	gate     gate
 	groups   *groups
 	reader   *reader
+	transact *transactions
 
 	steady  []*kgo.Client
 	all     sync.WaitGroup
@@ -86,6 +87,9 @@ func (l *load) begin(ctx context.Context) error {
 	}
 	l.spawn(func() { defer bad.Close(); l.misbehave(ctx, bad, source(l.seed, badProducer)) })
 	l.spawn(func() { l.reader.run(ctx) })
+	for n := range transactors {
+		l.spawn(func() { l.transact.run(ctx, &l.gate, n, source(l.seed, uint64(200+n))) })
+	}
 	l.spawn(func() { l.groups.commitAlone(ctx) })
 	l.spawn(func() { l.groups.member(ctx, "steady") })
 	return nil
@@ -133,8 +137,15 @@ func (l *load) life(ctx context.Context, number int) (done func(), err error) {
 			l.produce(ctx, cl, steadyProducers+n, source(l.seed, uint64(1000*number+n)))
 		}()
 	}
-	own.Add(1)
+	own.Add(2)
 	go func() { defer own.Done(); l.groups.member(ctx, "brief") }()
+	go func() {
+		defer own.Done()
+		if cl, err := l.transact.leave(ctx, number, source(l.seed, uint64(1000*number+999))); err == nil {
+			<-ctx.Done()
+			cl.Close()
+		}
+	}()
 	return done, nil
 }
 

@@ -1,6 +1,7 @@
 // Command crash kills the broker with SIGKILL at random moments under load,
 // starts it again, and verifies that nothing acknowledged is lost and nothing
-// is there twice: in the log, in groups, and in the tables of all formats.
+// is there twice: in the log, in groups, and in the tables of all formats; and
+// that each transaction is there whole or not at all.
 //
 //	go run ./.ci/crash -kills 200 -seed 7
 //	go run ./.ci/crash -disk-full

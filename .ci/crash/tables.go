@@ -25,15 +25,15 @@ import (
 // files as a foreign reader would, without any code of ours.
 var formats = []string{"parquet", "delta", "iceberg"}
 
-func liveFiles(ctx context.Context, api *process.API, warehouse, format string) ([]string, error) {
-	table := filepath.Join(warehouse, "default", topicName, format)
+func liveFiles(ctx context.Context, api *process.API, warehouse, topic, format string) ([]string, error) {
+	table := filepath.Join(warehouse, "default", topic, format)
 	switch format {
 	case "parquet":
 		return filepath.Glob(filepath.Join(table, "*.parquet"))
 	case "delta":
 		return deltaFiles(table)
 	default:
-		return icebergFiles(ctx, api)
+		return icebergFiles(ctx, api, topic)
 	}
 }
 
@@ -102,7 +102,7 @@ func replay(commit []byte, live map[string]bool) error {
 
 // icebergFiles asks the catalog for the table and follows its current snapshot
 // to manifest list, manifests and data files (Iceberg spec, "Manifests").
-func icebergFiles(ctx context.Context, api *process.API) ([]string, error) {
+func icebergFiles(ctx context.Context, api *process.API, topic string) ([]string, error) {
 	var answer struct {
 		Metadata struct {
 			Current   int64 `json:"current-snapshot-id"`
@@ -112,7 +112,7 @@ func icebergFiles(ctx context.Context, api *process.API) ([]string, error) {
 			} `json:"snapshots"`
 		} `json:"metadata"`
 	}
-	err := api.Call(ctx, http.MethodGet, "/iceberg/v1/namespaces/default/tables/"+topicName, nil, &answer)
+	err := api.Call(ctx, http.MethodGet, "/iceberg/v1/namespaces/default/tables/"+topic, nil, &answer)
 	if err != nil {
 		return nil, fmt.Errorf("load table from the catalog: %w", err)
 	}
