@@ -61,6 +61,7 @@ type serveCmd struct {
 type node struct {
 	cmd       *serveCmd
 	lg        *slog.Logger
+	level     *slog.LevelVar // of lg
 	engine    storage.Engine
 	who       identity
 	store     blob.Store
@@ -79,7 +80,8 @@ type node struct {
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	begun := time.Now()
-	n := &node{cmd: c, lg: c.logger(std)}
+	level := new(slog.LevelVar)
+	n := &node{cmd: c, lg: c.logger(std, level), level: level}
 	defer n.close()
 	if err := n.open(ctx); err != nil {
 		return err
@@ -109,10 +111,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	return err
 }
 
-func (c *serveCmd) logger(std stdio) *slog.Logger {
-	var level slog.Level
+func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		level = slog.LevelInfo
+		level.Set(slog.LevelInfo)
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "json" {
@@ -161,6 +162,7 @@ func (n *node) open(ctx context.Context) error {
 		Validate:          validation(n.validator),
 		Hold:              func(tp storage.TP) int64 { return n.sinks.Needs(tp) },
 		Settings:          c.settings,
+		LogLevel:          n.level,
 		Disk:              func() (total, usable int64) { return diskSpace(c.Data) },
 		Log:               n.lg,
 	})
@@ -265,10 +267,14 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 	return []api.BrokerConfig{
 		{Name: "listeners", Value: c.listenersConfig(), Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Addresses of the Kafka listeners (--kafka.listen)."},
 		{Name: "advertised.listeners", Value: c.KafkaAdvertise, Doc: "Address that clients are told (--kafka.advertise)."},
-		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Doc: "Create unknown topics on first use (--kafka.auto-create)."},
-		{Name: "num.partitions", Value: strconv.Itoa(int(c.KafkaPartitions)), Default: "1", Doc: "Partitions of a new topic (--kafka.partitions)."},
-		{Name: "default.replication.factor", Value: "1", Default: "1", Doc: "There is one broker; any replication factor is accepted and one replica kept."},
-		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
+		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Kind: topic.Bool, Doc: "Create unknown topics on first use (--kafka.auto-create)."},
+		{Name: "num.partitions", Value: strconv.Itoa(int(c.KafkaPartitions)), Default: "1", Kind: topic.Int, Doc: "Partitions of a new topic (--kafka.partitions)."},
+		{Name: "default.replication.factor", Value: "1", Default: "1", Kind: topic.Int, Doc: "There is one broker; any replication factor is accepted and one replica kept."},
+		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Kind: topic.Int, Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
+		{Name: "node.id", Value: strconv.Itoa(int(api.NodeID)), Default: strconv.Itoa(int(api.NodeID)), Kind: topic.Int, Doc: "There is one broker, and this is its number."},
+		{Name: "log.cleaner.enable", Value: "true", Default: "true", Kind: topic.Bool, Doc: "Compaction always runs for topics that ask for it."},
+		{Name: "log.cleaner.backoff.ms", Value: "15000", Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted."},
+		{Name: "log.retention.check.interval.ms", Value: "300000", Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for."},
 		{Name: "log.dirs", Value: c.Data, Default: "./tarn-data", Doc: "Data directory (--data)."},
 	}
 }

@@ -66,6 +66,9 @@ type Config struct {
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.
 	TxnCheckInterval time.Duration
+	// LogLevel is the level of Log, for clients to see and to set; nil: they
+	// cannot.
+	LogLevel *slog.LevelVar
 	// Disk is the size of the volume that the log lies on, and what is left of it,
 	// in bytes; nil: not known.
 	Disk func() (total, usable int64)
@@ -178,7 +181,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
-		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
+		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {
 		ln, err := b.listen(ctx, l)

@@ -67,13 +67,17 @@ func TestDescribeConfigs(t *testing.T) {
 			t.Errorf("v0: %s is default %v", c.Name, c.IsDefault)
 		}
 	}
-	req = describe(kmsg.ConfigResourceTypeBroker, "1", nil)
+	all := do[*kmsg.DescribeConfigsResponse](r, 4, describe(kmsg.ConfigResourceTypeBroker, "1", nil)).Resources[0].Configs
+	if len(all) != len(b.Topics().DescribeDefaults())+2 {
+		t.Errorf("the broker has %d configs", len(all))
+	}
+	req = describe(kmsg.ConfigResourceTypeBroker, "1", []string{"log.level", "kafka.listen", "log.retention.ms"})
 	req.IncludeSynonyms = true
 	var got []string
 	for _, c := range do[*kmsg.DescribeConfigsResponse](r, 4, req).Resources[0].Configs {
 		got = append(got, c.Name+" "+described(c), fmt.Sprint(c.ReadOnly))
 	}
-	if want := "[kafka.listen x:1 from 4 [kafka.listen=x:1/4 kafka.listen=y:1/5] true log.level info from 5 [log.level=info/5] true]"; fmt.Sprint(got) != want {
+	if want := "[log.retention.ms 1000 from 4 [log.retention.ms=1000/4 log.retention.ms=604800000/5] false kafka.listen x:1 from 4 [kafka.listen=x:1/4 kafka.listen=y:1/5] true log.level info from 5 [log.level=info/5] true]"; fmt.Sprint(got) != want {
 		t.Errorf("broker: %v, want %s", got, want)
 	}
 }

@@ -14,8 +14,9 @@ import (
 // DescribeConfigs (key 32), versions 0–4: every known config of a topic or of
 // the broker, with defaults; synonyms and documentation when asked for
 // (KIP-133, KIP-226, KIP-569). A null or empty list of names asks for all, as in
-// Kafka. Resource "" of type broker means the dynamic defaults, of which there
-// are none. A resource that is asked for several times is answered once.
+// Kafka. Resource "" of type broker means the dynamic defaults: what was set for
+// all brokers while they ran. A resource that is asked for several times is
+// answered once.
 
 func (h *Handlers) describeConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeConfigsRequest)
@@ -49,6 +50,8 @@ func (h *Handlers) describeResource(req *kmsg.DescribeConfigsRequest, rr *kmsg.D
 		sr.Configs, err = h.topicConfigs(req, rr)
 	case kmsg.ConfigResourceTypeBroker:
 		sr.Configs, err = h.brokerConfigs(req, rr)
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		sr.Configs, err = h.loggerConfigs(rr)
 	case kmsg.ConfigResourceTypeGroupConfig:
 		sr.Configs, err = h.groupConfigs(req, rr)
 	default:
@@ -76,34 +79,62 @@ func (h *Handlers) topicConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Descr
 		if !asked(rr, e.Name) {
 			continue
 		}
-		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.Value = e.Name, &e.Value
-		c.Source, c.IsDefault = kmsg.ConfigSource(e.Source), e.Source != topic.SourceTopic
-		c.ConfigType = kmsg.ConfigType(e.Kind)
-		if req.IncludeSynonyms {
-			for _, s := range e.Synonyms {
-				y := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
-				y.Name, y.Value, y.Source = s.Name, &s.Value, kmsg.ConfigSource(s.Source)
-				c.ConfigSynonyms = append(c.ConfigSynonyms, y)
-			}
-		}
-		if req.IncludeDocumentation {
-			doc := e.Help()
-			c.Documentation = &doc
-		}
+		c := describedEntry(req, &e)
+		c.IsDefault = e.Source != topic.SourceTopic
 		out = append(out, c)
 	}
 	return out, nil
 }
 
+// describedEntry is one config as the answer shows it.
+func describedEntry(req *kmsg.DescribeConfigsRequest, e *topic.Entry) kmsg.DescribeConfigsResponseResourceConfig {
+	c := kmsg.NewDescribeConfigsResponseResourceConfig()
+	c.Name, c.Value = e.Name, &e.Value
+	c.Source, c.IsDefault = kmsg.ConfigSource(e.Source), e.Source == topic.SourceDefault
+	c.ConfigType = kmsg.ConfigType(e.Kind)
+	if req.IncludeSynonyms {
+		for _, s := range e.Synonyms {
+			y := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+			y.Name, y.Value, y.Source = s.Name, &s.Value, kmsg.ConfigSource(s.Source)
+			c.ConfigSynonyms = append(c.ConfigSynonyms, y)
+		}
+	}
+	if req.IncludeDocumentation {
+		doc := e.Help()
+		c.Documentation = &doc
+	}
+	return c
+}
+
+// defaultConfigs are the broker configs that give topics their defaults; only
+// those set for all brokers, if that is asked for.
+func (h *Handlers) defaultConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource, cluster bool) []kmsg.DescribeConfigsResponseResourceConfig {
+	var out []kmsg.DescribeConfigsResponseResourceConfig
+	for _, e := range h.cfg.Topics.DescribeDefaults() {
+		if !asked(rr, e.Name) {
+			continue
+		}
+		if cluster {
+			i := slices.IndexFunc(e.Synonyms, func(s topic.Synonym) bool { return s.Source == topic.SourceDynamicDefault })
+			if i < 0 {
+				continue
+			}
+			e.Synonyms = e.Synonyms[i:]
+			e.Value, e.Source = e.Synonyms[0].Value, e.Synonyms[0].Source
+		}
+		out = append(out, describedEntry(req, &e))
+	}
+	return out
+}
+
 func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
 	if rr.ResourceName == "" {
-		return nil, nil
+		return h.defaultConfigs(req, rr, true), nil
 	}
 	if id, err := strconv.ParseInt(rr.ResourceName, 10, 32); err != nil || int32(id) != NodeID {
 		return nil, refuse(wire.InvalidRequest, "broker %q is not this one, which is %d", rr.ResourceName, NodeID)
 	}
-	var out []kmsg.DescribeConfigsResponseResourceConfig
+	out := h.defaultConfigs(req, rr, false)
 	if h.cfg.BrokerConfigs == nil {
 		return out, nil
 	}
@@ -113,7 +144,10 @@ func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Desc
 		}
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
 		c.Name, c.Value, c.ReadOnly = b.Name, &b.Value, !b.Settable
-		c.Source, c.ConfigType = kmsg.ConfigSourceStaticBrokerConfig, kmsg.ConfigTypeString
+		c.Source, c.ConfigType = kmsg.ConfigSourceStaticBrokerConfig, kmsg.ConfigType(b.Kind)
+		if b.Kind == 0 {
+			c.ConfigType = kmsg.ConfigTypeString
+		}
 		c.IsDefault = b.Value == b.Default
 		if c.IsDefault {
 			c.Source = kmsg.ConfigSourceDefaultConfig

@@ -11,8 +11,9 @@ import (
 )
 
 // AlterConfigs (key 33), versions 0–2: the older call, which replaces a topic's
-// whole set of configs. Of the broker's own configs only the addresses that
-// clients are told are altered over the protocol (33_broker_configs.go). A resource named twice is refused.
+// whole set of configs. Of the broker's own configs the defaults of topics and the
+// addresses that clients are told are altered over the protocol
+// (33_broker_configs.go). A resource named twice is refused.
 
 func (h *Handlers) alterConfigs(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.AlterConfigsRequest)
@@ -83,6 +84,8 @@ func (h *Handlers) alter(ctx context.Context, kind kmsg.ConfigResourceType, name
 		return err
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return h.alterGroup(ctx, name, changes, replaceAll, validateOnly)
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		return h.alterLogger(name, changes, replaceAll, validateOnly)
 	case kmsg.ConfigResourceTypeBroker:
 		return h.alterBroker(ctx, name, changes, replaceAll, validateOnly)
 	}

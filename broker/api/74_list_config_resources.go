@@ -39,6 +39,10 @@ func (h *Handlers) listConfigResources(_ context.Context, r *Request) (Reply, er
 			}
 		case brokers:
 			names = []string{strconv.Itoa(int(NodeID))}
+		case loggers:
+			if h.cfg.LogLevel != nil {
+				names = []string{strconv.Itoa(int(NodeID))}
+			}
 		case groups:
 			names = h.cfg.GroupConfigs.Names()
 		}

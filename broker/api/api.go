@@ -138,6 +138,9 @@ type Config struct {
 	BrokerConfigs func() []BrokerConfig
 	// Advertise sets advertised.listeners, "" takes it back; nil refuses.
 	Advertise func(ctx context.Context, text string, validateOnly bool) error
+	// LogLevel is the level of the log, shown and set as that of the logger "root";
+	// nil: it cannot be.
+	LogLevel *slog.LevelVar
 	// Disk is the size of the volume that the log lies on, and what is left of it,
 	// in bytes; nil: not known.
 	Disk func() (total, usable int64)
@@ -148,6 +151,8 @@ type Config struct {
 // BrokerConfig is one setting of the broker.
 type BrokerConfig struct {
 	Name, Value, Default, Doc string
+	// Kind is its type; 0 means a string.
+	Kind topic.Kind
 	// Settable says that it can be set over the protocol, Dynamic what it was
 	// set to, if it was.
 	Settable bool

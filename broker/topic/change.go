@@ -84,7 +84,7 @@ func (t *Topics) plan(s Spec) (*Topic, error) {
 		ID: t.newID(), Name: s.Name, Partitions: partitions,
 		Overrides: overrides, CreatedMs: t.now().UnixMilli(),
 	}
-	topic.Config, err = effective(t.defaults, overrides)
+	topic.Config, err = effective(v.defaults.merged, overrides)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (t *Topics) Alter(ctx context.Context, name string, changes []Change, repla
 	if next.Overrides, err = t.alter(old.Overrides, changes, replaceAll); err != nil {
 		return nil, err
 	}
-	if next.Config, err = effective(t.defaults, next.Overrides); err != nil {
+	if next.Config, err = effective(t.View().defaults.merged, next.Overrides); err != nil {
 		return nil, err
 	}
 	if err := checkTables(t.View(), &next); err != nil {
@@ -288,7 +288,7 @@ func (t *Topics) resolveList(overrides map[string]string, c Change) ([]pair, err
 	}
 	value, ok := overrides[d.Name]
 	if !ok {
-		value, ok = t.defaults[d.Name]
+		value, ok = t.View().defaults.merged[d.Name]
 	}
 	if !ok {
 		value = d.Default

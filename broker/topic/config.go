@@ -101,9 +101,11 @@ type Source int8
 
 // Sources, with Kafka's numbers (DescribeConfigs).
 const (
-	SourceTopic   Source = 1 // set on the topic
-	SourceBroker  Source = 4 // set in the broker's own config
-	SourceDefault Source = 5 // nobody set it
+	SourceTopic          Source = 1 // set on the topic
+	SourceDynamicBroker  Source = 2 // set on this broker while it ran
+	SourceDynamicDefault Source = 3 // set on all brokers while they ran
+	SourceBroker         Source = 4 // set in the broker's own config
+	SourceDefault        Source = 5 // nobody set it
 )
 
 // Entry is one key of a topic as DescribeConfigs shows it.
@@ -125,15 +127,14 @@ type Synonym struct {
 // Describe lists all known keys, in the order of Definitions, with the values
 // that hold for overrides on this broker. A nil overrides gives the defaults.
 func (t *Topics) Describe(overrides map[string]string) []Entry {
+	v := t.View()
 	entries := make([]Entry, 0, len(definitions))
 	for _, d := range definitions {
 		e := Entry{Definition: d}
 		if v, ok := overrides[d.Name]; ok {
 			e.Synonyms = append(e.Synonyms, Synonym{d.Name, v, SourceTopic})
 		}
-		if v, ok := t.defaults[d.Name]; ok && d.Synonym != "" {
-			e.Synonyms = append(e.Synonyms, Synonym{d.Synonym, v, SourceBroker})
-		}
+		e.Synonyms = append(e.Synonyms, v.defaults.places(d)...)
 		name := d.Synonym
 		if name == "" {
 			name = d.Name

@@ -39,7 +39,7 @@ type Defaults struct {
 type Topics struct {
 	store      Store
 	partitions int32
-	defaults   map[string]string // canonical, checked; never written after Open
+	static     map[string]string // the broker's own defaults; canonical, checked, never written
 	now        func() time.Time
 	newID      func() storage.TopicID
 	view       atomic.Pointer[View]
@@ -53,11 +53,11 @@ type Topics struct {
 // Open reads all topics from the store. The error is a *ConfigError if a
 // default is bad, and wraps storage.ErrBroken if a stored topic cannot be.
 func Open(ctx context.Context, store Store, d Defaults) (*Topics, error) {
-	defaults, err := Canonical(d.Configs)
+	static, err := Canonical(d.Configs)
 	if err != nil {
 		return nil, err
 	}
-	t := &Topics{store: store, partitions: d.Partitions, defaults: defaults, now: d.Now, newID: d.NewID}
+	t := &Topics{store: store, partitions: d.Partitions, static: static, now: d.Now, newID: d.NewID}
 	if t.partitions == 0 {
 		t.partitions = 1
 	}
@@ -89,6 +89,10 @@ func randomID() storage.TopicID {
 
 // load reads all topics into a new view.
 func (t *Topics) load(ctx context.Context) (*View, error) {
+	d, err := t.loadDefaults(ctx)
+	if err != nil {
+		return nil, err
+	}
 	topics := make(map[storage.TopicID]*Topic)
 	for it, err := range t.store.Scan(ctx, keyTopic) {
 		if err != nil {
@@ -98,26 +102,21 @@ func (t *Topics) load(ctx context.Context) (*View, error) {
 		if err != nil {
 			return nil, err
 		}
-		if topic.Config, err = effective(t.defaults, topic.Overrides); err != nil {
+		if topic.Config, err = effective(d.merged, topic.Overrides); err != nil {
 			return nil, fmt.Errorf("%w: topic %q: %w", storage.ErrBroken, topic.Name, err)
 		}
 		topics[topic.ID] = topic
 	}
-	return newView(topics)
+	return newView(topics, d)
 }
 
 // View returns the topics as they are now. It never blocks.
 func (t *Topics) View() *View { return t.view.Load() }
 
 // publish swaps the view and wakes whoever waits on the old one. mu is held.
-func (t *Topics) publish(topics map[storage.TopicID]*Topic) error {
-	v, err := newView(topics)
-	if err != nil {
-		return err
-	}
+func (t *Topics) publish(v *View) {
 	old := t.view.Swap(v)
 	close(old.changed)
-	return nil
 }
 
 // commit makes w durable and, if that worked, publishes next. After a failure
@@ -125,11 +124,23 @@ func (t *Topics) publish(topics map[storage.TopicID]*Topic) error {
 // another process may have written: memory then agrees with the store
 // whatever happened. mu is held.
 func (t *Topics) commit(ctx context.Context, w storage.Write, next func(topics map[storage.TopicID]*Topic)) error {
-	err := t.store.Commit(ctx, w)
-	if err == nil {
+	return t.commitView(ctx, w, func() (*View, error) {
 		topics := maps.Clone(t.View().byID)
 		next(topics)
-		return t.publish(topics)
+		return newView(topics, t.View().defaults)
+	})
+}
+
+// commitView is commit with the whole view that is to be published.
+func (t *Topics) commitView(ctx context.Context, w storage.Write, next func() (*View, error)) error {
+	err := t.store.Commit(ctx, w)
+	if err == nil {
+		v, err := next()
+		if err != nil {
+			return err
+		}
+		t.publish(v)
+		return nil
 	}
 	if errors.Is(err, storage.ErrInvalid) || errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrClosed) {
 		return err
@@ -154,7 +165,8 @@ func (t *Topics) refresh(ctx context.Context) error {
 		return err
 	}
 	t.stale = false
-	return t.publish(v.byID)
+	t.publish(v)
+	return nil
 }
 
 // lookTimeout bounds the look at the store after a failed Commit; a store that

@@ -11,23 +11,25 @@ import (
 // View is the set of topics at one moment. It is immutable, and so are the
 // topics in it.
 type View struct {
-	byID    map[storage.TopicID]*Topic
-	byName  map[string]*Topic
-	folded  map[string]*Topic // by fold of the name
-	all     []*Topic          // by name
-	parts   int               // partitions of all topics
-	changed chan struct{}     // closed when a newer view stands
+	byID     map[storage.TopicID]*Topic
+	byName   map[string]*Topic
+	folded   map[string]*Topic // by fold of the name
+	all      []*Topic          // by name
+	parts    int               // partitions of all topics
+	defaults *defaults
+	changed  chan struct{} // closed when a newer view stands
 }
 
-// newView builds a view that owns topics. Two topics of one name mean that the
+// newView builds a view that owns topics, which are under d. Two topics of one name mean that the
 // store is damaged.
-func newView(topics map[storage.TopicID]*Topic) (*View, error) {
+func newView(topics map[storage.TopicID]*Topic, d *defaults) (*View, error) {
 	v := &View{
-		byID:    topics,
-		byName:  make(map[string]*Topic, len(topics)),
-		folded:  make(map[string]*Topic, len(topics)),
-		all:     make([]*Topic, 0, len(topics)),
-		changed: make(chan struct{}),
+		byID:     topics,
+		byName:   make(map[string]*Topic, len(topics)),
+		folded:   make(map[string]*Topic, len(topics)),
+		all:      make([]*Topic, 0, len(topics)),
+		changed:  make(chan struct{}),
+		defaults: d,
 	}
 	for _, t := range topics {
 		if other, ok := v.byName[t.Name]; ok {
