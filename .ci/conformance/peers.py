@@ -24,6 +24,17 @@ def java(version):
                 "-cp", f"{JAVA}/classes:{JAVA}/{place}/*", "Peer", codecs=codecs)
 
 
+def golang(client, version=None):
+    """A client of gopeer; version is the broker's that sarama is told of."""
+    id, codecs = client, ("none", "gzip", "snappy", "lz4", "zstd")
+    if version:
+        id = f"{client}-{version}"
+        if version < "2.1":
+            codecs = codecs[:4]
+    return Peer(id, id.replace("-0", " as of 0").replace("-2", " as of 2"), CACHE / "gopeer", client, codecs=codecs,
+                opens=f"version={version}" if version else "", empties=client != "kafka-go", once=client != "kafka-go")
+
+
 def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools."):
     """Runs one of Kafka's own tools; returns what it writes, in lines."""
     out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA}/tools/*", *(package + name).split(),
