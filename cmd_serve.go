@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -102,10 +101,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if err := n.announce(std, run, time.Since(begun)); err != nil {
 		return err
 	}
-	// Start-up leaves garbage (libraries' tables, the replay of topics and
-	// schemas). An idle broker would keep those pages, for nothing makes the
-	// collector run.
-	debug.FreeOSMemory()
+	startEbb(gctx)
 	err := g.Wait()
 	n.lg.Info("stopped")
 	return err

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// quietFor is how long the collector must have rested for a burst to count
+	// as over: under load it runs several times a second.
+	quietFor = 2 * time.Second
+	// worthBytes is how much must have been allocated since memory was given
+	// back last: less is not worth a collection.
+	worthBytes = 16 << 20
+)
+
+// ebb gives memory back after a burst. The runtime collects when the heap has
+// grown by as much as lives on it, or every two minutes: a broker that falls
+// idle keeps the garbage of its last second, and returns pages slowly. Nothing
+// runs while nothing happens: the end of each collection winds a timer, and
+// when that runs down no other has come for quietFor.
+type ebb struct {
+	ctx       context.Context // ends it
+	quiet     time.Duration
+	timer     *time.Timer
+	release   func()        // collects, and returns pages to the system
+	allocated func() uint64 // bytes allocated since the program began
+	given     atomic.Uint64 // allocated, when memory was given back last
+}
+
+// startEbb gives back what the start has left (libraries' tables, the replay of
+// topics and schemas), and from then on what bursts leave, until ctx ends.
+func startEbb(ctx context.Context) {
+	e := &ebb{ctx: ctx, quiet: quietFor, release: debug.FreeOSMemory, allocated: allocated}
+	e.timer = time.AfterFunc(0, e.rest)
+	e.watch()
+}
+
+// watch has collected called after the next collection.
+func (e *ebb) watch() {
+	type sentinel struct{ _ [64]byte }
+	runtime.AddCleanup(new(sentinel), (*ebb).collected, e)
+}
+
+func (e *ebb) collected() {
+	if e.ctx.Err() != nil {
+		return
+	}
+	e.timer.Reset(e.quiet)
+	e.watch()
+}
+
+func (e *ebb) rest() {
+	now := e.allocated()
+	if e.ctx.Err() != nil || now-e.given.Load() < worthBytes && e.given.Load() != 0 {
+		return
+	}
+	e.given.Store(max(1, now))
+	e.release()
+}
+
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
