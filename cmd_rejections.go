@@ -125,3 +125,33 @@ func (c *schemaReportCmd) Run(ctx context.Context, std stdio) error {
 	}
 	return s.write(std.out, c.Output)
 }
+
+type topicRedriveCmd struct {
+	connect
+	Topic  string `arg:"" help:"Topic whose dead letters are meant."`
+	DryRun bool   `help:"Only say how many would be produced."`
+}
+
+// Run redrives a topic's dead letters and says what became of them.
+func (c *topicRedriveCmd) Run(ctx context.Context, std stdio) error {
+	path := "/api/topics/" + url.PathEscape(c.Topic) + "/redrive"
+	if c.DryRun {
+		path += "?dry_run=true"
+	}
+	var r redriven
+	if err := c.call(ctx, http.MethodPost, path, nil, &r); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, r)
+	}
+	verb := "produced again"
+	if r.DryRun {
+		verb = "would be produced again"
+	}
+	fmt.Fprintf(std.out, "%s: %d dead letters %s, %d still do not fit, %d were produced earlier\n", r.Topic, r.Passed, verb, r.Invalid, r.Earlier)
+	if r.Reason != "" {
+		fmt.Fprintf(std.out, "  %s\n", r.Reason)
+	}
+	return nil
+}

@@ -127,6 +127,9 @@ func (n *node) tablesAPI() http.Handler {
 	})
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
 	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
+	mux.HandleFunc("POST /api/topics/{topic}/redrive", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.redrive(r.Context(), r.PathValue("topic"), r.URL.Query().Get("dry_run") == "true"))
+	})
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, apiError{Code: 404, Message: "no such route: " + r.Method + " " + r.URL.Path})
 	})
@@ -139,7 +142,7 @@ func reply(w http.ResponseWriter) func(v any, err error) {
 		switch {
 		case err == nil:
 			answer(w, http.StatusOK, v)
-		case errors.Is(err, sink.ErrNoTable):
+		case errors.Is(err, sink.ErrNoTable), errors.Is(err, errRedrive):
 			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
 		default:
 			answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
