@@ -33,6 +33,7 @@ var law = map[string][]string{
 
 	// The broker.
 	"broker/auth":        {"broker/storage"},
+	"broker/acl":         {"broker/storage"},
 	"broker/commitlog":   {"broker/storage", "broker/record"},
 	"broker/topic":       {"broker/storage"},
 	"broker/group":       {"broker/storage", "broker/wire"},
@@ -41,11 +42,11 @@ var law = map[string][]string{
 	"broker/quota":       {"broker/storage"},
 	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
+		"broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
+		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},

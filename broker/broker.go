@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/commitlog"
@@ -76,6 +77,8 @@ type Config struct {
 	Settings func() []api.BrokerConfig
 	// Users may sign in with a password; nil are those of the store.
 	Users *auth.Users
+	// Rules say who may do what; nil lets everybody do everything.
+	Rules *acl.Rules
 	// Log receives what operators should know; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -179,7 +182,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
-		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})

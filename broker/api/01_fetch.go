@@ -42,7 +42,7 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 			resp.ErrorCode = int16(code)
 			return resp, nil
 		}
-		all, failed := h.fetchParts(ctx, req, t.wanted)
+		all, failed := h.fetchParts(ctx, r.who, req, t.wanted)
 		f := fetch{h: h, request: r, req: req, maxBytes: maxFetchBytes, minBytes: int(req.MinBytes)}
 		if req.Version >= 3 {
 			f.maxBytes = min(f.maxBytes, int(req.MaxBytes))
@@ -91,7 +91,7 @@ func fetchTopics(all []*fetching) []kmsg.FetchResponseTopic {
 
 // fetchParts finds the logs of what is wanted. failed reports whether a
 // partition is answered with an error already.
-func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, want []wanted) (parts []*fetching, failed bool) {
+func (h *Handlers) fetchParts(ctx context.Context, who *asker, req *kmsg.FetchRequest, want []wanted) (parts []*fetching, failed bool) {
 	parts = make([]*fetching, len(want))
 	for i, w := range want {
 		p := &fetching{wanted: w, resp: kmsg.NewFetchResponseTopicPartition()}
@@ -100,8 +100,11 @@ func (h *Handlers) fetchParts(ctx context.Context, req *kmsg.FetchRequest, want 
 		if req.IsolationLevel == 1 {
 			p.resp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 		}
-		var err error
-		if p.topic, err = h.lookup(w.name, w.id, req.Version >= 13); err == nil {
+		err := h.mayFetch(who, req, w.name, w.id)
+		if err == nil {
+			p.topic, err = h.lookup(w.name, w.id, req.Version >= 13)
+		}
+		if err == nil {
 			err = checkEpoch(w.epoch)
 		}
 		if err == nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/group"
@@ -72,6 +73,7 @@ type Request struct {
 	// Bytes is the size of its frame.
 	Bytes int
 
+	who  *asker // nil: may do everything
 	held memory // of the answer; owned by whoever runs the Reply
 
 	// Owned by the connection's reader during Handle, then by its writer.
@@ -126,6 +128,10 @@ type Config struct {
 	Quotas *quota.Quotas
 	// Users may sign in with a password.
 	Users *auth.Users
+	// Rules say who may do what; nil lets everybody do everything.
+	Rules *acl.Rules
+	// Audit hears of refusals by rules; nil means Log.
+	Audit *slog.Logger
 	// ClusterID is constant for the life of the store.
 	ClusterID string
 	// Validate may be nil: nothing is checked then.
@@ -164,6 +170,7 @@ type Handlers struct {
 	cfg      Config
 	lg       *slog.Logger
 	table    map[int16]handler
+	guards   map[int16]guard
 	readers  sync.Pool     // of *record.Reader
 	unpacks  chan struct{} // one taken while a compressed batch is in memory
 	answers  *semaphore.Weighted
@@ -181,6 +188,9 @@ type handler func(ctx context.Context, r *Request) (Reply, error)
 func New(cfg Config) *Handlers {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = cfg.Log
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -216,10 +226,12 @@ func New(cfg Config) *Handlers {
 	for key, f := range map[int16]handler{
 		17: h.saslHandshake, 36: h.saslAuthenticate,
 		38: h.createToken, 39: h.renewToken, 40: h.expireToken, 41: h.describeTokens,
+		29: h.describeACLs, 30: h.createACLs, 31: h.deleteACLs,
 		50: h.describeScram, 51: h.alterScram,
 	} {
 		h.table[key] = f
 	}
+	h.guards = guards()
 	return h
 }
 
@@ -248,6 +260,9 @@ func (h *Handlers) Handle(ctx context.Context, r *Request) (Reply, error) {
 	}
 	r.user = r.Conn.Auth.Principal().Name
 	begun := time.Now()
+	if r.who = h.asker(r); r.who != nil {
+		f = h.guarded(f)
+	}
 	reply, err := f(ctx, r)
 	r.busy += time.Since(begun)
 	return reply, err
