@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -33,6 +34,7 @@ func TestCompaction(t *testing.T) {
 	createTopic(t, c, "table", 2, map[string]*string{
 		"cleanup.policy": &compact, "min.cleanable.dirty.ratio": &zero, "delete.retention.ms": &zero,
 	})
+	stopWatch := watchCommitted(t, b, "table")
 	rng := rand.New(rand.NewPCG(1, 2))
 	want := map[string]string{}
 	records := 0
@@ -47,6 +49,9 @@ func TestCompaction(t *testing.T) {
 			if rng.IntN(4) == 0 {
 				r.Value = nil
 			}
+			if !keep {
+				r.Value = []byte("aborted")
+			}
 			if err := c.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
@@ -59,6 +64,7 @@ func TestCompaction(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	stopWatch()
 	last := &kgo.Record{Topic: "table", Partition: 0, Key: []byte("last"), Value: []byte("0")}
 	plain := client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for p := range int32(2) {
@@ -86,7 +92,40 @@ func TestCompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	e = openSQLite(t, path)
-	check(brokertest.New(t, brokertest.WithEngine(e), often))
+	b = brokertest.New(t, brokertest.WithEngine(e), often)
+	check(b)
+	b.Stop()
+}
+
+// watchCommitted reads a topic from its start again and again, until it is told to
+// stop. What was aborted must never be seen, whatever compaction does meanwhile.
+func watchCommitted(t *testing.T, b *brokertest.Broker, topic string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() {
+		n := 0
+		for ctx.Err() == nil {
+			c, err := kgo.NewClient(kgo.SeedBrokers(b.Address()), kgo.ConsumeTopics(topic),
+				kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(2000), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			for range 10 {
+				c.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+					if n++; string(r.Value) == "aborted" {
+						t.Errorf("record at %d of partition %d was aborted", r.Offset, r.Partition)
+					}
+				})
+			}
+			c.Close()
+		}
+		ended <- n
+	}()
+	return func() {
+		cancel()
+		t.Logf("%d records read meanwhile", <-ended)
+	}
 }
 
 // awaitCompacted waits until a log is compacted up to its end.

@@ -47,6 +47,22 @@ func (g *Log) AtTime(ctx context.Context, ms, limit int64, maxBatch int) (Found,
 // MaxTime returns the earliest record that carries the log's greatest
 // timestamp below limit. false if the log is empty.
 func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bool, error) {
+	for range maxTimeLooks - 1 {
+		if f, there, err := g.maxTime(ctx, limit, maxBatch); err != nil || !there || f.Offset >= 0 {
+			return f, there, err
+		}
+	}
+	f, _, err := g.maxTime(ctx, limit, maxBatch)
+	return f, err == nil && f.Offset >= 0, err
+}
+
+// maxTimeLooks is how often the greatest timestamp is looked for while compaction
+// takes the record away between the look at headers and the reading.
+const maxTimeLooks = 3
+
+// maxTime is one look. there is false if no batch counts; the offset is -1 if the
+// record that was found has gone since.
+func (g *Log) maxTime(ctx context.Context, limit int64, maxBatch int) (f Found, there bool, err error) {
 	start := g.Start()
 	var best record.Header
 	var bestMs int64
@@ -80,9 +96,13 @@ func (g *Log) MaxTime(ctx context.Context, limit int64, maxBatch int) (Found, bo
 	if !found {
 		return Found{}, false, nil
 	}
-	return g.scanBatch(ctx, best, maxBatch, func(r *record.Record) bool {
+	f, ok, err := g.scanBatch(ctx, best, maxBatch, func(r *record.Record) bool {
 		return r.Offset >= start && r.Offset < limit && r.Timestamp == bestMs
 	})
+	if err == nil && !ok {
+		f.Offset = -1
+	}
+	return f, true, err
 }
 
 // greatest returns the record with the greatest timestamp of a batch, of those

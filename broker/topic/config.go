@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // Validation says how far records are held against their schema.
@@ -161,6 +162,10 @@ func effective(defaults, overrides map[string]string) (Config, error) {
 		if err := d.set(&c, value); err != nil {
 			return Config{}, &ConfigError{Key: d.Name, Value: value, Reason: err.Error()}
 		}
+	}
+	if c.MinCompactionLagMs > c.MaxCompactionLagMs {
+		return Config{}, &ConfigError{Key: "min.compaction.lag.ms", Value: strconv.FormatInt(c.MinCompactionLagMs, 10),
+			Reason: fmt.Sprintf("is above max.compaction.lag.ms, which is %d", c.MaxCompactionLagMs)}
 	}
 	return c, nil
 }

@@ -92,6 +92,8 @@ func TestCanonical(t *testing.T) {
 		{"compression.type=zip", "! must be one of producer"},
 		{"compression.type=zstd", "compression.type=zstd"},
 		{"compression.gzip.level=0", "! must not be 0"},
+		{"remote.storage.enable=true", "! must be false: Tarn has no second tier"},
+		{"remote.storage.enable=False", "remote.storage.enable=False"},
 		{"compression.gzip.level=-1", "compression.gzip.level=-1"},
 		{"compression.lz4.level=17", "compression.lz4.level=17"},
 		{"compression.gzip.level=10", "! must be -1 to 9"},

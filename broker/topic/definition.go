@@ -130,6 +130,22 @@ func (d Definition) except(not int64) Definition {
 	return d
 }
 
+// only refuses every value but one, and says why.
+func (d Definition) only(value, why string) Definition {
+	inner := d.set
+	d.Allowed, d.Note = value, why
+	d.set = func(c *Config, s string) error {
+		if err := inner(c, s); err != nil {
+			return err
+		}
+		if strings.TrimSpace(strings.ToLower(s)) != value {
+			return fmt.Errorf("must be %s: %s", value, strings.TrimSuffix(why, "."))
+		}
+		return nil
+	}
+	return d
+}
+
 // ratio defines a number between 0 and 1.
 func ratio(name, value string, field func(*Config) *float64, doc string) Definition {
 	return Definition{Name: name, Kind: Double, Default: value, Doc: doc, Allowed: "0 to 1",

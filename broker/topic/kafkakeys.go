@@ -109,7 +109,7 @@ func idleKeys() []Definition {
 			synonym("log.message.format.version").note("records are kept in format v2, whatever it says."),
 		boolean("message.downconversion.enable", true, nil, "Whether old consumers get old record formats.").
 			synonym("log.message.downconversion.enable").note("all clients that Tarn serves read format v2."),
-		boolean("remote.storage.enable", false, nil, "Whether old segments move to remote storage.").note(noTiers),
+		boolean("remote.storage.enable", false, nil, "Whether old segments move to remote storage.").only("false", noTiers),
 		boolean("remote.log.copy.disable", false, nil, "Whether no more segments are copied to remote storage.").note(noTiers),
 		boolean("remote.log.delete.on.disable", false, nil, "Whether remote segments go when remote storage is switched off.").note(noTiers),
 		long("local.retention.ms", -2, -2, nil, "How long segments stay local.").synonym("log.local.retention.ms").note(noTiers),
