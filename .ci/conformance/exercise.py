@@ -158,16 +158,18 @@ def transact(t, b, peer, reads=True):
             same(f"{peer.name}, read_committed", got, kept, empties=peer.empties)
 
 
-def transform(t, b, peer):
+def transform(t, b, peer, **settings):
     """Exactly once from a topic to another, with the offsets in the
     transaction, and again by the next member of the group."""
-    with t.check(f"{peer.name} consumes, transforms and produces exactly once", seconds=120):
-        source, to = topic(b, f"{peer.id}-source"), topic(b, f"{peer.id}-target")
+    label = " ".join(f"{k}={v}" for k, v in settings.items())
+    with t.check(f"{peer.name} consumes, transforms and produces exactly once {label}".rstrip(), seconds=120):
+        source, to = (topic(b, "-".join([peer.id, what, *settings.values()])) for what in ("source", "target"))
         group = f"g-{source}"
         total = []
         for n in (200, 90):
             total += write(b, source, records.make(t.random, n, PARTITIONS, start=len(total), headers=peer.headers))
-            peer.run(b, "transform", source, f"to={to}", f"group={group}", f"n={n}", f"txn=x-{peer.id}", seconds=60)
+            peer.run(b, "transform", source, f"to={to}", f"group={group}", f"n={n}", f"txn=x-{source}",
+                     *[f"{k}={v}" for k, v in settings.items()], seconds=60)
             same("read_committed", read(b, to, len(total), "read_committed"), total, offsets=False)
             equal(committed(b, group, source), clients.ends(b, source), "committed offsets")
         all_of_it = sum(clients.ends(b, to).values())

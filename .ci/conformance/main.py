@@ -9,9 +9,11 @@ import harness
 import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
-SCENARIOS = ["avro", "protobuf", "jsonschema", "groups", "acks", "formats", "pipelined", "java", "tools", "streams", "golang", "crash", "kgo"]
+SCENARIOS = ["avro", "protobuf", "jsonschema", "groups", "acks", "formats", "pipelined",
+             "java", "tools", "streams", "consumer_protocol", "share", "golang", "crash", "kgo"]
 # What a smoke run leaves out.
-FULL_ONLY = {"groups", "acks", "formats", "pipelined", "java", "tools", "streams", "golang", "kgo"}
+FULL_ONLY = {"groups", "acks", "formats", "pipelined",
+             "java", "tools", "streams", "consumer_protocol", "share", "golang", "kgo"}
 
 
 class Scenario(harness.Checks):

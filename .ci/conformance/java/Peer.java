@@ -139,6 +139,7 @@ public final class Peer {
         }
         p.put("isolation.level", want.getProperty("isolation", "read_uncommitted"));
         if (want.getProperty("protocol") != null) p.put("group.protocol", want.getProperty("protocol"));
+        if (want.getProperty("remote") != null) p.put("group.remote.assignor", want.getProperty("remote"));
         return new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
