@@ -40,6 +40,9 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 	for i := range req.Topics {
 		rt, st := &req.Topics[i], &resp.Topics[i]
 		t, err := h.lookup(rt.Topic, rt.TopicID, req.Version >= 13)
+		if err == nil && topic.Internal(t.Name) {
+			err = refuse(wire.InvalidTopicException, "%q is a topic of the broker's own", t.Name)
+		}
 		if req.Acks < -1 || req.Acks > 1 {
 			err = refuse(wire.InvalidRequiredAcks, "acks is %d, must be -1, 0 or 1", req.Acks)
 		}

@@ -108,7 +108,7 @@ func (h *Handlers) autoCreate(ctx context.Context, name string) (*topic.Topic, e
 
 func describeTopic(t *topic.Topic, req *kmsg.MetadataRequest) kmsg.MetadataResponseTopic {
 	st := kmsg.NewMetadataResponseTopic()
-	st.Topic, st.TopicID = &t.Name, t.ID
+	st.Topic, st.TopicID, st.IsInternal = &t.Name, t.ID, topic.Internal(t.Name)
 	st.AuthorizedOperations = noOperations
 	if req.IncludeTopicAuthorizedOperations {
 		st.AuthorizedOperations = topicOperations

@@ -87,6 +87,7 @@ func (h *Handlers) namesToDescribe(req *kmsg.DescribeTopicPartitionsRequest) []s
 // returns the number of the one that comes next.
 func describePartitions(t *topic.Topic, first int32, most int) (kmsg.DescribeTopicPartitionsResponseTopic, int32) {
 	st := kmsg.NewDescribeTopicPartitionsResponseTopic()
+	st.IsInternal = topic.Internal(t.Name)
 	st.Topic, st.TopicID, st.AuthorizedOperations = &t.Name, t.ID, topicOperations
 	st.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
 	i := first

@@ -35,6 +35,20 @@ func CheckName(name string) error {
 	return nil
 }
 
+// Topics of Kafka's own, where its brokers keep what Tarn keeps in items. Clients
+// look for them, so they are there, and empty.
+const (
+	GroupOffsets     = "__consumer_offsets"
+	TransactionState = "__transaction_state"
+	ShareGroupState  = "__share_group_state"
+)
+
+// Internal reports whether a topic is one of Kafka's own: listed as internal,
+// and closed to producers.
+func Internal(name string) bool {
+	return name == GroupOffsets || name == TransactionState || name == ShareGroupState
+}
+
 // fold gives equal results for names that Kafka treats as colliding: its
 // metrics write '.' as '_', so "a.b" and "a_b" may not both exist.
 func fold(name string) string { return strings.ReplaceAll(name, ".", "_") }

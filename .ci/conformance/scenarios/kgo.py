@@ -17,14 +17,12 @@ TestPing TestIssue1034 TestIssue325 TestIssue337 TestDirectPartitionPurge TestIs
 TestAddRemovePartitions TestPauseIssue489 TestPauseIssueOct2023 TestIssue523 TestIssue648 TestIssue810 TestIssue865
 TestPooling TestGroupSimple TestHookPollStart TestGroupETL TestClient_Produce TestIssue769
 TestIssueProduceSyncManualPartitionNegativeDoesNotPanic TestIssue831 TestClient_ProduceLargeMessages TestTxnEtl
-TestShareGroup TestShareGroupETL TestShareGroupAckOnClose TestShareGroupOffsetsAdmin
+TestShareGroup TestShareGroupETL TestShareGroupAckOnClose TestShareGroupOffsetsAdmin TestConsumeRegex
+Test848RegexBrokerResolves
 """.split()
 
-# Left out, with the reason; they come in when the part is served.
-LEFT_OUT = {
-    "TestConsumeRegex": "asks for Kafka's internal topic __consumer_offsets in Metadata, which Tarn has not",
-    "Test848RegexBrokerResolves": "wants an internal topic, kfake's own or __consumer_offsets, which Tarn has not; the scenario groups has a pattern",
-}
+# Left out, by name with the reason: none is.
+LEFT_OUT = {}
 
 
 def run(t):
