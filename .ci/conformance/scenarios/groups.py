@@ -29,6 +29,8 @@ def run(t):
         pattern(b)
     with t.check("the consumer protocol: a static member comes back to its partitions", seconds=90):
         come_back(b)
+    with t.check("the consumer protocol: takes a classic group over, and gives it back", seconds=90):
+        take_over(b)
     with t.check("the consumer protocol: a group is described", seconds=60):
         show(b)
     with t.check("a group goes on where it left off"):
@@ -131,6 +133,23 @@ def come_back(b):
         take([x, y], lambda _: len(owned(x)) == PARTITIONS // 2)
         equal(owned(x), before, "partitions of the one that came back")
         equal(owned(y), other, "partitions of the one that stayed")
+    finally:
+        x.close()
+        y.close()
+
+
+def take_over(b):
+    x = member(b, "g-taken", partition_assignment_strategy="cooperative-sticky")
+    y = member(b, "g-taken", **CONSUMER)
+    try:
+        x.subscribe(["shared"])
+        take([x], lambda _: len(x.assignment()) == PARTITIONS)
+        y.subscribe(["shared"])
+        take([x, y], lambda _: len(x.assignment()) == len(y.assignment()) == PARTITIONS // 2)
+        parts = {tp.partition for c in (x, y) for tp in c.assignment()}
+        equal(parts, set(range(PARTITIONS)), "partitions of both")
+        y.close()
+        take([x], lambda _: len(x.assignment()) == PARTITIONS)
     finally:
         x.close()
         y.close()

@@ -200,11 +200,13 @@ def verifiable(t, b):
         log = {(r.partition, r.offset): (r.key.decode(), r.value.decode()) for r in exercise.read(b, name, 500)}
         equal(log, acked, "the log")
         equal(sorted(v for _, v in log.values()), sorted(f"7.{i}" for i in range(500)), "values")
-        events = [json.loads(l) for l in tool(b, "VerifiableConsumer", "--topic", name, "--group-id", "verifiable",
-                                              "--max-messages", "500", "--verbose", seconds=40)]
-        got = [(e["partition"], e["offset"], e["value"]) for e in events if e["name"] == "record_data"]
-        equal(sorted(got), sorted((p, o, v) for (p, o), (_, v) in log.items()), "what it consumed")
-        equal(exercise.committed(b, "verifiable", name), clients.ends(b, name), "committed offsets")
+        for protocol in ("classic", "consumer"):
+            group = f"verifiable-{protocol}"
+            events = [json.loads(l) for l in tool(b, "VerifiableConsumer", "--topic", name, "--group-id", group,
+                                                  "--group-protocol", protocol, "--max-messages", "500", "--verbose", seconds=40)]
+            got = [(e["partition"], e["offset"], e["value"]) for e in events if e["name"] == "record_data"]
+            equal(sorted(got), sorted((p, o, v) for (p, o), (_, v) in log.items()), f"what it consumed, {protocol}")
+            equal(exercise.committed(b, group, name), clients.ends(b, name), f"committed offsets, {protocol}")
 
 
 def transactions(t, b):
