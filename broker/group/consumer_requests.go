@@ -32,6 +32,9 @@ func (c *Coordinator) ConsumerHeartbeat(client Client, req *kmsg.ConsumerGroupHe
 		return ready(respond(refuseBeat(code, "group %s: %s", req.Group, code)))
 	}
 	defer c.release(e)
+	if len(e.queue) >= maxQueued {
+		return ready(respond(refuseBeat(wire.CoordinatorNotAvailable, "too much of the group waits to be written")))
+	}
 	m, code := c.modernOf(e, r)
 	if code != wire.None {
 		return ready(respond(refuseBeat(code, "group %s is not a consumer group", req.Group)))
