@@ -235,7 +235,7 @@ func TestRejections(t *testing.T) {
 		t.Fatalf("%d rejections of %d", len(list), f.Rejected("orders"))
 	}
 	want := Rejection{
-		Time: time.UnixMilli(5000), Topic: "orders", Origin: from, Preview: `"\x00\x00\x00\x04Kp"`,
+		Seq: 100, Time: time.UnixMilli(5000), Topic: "orders", Origin: from, Preview: `"\x00\x00\x00\x04Kp"`,
 		Refusal: Refusal{Index: 99, Part: "value", Reason: "unknown schema id 1099", SchemaID: 1099, Subject: "orders-value", More: 100},
 	}
 	if list[0] != want {
@@ -366,5 +366,32 @@ func BenchmarkCheck(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(recs)), "ns/record")
 		})
+	}
+}
+
+// TestReport counts refusals by cause, and follows them by number.
+func TestReport(t *testing.T) {
+	f := newFixture(t)
+	topic := Topic{Name: "orders", Value: Payload}
+	for range 3 {
+		if _, err := f.Check(topic, batch(t, rec{value: framed(1, 14, 2, 0xff)}), Origin{ClientID: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, changed := f.Since("orders", 3)
+	if _, err := f.Check(topic, batch(t, rec{value: framed(99)}), Origin{ClientID: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	<-changed
+	if list, _ := f.Since("orders", 2); len(list) != 2 || list[0].Seq != 3 || list[1].ClientID != "b" {
+		t.Errorf("since 2: %+v", list)
+	}
+	report := f.Report("orders")
+	if len(report) != 2 || report[0].Records != 3 || report[0].Path != "$.note" || report[0].Reason != "" ||
+		report[1].Records != 1 || report[1].ClientID != "b" || report[1].Reason != "unknown schema id 99" {
+		t.Errorf("report: %+v", report)
+	}
+	if got := f.Report("other"); len(got) != 0 {
+		t.Errorf("another topic: %+v", got)
 	}
 }
