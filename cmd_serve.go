@@ -151,6 +151,7 @@ func (n *node) open(ctx context.Context) error {
 		Engine:         n.engine,
 		Listeners:      listeners,
 		Users:          n.who.users,
+		Rules:          n.who.rules,
 		Topics:         topic.Defaults{Partitions: c.KafkaPartitions},
 		MaxConnections: c.KafkaMaxConns, MaxConnectionsPerIP: c.KafkaMaxPerIP,
 		NoAutoCreate:      !c.KafkaAutoCreate,

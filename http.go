@@ -47,11 +47,13 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		return nil
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/iceberg/", catalog.Handler(n.catalog, catalog.Options{}))
-	mux.Handle("/api/", n.tablesAPI())
+	mux.Handle("/iceberg/", n.authorize(catalog.Handler(n.catalog, catalog.Options{})))
+	mux.Handle("/api/", n.authorize(n.tablesAPI()))
+	mux.Handle("/api/acls", n.authorize(n.aclAPI()))
+	mux.Handle("/api/acls/", n.authorize(n.aclAPI()))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
-	mux.Handle("/", rest.Handler(n.registry, rest.Options{}))
+	mux.Handle("/", rest.Handler(n.registry, rest.Options{Allow: n.subjectRules()}))
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
 		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(mux)),

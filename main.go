@@ -30,6 +30,7 @@ type cli struct {
 	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
+	ACL        aclCmd        `cmd:"" name:"acl" help:"Create, list and delete access rules."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

@@ -7,11 +7,13 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 )
 
@@ -34,6 +36,10 @@ type securityFlags struct {
 	OAuthClaim    string        `name:"auth.oauth.claim" default:"sub" help:"Claim that names the user."`
 	OAuthSkew     time.Duration `name:"auth.oauth.clock-skew" default:"30s" help:"How far clocks may differ."`
 
+	ACL            bool     `name:"auth.acl" help:"Hold everybody to access rules (tarn acl); what no rule allows is refused."`
+	SuperUsers     []string `name:"auth.super-users" placeholder:"NAME,…" help:"Users who need no rules."`
+	EveryoneIfNone bool     `name:"auth.allow-everyone-if-no-acl" help:"Allow everything on what no rule is about (allow.everyone.if.no.acl.found)."`
+
 	HTTPAuth bool   `name:"http.auth" help:"Ask for a user's password or a token over HTTP."`
 	HTTPCert string `name:"http.tls.cert" type:"path" placeholder:"FILE" help:"Certificate for HTTPS (PEM, with its chain)."`
 	HTTPKey  string `name:"http.tls.key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
@@ -46,11 +52,12 @@ type identity struct {
 	users *auth.Users
 	oauth *auth.OAuth // nil: no tokens
 	file  *auth.File  // nil: none
+	rules *acl.Rules  // nil: everybody may do everything
 	kafka *auth.TLS   // nil: no TLS
 	http  *auth.TLS   // nil: no TLS
 }
 
-// openIdentity reads users, keys and certificates.
+// openIdentity reads users, rules, keys and certificates.
 func (n *node) openIdentity(ctx context.Context) error {
 	c := &n.cmd.securityFlags
 	var err error
@@ -61,6 +68,12 @@ func (n *node) openIdentity(ctx context.Context) error {
 	}
 	if n.who.users, err = auth.OpenUsers(ctx, n.engine, n.who.file); err != nil {
 		return err
+	}
+	if c.ACL {
+		n.who.rules, err = acl.Open(ctx, n.engine, acl.Config{Super: n.super(n.who.file), EveryoneIfNone: c.EveryoneIfNone})
+		if err != nil {
+			return err
+		}
 	}
 	if c.OAuthKeys != "" {
 		n.who.oauth, err = auth.NewOAuth(ctx, auth.OAuthConfig{
@@ -92,6 +105,15 @@ func (n *node) openIdentity(ctx context.Context) error {
 		}
 	}
 	return n.cmd.checkExposure()
+}
+
+// super lists those who need no rules: of the flag, and of the users file.
+func (n *node) super(file *auth.File) []string {
+	out := slices.Clone(file.Super())
+	for _, name := range n.cmd.SuperUsers {
+		out = append(out, auth.ParsePrincipal(name).String())
+	}
+	return out
 }
 
 // listeners turns the endpoints into the broker's.
@@ -191,6 +213,9 @@ func (n *node) reload() error {
 		file, err := auth.ReadFile(path)
 		if err == nil {
 			n.who.users.UseFile(file)
+			if n.who.rules != nil {
+				n.who.rules.SetSuper(n.super(file))
+			}
 		}
 		errs = append(errs, err)
 	}

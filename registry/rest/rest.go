@@ -11,6 +11,7 @@
 //	contexts.go       /contexts, and every path below one of them
 //	metadata.go       /, /v1/metadata
 //	associations.go   /associations: which subject a topic's keys and values have
+//	access.go         what a client may do
 //	answer.go         answers; errors.go codes and texts; body.go requests
 //
 // Not served: tags, exporters, the DEK registry. Each is refused in words.
@@ -36,6 +37,8 @@ type Options struct {
 	MaxBodyBytes int64
 	// Log hears of requests that failed for the store's sake; may be nil.
 	Log *slog.Logger
+	// Allow judges what a client may do; nil lets everybody do everything.
+	Allow Allow
 }
 
 // Handler serves r from the root of its server. It answers every path, with
@@ -50,7 +53,7 @@ func Handler(r *registry.Registry, opts Options) http.Handler {
 	}
 	a := &api{reg: r, opts: opts, mux: http.NewServeMux()}
 	for _, rt := range a.routes() {
-		a.mux.Handle(rt.pattern, a.serve(rt.handle))
+		a.mux.Handle(rt.pattern, a.serve(a.guarded(rt)))
 	}
 	a.mux.Handle("/", a.serve(a.unknown))
 	guard := http.NewCrossOriginProtection()

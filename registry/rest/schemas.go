@@ -12,7 +12,8 @@ import (
 const maxList = 1000
 
 func (a *api) listSchemas(req *http.Request) (any, error) {
-	list, err := page(req, a.reg.List(prefixOr(req, ""), which(req), isSet(req, "latestOnly")), maxList)
+	all := a.reg.List(prefixOr(req, ""), which(req), isSet(req, "latestOnly"))
+	list, err := page(req, visible(a, req, all, func(v registry.Version) string { return v.Subject }), maxList)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (a *api) uses(req *http.Request) ([]registry.Version, error) {
 			kept = append(kept, v)
 		}
 	}
-	return kept, nil
+	return visible(a, req, kept, func(v registry.Version) string { return v.Subject }), nil
 }
 
 func (a *api) subjectsOfID(req *http.Request) (any, error) {

@@ -8,7 +8,8 @@ import (
 )
 
 func (a *api) listSubjects(req *http.Request) (any, error) {
-	return page(req, a.reg.Subjects(prefixOr(req, registry.AnyContext), which(req)), 0)
+	list := a.reg.Subjects(prefixOr(req, registry.AnyContext), which(req))
+	return page(req, visible(a, req, list, func(name string) string { return name }), 0)
 }
 
 // lookUp answers the version that has the schema in the body.
