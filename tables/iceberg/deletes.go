@@ -67,7 +67,7 @@ func (t *tbl) readDelete(ctx context.Context, meta *metadata.Table, d *deletes, 
 	if df.FileFormat() == iceberg.PuffinFile {
 		rows, err := dv.ReadDV(t.files(ctx), df)
 		if err != nil {
-			return err
+			return missing(err)
 		}
 		if df.ReferencedDataFile() == nil {
 			return fmt.Errorf("deletion vector of no file: %w", tables.ErrBroken)

@@ -115,20 +115,30 @@ func longs(name string, values ...int64) iter.Seq2[arrow.RecordBatch, error] {
 // TestMissingFile takes away a file that the table names: nobody can read it
 // any more, which is not the same as not knowing.
 func TestMissingFile(t *testing.T) {
-	l := newLake(blob.NewMemory(), iceberg.Options{})
-	s := tabletest.Schema(t, tabletest.SmallFields()...)
-	tbl := l.open(t, s)
-	c := l.step(t, tbl, s, 0, 10)
-	mustCommit(t, tbl, c)
-	if err := l.store.Delete(t.Context(), c.Add[0].Path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	for _, rerr := range tbl.Rows(t.Context()) {
-		err = errors.Join(err, rerr)
-	}
-	if !errors.Is(err, tables.ErrBroken) {
-		t.Errorf("rows: %v, want ErrBroken", err)
+	for _, suffix := range []string{".parquet", "-m0.avro", ".avro"} {
+		l := newLake(blob.NewMemory(), iceberg.Options{})
+		s := tabletest.Schema(t, tabletest.SmallFields()...)
+		tbl := l.open(t, s)
+		mustCommit(t, tbl, l.step(t, tbl, s, 0, 10))
+		var keys []string
+		for info := range l.store.List(t.Context(), "") {
+			if strings.HasSuffix(info.Key, suffix) {
+				keys = append(keys, info.Key)
+			}
+		}
+		if len(keys) == 0 {
+			t.Fatalf("no file ends in %s", suffix)
+		}
+		if err := l.store.Delete(t.Context(), keys...); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		for _, rerr := range tbl.Rows(t.Context()) {
+			err = errors.Join(err, rerr)
+		}
+		if !errors.Is(err, tables.ErrBroken) {
+			t.Errorf("rows without %s: %v, want ErrBroken", suffix, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package iceberg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
@@ -33,13 +35,22 @@ func (t *tbl) manifests(ctx context.Context, s *metadata.Snapshot) ([]iceberg.Ma
 	}
 	data, err := t.files(ctx).ReadFile(s.ManifestList)
 	if err != nil {
-		return nil, fmt.Errorf("read manifest list: %w", err)
+		return nil, fmt.Errorf("read manifest list: %w", missing(err))
 	}
 	list, err := iceberg.ReadManifestList(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("read manifest list %s: %w: %w", s.ManifestList, tables.ErrBroken, err)
 	}
 	return list, nil
+}
+
+// missing makes ErrBroken of a file that is not there although the table's
+// metadata names it.
+func missing(err error) error {
+	if errors.Is(err, blob.ErrNotFound) {
+		return fmt.Errorf("%w: %w", tables.ErrBroken, err)
+	}
+	return err
 }
 
 // appender writes the manifests of one snapshot.

@@ -2,7 +2,6 @@ package iceberg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -51,7 +50,7 @@ func (t *tbl) live(ctx context.Context, s *metadata.Snapshot) (data, deletes []i
 	for _, m := range list {
 		for e, err := range m.Entries(t.files(ctx), true) {
 			if err != nil {
-				return nil, nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
+				return nil, nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), missing(err))
 			}
 			if e.DataFile().ContentType() == iceberg.EntryContentData {
 				data = append(data, e)
@@ -71,11 +70,8 @@ func (t *tbl) openFile(ctx context.Context, url string) (blob.File, error) {
 		return nil, fmt.Errorf("data file %s is outside the warehouse: %w", url, tables.ErrBroken)
 	}
 	f, err := t.store.Open(ctx, key)
-	if errors.Is(err, blob.ErrNotFound) {
-		err = fmt.Errorf("%w: %w", tables.ErrBroken, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open data file: %w", err)
+		return nil, fmt.Errorf("open data file: %w", missing(err))
 	}
 	return f, nil
 }

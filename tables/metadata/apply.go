@@ -216,6 +216,10 @@ func (c *change) upgrade(u Update) error {
 		if c.next.UUID == uuid.Nil {
 			c.next.UUID = uuid.New()
 		}
+		// Version 1 has no sequence numbers, but some writers state them.
+		for _, s := range c.next.Snapshots {
+			c.next.LastSequence = max(c.next.LastSequence, s.SequenceNumber)
+		}
 		c.next.Version, c.changed = *v, true
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 type tableJSON struct {
 	LastSequence        *int64             `json:"last-sequence-number,omitempty"`
 	Version             int                `json:"format-version"`
-	UUID                uuid.UUID          `json:"table-uuid"`
+	UUID                *uuid.UUID         `json:"table-uuid,omitempty"`
 	Location            string             `json:"location"`
 	LastUpdatedMs       int64              `json:"last-updated-ms"`
 	LastColumnID        int                `json:"last-column-id"`
@@ -54,11 +54,14 @@ func (t *Table) OnlyRefs() ([]byte, error) {
 
 func (t *Table) encode(snapshots []*Snapshot) ([]byte, error) {
 	w := tableJSON{
-		nil, t.Version, t.UUID, t.Location, t.LastUpdatedMs, t.LastColumnID,
+		nil, t.Version, nil, t.Location, t.LastUpdatedMs, t.LastColumnID,
 		nil, t.Schemas, t.CurrentSchemaID, nil, t.Specs, t.DefaultSpecID, t.LastPartitionID,
 		t.Properties, t.CurrentID, snapshots, t.SnapshotLog, t.MetadataLog,
 		t.SortOrders, t.DefaultSortOrderID, t.Refs, t.Statistics, t.PartitionStatistics,
 		t.EncryptionKeys, nil,
+	}
+	if t.UUID != uuid.Nil { // which only old version 1 tables lack
+		w.UUID = &t.UUID
 	}
 	if t.Version == 1 {
 		if err := t.old(&w); err != nil {

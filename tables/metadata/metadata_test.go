@@ -106,6 +106,12 @@ func TestOldFiles(t *testing.T) {
 		m.CurrentID != nil || len(m.SortOrders) != 1 {
 		t.Fatalf("parsed %+v", m)
 	}
+	if bytes.Contains(encode(t, m), []byte("table-uuid")) {
+		t.Errorf("a UUID that it never had: %s", encode(t, m))
+	}
+	// Some writers give sequence numbers to snapshots of version 1.
+	m = parse(t, strings.Replace(old, `"snapshots":[]`,
+		`"snapshots":[{"snapshot-id":4,"timestamp-ms":1700000000000,"sequence-number":6,"manifest-list":"x"}]`, 1))
 	two, three := 2, 3
 	for _, v := range []*int{&two, &three} {
 		up, err := metadata.Apply(m, "x", []metadata.Update{{Action: metadata.UpgradeFormatVersion, FormatVersion: v}})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/apache/iceberg-go"
 )
@@ -192,7 +193,7 @@ func (r Requirement) Check(t *Table) error {
 	}
 	switch r.Type {
 	case AssertTableUUID:
-		if have := t.UUID.String(); have != r.UUID {
+		if have := t.UUID.String(); !strings.EqualFold(have, r.UUID) {
 			return refuse("UUID does not match: expected %s != %s", have, r.UUID)
 		}
 	case AssertRefSnapshotID:
