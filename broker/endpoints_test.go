@@ -143,6 +143,22 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%q, operation %d: %v", value, op, code)
 		}
 	}
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	for _, op := range []kmsg.IncrementalAlterConfigOp{kmsg.IncrementalAlterConfigOpDelete, kmsg.IncrementalAlterConfigOpSet} {
+		rr := kmsg.NewIncrementalAlterConfigsRequestResource()
+		rr.ResourceType, rr.ResourceName = kmsg.ConfigResourceTypeBroker, "1"
+		cfg := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		cfg.Name, cfg.Op = "leader.replication.throttled.rate", op
+		rr.Configs = append(rr.Configs, cfg)
+		req.Resources = []kmsg.IncrementalAlterConfigsRequestResource{rr}
+		resp, err := req.RequestWith(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := wire.Code(resp.Resources[0].ErrorCode); (code == wire.None) != (op == kmsg.IncrementalAlterConfigOpDelete) {
+			t.Errorf("another config, operation %d: %v", op, code)
+		}
+	}
 	c.Close()
 	b.Stop()
 	b = open()

@@ -26,6 +26,9 @@ func (h *Handlers) alterBroker(ctx context.Context, name string, changes []topic
 			defaults = append(defaults, c)
 			continue
 		}
+		if c.Key != advertised && c.Op == topic.Delete {
+			continue // what was never set can be taken back: kafka-reassign-partitions does
+		}
 		switch {
 		case c.Key == advertised && cluster:
 			return refuse(wire.InvalidRequest, "%s is a broker's own: name the broker, which is %d", advertised, NodeID)
