@@ -84,7 +84,7 @@ func (t *Topics) plan(s Spec) (*Topic, error) {
 		ID: t.newID(), Name: s.Name, Partitions: partitions,
 		Overrides: overrides, CreatedMs: t.now().UnixMilli(),
 	}
-	topic.Config, err = effective(v.defaults.merged, overrides)
+	topic.Config, err = consistent(v.defaults.merged, overrides)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (t *Topics) Alter(ctx context.Context, name string, changes []Change, repla
 	if next.Overrides, err = t.alter(old.Overrides, changes, replaceAll); err != nil {
 		return nil, err
 	}
-	if next.Config, err = effective(t.View().defaults.merged, next.Overrides); err != nil {
+	if next.Config, err = consistent(t.View().defaults.merged, next.Overrides); err != nil {
 		return nil, err
 	}
 	if err := checkTables(t.View(), &next); err != nil {

@@ -163,11 +163,19 @@ func effective(defaults, overrides map[string]string) (Config, error) {
 			return Config{}, &ConfigError{Key: d.Name, Value: value, Reason: err.Error()}
 		}
 	}
-	if c.MinCompactionLagMs > c.MaxCompactionLagMs {
-		return Config{}, &ConfigError{Key: "min.compaction.lag.ms", Value: strconv.FormatInt(c.MinCompactionLagMs, 10),
+	return c, nil
+}
+
+// consistent is effective for values that are about to be taken: they must not
+// contradict each other. What is stored already is not judged again, since other
+// defaults must not keep a broker from its topics.
+func consistent(defaults, overrides map[string]string) (Config, error) {
+	c, err := effective(defaults, overrides)
+	if err == nil && c.MinCompactionLagMs > c.MaxCompactionLagMs {
+		err = &ConfigError{Key: "min.compaction.lag.ms", Value: strconv.FormatInt(c.MinCompactionLagMs, 10),
 			Reason: fmt.Sprintf("is above max.compaction.lag.ms, which is %d", c.MaxCompactionLagMs)}
 	}
-	return c, nil
+	return c, err
 }
 
 // Canonical turns configs as a client names them, aliases among them, into

@@ -173,7 +173,7 @@ func (t *Topics) under(d *defaults) (map[storage.TopicID]*Topic, error) {
 	for id, topic := range all {
 		next := *topic
 		var err error
-		if next.Config, err = effective(d.merged, next.Overrides); err != nil {
+		if next.Config, err = consistent(d.merged, next.Overrides); err != nil {
 			return nil, err
 		}
 		all[id] = &next
