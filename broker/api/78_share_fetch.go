@@ -4,14 +4,32 @@ import (
 	"context"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/quota"
 )
 
 // ShareFetch (key 78), versions 1–2 (KIP-932, KIP-1206, KIP-1222): acknowledges
 // and acquires records within a share session, which ends with the connection. It
-// waits as Fetch does, and its records count against the same budget.
+// waits as Fetch does, and its records count against the same budget and quota.
+// They are sent all the same when the quota is used up, since they are locked for
+// the client: it waits afterwards.
 
 func (h *Handlers) shareFetch(ctx context.Context, r *Request) (Reply, error) {
-	return Reply(h.cfg.Shares.Fetch(ctx, r.Body.(*kmsg.ShareFetchRequest), shareMemory{h, r})), nil
+	wait := h.cfg.Shares.Fetch(ctx, r.Body.(*kmsg.ShareFetchRequest), shareMemory{h, r})
+	return func(ctx context.Context) (kmsg.Response, error) {
+		resp, err := wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n := 0
+		for _, t := range resp.(*kmsg.ShareFetchResponse).Topics {
+			for _, p := range t.Partitions {
+				n += len(p.Records)
+			}
+		}
+		r.slowDown(h.use(quota.FetchBytes, r, float64(n)))
+		return resp, nil
+	}, nil
 }
 
 // shareMemory counts the records of a ShareFetch.
