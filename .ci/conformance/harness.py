@@ -137,8 +137,10 @@ class Broker:
     """One broker with a data directory of its own, which may be killed and
     started again on the same ports."""
 
-    def __init__(self, work, name, fixed_ports=False):
+    def __init__(self, work, name, fixed_ports=False, extra=(), env=None):
+        """extra are further flags of tarn serve, env is for client commands."""
         self.name = name
+        self.extra, self.env = extra, env or {}
         self.data = Path(work) / name
         self.log_path = Path(work) / f"{name}.log"
         self.process = None
@@ -169,7 +171,7 @@ class Broker:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [TARN, "serve", "--data", self.data, "--kafka.listen", self.kafka,
-             "--http.listen", self.listen, "--ready-json"],
+             "--http.listen", self.listen, "--ready-json", *self.extra],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True, preexec_fn=die_with_parent)
         log.close()
@@ -212,7 +214,7 @@ class Broker:
 
     def tarn(self, *args, ok=(0,), stdin=None, seconds=CHECK_SECONDS):
         """Runs a client command of Tarn against this broker."""
-        return run(TARN, *args, "-b", self.kafka, "--http", self.http, ok=ok, stdin=stdin, seconds=seconds)
+        return run(TARN, *args, "-b", self.kafka, "--http", self.http, ok=ok, stdin=stdin, seconds=seconds, env=self.env)
 
     def peer(self, command, *args, stdin=None, seconds=CHECK_SECONDS):
         """Runs the Go peer and returns the JSON lines that it wrote."""

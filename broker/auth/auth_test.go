@@ -82,7 +82,7 @@ func TestScramRefusals(t *testing.T) {
 		"token":           {"n,,n=user,r=abc,tokenauth=true"},
 		"no proof":        {"n,,n=user,r=abc", "c=biws,r=NONCE"},
 		"other binding":   {"n,,n=user,r=abc", "c=eSws,r=NONCE,p=AAAA"},
-		"other nonce":     {"n,,n=user,r=abc", "c=biws,r=abcdef,p=AAAA"},
+		"other nonce":     {"n,,n=user,r=abc", "c=biws,r=abcdef,p=" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 		"short proof":     {"n,,n=user,r=abc", "c=biws,r=NONCE,p=AAAA"},
 		"wrong proof":     {"n,,n=user,r=abc", "c=biws,r=NONCE,p=" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 		"unknown user":    {"n,,n=ghost,r=abc", "c=biws,r=NONCE,p=" + base64.StdEncoding.EncodeToString(make([]byte, 32))},

@@ -216,7 +216,7 @@ func (b *bearer) step(token []byte) (answer []byte, done bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	if b.who, b.expires, err = b.oauth.Verify(ctx, jwtText); err != nil {
-		b.refused = errors.Join(&wordedError{invalidToken}, err)
+		b.refused = fmt.Errorf("%w: %w", &wordedError{invalidToken}, err)
 		return []byte(invalidToken), false, nil
 	}
 	return []byte{}, true, nil
