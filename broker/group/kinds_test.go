@@ -39,8 +39,10 @@ func TestKinds(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {
 		k := &otherKind{names: w.Names()}
 		w.AddKind(k)
-		if !w.Names().Claim("theirs", "share") || !w.Names().Claim("theirs", "share") {
-			t.Fatal("a free name cannot be claimed")
+		for range 2 { // to claim again what one has is fine
+			if !w.Names().Claim("theirs", "share") {
+				t.Fatal("a free name cannot be claimed")
+			}
 		}
 		w.simple("ours", "t0", 1)
 		if w.Names().Claim("ours", "share") {

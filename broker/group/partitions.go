@@ -24,12 +24,6 @@ func newPartitions(keys []offsetKey) partitions {
 	return slices.Compact(keys)
 }
 
-// has reports whether k is in the set.
-func (p partitions) has(k offsetKey) bool {
-	_, ok := slices.BinarySearchFunc(p, k, compareKeys)
-	return ok
-}
-
 // split gives the members of p that are in q, and those that are not.
 func (p partitions) split(q partitions) (both, rest partitions) {
 	for _, k := range p {
