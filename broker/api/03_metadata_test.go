@@ -164,7 +164,29 @@ func TestDescribeTopicPartitions(t *testing.T) {
 	if want := []string{"t0/0", "t0/1", "t1/0", "t1/1", "t1/2", "t2/0"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	// The topic that the cursor names is gone: on with the next. No limit is one.
 	req = kmsg.NewPtrDescribeTopicPartitionsRequest()
+	req.ResponsePartitionLimit = 0
+	c := kmsg.NewDescribeTopicPartitionsRequestCursor()
+	c.Topic, c.Partition = "t0zzz", 7
+	req.Cursor = &c
+	page := do[*kmsg.DescribeTopicPartitionsResponse](r, 0, req)
+	if len(page.Topics) != 1 || *page.Topics[0].Topic != "t1" || len(page.Topics[0].Partitions) != 1 || page.NextCursor == nil || page.NextCursor.Partition != 1 {
+		t.Errorf("a page of one partition: %+v", page)
+	}
+	c.Topic, c.Partition = "t1", 99
+	if page = do[*kmsg.DescribeTopicPartitionsResponse](r, 0, req); len(page.Topics) == 0 || page.NextCursor != nil && page.NextCursor.Topic < "t1" {
+		t.Errorf("a cursor past the last partition: %+v", page)
+	}
+	c.Partition = -1
+	rt := kmsg.NewDescribeTopicPartitionsRequestTopic()
+	rt.Topic = "t1"
+	req.Topics = append(req.Topics, rt)
+	if page = do[*kmsg.DescribeTopicPartitionsResponse](r, 0, req); len(page.Topics) != 1 || wire.Code(page.Topics[0].ErrorCode) != wire.InvalidRequest {
+		t.Errorf("a cursor before the first partition: %+v", page)
+	}
+	req = kmsg.NewPtrDescribeTopicPartitionsRequest()
+	req.ResponsePartitionLimit = 2000
 	for _, name := range []string{"nope", "bad name"} {
 		rt := kmsg.NewDescribeTopicPartitionsRequestTopic()
 		rt.Topic = name

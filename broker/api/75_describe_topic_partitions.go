@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/wire"
 )
 
 // DescribeTopicPartitions (key 75), version 0 (KIP-966): pages through topics
@@ -18,15 +19,27 @@ const maxDescribedPartitions = 2000
 
 func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeTopicPartitionsRequest)
+	if req.Cursor != nil && req.Cursor.Partition < 0 {
+		return now(badCursor(req))
+	}
 	return func(context.Context) (kmsg.Response, error) { return h.describeTopics(req), nil }, nil
+}
+
+// badCursor answers every topic asked for with the error: there is no place for
+// one of the whole request.
+func badCursor(req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
+	for i := range req.Topics {
+		st := kmsg.NewDescribeTopicPartitionsResponseTopic()
+		st.Topic, st.ErrorCode = &req.Topics[i].Topic, int16(wire.InvalidRequest)
+		resp.Topics = append(resp.Topics, st)
+	}
+	return resp
 }
 
 func (h *Handlers) describeTopics(req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
-	left := maxDescribedPartitions
-	if req.ResponsePartitionLimit > 0 {
-		left = min(left, int(req.ResponsePartitionLimit))
-	}
+	left := min(maxDescribedPartitions, max(1, int(req.ResponsePartitionLimit)))
 	resp.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{}
 	for _, name := range h.namesToDescribe(req) {
 		if left <= 0 {
@@ -48,7 +61,7 @@ func (h *Handlers) describeTopics(req *kmsg.DescribeTopicPartitionsRequest) *kms
 		}
 		first := int32(0)
 		if c := req.Cursor; c != nil && c.Topic == name {
-			first = max(0, c.Partition)
+			first = c.Partition
 		}
 		st, next := describePartitions(t, first, left)
 		resp.Topics = append(resp.Topics, st)
