@@ -117,6 +117,8 @@ func (g *group) heartbeat(now time.Time, client Client, req *kmsg.ShareGroupHear
 		return nil, wire.GroupMaxSizeReached, fmt.Sprintf("the group has %d members already", g.c.cfg.MaxMembers)
 	case mem != nil && !mem.accepts(req.MemberEpoch, g.members.epoch):
 		return nil, wire.FencedMemberEpoch, fmt.Sprintf("member epoch %d is not %d", req.MemberEpoch, mem.epoch)
+	case g.members.bytes(req) > maxSubscriptions:
+		return nil, wire.InvalidRequest, fmt.Sprintf("the group's members name topics of more than %d bytes", maxSubscriptions)
 	}
 	changed := mem == nil
 	if mem == nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
@@ -66,6 +68,22 @@ func (m *members) names() []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// bytes is the size of all subscriptions, were a request carried out.
+func (m *members) bytes(req *kmsg.ShareGroupHeartbeatRequest) (n int) {
+	for _, mem := range m.byID {
+		if mem.id == req.MemberID && req.SubscribedTopicNames != nil {
+			continue
+		}
+		for _, name := range mem.topics {
+			n += len(name)
+		}
+	}
+	for _, name := range req.SubscribedTopicNames {
+		n += len(name)
+	}
+	return n
 }
 
 // resolve looks the group's topics up; those that do not exist are left out.

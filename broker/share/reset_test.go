@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -79,6 +80,29 @@ func TestLimits(t *testing.T) {
 		if r := w.fetch("c", fetchRequest("g", "c", 0, tp0)); r.ErrorCode != 0 {
 			t.Errorf("a session again: %s", wire.Code(r.ErrorCode))
 		}
+	})
+}
+
+// TestSubscriptions: what members name has to fit the group's item.
+func TestSubscriptions(t *testing.T) {
+	bubble(t, func(w *world) {
+		names := make([]string, maxSubscribed)
+		for i := range names {
+			names[i] = fmt.Sprintf("%0*d", maxTopicName, i)
+		}
+		last := wire.None
+		for i := range defaultMaxMembers {
+			if last = wire.Code(w.beat("g", fmt.Sprint(i), 0, names...).ErrorCode); last != wire.None {
+				break
+			}
+		}
+		if last != wire.InvalidRequest {
+			t.Errorf("the last to join: %s", last)
+		}
+		if r := w.beat("g", "small", 0, "t0"); r.ErrorCode != 0 {
+			t.Errorf("a small one: %s", wire.Code(r.ErrorCode))
+		}
+		w.checkStored()
 	})
 }
 

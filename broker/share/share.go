@@ -109,9 +109,12 @@ const (
 	// Write.
 	maxGroupStates = 20_000
 	// maxSubscribed bounds the topics of one member's subscription, and
-	// maxTopicName one topic's name, so that 200 members fit an item.
+	// maxTopicName one topic's name, as Kafka does.
 	maxSubscribed = 1000
 	maxTopicName  = 249
+	// maxSubscriptions bounds the names in all subscriptions of a group, in
+	// bytes: they are stored in one item, of storage.MaxValueBytes at most.
+	maxSubscriptions = 8 << 20
 	// maxGroupID bounds a group's name, so that the keys of its items fit
 	// storage.MaxKeyBytes.
 	maxGroupID = 1024
