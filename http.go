@@ -47,16 +47,16 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		return nil
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/iceberg/", n.authorize(catalog.Handler(n.catalog, catalog.Options{})))
-	mux.Handle("/api/", n.authorize(n.tablesAPI()))
-	mux.Handle("/api/acls", n.authorize(n.aclAPI()))
-	mux.Handle("/api/acls/", n.authorize(n.aclAPI()))
+	mux.Handle("/iceberg/", catalog.Handler(n.catalog, catalog.Options{}))
+	mux.Handle("/api/", n.tablesAPI())
+	mux.Handle("/api/acls", n.aclAPI())
+	mux.Handle("/api/acls/", n.aclAPI())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.Handle("/", rest.Handler(n.registry, rest.Options{Allow: n.subjectRules()}))
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
-		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(mux)),
+		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux))),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },

@@ -50,14 +50,18 @@ func (n *node) subjectRules() rest.Allow {
 	}
 }
 
-// authorize judges everything but the registry, which asks for itself, by its
-// path: a topic's pages want Describe or Alter on it, all else Describe or Alter
-// on the cluster. Probes of health are free.
-func (n *node) authorize(next http.Handler) http.Handler {
+// authorize judges everything that mux serves by its path: a topic's pages want
+// Describe or Alter on it, all else Describe or Alter on the cluster. The
+// registry, at the root, asks for itself. Probes of health are free.
+func (n *node) authorize(mux *http.ServeMux) http.Handler {
 	if n.who.rules == nil {
-		return next
+		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) {
+			mux.ServeHTTP(w, r)
+			return
+		}
 		op := acl.Alter
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			op = acl.Describe
@@ -71,7 +75,7 @@ func (n *node) authorize(next http.Handler) http.Handler {
 			answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: " + op.String() + " " + res.String() + " " + name})
 			return
 		}
-		next.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tarn-io/tarn/broker/auth"
 )
@@ -27,7 +28,7 @@ func (n *node) authenticate(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {
+		if healthProbe(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -35,6 +36,10 @@ func (n *node) authenticate(next http.Handler) http.Handler {
 		if err != nil {
 			if r.Header.Get("Authorization") != "" {
 				n.lg.Warn("authentication failed", "remote", r.RemoteAddr, "listener", "http", "reason", err)
+				select {
+				case <-time.After(n.cmd.SASLDelay): // guessing is slow
+				case <-r.Context().Done():
+				}
 			}
 			w.Header().Add("WWW-Authenticate", `Basic realm="tarn", charset="UTF-8"`)
 			if n.who.oauth != nil {
@@ -46,6 +51,9 @@ func (n *node) authenticate(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
 	})
 }
+
+// healthProbe reports whether a request only asks how the broker is.
+func healthProbe(r *http.Request) bool { return r.URL.Path == "/livez" || r.URL.Path == "/readyz" }
 
 var errNoCredentials = errors.New("no credentials")
 

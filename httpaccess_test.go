@@ -1,0 +1,82 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/tarn-io/tarn/broker/acl"
+	"github.com/tarn-io/tarn/broker/auth"
+	"github.com/tarn-io/tarn/broker/storage/memory"
+)
+
+// TestHTTPAccess asks surfaces as nobody, with a wrong password, without rules
+// and with the one that is needed.
+func TestHTTPAccess(t *testing.T) {
+	e := memory.New()
+	users, err := auth.OpenUsers(t.Context(), e, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := auth.NewCredential(auth.SHA256, "pw", auth.MinIterations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := users.Alter(t.Context(), []auth.Change{{User: "a", Mechanism: auth.SHA256, Set: &c}})["a"]; err != nil {
+		t.Fatal(err)
+	}
+	rules, err := acl.Open(t.Context(), e, acl.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{cmd: &serveCmd{securityFlags: securityFlags{HTTPAuth: true}}, lg: slog.New(slog.DiscardHandler)}
+	n.who.users, n.who.rules = users, rules
+	mux := http.NewServeMux()
+	ok := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
+	for _, p := range []string{"/", "/api/", "/iceberg/", "/metrics", "/livez"} {
+		mux.HandleFunc(p, ok)
+	}
+	h := n.authenticate(n.authorize(mux))
+	for _, c := range []struct {
+		method, path, password string
+		op                     acl.Operation
+		res                    acl.Resource
+		name                   string
+		want                   int
+	}{
+		{"GET", "/livez", "", 0, 0, "", 200},
+		{"GET", "/metrics", "", 0, 0, "", 401},
+		{"GET", "/metrics", "wrong", 0, 0, "", 401},
+		{"GET", "/subjects", "", 0, 0, "", 401},
+		{"GET", "/subjects", "pw", 0, 0, "", 200}, // the registry judges
+		{"GET", "/metrics", "pw", 0, 0, "", 403},
+		{"GET", "/metrics", "pw", acl.Describe, acl.Cluster, acl.ClusterName, 200},
+		{"POST", "/iceberg/v1/namespaces", "pw", acl.Describe, acl.Cluster, acl.ClusterName, 403},
+		{"POST", "/iceberg/v1/namespaces", "pw", acl.Alter, acl.Cluster, acl.ClusterName, 200},
+		{"GET", "/api/tables", "pw", acl.Describe, acl.Topic, "t", 403},
+		{"GET", "/api/tables/t", "pw", acl.Describe, acl.Topic, "t", 200},
+		{"GET", "/api/tables/u", "pw", acl.Describe, acl.Topic, "t", 403},
+		{"POST", "/api/tables/t/flush", "pw", acl.Describe, acl.Topic, "t", 403},
+		{"POST", "/api/tables/t/flush", "pw", acl.Alter, acl.Topic, "t", 200},
+	} {
+		if _, err := rules.Delete(t.Context(), []acl.Filter{{}}); err != nil {
+			t.Fatal(err)
+		}
+		if c.op != 0 {
+			b := acl.Binding{Resource: c.res, Name: c.name, Pattern: acl.Literal, Principal: "User:a", Host: "*", Operation: c.op, Permission: acl.Allow}
+			if err := rules.Create(t.Context(), []acl.Binding{b})[0]; err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil)
+		if c.password != "" {
+			r.SetBasicAuth("a", c.password)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s %s with %q and %s %s: got %d, want %d", c.method, c.path, c.password, c.op, c.res, w.Code, c.want)
+		}
+	}
+}
