@@ -23,7 +23,7 @@ import (
 var twinSeed = flag.Uint64("twins.seed", 0, "run the twins with this seed only")
 
 const (
-	twinSeeds = 15
+	twinSeeds = 8
 	twinSteps = 150
 	twinKeys  = 7
 )
