@@ -15,6 +15,9 @@ import (
 // them.
 const keyAdvertised = "broker-config/advertised.listeners"
 
+// maxHost bounds a host's name: DNS does.
+const maxHost = 255
+
 // address is a host and port that clients are told.
 type address struct {
 	host string
@@ -30,6 +33,10 @@ func parseAddress(s string, bound int32) (address, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return address{}, fmt.Errorf("%w: %q is not host:port", api.ErrConfig, s)
+	}
+	odd := func(r rune) bool { return r <= ' ' || r == '/' || r == '"' || r == 0x7f || r == '\uFFFD' }
+	if len(host) > maxHost || strings.ContainsFunc(host, odd) {
+		return address{}, fmt.Errorf("%w: %q is no name of a host", api.ErrConfig, host)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {

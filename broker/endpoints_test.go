@@ -92,7 +92,7 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("names %q", got)
 	}
 	check("", "kafka.example:9094", "")
-	for _, bad := range []string{"EXTERNAL://nowhere", "EXTERNAL://a:b", "OTHER://a:1", "a:1", "EXTERNAL://a:1,external://b:2", ","} {
+	for _, bad := range []string{"EXTERNAL://nowhere", "EXTERNAL://a:b", "EXTERNAL://http://a:1", "EXTERNAL://a b:1", "EXTERNAL://" + strings.Repeat("a", 256) + ":1", "OTHER://a:1", "a:1", "EXTERNAL://a:1,external://b:2", ","} {
 		if err := b.Advertise(t.Context(), bad, false); !errors.Is(err, api.ErrConfig) {
 			t.Errorf("%q: %v", bad, err)
 		}
