@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,9 +35,11 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/brokertest"
 	"github.com/tarn-io/tarn/broker/storage/memory"
+	"github.com/tarn-io/tarn/broker/topic"
 )
 
 // authority makes certificates.
@@ -372,24 +375,23 @@ func TestBeforeAuthentication(t *testing.T) {
 // TestReauthentication (KIP-368): a client that authenticates again goes on, on
 // the same connection; one that does not is disconnected.
 func TestReauthentication(t *testing.T) {
-	b := secured(t, &auth.SASL{Mechanisms: []string{auth.Plain}, MaxReauth: 300 * time.Millisecond}, nil)
+	var clock atomic.Int64 // Unix seconds
+	b := secured(t, &auth.SASL{
+		Mechanisms: []string{auth.Plain}, MaxReauth: time.Minute, Now: func() time.Time { return time.Unix(clock.Load(), 0) },
+	}, nil)
 	nc := bare(t, b)
 	hello, token := kmsg.NewPtrSASLHandshakeRequest(), kmsg.NewPtrSASLAuthenticateRequest()
 	hello.Version, hello.Mechanism = 1, auth.Plain
 	token.Version, token.SASLAuthBytes = 2, []byte("\x00alice\x00secret")
-	login := func() {
+	for range 3 {
 		exchange(t, nc, 1, hello)
-		if resp := exchange(t, nc, 2, token).(*kmsg.SASLAuthenticateResponse); resp.ErrorCode != 0 || resp.SessionLifetimeMillis != 300 {
+		if resp := exchange(t, nc, 2, token).(*kmsg.SASLAuthenticateResponse); resp.ErrorCode != 0 || resp.SessionLifetimeMillis != 60_000 {
 			t.Fatalf("authenticate: %+v", resp)
 		}
-	}
-	login()
-	begun := time.Now()
-	for time.Since(begun) < 500*time.Millisecond {
-		login() // far more often than needed
+		clock.Add(50)
 		exchange(t, nc, 3, kmsg.NewPtrMetadataRequest())
 	}
-	<-time.After(350 * time.Millisecond)
+	clock.Add(20)
 	f := kmsg.NewRequestFormatter()
 	if _, err := nc.Write(f.AppendRequest(nil, kmsg.NewPtrMetadataRequest(), 4)); err != nil {
 		t.Fatal(err)
@@ -484,4 +486,83 @@ func TestCertificateReload(t *testing.T) {
 		t.Error("nonsense is taken for a key")
 	}
 	exchange(t, dial(), 8, kmsg.NewPtrMetadataRequest())
+}
+
+// TestClientCertificates has certificates say who is there: the rules count for
+// the name that the mapping makes of them, and nobody else is served.
+func TestClientCertificates(t *testing.T) {
+	ca := newAuthority(t)
+	dir := t.TempDir()
+	cert, key := ca.issue(dir, "server")
+	caFile := filepath.Join(dir, "ca.pem")
+	writePEM(t, caFile, "CERTIFICATE", ca.cert.Raw)
+	mapping, err := auth.ParseMapping("RULE:^CN=(.*?),O=Tarn.*$/$1/U")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := auth.OpenTLS(auth.TLSConfig{CertFile: cert, KeyFile: key, ClientCAFile: caFile, ClientAuth: "requested", Mapping: mapping})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := memory.New()
+	rules, err := acl.Open(t.Context(), e, acl.Config{Super: []string{"User:ALICE"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+		c.Engine, c.Rules, c.Listeners[0].TLS = e, rules, secure
+	}))
+	as := func(name string) *tls.Config {
+		pair, err := tls.LoadX509KeyPair(ca.issue(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &tls.Config{RootCAs: ca.pool(), Certificates: []tls.Certificate{pair}}
+	}
+	roundTrip(t, b, "t", kgo.DialTLSConfig(as("alice")))
+	for name, c := range map[string]*tls.Config{"bob": as("bob"), "nobody": {RootCAs: ca.pool()}} {
+		err := client(t, b, kgo.DialTLSConfig(c)).ProduceSync(t.Context(), &kgo.Record{Topic: "t"}).FirstErr()
+		if !errors.Is(err, kerr.TopicAuthorizationFailed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTransactionsUnderRules runs a transaction of a client that has just the
+// rules it needs, and one that lacks its transactional id.
+func TestTransactionsUnderRules(t *testing.T) {
+	e := memory.New()
+	rules, err := acl.Open(t.Context(), e, acl.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) { c.Engine, c.Rules = e, rules }))
+	if _, err := b.Topics().Create(t.Context(), topic.Spec{Name: "t", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, bind := range []acl.Binding{
+		{Resource: acl.Topic, Name: "t", Operation: acl.Write},
+		{Resource: acl.TransactionalID, Name: "mine", Operation: acl.Write},
+	} {
+		bind.Pattern, bind.Principal, bind.Host, bind.Permission = acl.Literal, "User:ANONYMOUS", "127.0.0.1", acl.Allow
+		if err := rules.Create(t.Context(), []acl.Binding{bind})[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(id string) error {
+		c := client(t, b, kgo.TransactionalID(id))
+		if err := c.BeginTransaction(); err != nil {
+			return err
+		}
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
+			return err
+		}
+		return c.EndTransaction(t.Context(), kgo.TryCommit)
+	}
+	if err := run("mine"); err != nil {
+		t.Error(err)
+	}
+	if err := run("other"); !errors.Is(err, kerr.TransactionalIDAuthorizationFailed) {
+		t.Errorf("another's transactional id: %v", err)
+	}
 }

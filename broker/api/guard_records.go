@@ -65,7 +65,7 @@ func (h *Handlers) mayFetch(a *asker, q *kmsg.FetchRequest, name string, id [16]
 	if a == nil {
 		return nil
 	}
-	ok := false
+	var ok bool
 	if q.ReplicaID >= 0 || q.ReplicaState.ID >= 0 {
 		ok = a.mayCluster(acl.ClusterAction)
 	} else {

@@ -137,8 +137,10 @@ func TestKeysChange(t *testing.T) {
 		_, _, err := o.Verify(t.Context(), i.token(t, claims))
 		return err == nil
 	}
-	if !verify(first) || !verify(first) || fetched.Load() != 1 {
-		t.Errorf("%d fetches for two tokens", fetched.Load())
+	for range 2 {
+		if !verify(first) || fetched.Load() != 1 {
+			t.Errorf("%d fetches for two tokens", fetched.Load())
+		}
 	}
 	keys.Store(&second)
 	now = now.Add(11 * time.Second)
