@@ -68,7 +68,7 @@ func (b *Broker) compactAll(ctx context.Context, c *compaction) error {
 				return nil
 			case errors.Is(err, storage.ErrBroken):
 				return err
-			case err != nil && !errors.Is(err, commitlog.ErrGone):
+			case err != nil && b.topics.View().ByID(t.ID) != nil: // else it was deleted meanwhile
 				c.failed[tp] = b.cfg.Now().Add(compactionRetry)
 				b.lg.Warn("compaction", "topic", t.Name, "partition", p, "error", err)
 			}
