@@ -25,6 +25,8 @@ def run(t):
     verifiable(t, b)
     transactions(t, b)
     cluster(t, b)
+    limits(t, b)
+    one_broker(t, b)
 
 
 def fields(lines, first):
@@ -265,3 +267,58 @@ def cluster(t, b):
         want(re.fullmatch(r"Cluster ID: \S{22}", line), f"it says {line}")
         said = " ".join(tool(b, "FeatureCommand", "describe"))
         want("transaction.version" in said, f"features are {said}")
+
+
+def limits(t, b):
+    def config(*args):
+        return tool(b, "ConfigCommand", *args, package="kafka.admin.")
+
+    with t.check("ConfigCommand sets quotas of clients, users, addresses; a producer keeps to its own", seconds=120):
+        slow = ("--entity-type", "clients", "--entity-name", "slow")
+        config("--alter", *slow, "--add-config", "producer_byte_rate=200000")
+        config("--alter", "--entity-type", "users", "--entity-name", "alice", "--entity-type", "clients", "--entity-default",
+               "--add-config", "consumer_byte_rate=2048")
+        config("--alter", "--entity-type", "ips", "--entity-default", "--add-config", "connection_creation_rate=500")
+        said = " ".join(config("--describe", *slow))
+        want("producer_byte_rate=200000" in said, f"quotas of the client are {said}")
+        said = " ".join(config("--describe", "--entity-type", "users", "--entity-name", "alice", "--entity-type", "clients"))
+        want("consumer_byte_rate=2048" in said, f"quotas of the user are {said}")
+        said = " ".join(config("--describe", "--entity-type", "ips"))
+        want("connection_creation_rate=500" in said, f"quotas of addresses are {said}")
+        name = exercise.topic(b, "limited", 1)
+        # 3 MB: the first 2 MB are ten seconds' worth at once.
+        seconds = timed_produce(b, name, 300, "slow")
+        want(seconds > 4, f"3 MB at 200 kB a second took {seconds:.1f} s")
+        config("--alter", *slow, "--delete-config", "producer_byte_rate")
+        config("--alter", "--entity-type", "users", "--entity-name", "alice", "--entity-type", "clients", "--entity-default",
+               "--delete-config", "consumer_byte_rate")
+        config("--alter", "--entity-type", "ips", "--entity-default", "--delete-config", "connection_creation_rate")
+        equal(" ".join(config("--describe", *slow)).count("producer_byte_rate"), 0, "quotas left")
+        equal(len(exercise.read(b, name, 300)), 300, "records of the slow producer")
+
+
+def timed_produce(b, name, n, client):
+    """Seconds that ProducerPerformance says it took for n records of 10 kB."""
+    said = tool(b, "ProducerPerformance", "--topic", name, "--num-records", str(n), "--record-size", "10000",
+                "--throughput", "-1", "--command-property", f"client.id={client}")
+    last = [l for l in said if l.startswith(f"{n} records sent")][-1]
+    return n / float(re.search(r", ([\d.]+) records/sec", last)[1])
+
+
+def one_broker(t, b):
+    with t.check("LeaderElectionCommand, ReassignPartitionsCommand and FeatureCommand with one broker", seconds=120):
+        name = exercise.topic(b, "placed", 2)
+        tool(b, "LeaderElectionCommand", "--election-type", "preferred", "--all-topic-partitions")
+        said = " ".join(tool(b, "LeaderElectionCommand", "--election-type", "preferred", "--topic", name, "--partition", "1"))
+        want("already elected" in said, f"an election says {said}")
+        plan = t.work / "reassign.json"
+        plan.write_text(json.dumps({"version": 1, "partitions": [{"topic": name, "partition": 0, "replicas": [1]}]}))
+        said = " ".join(tool(b, "reassign.ReassignPartitionsCommand", "--reassignment-json-file", str(plan), "--execute"))
+        want("Successfully started" in said, f"it says {said}")
+        said = " ".join(tool(b, "reassign.ReassignPartitionsCommand", "--reassignment-json-file", str(plan), "--verify"))
+        want("is completed" in said, f"it says {said}")
+        said = " ".join(tool(b, "reassign.ReassignPartitionsCommand", "--list"))
+        want("No partition reassignments" in said, f"it says {said}")
+        tool(b, "FeatureCommand", "upgrade", "--feature", "transaction.version=2")
+        said = " ".join(tool(b, "FeatureCommand", "downgrade", "--feature", "transaction.version=1", ok=(1,)))
+        want("Could not downgrade" in said, f"it says {said}")
