@@ -83,8 +83,9 @@ func (g *group) acknowledge(now time.Time, st settings, member string, k key, ba
 			return a
 		}
 	}
-	o, write := g.newOp(), false
-	if write, a.code = p.w.acknowledge(member, runs, o.id, now.Add(st.lock), st.limit); write {
+	o := g.newOp()
+	write, code := p.w.acknowledge(member, runs, o.id, now.Add(st.lock), st.limit)
+	if a.code = code; write {
 		a.op = g.enqueue(p, o)
 	}
 	return a

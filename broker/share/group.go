@@ -194,6 +194,7 @@ func (g *group) tick(now time.Time) {
 // first, so that a fetch that waits in it acquires nothing of what is given back.
 func (g *group) remove(id string) {
 	delete(g.members.byID, id)
+	g.members.all = nil
 	g.close(g.sessions[id])
 	g.releaseAll(id, false)
 }

@@ -117,7 +117,7 @@ func (g *group) heartbeat(now time.Time, client Client, req *kmsg.ShareGroupHear
 		return nil, wire.GroupMaxSizeReached, fmt.Sprintf("the group has %d members already", g.c.cfg.MaxMembers)
 	case mem != nil && !mem.accepts(req.MemberEpoch, g.members.epoch):
 		return nil, wire.FencedMemberEpoch, fmt.Sprintf("member epoch %d is not %d", req.MemberEpoch, mem.epoch)
-	case g.members.bytes(req) > maxSubscriptions:
+	case req.SubscribedTopicNames != nil && g.members.bytes(req) > maxSubscriptions:
 		return nil, wire.InvalidRequest, fmt.Sprintf("the group's members name topics of more than %d bytes", maxSubscriptions)
 	}
 	changed := mem == nil
@@ -137,6 +137,9 @@ func (g *group) heartbeat(now time.Time, client Client, req *kmsg.ShareGroupHear
 		topics = slices.Compact(topics)
 		changed = changed || !slices.Equal(topics, mem.topics)
 		mem.topics = topics
+	}
+	if changed {
+		g.members.all = nil
 	}
 	var o *op
 	if topics := g.members.resolve(g.c.cfg.Topics); changed || !slices.Equal(topics, g.members.topics) {

@@ -53,6 +53,7 @@ type members struct {
 	epoch  int32
 	byID   map[string]*member
 	topics []subscribed // what the assignment was made of
+	all    []string     // what names gives; nil: to be made anew
 }
 
 // sorted lists the members by id.
@@ -62,12 +63,15 @@ func (m *members) sorted() []*member {
 
 // names lists the topics that members subscribe to, each once.
 func (m *members) names() []string {
-	var all []string
-	for _, mem := range m.byID {
-		all = append(all, mem.topics...)
+	if m.all == nil {
+		m.all = []string{}
+		for _, mem := range m.byID {
+			m.all = append(m.all, mem.topics...)
+		}
+		slices.Sort(m.all)
+		m.all = slices.Compact(m.all)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return m.all
 }
 
 // bytes is the size of all subscriptions, were a request carried out.

@@ -204,10 +204,10 @@ func (s *script) show() string {
 	text := fmt.Sprintf("[%d,%d)", s.w.start, s.w.end)
 	for _, sp := range s.w.spans {
 		text += fmt.Sprintf(" %d-%d", sp.first, sp.last)
-		switch {
-		case sp.state == done:
+		switch sp.state {
+		case done:
 			text += ":done"
-		case sp.state == available:
+		case available:
 			text += fmt.Sprintf(":available×%d", sp.count)
 		default:
 			text += fmt.Sprintf(":%s×%d@%v", sp.member, sp.count, sp.until.Sub(s.start))
