@@ -259,6 +259,14 @@ func (n *node) openWarehouse() error {
 	return nil
 }
 
+// absolute is a path as tools compare it, wherever they run.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
 // settings shows the flags as DescribeConfigs of the broker does.
 func (c *serveCmd) settings() []api.BrokerConfig {
 	return []api.BrokerConfig{
@@ -272,7 +280,7 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 		{Name: "log.cleaner.enable", Value: "true", Default: "true", Kind: topic.Bool, Doc: "Compaction always runs for topics that ask for it."},
 		{Name: "log.cleaner.backoff.ms", Value: "15000", Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted."},
 		{Name: "log.retention.check.interval.ms", Value: "300000", Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for."},
-		{Name: "log.dirs", Value: c.Data, Default: "./tarn-data", Doc: "Data directory (--data)."},
+		{Name: "log.dirs", Value: absolute(c.Data), Default: absolute("./tarn-data"), Doc: "Data directory (--data)."},
 	}
 }
 
