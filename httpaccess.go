@@ -63,7 +63,7 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 			return
 		}
 		op := acl.Alter
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Path == "/api/acls/list" {
 			op = acl.Describe
 		}
 		res, name := acl.Cluster, acl.ClusterName

@@ -55,9 +55,11 @@ const (
 type OAuth struct {
 	cfg OAuthConfig
 
-	mu   sync.Mutex
-	keys *jose.JSONWebKeySet // guarded by mu
-	read time.Time           // when, guarded by mu
+	first sync.Mutex // held while there are no keys and they are fetched
+
+	mu    sync.Mutex
+	keys  *jose.JSONWebKeySet // guarded by mu; nil: not fetched yet
+	tried time.Time           // when they were fetched last, or that failed; guarded by mu
 }
 
 // algorithms are those of issuers' public keys. Keys that both sides know are
@@ -86,9 +88,7 @@ func NewOAuth(ctx context.Context, cfg OAuthConfig) (*OAuth, error) {
 	}
 	o := &OAuth{cfg: cfg}
 	if !o.remote() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if err := o.fetch(ctx); err != nil {
+		if _, err := o.current(ctx, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -133,18 +133,15 @@ func (o *OAuth) Verify(ctx context.Context, token string) (Principal, time.Time,
 
 // claims checks the signature, with keys fetched anew if none fits.
 func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := o.cfg.Now()
-	if o.keys == nil || now.Sub(o.read) > keysFor {
-		if err := o.fetch(ctx); err != nil && o.keys == nil {
-			return err
-		}
+	keys, err := o.current(ctx, keysFor)
+	if err != nil {
+		return err
 	}
-	err := t.Claims(o.keys, into...)
-	if errors.Is(err, jose.ErrJWKSKidNotFound) && now.Sub(o.read) > keysRest {
-		if o.fetch(ctx) == nil {
-			err = t.Claims(o.keys, into...)
+	err = t.Claims(keys, into...)
+	if errors.Is(err, jose.ErrJWKSKidNotFound) {
+		fresh, ferr := o.current(ctx, keysRest)
+		if ferr == nil && fresh != keys {
+			err = t.Claims(fresh, into...)
 		}
 	}
 	if err != nil {
@@ -153,24 +150,65 @@ func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) er
 	return nil
 }
 
-// fetch reads the key set. mu is held: whoever comes meanwhile would fetch the
-// same. After an error the keys are the old ones.
-func (o *OAuth) fetch(ctx context.Context) error {
+// current gives the keys, fetched again if the last attempt is older than age.
+// Meanwhile others go on with the old ones, and so does everybody if it fails;
+// only where there are none yet they wait for them.
+func (o *OAuth) current(ctx context.Context, age time.Duration) (*jose.JSONWebKeySet, error) {
+	keys, due := o.claim(age)
+	if keys != nil && !due {
+		return keys, nil
+	}
+	if keys == nil {
+		o.first.Lock()
+		defer o.first.Unlock()
+		if keys, _ = o.claim(age); keys != nil {
+			return keys, nil
+		}
+	}
+	fresh, err := o.fetch(ctx)
+	if err != nil && keys == nil {
+		return nil, err
+	}
+	if err != nil {
+		return keys, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keys = fresh
+	return fresh, nil
+}
+
+// claim gives the keys there are, and whether it is the caller who has to fetch
+// others.
+func (o *OAuth) claim(age time.Duration) (keys *jose.JSONWebKeySet, due bool) {
+	now := o.cfg.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if due = now.Sub(o.tried) > age; due || o.keys == nil {
+		o.tried = now
+	}
+	return o.keys, due
+}
+
+// fetch reads the key set.
+func (o *OAuth) fetch(ctx context.Context) (*jose.JSONWebKeySet, error) {
 	b, err := o.readKeys(ctx)
 	if err != nil {
-		return fmt.Errorf("fetch keys of tokens: %w", err)
+		return nil, fmt.Errorf("fetch keys of tokens: %w", err)
 	}
 	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(b, &set); err != nil || len(set.Keys) == 0 {
-		return fmt.Errorf("keys of tokens at %s are no JSON Web Key Set: %w", o.cfg.Keys, err)
+	if err := json.Unmarshal(b, &set); err != nil {
+		return nil, fmt.Errorf("keys of tokens at %s are no JSON Web Key Set: %w", o.cfg.Keys, err)
+	}
+	if len(set.Keys) == 0 {
+		return nil, fmt.Errorf("there are no keys of tokens at %s", o.cfg.Keys)
 	}
 	for _, k := range set.Keys {
 		if !k.IsPublic() {
-			return fmt.Errorf("keys of tokens at %s hold a secret key, which does not belong there", o.cfg.Keys)
+			return nil, fmt.Errorf("keys of tokens at %s hold a secret key, which does not belong there", o.cfg.Keys)
 		}
 	}
-	o.keys, o.read = &set, o.cfg.Now()
-	return nil
+	return &set, nil
 }
 
 func (o *OAuth) readKeys(ctx context.Context) ([]byte, error) {
