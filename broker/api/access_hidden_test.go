@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/tarn-io/tarn/broker/brokertest"
 	"github.com/tarn-io/tarn/broker/record"
 )
 
@@ -152,6 +153,28 @@ func TestAllowedOperations(t *testing.T) {
 	made.Topics = append(made.Topics, rt)
 	if st := do[*kmsg.CreateTopicsResponse](alice, 7, made).Topics[0]; st.ErrorCode != 0 || st.ConfigErrorCode != noTopic || st.Configs != nil {
 		t.Errorf("configs of a new topic that may not be described: %+v", st)
+	}
+}
+
+// TestGroupOperations are told when asked for, with rules and without.
+func TestGroupOperations(t *testing.T) {
+	b, rules := guardedBroker(t)
+	alice := login(t, b, "alice")
+	free := dial(t, brokertest.New(t))
+	allow(t, rules, "alice", "read group", "read topic")
+	for _, c := range []struct {
+		r    *raw
+		want int32
+	}{{alice, 1<<3 | 1<<8}, {free, 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11}} {
+		q := kmsg.NewPtrDescribeGroupsRequest()
+		q.Groups = []string{"g"}
+		if got := do[*kmsg.DescribeGroupsResponse](c.r, 5, q).Groups[0].AuthorizedOperations; got != -1<<31 {
+			t.Errorf("not asked for: got %b", got)
+		}
+		q.IncludeAuthorizedOperations = true
+		if got := do[*kmsg.DescribeGroupsResponse](c.r, 5, q).Groups[0].AuthorizedOperations; got != c.want {
+			t.Errorf("got %b, want %b", got, c.want)
+		}
 	}
 }
 

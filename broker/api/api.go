@@ -232,6 +232,12 @@ func New(cfg Config) *Handlers {
 		h.table[key] = f
 	}
 	h.guards = guards()
+	if cfg.Rules == nil {
+		// These answer what a client may do to a group: everything, then.
+		for _, key := range []int16{15, 69, 77} {
+			h.table[key] = h.guarded(h.table[key])
+		}
+	}
 	return h
 }
 
