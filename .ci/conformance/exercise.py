@@ -111,7 +111,8 @@ def share(t, b, peer, other=None, **settings):
                 made += write(b, name, records.make(t.random, 60, 6, start=len(made), headers=peer.headers))
                 total = len(made)
                 until(lambda: read_so_far(x, y) >= total or x.process.poll() is not None, 40,
-                      lambda: f"{len(x.records)} and {len(y.records)} records of {total}: {x.said[-300:]} {y.said[-300:]}")
+                      lambda: f"{len(x.records)} and {len(y.records)} records of {total}: {x.said[-300:]} {y.said[-300:]} "
+                              + b.tarn("group", "describe", group).decode())
                 px, py = x.partitions(marks[0]), y.partitions(marks[1])
                 return len(px) == len(py) == 3 and not px & py
             until(both, 60, lambda: f"three partitions to each; {x.process.poll()} {x.said[-300:]} {y.process.poll()} {y.said[-300:]}")

@@ -1,6 +1,8 @@
 """The clients of other libraries, as programs that speak like records.py."""
 
-from harness import CACHE, HERE, run
+import sys
+
+from harness import CACHE, HERE, run, want
 from records import Member, Peer as _Peer
 
 JAVA = CACHE / "java"
@@ -33,6 +35,20 @@ def golang(client, version=None):
             codecs = codecs[:4]
     return Peer(id, id.replace("-0", " as of 0").replace("-2", " as of 2"), CACHE / "gopeer", client, codecs=codecs,
                 opens=f"version={version}" if version else "", empties=client != "kafka-go", once=client != "kafka-go")
+
+
+def python(client, id=None, env=None, **kwargs):
+    """A client of python/."""
+    return Peer(id or client, id or client, sys.executable, HERE / "python" / "peer.py", client,
+                env={"PYTHONPATH": str(HERE), **(env or {})}, **kwargs)
+
+
+def librdkafka(version):
+    """An old librdkafka, out of the wheel that carries it."""
+    library = next((CACHE / "librdkafka" / version).rglob("librdkafka*.so*"), None)
+    want(library is not None, f"there is no librdkafka {version}")
+    return python("librdkafka", f"librdkafka-{version}", {"LIBRDKAFKA": str(library), "LD_LIBRARY_PATH": str(library.parent)},
+                  codecs=("none", "gzip", "snappy", "lz4") + (() if version < "1.4" else ("zstd",)))  # built without
 
 
 def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools."):
