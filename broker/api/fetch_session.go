@@ -67,8 +67,8 @@ type session struct {
 	size   int   // guarded by sessions.mu: partitions counted
 }
 
-// sessions are the sessions of all clients. Its mutex is taken before that of a
-// session, or without it.
+// sessions are the sessions of all clients. Its mutex and that of a session are
+// never held together: a large session must not hold up the others.
 type sessions struct {
 	mu    sync.Mutex
 	byID  map[int32]*session // guarded by mu
@@ -92,36 +92,60 @@ func (s *sessions) begin(req *kmsg.FetchRequest, nowMs int64) (turn, wire.Code) 
 		return turn{wanted: wantedOf(req), open: req.Version >= 7 && req.SessionEpoch == initialEpoch}, wire.None
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e := s.byID[req.SessionID]
+	s.mu.Unlock()
 	if e == nil {
 		return turn{}, wire.FetchSessionIDNotFound
 	}
+	t, size, code := e.begin(req)
+	if code != wire.None {
+		return turn{}, code
+	}
+	return t, s.count(e, size, nowMs)
+}
+
+// begin takes over what a request changes, and returns what is to be read and
+// the number of partitions there are now.
+func (e *session) begin(req *kmsg.FetchRequest) (turn, int, wire.Code) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.epoch != req.SessionEpoch:
-		return turn{}, wire.InvalidFetchSessionEpoch
+		return turn{}, 0, wire.InvalidFetchSessionEpoch
 	case e.byID != (req.Version >= 13):
-		return turn{}, wire.FetchSessionTopicIDError
+		return turn{}, 0, wire.FetchSessionTopicIDError
 	}
 	e.update(req)
-	grown := len(e.parts) - e.size
-	switch {
-	case len(e.parts) == 0: // all forgotten: the session ends
-		s.remove(e)
-		return turn{}, wire.None
-	case s.parts+grown > maxSessionPartitions:
-		s.remove(e) // the client begins anew, without a session
-		return turn{}, wire.FetchSessionIDNotFound
+	if len(e.parts) == 0 {
+		return turn{}, 0, wire.None
 	}
-	e.size, s.parts, e.usedMs = len(e.parts), s.parts+grown, nowMs
 	e.epoch = nextEpoch(e.epoch)
 	t := turn{session: e, epoch: e.epoch, wanted: make([]wanted, len(e.order))}
 	for i, p := range e.order {
 		t.wanted[i] = p.wanted
 	}
-	return t, wire.None
+	return t, len(e.parts), wire.None
+}
+
+// count notes the size of a session that is in use. One that has forgotten all
+// partitions ends; so does one that there is no room for any more: its client
+// begins anew, without.
+func (s *sessions) count(e *session, size int, nowMs int64) wire.Code {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.byID[e.id] != e: // it had to make room meanwhile
+		return wire.FetchSessionIDNotFound
+	case size == 0:
+		s.remove(e)
+		return wire.None
+	case s.parts+size-e.size > maxSessionPartitions:
+		s.remove(e)
+		return wire.FetchSessionIDNotFound
+	}
+	s.parts += size - e.size
+	e.size, e.usedMs = size, nowMs
+	return wire.None
 }
 
 // wantedOf lists the partitions that a request names.
