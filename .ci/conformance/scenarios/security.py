@@ -62,6 +62,14 @@ def run(t):
         with t.check(f"a wrong password and an unknown user with {m}"):
             for user in ("alice", "nobody"):
                 refused(login(b, ca, user, "wrong", m), KafkaError._AUTHENTICATION)
+        with t.check(f"kafkajs {m} over TLS"):
+            def js(password, topic):
+                return b.kafkajs("secure.js", ca.path, "alice", password, m.lower(), topic, f"g-js-{m}")
+            b.tarn("topic", "create", f"t-js-{m}")
+            equal(js("alice-secret", f"t-js-{m}"), [{"values": ["one", "two"]}], "what kafkajs says")
+            for password, topic, why in (("wrong", f"t-js-{m}", "uthentication failed"), ("alice-secret", "theirs", "authorization failed")):
+                said = js(password, topic)[0].get("error", "")
+                want(why in said, f"kafkajs says {said!r}, want {why!r}")
     with t.check("OAUTHBEARER over TLS"):
         b.tarn("acl", "create", "--principal", "robot", "--operation", "all", "--topic", "t-oauth")
         b.tarn("acl", "create", "--principal", "robot", "--operation", "read", "--group", "*")
