@@ -99,38 +99,8 @@ func TestEndpoints(t *testing.T) {
 	}
 	check("", "kafka.example:9094", "")
 
-	// As kafka-configs does it.
-	c, err := kgo.NewClient(kgo.SeedBrokers(b.Address()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	alter := func(value string, op kmsg.IncrementalAlterConfigOp) wire.Code {
-		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-		rr := kmsg.NewIncrementalAlterConfigsRequestResource()
-		rr.ResourceType, rr.ResourceName = kmsg.ConfigResourceTypeBroker, "1"
-		cfg := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-		cfg.Name, cfg.Value, cfg.Op = "advertised.listeners", &value, op
-		rr.Configs = append(rr.Configs, cfg)
-		req.Resources = append(req.Resources, rr)
-		resp, err := req.RequestWith(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return wire.Code(resp.Resources[0].ErrorCode)
-	}
-	shown := func() (string, kmsg.ConfigSource) {
-		req := kmsg.NewPtrDescribeConfigsRequest()
-		rr := kmsg.NewDescribeConfigsRequestResource()
-		rr.ResourceType, rr.ResourceName, rr.ConfigNames = kmsg.ConfigResourceTypeBroker, "1", []string{"advertised.listeners"}
-		req.Resources = append(req.Resources, rr)
-		resp, err := req.RequestWith(t.Context(), c)
-		if err != nil || len(resp.Resources[0].Configs) != 1 || resp.Resources[0].Configs[0].ReadOnly {
-			t.Fatalf("%+v, %v", resp, err)
-		}
-		return *resp.Resources[0].Configs[0].Value, resp.Resources[0].Configs[0].Source
-	}
-	if code := alter("EXTERNAL://other.example:1,external_2://third.example:0", kmsg.IncrementalAlterConfigOpSet); code != wire.None {
+	alter, shown := brokerConfig(t, b)
+	if code := alter(advertised, "EXTERNAL://other.example:1,external_2://third.example:0", kmsg.IncrementalAlterConfigOpSet); code != wire.None {
 		t.Fatal(code)
 	}
 	third := "third.example:" + strings.TrimPrefix(b.Endpoints()[2].Addr.String(), "127.0.0.1:")
@@ -139,27 +109,17 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("shown %q, source %d", got, source)
 	}
 	for value, op := range map[string]kmsg.IncrementalAlterConfigOp{"": kmsg.IncrementalAlterConfigOpSet, "OTHER://a:1": kmsg.IncrementalAlterConfigOpSet, "EXTERNAL://a:1": kmsg.IncrementalAlterConfigOpAppend} {
-		if code := alter(value, op); code != wire.InvalidConfig {
+		if code := alter(advertised, value, op); code != wire.InvalidConfig {
 			t.Errorf("%q, operation %d: %v", value, op, code)
 		}
 	}
-	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	for _, op := range []kmsg.IncrementalAlterConfigOp{kmsg.IncrementalAlterConfigOpDelete, kmsg.IncrementalAlterConfigOpSet} {
-		rr := kmsg.NewIncrementalAlterConfigsRequestResource()
-		rr.ResourceType, rr.ResourceName = kmsg.ConfigResourceTypeBroker, "1"
-		cfg := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-		cfg.Name, cfg.Op = "leader.replication.throttled.rate", op
-		rr.Configs = append(rr.Configs, cfg)
-		req.Resources = []kmsg.IncrementalAlterConfigsRequestResource{rr}
-		resp, err := req.RequestWith(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if code := wire.Code(resp.Resources[0].ErrorCode); (code == wire.None) != (op == kmsg.IncrementalAlterConfigOpDelete) {
-			t.Errorf("another config, operation %d: %v", op, code)
-		}
+	const other = "leader.replication.throttled.rate"
+	if code := alter(other, "", kmsg.IncrementalAlterConfigOpDelete); code != wire.None {
+		t.Errorf("taking back what was never set: %v", code)
 	}
-	c.Close()
+	if code := alter(other, "1", kmsg.IncrementalAlterConfigOpSet); code != wire.InvalidRequest {
+		t.Errorf("setting what cannot be: %v", code)
+	}
 	b.Stop()
 	b = open()
 	third = "third.example:" + strings.TrimPrefix(b.Endpoints()[2].Addr.String(), "127.0.0.1:")
@@ -171,4 +131,42 @@ func TestEndpoints(t *testing.T) {
 	b.Stop()
 	b = open()
 	check("", "kafka.example:9094", "")
+}
+
+const advertised = "advertised.listeners"
+
+// brokerConfig changes and shows configs of the broker, as kafka-configs does.
+func brokerConfig(t *testing.T, b *brokertest.Broker) (alter func(name, value string, op kmsg.IncrementalAlterConfigOp) wire.Code, shown func() (string, kmsg.ConfigSource)) {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.Address()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	alter = func(name, value string, op kmsg.IncrementalAlterConfigOp) wire.Code {
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		rr := kmsg.NewIncrementalAlterConfigsRequestResource()
+		rr.ResourceType, rr.ResourceName = kmsg.ConfigResourceTypeBroker, "1"
+		cfg := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		cfg.Name, cfg.Value, cfg.Op = name, &value, op
+		rr.Configs = append(rr.Configs, cfg)
+		req.Resources = append(req.Resources, rr)
+		resp, err := req.RequestWith(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wire.Code(resp.Resources[0].ErrorCode)
+	}
+	shown = func() (string, kmsg.ConfigSource) {
+		req := kmsg.NewPtrDescribeConfigsRequest()
+		rr := kmsg.NewDescribeConfigsRequestResource()
+		rr.ResourceType, rr.ResourceName, rr.ConfigNames = kmsg.ConfigResourceTypeBroker, "1", []string{advertised}
+		req.Resources = append(req.Resources, rr)
+		resp, err := req.RequestWith(t.Context(), c)
+		if err != nil || len(resp.Resources[0].Configs) != 1 || resp.Resources[0].Configs[0].ReadOnly {
+			t.Fatalf("%+v, %v", resp, err)
+		}
+		return *resp.Resources[0].Configs[0].Value, resp.Resources[0].Configs[0].Source
+	}
+	return alter, shown
 }
