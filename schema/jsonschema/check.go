@@ -22,7 +22,7 @@ func anything() *node {
 func (w *walker) check(n *node) bool {
 	start := w.pos
 	c := n.checks
-	if c.slow != nil && !w.slow(c.slow, n) {
+	if c.slow != nil && !w.slow(n) {
 		return false
 	}
 	w.pos = start
@@ -116,7 +116,7 @@ func (w *walker) pick(n *node, a alternative) (int, bool) {
 		return -1, false
 	}
 	w.value(a.of[best], nil)
-	if w.bad != nil && apt > 1 {
+	if w.bad != nil && apt > 1 && w.fuel >= 0 {
 		w.bad.Expected = fmt.Sprintf("one of %d forms, in the closest one %s", apt, w.bad.Expected)
 	}
 	return -1, false
@@ -141,18 +141,48 @@ func (w *walker) typeAt(pos int) mask {
 	return isInteger | isNumber
 }
 
+// library has the library check values of s.
+func (c *compiler) library(s *js.Schema) *checks {
+	k := &checks{slow: s, any: c.any, levels: c.costs.deepest(s), gauge: c.gauge}
+	if !c.slowAll { // such references look for the outermost schema, which must be s
+		k.quick = &js.Schema{DraftVersion: s.DraftVersion, Location: s.Location, Not: s}
+	}
+	return k
+}
+
+// built is the value that the library checked last, for the next member of an
+// anyOf that wants the same one.
+type built struct {
+	any        *node // what read it; nil: there is none
+	start, end int
+	levels     int
+	value      any
+}
+
 // slow has the library check the value at pos.
-func (w *walker) slow(s *js.Schema, n *node) bool {
-	start, levels := w.pos, w.levels
-	// First our own look, which refuses what the library does not expect: equal
-	// keys, numbers too large to compute with, depth.
-	w.levels = min(levels, w.depth+n.checks.levels)
-	if !w.value(n.checks.any, nil) {
+func (w *walker) slow(n *node) bool {
+	c := n.checks
+	if !w.build(c) {
 		return false
 	}
-	w.levels = levels
-	v, _ := decode(w.b[start:w.pos])
-	err := s.Validate(v)
+	start, v := w.built.start, w.built.value
+	g := *c.gauge
+	g.fuel = w.fuel
+	g.apply(c.slow, v, false)
+	cost := w.fuel - g.fuel
+	if w.fuel = g.fuel; w.fuel < 0 {
+		return w.fail(wantLess, n, start)
+	}
+	if c.quick != nil {
+		// Under not the library keeps no errors, which take most of its time.
+		if c.quick.Validate(v) != nil {
+			return true
+		}
+		if w.quiet > 0 || cost > maxExplained {
+			return w.fail(wantSlow, n, start)
+		}
+	}
+	err := c.slow.Validate(v)
 	if err == nil {
 		return true
 	}
@@ -161,6 +191,29 @@ func (w *walker) slow(s *js.Schema, n *node) bool {
 	}
 	w.bad = refuse(err, v, start)
 	return false
+}
+
+// build reads the value at pos for the library and steps behind it.
+func (w *walker) build(c *checks) bool {
+	start, levels := w.pos, w.levels
+	// First our own look, which refuses what the library does not expect: equal
+	// keys, numbers too large to compute with, depth.
+	limit := min(levels, w.depth+c.levels)
+	if o := &w.built; o.any == c.any && o.start == start && o.levels <= limit {
+		w.pos = o.end
+		return true
+	}
+	w.levels = limit
+	if !w.value(c.any, nil) {
+		return false
+	}
+	w.levels = levels
+	if w.fuel -= fuelBuild * (w.pos - start); w.fuel < 0 {
+		return w.fail(wantLess, c.any, start)
+	}
+	v, _ := decode(w.b[start:w.pos])
+	w.built = built{any: c.any, start: start, end: w.pos, levels: limit, value: v}
+	return true
 }
 
 // refuse puts the library's verdict into our words.

@@ -308,6 +308,7 @@ func (c *compiler) fillUnion(v, in view, a alt, m mask) (shape, error) {
 		}
 		n.union.fill[i], n.union.cols[i] = s.node, len(fields)
 		n.open = n.open || s.open
+		n.width += 1 + s.width
 		fields = append(fields, s.field(names[i], true))
 	}
 	if len(fields) == 0 {
@@ -489,6 +490,7 @@ func (c *compiler) objectType(n *node, in view, m mask) (arrow.DataType, error) 
 			fields = append(fields, s.field(name, !required[name]))
 		}
 		n.open = n.open || s.open
+		n.width += s.width
 		n.props = append(n.props, newProperty(name, s.node, col))
 	}
 	if len(fields) == 0 && !in.root {

@@ -20,6 +20,7 @@ type compiler struct {
 	slowAll bool // the library checks whole payloads
 	slow    []string
 	costs   costs
+	gauge   *gauge
 
 	// What follows is for columns.
 	stack  []*js.Schema // the schemas whose columns are being made
@@ -91,6 +92,7 @@ func (c *compiler) members(n *node, s *js.Schema) {
 			n.props = append(n.props, newProperty(name, nil, -1))
 		}
 	}
+	n.width += len(n.props)
 	n.required = make([]uint64, (len(n.props)+63)/64)
 	for _, name := range s.Required {
 		i := n.index[name]
@@ -120,7 +122,7 @@ func (c *compiler) own(n *node, s *js.Schema) bool {
 	}
 	if why := c.unsupported(s); why != "" {
 		c.note(s, why)
-		n.checks = &checks{slow: s, any: c.any, levels: c.costs.deepest(s)}
+		n.checks = c.library(s)
 		return false
 	}
 	if s.DraftVersion < 2019 && s.Ref != nil { // a chain of references too long to follow
@@ -138,7 +140,9 @@ func (c *compiler) own(n *node, s *js.Schema) bool {
 	n.minItems, n.maxItems = sizes(s.MinItems, s.MaxItems)
 	n.minProps, n.maxProps = sizes(s.MinProperties, s.MaxProperties)
 	n.unique = s.UniqueItems
-	n.pattern = goRegexp(s.Pattern)
+	if n.pattern = goRegexp(s.Pattern); n.pattern != nil {
+		n.program = patternSize(s.Pattern)
+	}
 	for _, l := range []struct {
 		to   **limit
 		from *big.Rat
@@ -385,6 +389,7 @@ func enumOf(s *js.Schema) *enum {
 			}
 		}
 	}
+	e.arrange()
 	return e
 }
 

@@ -64,6 +64,9 @@ func (w *walker) fail(k want, n *node, pos int) bool {
 		if k == wantFlat {
 			w.bad.Expected = fmt.Sprintf("nesting of at most %d levels", w.levels)
 		}
+		if k == wantLess {
+			w.bad.Expected = fmt.Sprintf("a payload that takes no more than %d steps to check (fewer forms under anyOf, oneOf, allOf, simpler patterns or a smaller payload)", steps(len(w.b)))
+		}
 	}
 	return false
 }
@@ -116,7 +119,7 @@ func expected(k want, n *node) string {
 	case wantEnd:
 		return "nothing after the value"
 	case wantLess:
-		return "a value that takes fewer steps to match against anyOf, oneOf, allOf"
+		return "a payload that takes less to check"
 	case wantNothing:
 		return "no value (the schema is false)"
 	case wantType:

@@ -55,7 +55,7 @@ func TestHostile(t *testing.T) {
 		{"long number", anyObject, `{"a":` + strings.Repeat("9", 100000) + `}`, `expected a number of at most 512 characters with an exponent within 700`},
 		{"huge exponent before the library", `{"type":"object","properties":{"a":{}},"patternProperties":{"x":{"minimum":1}}}`, `{"x":1e999999999}`, `$["x"]: expected a number of at most 512 characters`},
 		{"too many forms for the library", strings.Replace(tree, `"anyOf"`, `"propertyNames":{},"anyOf"`, 1), strings.Repeat(`{"a":`, 50) + `"x"` + strings.Repeat(`}`, 50), `expected nesting of at most 13 levels`},
-		{"too many forms", tree, strings.Repeat(`{"a":`, 50) + `"x"` + strings.Repeat(`}`, 50), `expected a value that takes fewer steps to match against anyOf, oneOf, allOf`},
+		{"too many forms", tree, strings.Repeat(`{"a":`, 50) + `"x"` + strings.Repeat(`}`, 50), `expected a payload that takes no more than`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, err := mustParse(t, c.schema).Decoder(nil)

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -190,7 +188,7 @@ func (d *docs) compile() (*js.Schema, error) {
 	}
 	c.AssertFormat()
 	c.UseLoader(d)
-	c.UseRegexpEngine(compileRegexp)
+	c.UseRegexpEngine((&patterns{known: map[string]js.Regexp{}}).compile)
 	for _, f := range []format{formatDateTime, formatDate, formatTime, formatUUID} {
 		c.RegisterFormat(&js.Format{Name: f.name(), Validate: f.check})
 	}
@@ -311,61 +309,4 @@ func kids(s *js.Schema) []*js.Schema {
 		}
 	}
 	return slices.DeleteFunc(all, func(k *js.Schema) bool { return k == nil })
-}
-
-// foreign is a pattern that Go's engine cannot run, such as one that looks ahead.
-// A schema may hold it, since the registry only stores it; a decoder cannot.
-type foreign struct {
-	pattern string
-	err     error
-}
-
-// String is the pattern.
-func (f *foreign) String() string { return f.pattern }
-
-// MatchString is never reached: no decoder is made for such a schema.
-func (f *foreign) MatchString(string) bool { return false }
-
-// compileRegexp reads a pattern of ECMA 262 with Go's linear-time engine.
-func compileRegexp(pattern string) (js.Regexp, error) {
-	re, err := regexp.Compile(pattern)
-	if err == nil {
-		return re, nil
-	}
-	if again, e := regexp.Compile(translate(pattern)); e == nil {
-		return again, nil
-	}
-	var se *syntax.Error
-	if errors.As(err, &se) {
-		switch se.Code {
-		case syntax.ErrInvalidPerlOp, syntax.ErrInvalidEscape, syntax.ErrInvalidRepeatSize, syntax.ErrLarge, syntax.ErrInvalidCharRange:
-			return &foreign{pattern, err}, nil
-		}
-	}
-	return nil, err
-}
-
-// translate rewrites what ECMA 262 spells otherwise than RE2: \uXXXX, \cX.
-func translate(pattern string) string {
-	var b strings.Builder
-	for i := 0; i < len(pattern); i++ {
-		if pattern[i] != '\\' || i+1 == len(pattern) {
-			b.WriteByte(pattern[i])
-			continue
-		}
-		rest := pattern[i+1:]
-		switch {
-		case rest[0] == 'u' && len(rest) >= 5:
-			fmt.Fprintf(&b, `\x{%s}`, rest[1:5])
-			i += 5
-		case rest[0] == 'c' && len(rest) >= 2:
-			fmt.Fprintf(&b, `\x%02x`, rest[1]&0x1f)
-			i += 2
-		default:
-			b.WriteByte('\\')
-			b.WriteByte(rest[0])
-			i++
-		}
-	}
-	return b.String()
 }

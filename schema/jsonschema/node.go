@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"regexp"
+	"slices"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -63,6 +64,7 @@ type node struct {
 	format         format
 	minLen, maxLen int // characters; maxLen < 0: none
 	pattern        *regexp.Regexp
+	program        int // its instructions
 
 	// numbers
 	bounded                          bool // any of the following
@@ -80,6 +82,7 @@ type node struct {
 	other              *node    // checks what is not among the properties
 	minProps, maxProps int
 	free               bool // values beyond the properties go to kafka_extra
+	width              int  // the columns below an object or a union, at least the properties
 
 	union *union
 }
@@ -98,6 +101,8 @@ type property struct {
 // it once more.
 type checks struct {
 	slow   *js.Schema // the library checks all of the value
+	quick  *js.Schema // with slow: what refuses all that slow accepts, nil without one
+	gauge  *gauge     // with slow: copied to count the library's steps
 	any    *node      // with slow: what reads the value before
 	levels int        // with slow: how deep the value may nest
 	all    []*node
@@ -130,6 +135,24 @@ type enum struct {
 	null, yes, no bool
 	strings       []string
 	numbers       []*limit
+	byText        map[string]bool // the strings, if they are many
+	sorted        []*limit        // the numbers, if they are many
+}
+
+// manyValues is how many strings or numbers of an enum are compared one by one.
+const manyValues = 8
+
+// arrange prepares the search among many values.
+func (e *enum) arrange() {
+	if len(e.strings) > manyValues {
+		e.byText = make(map[string]bool, len(e.strings))
+		for _, s := range e.strings {
+			e.byText[s] = true
+		}
+	}
+	if len(e.numbers) > manyValues {
+		e.sorted = slices.SortedFunc(slices.Values(e.numbers), func(a, b *limit) int { return a.dec.cmp(&b.dec) })
+	}
 }
 
 // newNode is a node that accepts everything.

@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"bytes"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // manyKeys is how many names an object may have beyond its properties before
-// equal ones are looked for by sorting instead of pair by pair.
+// equal ones are looked for by their hashes instead of pair by pair.
 const manyKeys = 16
 
 // key is a name met in an object, or an item of an array with uniqueItems. The
@@ -28,6 +29,7 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 		return w.fail(wantFlat, n, start)
 	}
 	mark, base := len(w.keys), len(w.bits)
+	w.fuel -= fuelColumn * n.width
 	for range (len(n.props) + 63) / 64 {
 		w.bits = append(w.bits, 0)
 	}
@@ -126,12 +128,14 @@ func (w *walker) member(n *node, c *schema.Column, next, mark, base int) (int, b
 		return -1, w.fail(wantText, n, -end-1)
 	}
 	name := w.b[start+1 : end-1]
+	w.fuel -= fuelKey + len(name)>>textShift
 	if escaped {
 		from := len(w.arena)
 		w.arena = unescape(w.arena, name)
 		name = w.arena[from:]
 	}
-	w.pos = skipSpace(w.b, end)
+	w.pos = end
+	w.space()
 	if w.pos >= len(w.b) || w.b[w.pos] != ':' {
 		return -1, w.fail(wantColon, n, w.pos)
 	}
@@ -237,28 +241,11 @@ func appendToken(b, name []byte) []byte {
 	return b
 }
 
-// distinct says whether the keys from mark on all differ. It may reorder them.
+// distinct says whether the keys from mark on all differ.
 func (w *walker) distinct(mark int) bool {
 	keys := w.keys[mark:]
 	if len(keys) > manyKeys {
-		for i := range keys {
-			keys[i].hash = maphash.Bytes(w.seed, keys[i].text)
-		}
-		slices.SortFunc(keys, func(a, b key) int {
-			if a.hash != b.hash {
-				if a.hash < b.hash {
-					return -1
-				}
-				return 1
-			}
-			return bytes.Compare(a.text, b.text)
-		})
-		for i := 1; i < len(keys); i++ {
-			if keys[i].hash == keys[i-1].hash && bytes.Equal(keys[i].text, keys[i-1].text) {
-				return false
-			}
-		}
-		return true
+		return w.hashed(keys)
 	}
 	for i := range keys {
 		for j := range keys[:i] {
@@ -266,6 +253,27 @@ func (w *walker) distinct(mark int) bool {
 				return false
 			}
 		}
+	}
+	return true
+}
+
+// hashed is distinct by a table with a place for every key and one more, which
+// holds a key's index plus one. Hashes are seeded, so that nobody can write keys
+// that fall together.
+func (w *walker) hashed(keys []key) bool {
+	size := 1 << bits.Len(uint(2*len(keys)))
+	w.slots = slices.Grow(w.slots[:0], size)[:size]
+	clear(w.slots)
+	for i := range keys {
+		k := &keys[i]
+		k.hash = maphash.Bytes(w.seed, k.text)
+		at := int(k.hash) & (size - 1)
+		for ; w.slots[at] != 0; at = (at + 1) & (size - 1) {
+			if o := &keys[w.slots[at]-1]; o.hash == k.hash && bytes.Equal(o.text, k.text) {
+				return false
+			}
+		}
+		w.slots[at] = int32(i + 1)
 	}
 	return true
 }

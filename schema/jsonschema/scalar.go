@@ -18,6 +18,7 @@ func (w *walker) stringValue(n *node, c *schema.Column) bool {
 		return w.fail(wantType, n, start)
 	}
 	text := w.b[start+1 : end-1]
+	w.fuel -= len(text) >> textShift
 	if n.minLen > 0 || n.maxLen >= 0 {
 		chars := runeLen(text, escaped)
 		if chars < n.minLen {
@@ -34,8 +35,13 @@ func (w *walker) stringValue(n *node, c *schema.Column) bool {
 	if n.enum != nil && !n.enum.hasString(text) {
 		return w.fail(wantEnum, n, start)
 	}
-	if n.pattern != nil && !n.pattern.Match(text) {
-		return w.fail(wantPattern, n, start)
+	if n.pattern != nil {
+		if w.fuel -= matching(n.program, len(text)); w.fuel < 0 {
+			return w.fail(wantLess, n, start)
+		}
+		if !n.pattern.Match(text) {
+			return w.fail(wantPattern, n, start)
+		}
 	}
 	var v int64
 	if n.format != noFormat {
@@ -58,6 +64,9 @@ func (w *walker) stringValue(n *node, c *schema.Column) bool {
 }
 
 func (e *enum) hasString(text []byte) bool {
+	if e.byText != nil {
+		return e.byText[string(text)]
+	}
 	for _, s := range e.strings {
 		if string(text) == s {
 			return true
@@ -67,6 +76,22 @@ func (e *enum) hasString(text []byte) bool {
 }
 
 func (e *enum) hasNumber(v *number) bool {
+	if e.sorted != nil {
+		low, high := 0, len(e.sorted)
+		for low < high { // slices.BinarySearchFunc would move v to the heap
+			mid := (low + high) / 2
+			c := e.sorted[mid].compare(v)
+			if c == 0 {
+				return true
+			}
+			if c < 0 {
+				high = mid
+			} else {
+				low = mid + 1
+			}
+		}
+		return false
+	}
 	for _, l := range e.numbers {
 		if l.compare(v) == 0 {
 			return true
@@ -142,8 +167,13 @@ func (w *walker) limits(n *node, v *number, start int) bool {
 		return w.fail(wantAbove, n, start)
 	case n.below != nil && n.below.compare(v) >= 0:
 		return w.fail(wantBelow, n, start)
-	case n.multiple != nil && !n.multiple.divides(v):
-		return w.fail(wantMultiple, n, start)
+	case n.multiple != nil:
+		if !n.multiple.isInt && !n.multiple.power || !v.exact {
+			w.fuel -= exact(v)
+		}
+		if !n.multiple.divides(v) {
+			return w.fail(wantMultiple, n, start)
+		}
 	}
 	return true
 }
@@ -152,6 +182,7 @@ func (w *walker) limits(n *node, v *number, start int) bool {
 // values have equal bytes: strings begin with a quote, numbers with '#'.
 func (w *walker) item(at int) {
 	text := w.b[at:w.pos]
+	w.fuel -= fuelKey + len(text)>>textShift
 	from := len(w.arena)
 	switch text[0] {
 	case '"':

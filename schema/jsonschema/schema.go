@@ -135,7 +135,7 @@ func (s *Schema) prepare() {
 	}
 	var all []*js.Schema
 	reach(s.compiled, map[*js.Schema]bool{}, &all)
-	c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything(), costs: costs{open: map[*js.Schema]bool{}}}
+	c := &compiler{docs: s.docs, checked: map[*js.Schema]*node{}, masks: map[*js.Schema]mask{}, any: anything(), costs: costs{open: map[*js.Schema]bool{}}, gauge: newGauge(all)}
 	for _, k := range all {
 		if s.err = runnable(k); s.err != nil {
 			return
@@ -156,7 +156,7 @@ func (s *Schema) prepare() {
 	}
 	if c.slowAll {
 		n := *root.node
-		n.checks = &checks{slow: s.compiled, any: c.any, levels: c.costs.deepest(s.compiled)}
+		n.checks = c.library(s.compiled)
 		root.node = &n
 	}
 	s.slow = c.slow
@@ -192,8 +192,18 @@ func runnable(s *js.Schema) error {
 
 // goRegexp is the pattern as Go's engine compiled it.
 func goRegexp(p js.Regexp) *regexp.Regexp {
-	re, _ := p.(*regexp.Regexp)
-	return re
+	if p, ok := p.(*program); ok {
+		return p.Regexp
+	}
+	return nil
+}
+
+// patternSize is the number of instructions of a pattern that Go's engine runs.
+func patternSize(p js.Regexp) int {
+	if p, ok := p.(*program); ok {
+		return p.size
+	}
+	return 0
 }
 
 // turning finds a schema that applies to a value only if it applies to the same

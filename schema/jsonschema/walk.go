@@ -6,15 +6,6 @@ import (
 	"github.com/tarn-io/tarn/schema"
 )
 
-// fuelPerByte and minFuel bound how many values a payload may make us look at.
-// anyOf, oneOf and the like read a value once for each member, and such schemas
-// nested in themselves multiply that with every level; a plain payload needs at
-// most one look for two bytes.
-const (
-	fuelPerByte = 64
-	minFuel     = 1 << 16
-)
-
 // walker reads one payload along the nodes of a schema. It is reused: nothing in
 // it outlives a payload but its buffers.
 //
@@ -24,7 +15,7 @@ type walker struct {
 	b     []byte
 	pos   int
 	depth int
-	fuel  int
+	fuel  int // steps left, see steps
 
 	levels int // how deep values may nest here
 
@@ -44,7 +35,9 @@ type walker struct {
 	keys  []key    // members seen that are no properties, likewise
 	arena []byte   // unescaped keys of this payload
 	text  []byte   // an unescaped string, until the next one
+	slots []int32  // distinct's table
 	seed  maphash.Seed
+	built built
 }
 
 // step is one level of the path for kafka_extra: a name, or an index if name is
@@ -57,7 +50,7 @@ type step struct {
 // run reads a whole payload.
 func (w *walker) run(n *node, b []byte, c *schema.Column) *schema.Invalid {
 	w.b, w.pos, w.depth, w.levels, w.quiet, w.bad = b, 0, 0, schema.MaxDepth, 0, nil
-	w.fuel = minFuel + fuelPerByte*len(b)
+	w.fuel = steps(len(b))
 	w.bits, w.keys, w.arena, w.trail, w.extras = w.bits[:0], w.keys[:0], w.arena[:0], w.trail[:0], 0
 	w.space()
 	if w.value(n, c) {
@@ -66,14 +59,21 @@ func (w *walker) run(n *node, b []byte, c *schema.Column) *schema.Invalid {
 			w.fail(wantEnd, nil, w.pos)
 		}
 	}
-	w.b = nil
+	w.b, w.built = nil, built{}
 	return w.bad
 }
 
 func (w *walker) space() {
 	if w.pos < len(w.b) && w.b[w.pos] <= ' ' {
-		w.pos = skipSpace(w.b, w.pos)
+		w.skip()
 	}
+}
+
+// skip goes over white space and charges it.
+func (w *walker) skip() {
+	start := w.pos
+	w.pos = skipSpace(w.b, start)
+	w.fuel -= (w.pos - start) >> spaceShift
 }
 
 // value checks the value at pos against n and appends it to c, if there is one.
@@ -153,6 +153,7 @@ func (w *walker) word(n *node, s string) bool {
 
 func (w *walker) null(n *node, c *schema.Column) bool {
 	start := w.pos
+	w.fuel -= fuelColumn * n.width
 	switch {
 	case !w.word(n, "null"):
 		return false
@@ -218,6 +219,7 @@ func (w *walker) textValue(n *node, c *schema.Column) bool {
 func (w *walker) unionValue(n *node, c *schema.Column) bool {
 	u := n.union
 	start := w.pos
+	w.fuel -= fuelColumn * n.width
 	at, ok := w.pick(n, u.alt)
 	if !ok {
 		return false
