@@ -140,6 +140,13 @@ func (c *compiler) own(n *node, s *js.Schema) bool {
 	n.minItems, n.maxItems = sizes(s.MinItems, s.MaxItems)
 	n.minProps, n.maxProps = sizes(s.MinProperties, s.MaxProperties)
 	n.unique = s.UniqueItems
+	if s.Contains != nil {
+		k := &contains{of: c.check(s.Contains)}
+		if k.min, k.max = sizes(s.MinContains, s.MaxContains); s.MinContains == nil {
+			k.min = 1
+		}
+		n.contains = k
+	}
 	if n.pattern = goRegexp(s.Pattern); n.pattern != nil {
 		n.program = patternSize(s.Pattern)
 	}
@@ -241,8 +248,6 @@ func (c *compiler) unsupported(s *js.Schema) string {
 		return "unevaluatedItems"
 	case isTuple(s):
 		return "items by place"
-	case s.Contains != nil:
-		return "contains"
 	case s.RecursiveRef != nil:
 		return "$recursiveRef"
 	case s.DynamicRef != nil:

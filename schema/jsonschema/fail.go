@@ -39,6 +39,7 @@ const (
 	wantMinItems
 	wantMaxItems
 	wantUnique
+	wantContains
 	wantBrace
 	wantKey
 	wantColon
@@ -190,6 +191,14 @@ func expectedInside(k want, n *node) string {
 		return fmt.Sprintf("at most %d items", n.maxItems)
 	case wantUnique:
 		return "items that all differ"
+	case wantContains:
+		if n.contains.min == 1 && n.contains.max < 0 {
+			return "at least one item that matches the schema under contains"
+		}
+		if n.contains.max >= 0 {
+			return fmt.Sprintf("from %d to %d items that match the schema under contains", n.contains.min, n.contains.max)
+		}
+		return fmt.Sprintf("at least %d items that match the schema under contains", n.contains.min)
 	case wantBrace:
 		return "',' or '}'"
 	case wantKey:

@@ -74,6 +74,7 @@ type node struct {
 	items              *node
 	minItems, maxItems int
 	unique             bool
+	contains           *contains // nil for most
 
 	// objects
 	props              []property
@@ -109,6 +110,12 @@ type checks struct {
 	alts   []alternative
 	not    []*node
 	cond   []condition
+}
+
+// contains is how many items match a schema; max < 0: any number.
+type contains struct {
+	of       *node
+	min, max int
 }
 
 // alternative is anyOf, or oneOf if exactly one member may match.

@@ -245,7 +245,7 @@ func (w *walker) unionValue(n *node, c *schema.Column) bool {
 
 // array reads a JSON array.
 func (w *walker) array(n *node, c *schema.Column) bool {
-	start, count := w.pos, 0
+	start, count, matched := w.pos, 0, 0
 	if w.depth++; w.depth > w.levels {
 		return w.fail(wantFlat, n, start)
 	}
@@ -270,6 +270,12 @@ func (w *walker) array(n *node, c *schema.Column) bool {
 			at := w.pos
 			if n.maxItems >= 0 && count >= n.maxItems {
 				return w.fail(wantMaxItems, n, start)
+			}
+			if n.contains != nil {
+				if w.try(n.contains.of) {
+					matched++
+				}
+				w.pos = at
 			}
 			if !w.value(n.items, elem) {
 				return w.at(count)
@@ -301,6 +307,9 @@ func (w *walker) array(n *node, c *schema.Column) bool {
 	w.depth--
 	if count < n.minItems {
 		return w.fail(wantMinItems, n, start)
+	}
+	if k := n.contains; k != nil && (matched < k.min || k.max >= 0 && matched > k.max) {
+		return w.fail(wantContains, n, start)
 	}
 	if c != nil {
 		c.List(count)
