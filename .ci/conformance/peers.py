@@ -51,6 +51,13 @@ def librdkafka(version):
                   codecs=("none", "gzip", "snappy", "lz4") + (() if version < "1.4" else ("zstd",)))  # built without
 
 
+def platformatic():
+    """@platformatic/kafka, whose headers are a map: one value for each name."""
+    return Peer("platformatic", "@platformatic/kafka", "node", HERE / "node" / "platformatic.js", headers="one", once=False,
+                env={"NODE_PATH": str(CACHE / "node" / "node_modules"), "NODE_NO_WARNINGS": "1"},
+                codecs=("none", "gzip", "snappy", "lz4"))
+
+
 def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools."):
     """Runs one of Kafka's own tools; returns what it writes, in lines."""
     out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA}/tools/*", *(package + name).split(),

@@ -32,12 +32,13 @@ BASE = 1767225600000  # 2026-01-01
 
 
 def make(random, n, partitions=1, start=0, headers=True):
-    """n records, over the partitions in turn. Null and empty come up often."""
+    """n records, over the partitions in turn. Null and empty come up often.
+    headers may be False: none, or "one": no name twice."""
     out = []
     for i in range(start, start + n):
         hs = ()
         if headers:
-            hs = random.choice([(), (("n", str(i).encode()),), (("a", b"\x00\xff"), ("a", b""), ("ключ", b"x" * 40))])
+            hs = random.choice([(), (("n", str(i).encode()),), (("a", b"\x00\xff"), ("b" if headers == "one" else "a", b""), ("ключ", b"x" * 40))])
         out.append(Record(
             i % partitions, None, BASE + 1000 * i + random.randrange(1000),
             random.choice([None, b"", f"k-{i % 7}".encode()]),
