@@ -258,8 +258,8 @@ def cluster(t, b):
     with t.check("ClientCompatibilityTest", seconds=90):
         tool(b, "ClientCompatibilityTest", "--topic", exercise.topic(b, "compatible", 1), "--num-cluster-nodes", "1",
              *[w for flag in ("offsets-for-times-supported", "cluster-id-supported", "create-topics-supported",
-                              "describe-configs-supported", "idempotent-producer-supported") for w in (f"--{flag}", "true")],
-             "--describe-acls-supported", "false", "--expect-record-too-large-exception", "false")
+                              "describe-configs-supported", "describe-acls-supported", "idempotent-producer-supported") for w in (f"--{flag}", "true")],
+             "--expect-record-too-large-exception", "false")
     with t.check("BrokerApiVersionsCommand, ClusterTool, FeatureCommand"):
         said = " ".join(tool(b, "BrokerApiVersionsCommand"))
         want("Produce(0): 0 to 13 [usable: 13]" in said, f"it says {said[:300]}")
