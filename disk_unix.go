@@ -11,6 +11,6 @@ func diskSpace(dir string) (total, usable int64) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return -1, -1
 	}
-	size := int64(st.Bsize)
+	size := int64(st.Bsize) //nolint:unconvert // it has another type on other systems
 	return int64(st.Blocks) * size, int64(st.Bavail) * size
 }

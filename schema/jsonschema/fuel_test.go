@@ -61,7 +61,7 @@ func TestFuel(t *testing.T) {
 		{"object against 20 forms", forms(20, ""), object, "", 7, 16},
 		{"records against 20 forms", `{"type":"array","items":` + forms(20, "") + `}`, records, "", 2, 10},
 		{"spaces against 300 forms", forms(300, ""), "{" + strings.Repeat(" ", size) + "}", "expected one of 300 forms", 18, 20},
-		{"escapes against 500 forms", strings.Replace(forms(500, ""), `"type":"object",`, `"maxLength":3,`, -1), text(`\u00e9`), tooMuch, 96, 97},
+		{"escapes against 500 forms", strings.ReplaceAll(forms(500, ""), `"type":"object",`, `"maxLength":3,`), text(`\u00e9`), tooMuch, 96, 97},
 		{"long names against 500 forms", forms(500, ""), `{` + text("n") + `:0}`, tooMuch, 96, 97},
 		{"pattern of many states", `{"type":"string","pattern":"(x{1,30}){30}y"}`, text("x"), tooMuch, 96, 2000},
 		{"pattern of few states", `{"type":"string","pattern":"^[^@]+@[a-z.]+$"}`, text("x"), "expected a string that matches", 2, 10},

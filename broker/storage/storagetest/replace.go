@@ -160,7 +160,7 @@ func testReplaceFenced(t *testing.T, open Open) {
 			eng = reopen()
 		}
 	}
-	wantConflict(t, eng, storage.Write{Replace: w.Replace}) // once more: the range holds something else
+	_ = wantConflict(t, eng, storage.Write{Replace: w.Replace}) // once more: the range holds something else
 }
 
 // testReplaceGap puts a batch where a Replace before it left nothing, between
