@@ -10,10 +10,10 @@ import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
 SCENARIOS = ["avro", "protobuf", "jsonschema", "groups", "acks", "formats", "pipelined",
-             "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "crash", "kgo"]
+             "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "acls", "crash", "kgo"]
 # What a smoke run leaves out.
 FULL_ONLY = {"groups", "acks", "formats", "pipelined",
-             "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "kgo"}
+             "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "acls", "kgo"}
 
 
 class Scenario(harness.Checks):
