@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,10 +57,11 @@ type transactions struct {
 
 	mu   sync.Mutex
 	sent map[int][]transaction // guarded by mu: by producer
+	lost map[string]int        // guarded by mu: why clients could not go on
 }
 
 func newTransactions(kafka string, schemaID int) *transactions {
-	return &transactions{kafka: kafka, schemaID: schemaID, sent: map[int][]transaction{}}
+	return &transactions{kafka: kafka, schemaID: schemaID, sent: map[int][]transaction{}, lost: map[string]int{}}
 }
 
 // next notes a transaction that is about to begin and returns its number.
@@ -93,7 +96,11 @@ func (x *transactions) run(ctx context.Context, g *gate, producer int, rng *rand
 		// What is on its way waits for the broker, whatever ctx says.
 		closed := context.AfterFunc(ctx, cl.Close)
 		for well := true; well && ctx.Err() == nil; {
-			g.while(func() { well = x.one(ctx, cl, producer, rng) })
+			g.while(func() {
+				if well = x.one(ctx, cl, producer, rng); !well && ctx.Err() == nil {
+					x.end(ctx, producer)
+				}
+			})
 			pause(ctx, time.Duration(rng.IntN(20))*time.Millisecond)
 		}
 		if closed() {
@@ -102,14 +109,43 @@ func (x *transactions) run(ctx context.Context, g *gate, producer int, rng *rand
 	}
 }
 
+// end ends the transaction that a client which cannot go on has left open, as
+// the next one would. It comes before the gate closes behind the client: what
+// is open then would stay so until its timeout.
+func (x *transactions) end(ctx context.Context, producer int) {
+	for ctx.Err() == nil { // the broker may be away
+		cl, err := x.client(fmt.Sprintf("transactor-%d", producer), time.Minute)
+		if err != nil {
+			return // of options that do not change
+		}
+		_, _, err = cl.ProducerID(ctx)
+		cl.Close()
+		if err == nil {
+			return
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+func (x *transactions) lose(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.lost[err.Error()]++
+}
+
 // one makes one transaction and reports whether the client can make another.
 func (x *transactions) one(ctx context.Context, cl *kgo.Client, producer int, rng *rand.Rand) bool {
 	number, err := x.fill(ctx, cl, producer, 1+rng.IntN(maxTransfers), rng)
 	if err != nil || rng.IntN(10) < 3 {
-		return cl.EndTransaction(ctx, kgo.TryAbort) == nil && ctx.Err() == nil
+		aborted := cl.EndTransaction(ctx, kgo.TryAbort)
+		if aborted != nil {
+			x.lose(fmt.Errorf("abort after %v: %w", err, aborted))
+		}
+		return aborted == nil && ctx.Err() == nil
 	}
 	x.note(producer, number, maybe)
 	if err := cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		x.lose(fmt.Errorf("commit: %w", err))
 		return false
 	}
 	x.note(producer, number, whole)
@@ -319,5 +355,9 @@ func (x *transactions) progress() string {
 			n[t.fate]++
 		}
 	}
-	return fmt.Sprintf("%d committed, %d of unknown outcome, %d aborted or left open", n[whole], n[maybe], n[never])
+	text := fmt.Sprintf("%d committed, %d of unknown outcome, %d aborted or left open", n[whole], n[maybe], n[never])
+	for _, why := range slices.Sorted(maps.Keys(x.lost)) {
+		text += fmt.Sprintf("\n  a client could not go on, %d times: %s", x.lost[why], why)
+	}
+	return text
 }
