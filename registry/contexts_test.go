@@ -143,3 +143,20 @@ func TestSubjectOf(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxContexts makes no context beyond the limit, by whatever door.
+func TestMaxContexts(t *testing.T) {
+	r := open(t, memory.New())
+	w := r.world.Load()
+	for n := range MaxContexts {
+		name := fmt.Sprintf(".c%d", n)
+		w.views[name] = newView(w, name)
+	}
+	_, err := r.Register(t.Context(), ":.new:s", avro(orderV1))
+	wants(t, "a subject of a context too many", err, ErrTooMany)
+	wants(t, "settings of a context too many", r.SetSettings(t.Context(), ":.new:", levelOf(Full)), ErrTooMany)
+	wants(t, "mode of a context too many", r.SetMode(t.Context(), ":.new:", ReadOnly, false), ErrTooMany)
+	if err := r.SetMode(t.Context(), ":.c1:", ReadOnly, false); err != nil {
+		t.Errorf("a context that is there: %v", err)
+	}
+}

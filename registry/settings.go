@@ -220,6 +220,9 @@ func (r *Registry) set(ctx context.Context, name string, edit func(v *view, with
 	}
 	return r.mutate(ctx, context, func(v *view) (storage.Write, error) {
 		if within == "" {
+			if err := v.makeable(name); err != nil {
+				return storage.Write{}, err
+			}
 			item := v.settings
 			if err := edit(v, within, &item); err != nil || reflect.DeepEqual(item, v.settings) {
 				return storage.Write{}, err
@@ -249,14 +252,23 @@ func (v *view) draft(name string) (*subject, error) {
 		if len(v.subjects) >= MaxSubjects {
 			return nil, &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many subjects as the registry holds"}
 		}
-		if _, known := v.world.views[v.context]; !known && len(v.world.views) >= MaxContexts {
-			return nil, &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many contexts as the registry holds"}
+		if err := v.makeable(name); err != nil {
+			return nil, err
 		}
 		return &subject{name: name, context: v.context}, nil
 	}
 	d := *s
 	d.item.Versions = append([]versionItem(nil), s.item.Versions...)
 	return &d, nil
+}
+
+// makeable refuses to make a context beyond MaxContexts. Those that are deleted
+// count: their next ids are kept.
+func (v *view) makeable(name string) error {
+	if _, known := v.world.views[v.context]; !known && len(v.world.views) >= MaxContexts {
+		return &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many contexts as the registry holds"}
+	}
+	return nil
 }
 
 // write is the subject's item; one that says nothing any more is deleted.
