@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 )
@@ -214,6 +215,54 @@ func TestTransactionIsAtomic(t *testing.T) {
 		if err != nil || tbl.Metadata.Properties["k"] != "1" {
 			t.Errorf("%v: %v, %v", ident, tbl, err)
 		}
+	}
+}
+
+// stalled runs between once, before the first Get.
+type stalled struct {
+	blob.Store
+	once    sync.Once
+	between func()
+}
+
+func (s *stalled) Get(ctx context.Context, key string) ([]byte, error) {
+	s.once.Do(s.between)
+	return s.Store.Get(ctx, key)
+}
+
+// TestLoadWhileFilesAreDropped: between a reader's look at the pointer and at
+// the metadata file, others commit so often that the file is dropped.
+func TestLoadWhileFilesAreDropped(t *testing.T) {
+	c, it, store := setup(t)
+	mustCreate(t, c, orders)
+	first, err := c.LoadTable(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const commits = 250 // more than any table keeps
+	slow := &stalled{Store: store, between: func() {
+		for i := range commits {
+			if _, _, err := c.CommitTable(t.Context(), orders, nil, set("k", fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	reader := catalog.New(catalog.Config{Items: it, Store: slow, Prefix: "wh"})
+	tbl, err := reader.LoadTable(t.Context(), orders)
+	if err != nil || tbl.Metadata.Properties["k"] != fmt.Sprint(commits-1) {
+		t.Fatalf("load: %v, %v", tbl, err)
+	}
+	key, _ := store.Key(first.MetadataLocation)
+	if _, err := store.Get(t.Context(), key); !errors.Is(err, blob.ErrNotFound) {
+		t.Fatalf("the first file is still there (%v): nothing was shown", err)
+	}
+	last, _ := store.Key(tbl.MetadataLocation)
+	if err := store.Delete(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	fresh := catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"})
+	if _, err := fresh.LoadTable(t.Context(), orders); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("load of a table whose file is lost: %v, want ErrNotFound", err)
 	}
 }
 

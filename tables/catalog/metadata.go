@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -16,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
@@ -31,8 +33,21 @@ type loaded struct {
 	meta  *metadata.Table // nil if there is no such table
 }
 
-// load reads the pointer and the metadata it names.
+// load reads the pointer and the metadata it names. A file can be gone because
+// other writers have committed often enough since the pointer was read to drop
+// it; that is an error only if the pointer still names it. Every further look
+// thus means at least one commit of another writer.
 func (c *Catalog) load(ctx context.Context, ident Identifier) (loaded, error) {
+	for last := ""; ; {
+		l, err := c.loadOnce(ctx, ident)
+		if !errors.Is(err, blob.ErrNotFound) || l.ptr.Metadata == last {
+			return l, err
+		}
+		last = l.ptr.Metadata
+	}
+}
+
+func (c *Catalog) loadOnce(ctx context.Context, ident Identifier) (loaded, error) {
 	l := loaded{ident: ident}
 	key := tableKey(ident)
 	it, err := c.get(ctx, key)
