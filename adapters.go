@@ -8,6 +8,7 @@ import (
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/sink"
 )
@@ -17,13 +18,10 @@ import (
 func validation(v *validate.Validator) api.Validate {
 	return func(_ context.Context, t *topic.Topic, rd *record.Reader, from api.Origin) ([]api.RecordError, error) {
 		c := &t.Config
-		if c.KeyValidation == topic.ValidateOff && c.ValueValidation == topic.ValidateOff {
+		if c.Key.Validation == topic.ValidateOff && c.Value.Validation == topic.ValidateOff {
 			return nil, nil
 		}
-		refused, err := v.Check(validate.Topic{
-			Name: t.Name, Key: level(c.KeyValidation), Value: level(c.ValueValidation),
-			KeyStrategy: strategy(c.KeyStrategy), ValueStrategy: strategy(c.ValueStrategy), Limit: limit(c),
-		}, rd, validate.Origin{
+		refused, err := v.Check(rules(t, limit(c)), rd, validate.Origin{
 			ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion, Remote: from.Remote,
 		})
 		if err != nil || len(refused) == 0 {
@@ -38,6 +36,45 @@ func validation(v *validate.Validator) api.Validate {
 		}
 		return out, nil
 	}
+}
+
+// rules are what a topic's configuration says about validation.
+func rules(t *topic.Topic, limit int) validate.Topic {
+	c := &t.Config
+	return validate.Topic{
+		Name: t.Name, Context: c.SchemaContext, Key: partRules(&c.Key), Value: partRules(&c.Value), Limit: limit,
+	}
+}
+
+func partRules(u *topic.SchemaUse) validate.Part {
+	return validate.Part{
+		Level: level(u.Validation), Strategy: strategy(u.Strategy), Subject: u.Subject,
+		Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message, RefuseNull: u.RefuseNull,
+	}
+}
+
+// reading is how a sink reads a topic's keys or values. It takes every version
+// of those that name theirs; a subject that may change with an association is
+// left to it.
+func reading(reg *registry.Registry, t *topic.Topic, part string, u *topic.SchemaUse) registry.Reading {
+	r := registry.Reading{Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message}
+	if r.Bare == registry.BareRefused {
+		r.Bare = registry.BareLatest // what is in the log all the same may as well be read
+	}
+	if u.Subject != "" || t.Config.SchemaContext != "" {
+		r.Subject = validate.SubjectOf(reg, t.Name, t.Config.SchemaContext, part, u.Subject)
+	}
+	return r
+}
+
+func bare(b topic.Bare) registry.Bare {
+	switch b {
+	case topic.BareAttempt:
+		return registry.BareAttempt
+	case topic.BareRefuse:
+		return registry.BareRefused
+	}
+	return registry.BareLatest
 }
 
 // limit is how many refusals of a batch are wanted: all of them where the
@@ -76,7 +113,7 @@ func interval(ms int64) time.Duration {
 }
 
 // sinkTopics shows the sink the topics that have tables.
-func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
+func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Topic, <-chan struct{}) {
 	return func() ([]sink.Topic, <-chan struct{}) {
 		v := topics.View()
 		var out []sink.Topic
@@ -90,6 +127,7 @@ func sinkTopics(topics *topic.Topics) func() ([]sink.Topic, <-chan struct{}) {
 				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
 				JSONExtra: c.JSONExtra,
+				Key:       reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
 			})
 		}
 		return out, v.Changed()

@@ -169,7 +169,7 @@ func (n *node) open(ctx context.Context) error {
 	items := engineItems{n.engine}
 	n.catalog = catalog.New(catalog.Config{Items: items, Store: n.store})
 	n.sinks = sink.New(sink.Config{
-		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics()),
+		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics(), n.registry),
 		Formats: n.formats(), Store: n.store, Items: items,
 		Incarnation: n.broker.Incarnation(), Namespace: namespace,
 		Log: n.lg.With("component", "sink"),

@@ -236,11 +236,7 @@ func (r *redriver) produce(ctx context.Context, l *letters, d *done, it *storage
 	if err := rd.Reset(raw, math.MaxInt32); err != nil {
 		return err
 	}
-	c := &r.to.Config
-	bad, err := r.validator.Check(validate.Topic{
-		Name: r.to.Name, Key: level(c.KeyValidation), Value: level(c.ValueValidation),
-		KeyStrategy: strategy(c.KeyStrategy), ValueStrategy: strategy(c.ValueStrategy), Limit: len(l.offsets),
-	}, &rd, validate.Origin{ClientID: "tarn topic redrive"})
+	bad, err := r.validator.Check(rules(r.to, len(l.offsets)), &rd, validate.Origin{ClientID: "tarn topic redrive"})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type parsed struct {
 	// others are the Protobuf messages that payloads selected so far, by the
 	// raw bytes of their indexes; replaced under entry.mu.
 	others atomic.Pointer[map[string]*message]
+	// named are those that topics name; replaced under entry.mu, nil if none.
+	named atomic.Pointer[map[string]*message]
 }
 
 // message is one payload type of a schema: the whole of an Avro or JSON schema,

@@ -29,6 +29,8 @@ type Payload struct {
 	Framed bool
 	// Bytes are the payload without its frame. They alias the value.
 	Bytes []byte
+	// Fits says that the payload was found to fit; only Read ever says so.
+	Fits bool
 }
 
 // Unresolved says why a payload has no decoder. It is a refusal of the payload.

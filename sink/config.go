@@ -130,9 +130,9 @@ type Topic struct {
 	StartLatest bool
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
-	// KeySubject and ValueSubject name the schemas; "" is the subject that the
-	// registry has the topic's part bound to.
-	KeySubject, ValueSubject string
+	// Key and Value say which schemas the parts have. A Subject of "" is the one
+	// that the registry has the topic's part bound to.
+	Key, Value registry.Reading
 }
 
 func (t Topic) withDefaults() Topic {

@@ -12,6 +12,7 @@ import (
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/tables"
 )
@@ -46,12 +47,12 @@ type cut struct {
 	looked   int64 // rows at the last look
 	held     int64 // bytes of columns then
 
-	keySubject, valueSubject string
+	key, value registry.Reading // which schemas the parts have
 }
 
 func (s *sink) newCut(from offsets) *cut {
 	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
-	c.keySubject, c.valueSubject = s.subject(keyPart), s.subject(valuePart)
+	c.key, c.value = s.reading(keyPart), s.reading(valuePart)
 	c.keyed = s.keyDecoder() != nil
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
@@ -228,7 +229,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
-		v, err := c.s.registry.Resolve(c.valueSubject, r.Value, header, has)
+		v, err := c.s.registry.Read(&c.value, r.Value, header, has)
 		if err != nil {
 			return v.ID, err
 		}
@@ -236,7 +237,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	}
 	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
-		v, err := c.s.registry.Resolve(c.keySubject, r.Key, header, has)
+		v, err := c.s.registry.Read(&c.key, r.Key, header, has)
 		if err != nil {
 			return schemaID, fmt.Errorf("key: %w", err)
 		}

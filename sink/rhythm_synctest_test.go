@@ -178,7 +178,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestIdleWithoutSchema(t *testing.T) {
-	inRhythm(t, func(topic *sink.Topic) { topic.ValueSubject = "other" }, func(t *testing.T, r *rhythm) {
+	inRhythm(t, func(topic *sink.Topic) { topic.Value.Subject = "other" }, func(t *testing.T, r *rhythm) {
 		r.some(3)
 		r.after(time.Minute)
 		before := r.looks.Load()
@@ -320,7 +320,7 @@ func TestFlushUnderLoad(t *testing.T) {
 // when its columns have grown large.
 func TestMemory(t *testing.T) {
 	inRhythm(t, func(topic *sink.Topic) {
-		topic.ValueSubject, topic.CommitBytes = "wide", 1<<20
+		topic.Value.Subject, topic.CommitBytes = "wide", 1<<20
 	}, func(t *testing.T, r *rhythm) {
 		text := `{"type":"record","name":"Wide","fields":[`
 		for i := range 500 {

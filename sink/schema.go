@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/tables"
 )
@@ -50,21 +51,24 @@ const (
 	valuePart = "value"
 )
 
-// subject names the schemas of a part as of now: an association may come.
-func (s *sink) subject(part string) string {
-	if part == keyPart && s.topic.KeySubject != "" {
-		return s.topic.KeySubject
+// reading says which schemas a part has as of now: an association may come.
+func (s *sink) reading(part string) registry.Reading {
+	how := s.topic.Value
+	if part == keyPart {
+		how = s.topic.Key
 	}
-	if part == valuePart && s.topic.ValueSubject != "" {
-		return s.topic.ValueSubject
+	if how.Subject == "" {
+		how.Subject = s.registry.SubjectOf(s.topic.Name, part)
 	}
-	return s.registry.SubjectOf(s.topic.Name, part)
+	return how
 }
+
+func (s *sink) subject(part string) string { return s.reading(part).Subject }
 
 // newestColumns are the table columns of the newest registered versions, nil
 // if the value's subject has none.
 func (s *sink) newestColumns() (*arrow.Schema, error) {
-	value, err := s.newestDecoder(s.subject(valuePart))
+	value, err := s.newestDecoder(valuePart)
 	if value == nil || err != nil {
 		return nil, err
 	}
@@ -74,27 +78,23 @@ func (s *sink) newestColumns() (*arrow.Schema, error) {
 // keyDecoder is that of the key's newest version, nil if there is none or it
 // has no table form: keys are then kept as they are, and not decoded.
 func (s *sink) keyDecoder() schema.Decoder {
-	key, err := s.newestDecoder(s.subject(keyPart))
+	key, err := s.newestDecoder(keyPart)
 	if err != nil {
 		return nil
 	}
 	return key
 }
 
-// newestDecoder is the decoder of a subject's newest version, nil if it has
-// none.
-func (s *sink) newestDecoder(subject string) (schema.Decoder, error) {
-	v, ok := s.registry.Latest(subject)
+// newestDecoder reads a part's bare payloads as of now: by the newest version,
+// or the newest of those that the topic takes. nil if there is none.
+func (s *sink) newestDecoder(part string) (schema.Decoder, error) {
+	how := s.reading(part)
+	p, ok, err := s.registry.Newest(&how)
 	if !ok {
 		return nil, nil
 	}
-	sch, err := s.registry.Schema(v.Context, v.ID)
 	if err != nil {
-		return nil, fmt.Errorf("schema of %s version %d: %w", subject, v.Version, err)
+		return nil, fmt.Errorf("schema of %s has no table form: %w", how.Subject, err)
 	}
-	d, err := sch.Decoder(nil)
-	if err != nil {
-		return nil, fmt.Errorf("schema of %s version %d has no table form: %w", subject, v.Version, err)
-	}
-	return d, nil
+	return p.Decoder, nil
 }

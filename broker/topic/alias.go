@@ -74,14 +74,19 @@ func flag(name string, yes, no []pair) alias {
 	return a
 }
 
-// strategy translates Confluent's class names.
-func strategy(name, key, prefix string) alias {
-	return words(name, "must be "+prefix+"TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy",
-		map[string][]pair{
-			prefix + "TopicNameStrategy":       {{key, string(StrategyTopic)}},
-			prefix + "RecordNameStrategy":      {{key, string(StrategyRecord)}},
-			prefix + "TopicRecordNameStrategy": {{key, string(StrategyTopicRecord)}},
-		})
+// strategy translates class names, with or without Confluent's package. Its
+// AssociatedNameStrategy looks for an association first and then goes by the
+// topic, as the strategy topic does.
+func strategy(name, key string) alias {
+	table := map[string][]pair{}
+	for class, word := range map[string]Strategy{
+		"TopicNameStrategy": StrategyTopic, "RecordNameStrategy": StrategyRecord,
+		"TopicRecordNameStrategy": StrategyTopicRecord, "AssociatedNameStrategy": StrategyTopic,
+	} {
+		table[class] = []pair{{key, string(word)}}
+		table["io.confluent.kafka.serializers.subject."+class] = table[class]
+	}
+	return words(name, "must be TopicNameStrategy, RecordNameStrategy, TopicRecordNameStrategy or AssociatedNameStrategy, with io.confluent.kafka.serializers.subject. in front or without", table)
 }
 
 // validation maps true to validation by id, as Confluent and Redpanda mean it.
@@ -90,12 +95,11 @@ func validation(name, key string) alias {
 }
 
 func confluentAliases() []alias {
-	const classes = "io.confluent.kafka.serializers.subject."
-	var out []alias
+	out := []alias{same("confluent.schema.validation.context.name", "tarn.schema.context")}
 	for _, part := range []string{"key", "value"} {
 		out = append(out,
 			validation("confluent."+part+".schema.validation", "tarn."+part+".schema.validation"),
-			strategy("confluent."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy", classes))
+			strategy("confluent."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy"))
 	}
 	return out
 }
@@ -105,10 +109,10 @@ func redpandaAliases() []alias {
 	for _, part := range []string{"key", "value"} {
 		out = append(out,
 			validation("redpanda."+part+".schema.id.validation", "tarn."+part+".schema.validation"),
-			strategy("redpanda."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy", ""))
+			strategy("redpanda."+part+".subject.name.strategy", "tarn."+part+".subject.name.strategy"))
 	}
 	return append(out,
-		refused("redpanda.schema.registry.context", "a topic's subjects are those of the default context"),
+		same("redpanda.schema.registry.context", "tarn.schema.context"),
 		words("redpanda.iceberg.mode",
 			"Tarn decodes values by the schema id they carry: use value_schema_id_prefix, or tarn.table.formats=iceberg",
 			map[string][]pair{
@@ -175,20 +179,23 @@ func tansuAliases() []alias {
 	}
 }
 
+// bufstreamAliases: a module of Buf's registry is the subject of its name, which
+// has the module's file as its schema.
 func bufstreamAliases() []alias {
+	payload := func(outcome Invalid) []pair {
+		return []pair{{"tarn.value.schema.validation", string(ValidatePayload)}, {"tarn.schema.on.invalid", string(outcome)}}
+	}
+	mode := words("bufstream.validate.mode", "must be reject or dlq",
+		map[string][]pair{"reject": payload(InvalidReject), "dlq": payload(InvalidDLQ)})
+	exact := mode.translate
+	mode.translate = func(v string) ([]pair, error) { return exact(strings.ToLower(v)) }
 	return []alias{
-		words("bufstream.validate.mode", "reject or dlq",
-			map[string][]pair{
-				"reject": {
-					{"tarn.value.schema.validation", string(ValidatePayload)},
-					{"tarn.schema.on.invalid", string(InvalidReject)},
-				},
-				"dlq": {
-					{"tarn.value.schema.validation", string(ValidatePayload)},
-					{"tarn.schema.on.invalid", string(InvalidDLQ)},
-				},
-			}),
+		mode,
 		same("bufstream.validate.dlq.topic", "tarn.schema.dlq.topic"),
+		same("buf.registry.key.schema.message", "tarn.key.schema.message"),
+		same("buf.registry.key.schema.module", "tarn.key.schema.subject"),
+		same("buf.registry.value.schema.message", "tarn.value.schema.message"),
+		same("buf.registry.value.schema.module", "tarn.value.schema.subject"),
 	}
 }
 

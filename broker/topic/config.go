@@ -69,10 +69,8 @@ type Config struct {
 	DeleteRetentionMs      int64
 	MinCleanableDirtyRatio float64
 
-	KeyValidation   Validation
-	ValueValidation Validation
-	KeyStrategy     Strategy
-	ValueStrategy   Strategy
+	Key, Value      SchemaUse
+	SchemaContext   string // of the registry, with a dot in front; empty: the default one
 	OnInvalid       Invalid
 	DeadLetterTopic string // empty: the topic's name with DeadLetterSuffix
 

@@ -73,7 +73,8 @@ func TestDefaultConfig(t *testing.T) {
 		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer GzipLevel:-1 LZ4Level:9 ZstdLevel:3 LogAppendTime:false " +
 		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
-		"KeyValidation:off ValueValidation:off KeyStrategy:topic ValueStrategy:topic OnInvalid:reject DeadLetterTopic: " +
+		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} " +
+		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} SchemaContext: OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
 		"TableEarliest:true JSONExtra:true}"
 	if got != want {
@@ -117,6 +118,29 @@ func TestCanonical(t *testing.T) {
 		{"bufstream.validate.mode=dlq", "tarn.schema.on.invalid=dlq tarn.value.schema.validation=payload"},
 		{"confluent.value.schema.validation=true", "tarn.value.schema.validation=id"},
 		{"confluent.key.schema.validation=False", "tarn.key.schema.validation=off"},
+		{"confluent.value.subject.name.strategy=RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
+		{"confluent.key.subject.name.strategy=io.confluent.kafka.serializers.subject.AssociatedNameStrategy", "tarn.key.subject.name.strategy=topic"},
+		{"confluent.key.subject.name.strategy=com.example.Mine", "! must be TopicNameStrategy"},
+		{"confluent.schema.validation.context.name=.mine", "tarn.schema.context=.mine"},
+		{"confluent.schema.validation.context.name=default", "tarn.schema.context=default"},
+		{"redpanda.schema.registry.context=.mine", "tarn.schema.context=.mine"},
+		{"redpanda.value.subject.name.strategy=io.confluent.kafka.serializers.subject.TopicNameStrategy", "tarn.value.subject.name.strategy=topic"},
+		{"bufstream.validate.mode=REJECT", "tarn.schema.on.invalid=reject tarn.value.schema.validation=payload"},
+		{"bufstream.validate.mode=off", "! must be reject or dlq"},
+		{"bufstream.validate.dlq.topic=bad", "tarn.schema.dlq.topic=bad"},
+		{"buf.registry.value.schema.module=buf.build/shop/orders", "tarn.value.schema.subject=buf.build/shop/orders"},
+		{"buf.registry.value.schema.message=shop.v1.Order", "tarn.value.schema.message=shop.v1.Order"},
+		{"tarn.schema.context=:.a:", "! must be a context's name"},
+		{"tarn.value.schema.versions=latest", "tarn.value.schema.versions=latest"},
+		{"tarn.value.schema.versions=3,1", "tarn.value.schema.versions=3,1"},
+		{"tarn.value.schema.versions=", "! must be any, latest"},
+		{"tarn.value.schema.versions=1,1", "! must be any, latest"},
+		{"tarn.value.schema.versions=0", "! must be any, latest"},
+		{"tarn.value.schema.versions=99999999999", "! must be any, latest"},
+		{"tarn.value.schema.bare=attempt", "tarn.value.schema.bare=attempt"},
+		{"tarn.key.schema.bare=guess", "! must be one of latest, attempt, refuse"},
+		{"tarn.key.schema.null=refuse", "tarn.key.schema.null=refuse"},
+		{"tarn.value.schema.subject=a\nb", "! control characters"},
 		{"confluent.value.schema.validation=maybe", "! true or false"},
 		{"confluent.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
 		{"redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},

@@ -1,23 +1,35 @@
 package topic
 
-import "errors"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // tarnKeys are ours, by name.
 func tarnKeys() []Definition {
-	levels := []string{string(ValidateOff), string(ValidateID), string(ValidatePayload), string(ValidateMonitor)}
+	return slices.SortedFunc(slices.Values(slices.Concat(
+		schemaKeys("key", func(c *Config) *SchemaUse { return &c.Key }),
+		schemaKeys("value", func(c *Config) *SchemaUse { return &c.Value }),
+		invalidKeys(), tableKeys(),
+	)), func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// invalidKeys say what becomes of records that fail validation.
+func invalidKeys() []Definition {
 	outcomes := []string{string(InvalidReject), string(InvalidDLQ), string(InvalidMark)}
-	strategies := []string{string(StrategyTopic), string(StrategyRecord), string(StrategyTopicRecord)}
 	return []Definition{
-		choice("tarn.key.schema.validation", "off", levels,
-			func(c *Config, s string) { c.KeyValidation = Validation(s) },
-			"How far record keys are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it; monitor counts what payload would refuse, and refuses nothing."),
-		choice("tarn.key.subject.name.strategy", "topic", strategies,
-			func(c *Config, s string) { c.KeyStrategy = Strategy(s) },
-			"Which subject a key's schema belongs to."),
+		schemaContext(),
 		deadLetterTopic(),
 		choice("tarn.schema.on.invalid", "reject", outcomes,
 			func(c *Config, s string) { c.OnInvalid = Invalid(s) },
 			"What happens to records that fail validation: reject refuses their batch, dlq sends them to the dead-letter topic with headers that say why, mark keeps them with such headers. Transactional batches are rejected where dlq is asked for."),
+	}
+}
+
+// tableKeys are about a topic's tables.
+func tableKeys() []Definition {
+	return []Definition{
 		long("tarn.table.commit.bytes", 64<<20, 1<<16, func(c *Config) *int64 { return &c.CommitBytes },
 			"A table is committed when this many bytes of records wait for it."),
 		long("tarn.table.commit.interval.ms", 10_000, 100, func(c *Config) *int64 { return &c.CommitIntervalMs },
@@ -35,12 +47,6 @@ func tarnKeys() []Definition {
 		choice("tarn.table.start", "earliest", []string{"earliest", "latest"},
 			func(c *Config, s string) { c.TableEarliest = s == "earliest" },
 			"Where a new table begins: with the oldest record the log holds, or with the next one."),
-		choice("tarn.value.schema.validation", "off", levels,
-			func(c *Config, s string) { c.ValueValidation = Validation(s) },
-			"How far record values are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it; monitor counts what payload would refuse, and refuses nothing."),
-		choice("tarn.value.subject.name.strategy", "topic", strategies,
-			func(c *Config, s string) { c.ValueStrategy = Strategy(s) },
-			"Which subject a value's schema belongs to."),
 	}
 }
 

@@ -20,13 +20,13 @@ func TestAllocations(t *testing.T) {
 		topic Topic
 		rec   rec
 	}{
-		{"prefix", Topic{Name: "orders", Value: Payload}, rec{value: framed(1, 14, 2, 'x')}},
-		{"bare", Topic{Name: "orders", Value: Payload}, rec{value: []byte{14, 2, 'x'}}},
-		{"header", Topic{Name: "orders", Value: Payload}, rec{value: []byte{14, 2, 'x'}, headers: []record.RecordHeader{byGUID}}},
-		{"nested message", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 4, 2, 0, 8, 7)}},
-		{"json", Topic{Name: "json", Value: Payload}, rec{value: framed(4, []byte(`{"n":1}`)...)}},
-		{"key", Topic{Name: "orders", Key: ID, Value: ID}, rec{key: framed(2), value: framed(1)}},
-		{"topic and record", Topic{Name: "orders", Value: ID, ValueStrategy: TopicRecordName}, rec{value: framed(2)}},
+		{"prefix", Topic{Name: "orders", Value: Part{Level: Payload}}, rec{value: framed(1, 14, 2, 'x')}},
+		{"bare", Topic{Name: "orders", Value: Part{Level: Payload}}, rec{value: []byte{14, 2, 'x'}}},
+		{"header", Topic{Name: "orders", Value: Part{Level: Payload}}, rec{value: []byte{14, 2, 'x'}, headers: []record.RecordHeader{byGUID}}},
+		{"nested message", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 4, 2, 0, 8, 7)}},
+		{"json", Topic{Name: "json", Value: Part{Level: Payload}}, rec{value: framed(4, []byte(`{"n":1}`)...)}},
+		{"key", Topic{Name: "orders", Key: Part{Level: ID}, Value: Part{Level: ID}}, rec{key: framed(2), value: framed(1)}},
+		{"topic and record", Topic{Name: "orders", Value: Part{Level: ID, Strategy: TopicRecordName}}, rec{value: framed(2)}},
 	}
 	for _, tt := range tests {
 		count := func(n int) float64 {

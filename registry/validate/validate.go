@@ -10,7 +10,6 @@
 package validate
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -82,11 +81,28 @@ func ParseStrategy(word string) (Strategy, error) {
 
 // Topic is what a topic's configuration says about validation.
 type Topic struct {
-	Name                       string
-	Key, Value                 Level
-	KeyStrategy, ValueStrategy Strategy
+	Name string
+	// Context is the registry's; "" is the default one.
+	Context    string
+	Key, Value Part
 	// Limit is how many refusals are listed; 0 is MaxRefusals.
 	Limit int
+}
+
+// Part is what a topic's configuration says about its keys, or its values.
+type Part struct {
+	Level    Level
+	Strategy Strategy
+	// Subject, if set, is the one whatever Strategy says.
+	Subject string
+	// Latest, Versions and Bare are those of registry.Reading.
+	Latest   bool
+	Versions []int
+	Bare     registry.Bare
+	// Message, if set, is the name that each record or message must have.
+	Message string
+	// RefuseNull refuses what is null.
+	RefuseNull bool
 }
 
 // Origin says where a batch came from.
@@ -132,13 +148,10 @@ func New(cfg Config) *Validator {
 // counts the others in More. What Monitor finds is remembered and not listed. An error says that the batch could not be read; it
 // is rd's. Nothing of rd is kept, and a good record costs no allocation.
 func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusal, error) {
-	if topic.Key == Off && topic.Value == Off {
+	if topic.Key.Level == Off && topic.Value.Level == Off {
 		return nil, nil
 	}
-	key := side{reg: v.reg, topic: topic.Name, part: "key", strategy: topic.KeyStrategy}
-	key.set(topic.Key)
-	value := side{reg: v.reg, topic: topic.Name, part: "value", strategy: topic.ValueStrategy}
-	value.set(topic.Value)
+	key, value := v.side(&topic, "key", &topic.Key), v.side(&topic, "value", &topic.Value)
 	limit := topic.Limit
 	if limit <= 0 {
 		limit = MaxRefusals
@@ -192,135 +205,3 @@ func (v *Validator) Rejections(topic string) []Rejection { return v.rings.list(t
 // Rejected is how many records of a topic were refused, those that the ring
 // forgot included. A topic that nobody was refused at for long may be forgotten.
 func (v *Validator) Rejected(topic string) int64 { return v.rings.total(topic) }
-
-// side is the check of all keys or all values of a batch.
-type side struct {
-	reg      *registry.Registry
-	topic    string
-	part     string
-	level    Level // never Monitor
-	monitor  bool
-	strategy Strategy
-	subject  string // of the topic strategy, once it is needed
-	memo     [8]named
-	used     int
-
-	// The last schema that was found in its subject: most batches have one.
-	lastID      int
-	lastName    string
-	lastSubject string
-	lastVersion int
-}
-
-// set takes a level: to monitor is to check payloads and refuse none.
-func (s *side) set(l Level) {
-	if s.level, s.monitor = l, l == Monitor; s.monitor {
-		s.level = Payload
-	}
-}
-
-// named is the subject of a record name. A batch rarely has more than a few.
-type named struct{ name, subject string }
-
-// check returns nil if the key or value may pass.
-func (s *side) check(rec *record.Record, b []byte, header string) *Refusal {
-	bad := s.look(rec, b, header)
-	if bad != nil {
-		bad.Monitored = s.monitor
-	}
-	return bad
-}
-
-func (s *side) look(rec *record.Record, b []byte, header string) *Refusal {
-	if s.level == Off || b == nil {
-		return nil
-	}
-	if s.subject == "" && s.strategy == TopicName {
-		s.subject = s.reg.SubjectOf(s.topic, s.part)
-	}
-	var named []byte
-	has := false
-	if rec.HeaderCount > 0 {
-		named, has = rec.HeaderLast(header)
-	}
-	p, err := s.resolve(b, named, has)
-	if !p.Framed && (s.level == ID || s.strategy != TopicName) {
-		return &Refusal{Part: s.part, Reason: "no schema id", Subject: s.subject}
-	}
-	if err != nil {
-		return s.unresolved(err)
-	}
-	if !s.known(p) {
-		return &Refusal{
-			Part: s.part, Subject: s.lastSubject, SchemaID: p.ID,
-			Reason: fmt.Sprintf("schema id %d is not of subject %q", p.ID, s.lastSubject),
-		}
-	}
-	if s.level != Payload {
-		return nil
-	}
-	if err := p.Decoder.Validate(p.Bytes); err != nil {
-		return s.invalid(err, p)
-	}
-	return nil
-}
-
-func (s *side) resolve(b, header []byte, has bool) (registry.Payload, error) {
-	if s.level == Payload {
-		return s.reg.Resolve(s.subject, b, header, has)
-	}
-	return s.reg.Identify(s.subject, b, header, has)
-}
-
-// known looks the payload's schema up in its subject.
-func (s *side) known(p registry.Payload) bool {
-	if p.ID == s.lastID && p.Name == s.lastName {
-		return true
-	}
-	s.lastSubject = s.subjectOf(p.Name)
-	number, ok := s.reg.VersionOf(s.lastSubject, p.ID)
-	if s.lastID = 0; ok {
-		s.lastID, s.lastName, s.lastVersion = p.ID, p.Name, number
-	}
-	return ok
-}
-
-// subjectOf is the subject of a record by its schema's name.
-func (s *side) subjectOf(name string) string {
-	switch s.strategy {
-	case RecordName:
-		return name
-	case TopicRecordName:
-	default:
-		return s.subject
-	}
-	for i := range min(s.used, len(s.memo)) {
-		if s.memo[i].name == name {
-			return s.memo[i].subject
-		}
-	}
-	n := named{name, s.topic + "-" + name}
-	s.memo[s.used%len(s.memo)] = n
-	s.used++
-	return n.subject
-}
-
-func (s *side) unresolved(err error) *Refusal {
-	r := &Refusal{Part: s.part, Reason: err.Error(), Subject: s.subject}
-	if u, ok := errors.AsType[*registry.Unresolved](err); ok {
-		r.SchemaID = u.ID
-	}
-	return r
-}
-
-func (s *side) invalid(err error, p registry.Payload) *Refusal {
-	r := &Refusal{
-		Part: s.part, Subject: s.lastSubject, Version: s.lastVersion, SchemaID: p.ID, Type: p.Schema.Type(),
-		Reason: err.Error(),
-	}
-	if bad, ok := errors.AsType[*schema.Invalid](err); ok {
-		r.Path, r.Expected, r.Found = clip(bad.Path), clip(bad.Expected), clip(bad.Found)
-		r.Reason = "payload does not fit its schema"
-	}
-	return r
-}

@@ -96,8 +96,8 @@ func TestCheck(t *testing.T) {
 	f := newFixture(t)
 	good := []byte{14, 2, 'x'} // an Order
 	byGUID := header(schema.ValueHeader, schema.AppendHeader(nil, f.guid))
-	full := Topic{Name: "orders", Value: Payload}
-	ids := Topic{Name: "orders", Value: ID}
+	full := Topic{Name: "orders", Value: Part{Level: Payload}}
+	ids := Topic{Name: "orders", Value: Part{Level: ID}}
 	tests := []struct {
 		name  string
 		topic Topic
@@ -117,40 +117,40 @@ func TestCheck(t *testing.T) {
 		{"unknown GUID", full, rec{value: good, headers: []record.RecordHeader{header(schema.ValueHeader, schema.AppendHeader(nil, [16]byte{1}))}},
 			`value: unknown schema GUID 01000000-0000-0000-0000-000000000000`},
 		{"tombstone", full, rec{key: []byte("k")}, ""},
-		{"null key", Topic{Name: "orders", Key: Payload}, rec{value: good}, ""},
+		{"null key", Topic{Name: "orders", Key: Part{Level: Payload}}, rec{value: good}, ""},
 		{"unknown id", full, rec{value: framed(99, good...)}, `value: unknown schema id 99`},
 		{"id of another subject", full, rec{value: framed(2, 14)}, `value: schema id 2 is not of subject "orders-value"`},
 		{"wrong payload", full, rec{value: framed(1, 14, 2, 0xff)}, `schema orders-value v1 (id 1, AVRO): $.note: expected`},
 		{"too much payload", full, rec{value: framed(1, 14, 2, 'x', 0)}, `schema orders-value v1 (id 1, AVRO): $: expected the end of the payload`},
-		{"no schema at all", Topic{Name: "nothing", Value: Payload}, rec{value: good}, `value: no schema id, and subject "nothing-value" has no schema`},
+		{"no schema at all", Topic{Name: "nothing", Value: Part{Level: Payload}}, rec{value: good}, `value: no schema id, and subject "nothing-value" has no schema`},
 		{"off", Topic{Name: "orders"}, rec{value: framed(99)}, ""},
-		{"key", Topic{Name: "orders", Key: Payload}, rec{key: framed(2, 0x80)}, `key: schema orders-key v1 (id 2, AVRO): $.id: expected`},
+		{"key", Topic{Name: "orders", Key: Part{Level: Payload}}, rec{key: framed(2, 0x80)}, `key: schema orders-key v1 (id 2, AVRO): $.id: expected`},
 
 		{"id level takes any payload", ids, rec{value: framed(1, 0xff)}, ""},
 		{"id level needs an id", ids, rec{value: good}, `value: no schema id`},
 		{"id level knows its ids", ids, rec{value: framed(99)}, `value: unknown schema id 99`},
 		{"id level keeps to its subject", ids, rec{value: framed(2)}, `value: schema id 2 is not of subject "orders-value"`},
 
-		{"protobuf", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 0, 8, 7)}, ""},
-		{"protobuf message", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 2, 2, 10, 1, 'x')}, ""},
-		{"protobuf nested message", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 4, 2, 0, 8, 7)}, ""},
-		{"protobuf bad message", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 2, 18, 10, 1, 'x')}, `value: message index [9]`},
-		{"protobuf cut index", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 4, 2)}, `value: message indexes: $: expected`},
-		{"protobuf wrong payload", Topic{Name: "proto", Value: Payload}, rec{value: framed(3, 2, 2, 10, 1, 0xff)}, `schema proto-value v1 (id 3, PROTOBUF): $.s: expected`},
-		{"protobuf header", Topic{Name: "proto", Value: Payload}, rec{value: []byte{10, 1, 'x'}, headers: []record.RecordHeader{header(schema.ValueHeader, framed(3, 2, 2))}}, ""},
-		{"protobuf header with more", Topic{Name: "proto", Value: Payload}, rec{value: []byte{10, 1, 'x'}, headers: []record.RecordHeader{header(schema.ValueHeader, framed(3, 2, 2, 9))}}, `value: message indexes`},
-		{"protobuf bare and empty", Topic{Name: "proto", Value: Payload}, rec{value: []byte{}}, ""},
-		{"json", Topic{Name: "json", Value: Payload}, rec{value: framed(4, []byte(`{"n":1}`)...)}, ""},
-		{"json bare", Topic{Name: "json", Value: Payload}, rec{value: []byte(`{"n":"x"}`)}, `schema json-value v1 (id 4, JSON): $.n: expected integer, found`},
+		{"protobuf", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 0, 8, 7)}, ""},
+		{"protobuf message", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 2, 2, 10, 1, 'x')}, ""},
+		{"protobuf nested message", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 4, 2, 0, 8, 7)}, ""},
+		{"protobuf bad message", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 2, 18, 10, 1, 'x')}, `value: message index [9]`},
+		{"protobuf cut index", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 4, 2)}, `value: message indexes: $: expected`},
+		{"protobuf wrong payload", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: framed(3, 2, 2, 10, 1, 0xff)}, `schema proto-value v1 (id 3, PROTOBUF): $.s: expected`},
+		{"protobuf header", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: []byte{10, 1, 'x'}, headers: []record.RecordHeader{header(schema.ValueHeader, framed(3, 2, 2))}}, ""},
+		{"protobuf header with more", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: []byte{10, 1, 'x'}, headers: []record.RecordHeader{header(schema.ValueHeader, framed(3, 2, 2, 9))}}, `value: message indexes`},
+		{"protobuf bare and empty", Topic{Name: "proto", Value: Part{Level: Payload}}, rec{value: []byte{}}, ""},
+		{"json", Topic{Name: "json", Value: Part{Level: Payload}}, rec{value: framed(4, []byte(`{"n":1}`)...)}, ""},
+		{"json bare", Topic{Name: "json", Value: Part{Level: Payload}}, rec{value: []byte(`{"n":"x"}`)}, `schema json-value v1 (id 4, JSON): $.n: expected integer, found`},
 
-		{"record strategy", Topic{Name: "orders", Value: ID, ValueStrategy: RecordName}, rec{value: framed(2)}, ""},
-		{"record strategy, other subject", Topic{Name: "orders", Value: ID, ValueStrategy: RecordName}, rec{value: framed(1)}, `value: schema id 1 is not of subject "shop.Order"`},
-		{"record strategy, bare", Topic{Name: "orders", Value: Payload, ValueStrategy: RecordName}, rec{value: good}, `value: no schema id`},
-		{"record strategy, message", Topic{Name: "orders", Value: Payload, ValueStrategy: RecordName}, rec{value: framed(3, 4, 2, 0, 8, 7)}, ""},
-		{"record strategy, first message", Topic{Name: "orders", Value: Payload, ValueStrategy: RecordName}, rec{value: framed(3, 0, 8, 7)}, `value: schema id 3 is not of subject "shop.A"`},
-		{"record strategy, title", Topic{Name: "orders", Value: Payload, ValueStrategy: RecordName}, rec{value: framed(4, []byte(`{"n":1}`)...)}, ""},
-		{"topic and record", Topic{Name: "orders", Value: Payload, ValueStrategy: TopicRecordName}, rec{value: framed(2, 14)}, ""},
-		{"topic and record, other topic", Topic{Name: "x", Value: Payload, ValueStrategy: TopicRecordName}, rec{value: framed(2, 14)}, `value: schema id 2 is not of subject "x-shop.Other"`},
+		{"record strategy", Topic{Name: "orders", Value: Part{Level: ID, Strategy: RecordName}}, rec{value: framed(2)}, ""},
+		{"record strategy, other subject", Topic{Name: "orders", Value: Part{Level: ID, Strategy: RecordName}}, rec{value: framed(1)}, `value: schema id 1 is not of subject "shop.Order"`},
+		{"record strategy, bare", Topic{Name: "orders", Value: Part{Level: Payload, Strategy: RecordName}}, rec{value: good}, `value: no schema id`},
+		{"record strategy, message", Topic{Name: "orders", Value: Part{Level: Payload, Strategy: RecordName}}, rec{value: framed(3, 4, 2, 0, 8, 7)}, ""},
+		{"record strategy, first message", Topic{Name: "orders", Value: Part{Level: Payload, Strategy: RecordName}}, rec{value: framed(3, 0, 8, 7)}, `value: schema id 3 is not of subject "shop.A"`},
+		{"record strategy, title", Topic{Name: "orders", Value: Part{Level: Payload, Strategy: RecordName}}, rec{value: framed(4, []byte(`{"n":1}`)...)}, ""},
+		{"topic and record", Topic{Name: "orders", Value: Part{Level: Payload, Strategy: TopicRecordName}}, rec{value: framed(2, 14)}, ""},
+		{"topic and record, other topic", Topic{Name: "x", Value: Part{Level: Payload, Strategy: TopicRecordName}}, rec{value: framed(2, 14)}, `value: schema id 2 is not of subject "x-shop.Other"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestCheck(t *testing.T) {
 func TestMonitor(t *testing.T) {
 	f := newFixture(t)
 	rd := batch(t, rec{value: framed(99)}, rec{value: framed(1, 14, 2, 'x')}, rec{key: framed(99), value: framed(98)})
-	refused, err := f.Check(Topic{Name: "orders", Value: Monitor}, rd, Origin{})
+	refused, err := f.Check(Topic{Name: "orders", Value: Part{Level: Monitor}}, rd, Origin{})
 	if err != nil || len(refused) != 0 {
 		t.Fatalf("got %+v, %v", refused, err)
 	}
@@ -184,7 +184,7 @@ func TestMonitor(t *testing.T) {
 		t.Errorf("remembered: %+v", list)
 	}
 	rd.Rewind()
-	refused, err = f.Check(Topic{Name: "orders", Key: Monitor, Value: Payload}, rd, Origin{})
+	refused, err = f.Check(Topic{Name: "orders", Key: Part{Level: Monitor}, Value: Part{Level: Payload}}, rd, Origin{})
 	if err != nil || len(refused) != 2 || refused[1].Part != "value" || refused[1].Monitored {
 		t.Errorf("got %+v, %v", refused, err)
 	}
@@ -197,7 +197,7 @@ func TestLimit(t *testing.T) {
 	for i := range recs {
 		recs[i] = rec{value: framed(99)}
 	}
-	refused, err := f.Check(Topic{Name: "orders", Value: ID, Limit: MaxRefusals + 5}, batch(t, recs...), Origin{})
+	refused, err := f.Check(Topic{Name: "orders", Value: Part{Level: ID}, Limit: MaxRefusals + 5}, batch(t, recs...), Origin{})
 	if err != nil || len(refused) != MaxRefusals+5 || refused[len(refused)-1].More != 2 {
 		t.Errorf("%d refusals, %v", len(refused), err)
 	}
@@ -212,7 +212,7 @@ func TestDeletedVersion(t *testing.T) {
 	if _, err := f.reg.DeleteSubject(t.Context(), "orders-value", false); err != nil {
 		t.Fatal(err)
 	}
-	refused, err := f.Check(Topic{Name: "orders", Value: ID}, batch(t, rec{value: framed(1)}), Origin{})
+	refused, err := f.Check(Topic{Name: "orders", Value: Part{Level: ID}}, batch(t, rec{value: framed(1)}), Origin{})
 	if err != nil || len(refused) != 1 {
 		t.Errorf("got %+v, %v", refused, err)
 	}
@@ -224,7 +224,7 @@ func TestRejections(t *testing.T) {
 	for i := range 2 * MaxRefusals {
 		recs = append(recs, rec{value: framed(int32(1000+i), 'p')})
 	}
-	topic := Topic{Name: "orders", Value: Payload}
+	topic := Topic{Name: "orders", Value: Part{Level: Payload}}
 	from := Origin{ClientID: "c", Software: "franz-go", SoftwareVersion: "1.2", Remote: "10.0.0.1:5"}
 	refused, err := f.Check(topic, batch(t, recs...), from)
 	if err != nil || len(refused) != MaxRefusals || refused[MaxRefusals-1].More != MaxRefusals {
@@ -254,7 +254,7 @@ func TestRejections(t *testing.T) {
 		t.Errorf("a full ring: %d, %d, %d, %d", len(list), list[0].SchemaID, list[1].SchemaID, list[len(list)-1].SchemaID)
 	}
 	for i := range maxRings {
-		if _, err := f.Check(Topic{Name: fmt.Sprint("t", i), Value: ID}, batch(t, rec{value: []byte("x")}), from); err != nil {
+		if _, err := f.Check(Topic{Name: fmt.Sprint("t", i), Value: Part{Level: ID}}, batch(t, rec{value: []byte("x")}), from); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -276,7 +276,7 @@ func TestCorruptBatch(t *testing.T) {
 	if err := rd.Reset(raw, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	if refused, err := f.Check(Topic{Name: "orders", Value: ID}, rd, Origin{}); err == nil || refused != nil {
+	if refused, err := f.Check(Topic{Name: "orders", Value: Part{Level: ID}}, rd, Origin{}); err == nil || refused != nil {
 		t.Errorf("a corrupt batch: %v, %v", refused, err)
 	}
 }
@@ -316,7 +316,7 @@ func FuzzCheck(f *testing.F) {
 		for _, name := range []string{"orders", "proto", "json", "nothing"} {
 			for i := range 12 {
 				l, s := Level(i%4), Strategy(i/4)
-				refused, err := fx.Check(Topic{Name: name, Key: l, Value: l, KeyStrategy: s, ValueStrategy: s}, batch(t, r), Origin{})
+				refused, err := fx.Check(Topic{Name: name, Key: Part{Level: l, Strategy: s}, Value: Part{Level: l, Strategy: s}}, batch(t, r), Origin{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -360,7 +360,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.SetBytes(int64(len(payload) * len(recs)))
 			for b.Loop() {
 				rd.Rewind()
-				if refused, err := check.Check(Topic{Name: "bench", Value: level}, rd, Origin{}); err != nil || len(refused) > 0 {
+				if refused, err := check.Check(Topic{Name: "bench", Value: Part{Level: level}}, rd, Origin{}); err != nil || len(refused) > 0 {
 					b.Fatalf("%+v, %v", refused, err)
 				}
 			}
@@ -372,7 +372,7 @@ func BenchmarkCheck(b *testing.B) {
 // TestReport counts refusals by cause, and follows them by number.
 func TestReport(t *testing.T) {
 	f := newFixture(t)
-	topic := Topic{Name: "orders", Value: Payload}
+	topic := Topic{Name: "orders", Value: Part{Level: Payload}}
 	for range 3 {
 		if _, err := f.Check(topic, batch(t, rec{value: framed(1, 14, 2, 0xff)}), Origin{ClientID: "a"}); err != nil {
 			t.Fatal(err)

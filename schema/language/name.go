@@ -41,6 +41,16 @@ func Name(s schema.Schema, index []int) (string, bool) {
 	return space + "." + name, true
 }
 
+// Index is the index of a Protobuf message by its full name, or its name within
+// the package. It reports false if s has none; other languages have none.
+func Index(s schema.Schema, message string) ([]int, bool) {
+	p, ok := s.(*protobuf.Schema)
+	if !ok {
+		return nil, false
+	}
+	return p.Index(message)
+}
+
 // word is a JSON string's text, "" for anything else.
 func word(raw []byte) string {
 	var text string
