@@ -40,13 +40,14 @@ var law = map[string][]string{
 	"broker/groupconfig": {"broker/storage"},
 	"broker/share":       {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/groupconfig"},
 	"broker/quota":       {"broker/storage"},
+	"broker/telemetry":   {"broker/storage", "broker/record"},
 	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
+		"broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/telemetry", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/txn",
+		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/telemetry", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},

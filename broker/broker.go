@@ -29,6 +29,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/telemetry"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
 )
@@ -111,6 +112,7 @@ type Broker struct {
 	shares       *share.Coordinator
 	txns         *txn.Coordinator
 	quotas       *quota.Quotas
+	telemetry    *telemetry.Telemetry
 	handlers     *api.Handlers
 	clusterID    string
 	incarn       string
@@ -179,10 +181,13 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if b.quotas, err = quota.Open(ctx, cfg.Engine, cfg.Now); err != nil {
 		return nil, err
 	}
+	if b.telemetry, err = telemetry.Open(ctx, cfg.Engine, cfg.Now); err != nil {
+		return nil, err
+	}
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
-		Txns: b.txns, Producers: producers, Quotas: b.quotas, Users: b.cfg.Users, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
@@ -301,6 +306,9 @@ func (b *Broker) Logs() *commitlog.Logs { return b.logs }
 
 // Topics are the broker's topics.
 func (b *Broker) Topics() *topic.Topics { return b.topics }
+
+// Telemetry is what clients push about themselves.
+func (b *Broker) Telemetry() *telemetry.Telemetry { return b.telemetry }
 
 // Groups are the broker's consumer groups.
 func (b *Broker) Groups() *group.Coordinator { return b.groups }

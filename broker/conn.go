@@ -122,6 +122,7 @@ func (c *connection) run(ctx context.Context) {
 	}
 	// Else the client broke the protocol: what it asked before is answered.
 	<-written
+	c.b.handlers.Left(c.client)
 	for a := range c.answers {
 		c.release(a)
 	}
@@ -280,7 +281,7 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 	}
 	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body, Bytes: len(frame)}
 	a.reply, err = c.b.handlers.Handle(ctx, a.request)
-	c.note(req.ClientID)
+	c.note(req.Key, req.ClientID)
 	return err
 }
 

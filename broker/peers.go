@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/telemetry"
 )
 
 // peers are the connections there are.
@@ -26,6 +29,8 @@ type peer struct {
 	software, version string // guarded by mu
 	requests          int64  // guarded by mu
 	last              time.Time
+	keys              [2]uint64    // guarded by mu: a bit for each API key below 128 that was used
+	instance          telemetry.ID // guarded by mu
 }
 
 // Client is a connection as it is now.
@@ -42,8 +47,11 @@ type Client struct {
 	// Since is when it connected, Last when its last request came; zero if none
 	// has.
 	Since, Last time.Time
-	// Requests is how many have come.
+	// Requests is how many have come, and Keys the API keys that they had.
 	Requests int64
+	Keys     []int16
+	// Instance is the client among those of Telemetry; zero if it is none.
+	Instance telemetry.ID
 }
 
 // Clients lists the connections there are, the oldest first.
@@ -60,7 +68,12 @@ func (b *Broker) Clients() []Client {
 		out[i] = Client{
 			Listener: p.listener, Remote: p.remote, User: p.user, ClientID: p.clientID,
 			Software: p.software, SoftwareVersion: p.version,
-			Since: p.since, Last: p.last, Requests: p.requests,
+			Since: p.since, Last: p.last, Requests: p.requests, Instance: p.instance,
+		}
+		for key := range int16(128) {
+			if p.keys[key/64]>>(key%64)&1 == 1 {
+				out[i].Keys = append(out[i].Keys, key)
+			}
 		}
 		p.mu.Unlock()
 	}
@@ -97,7 +110,7 @@ func (s *peers) leave(p *peer) {
 }
 
 // note takes over what the connection's reader knows after a request.
-func (c *connection) note(clientID string) {
+func (c *connection) note(key int16, clientID string) {
 	p := c.peer
 	if p == nil {
 		return
@@ -105,7 +118,11 @@ func (c *connection) note(clientID string) {
 	user := c.client.Auth.Principal().Name
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.user, p.clientID, p.last = user, clientID, time.Now()
+	p.user, p.clientID, p.last = user, api.Clip(clientID), time.Now()
+	if key >= 0 && key < 128 {
+		p.keys[key/64] |= 1 << (key % 64)
+	}
+	p.instance = c.client.Instance
 	p.software, p.version = c.client.Software, c.client.SoftwareVersion
 	p.requests++
 }

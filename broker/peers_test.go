@@ -3,6 +3,7 @@ package broker_test
 import (
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestClients(t *testing.T) {
 	}
 	got := all[0]
 	if got.ClientID != "shop" || got.Software != "checkout" || got.SoftwareVersion != "1.2.3" || got.User != "ANONYMOUS" ||
-		got.Listener != "PLAINTEXT" || got.Requests < 2 || got.Last.Before(got.Since) || got.Remote == "" {
+		got.Listener != "PLAINTEXT" || !slices.Contains(got.Keys, 18) || got.Requests < 2 || got.Last.Before(got.Since) || got.Remote == "" {
 		t.Errorf("got %+v", got)
 	}
 	c.Close()

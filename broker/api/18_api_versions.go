@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -21,7 +22,19 @@ func (h *Handlers) apiVersions(ctx context.Context, r *Request) (Reply, error) {
 		Features: features(),
 	})
 	if req.Version >= 3 && resp.ErrorCode == 0 {
-		r.Conn.Software, r.Conn.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
+		r.Conn.Software, r.Conn.SoftwareVersion = Clip(req.ClientSoftwareName), Clip(req.ClientSoftwareVersion)
 	}
 	return now(resp)
+}
+
+// maxKnown bounds what is remembered of the names that a client gives itself, in
+// bytes; there may be many clients, and names of 32 KiB.
+const maxKnown = 255
+
+// Clip is a name as it is remembered.
+func Clip(name string) string {
+	if len(name) <= maxKnown {
+		return name
+	}
+	return strings.Clone(strings.ToValidUTF8(name[:maxKnown], ""))
 }

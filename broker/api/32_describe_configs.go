@@ -54,6 +54,8 @@ func (h *Handlers) describeResource(req *kmsg.DescribeConfigsRequest, rr *kmsg.D
 		sr.Configs, err = h.loggerConfigs(rr)
 	case kmsg.ConfigResourceTypeGroupConfig:
 		sr.Configs, err = h.groupConfigs(req, rr)
+	case kmsg.ConfigResourceTypeClientMetrics:
+		sr.Configs, err = h.metricsConfigs(req, rr)
 	default:
 		err = refuse(wire.InvalidRequest, "resource type %d has no configs here", rr.ResourceType)
 	}

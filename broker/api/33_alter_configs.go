@@ -84,6 +84,8 @@ func (h *Handlers) alter(ctx context.Context, kind kmsg.ConfigResourceType, name
 		return err
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return h.alterGroup(ctx, name, changes, replaceAll, validateOnly)
+	case kmsg.ConfigResourceTypeClientMetrics:
+		return h.alterMetrics(ctx, name, changes, replaceAll, validateOnly)
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		return h.alterLogger(name, changes, replaceAll, validateOnly)
 	case kmsg.ConfigResourceTypeBroker:

@@ -11,7 +11,7 @@ import (
 )
 
 // ListConfigResources (key 74), versions 0–1: what has configs (KIP-1142).
-// Version 0 is ListClientMetricsResources (KIP-714), of which there are none.
+// Version 0 is ListClientMetricsResources (KIP-714).
 // No types means all of them.
 
 func (h *Handlers) listConfigResources(_ context.Context, r *Request) (Reply, error) {
@@ -43,6 +43,8 @@ func (h *Handlers) listConfigResources(_ context.Context, r *Request) (Reply, er
 			if h.cfg.LogLevel != nil {
 				names = []string{strconv.Itoa(int(NodeID))}
 			}
+		case metrics:
+			names = h.cfg.Telemetry.Names()
 		case groups:
 			names = h.cfg.GroupConfigs.Names()
 		}

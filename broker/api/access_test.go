@@ -107,6 +107,8 @@ func accessTable() []access {
 		{68, 0, 0, []need{{"read group", noGroup}, {"describe topic", noTopic}}},
 		{68, 1, every, []need{{"read group", noGroup}}}, // asked with a regular expression
 		{69, 0, every, []need{{"describe group", noGroup}}},
+		{71, 0, every, nil},
+		{72, 0, every, nil},
 		one(74, "describe-configs cluster", noCluster),
 		one(75, "describe topic", noTopic),
 		{76, 0, every, []need{{"read group", noGroup}, {"describe topic", noTopic}}},

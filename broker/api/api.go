@@ -27,6 +27,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/telemetry"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
 	"github.com/tarn-io/tarn/broker/wire"
@@ -63,6 +64,9 @@ type Conn struct {
 	Software, SoftwareVersion string
 	// Auth says who the client is; never nil. Owned by the connection's reader.
 	Auth *auth.Session
+	// Instance is who the client said it is, or was told, about telemetry; zero if
+	// it did not ask. Owned by the connection's reader.
+	Instance telemetry.ID
 }
 
 // Request is one decoded request.
@@ -126,6 +130,8 @@ type Config struct {
 	Producers *Producers
 	// Quotas limit what clients use; required.
 	Quotas *quota.Quotas
+	// Telemetry takes clients' metrics; required.
+	Telemetry *telemetry.Telemetry
 	// Users may sign in with a password.
 	Users *auth.Users
 	// Rules say who may do what; nil lets everybody do everything.
@@ -228,6 +234,7 @@ func New(cfg Config) *Handlers {
 		38: h.createToken, 39: h.renewToken, 40: h.expireToken, 41: h.describeTokens,
 		29: h.describeACLs, 30: h.createACLs, 31: h.deleteACLs,
 		50: h.describeScram, 51: h.alterScram,
+		71: h.getTelemetrySubscriptions, 72: h.pushTelemetry,
 	} {
 		h.table[key] = f
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tarn-io/tarn/broker/quota"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/telemetry"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/wire"
 )
@@ -40,6 +41,12 @@ func codeOf(err error) wire.Code {
 	if errors.As(err, &quotaRefusal) {
 		return wire.InvalidRequest
 	}
+	var metrics *telemetry.Refusal
+	if errors.As(err, &metrics) && metrics.Request {
+		return wire.InvalidRequest
+	} else if metrics != nil {
+		return wire.InvalidConfig
+	}
 	for _, m := range codes {
 		if errors.Is(err, m.err) {
 			return m.code
@@ -69,6 +76,13 @@ var codes = []struct {
 	{commitlog.ErrStorage, wire.KafkaStorageError},
 	{storage.ErrFull, wire.KafkaStorageError},
 	{storage.ErrClosed, wire.KafkaStorageError},
+	{telemetry.ErrTooSoon, wire.ThrottlingQuotaExceeded},
+	{telemetry.ErrSubscription, wire.UnknownSubscriptionID},
+	{telemetry.ErrEnded, wire.InvalidRequest},
+	{telemetry.ErrCodec, wire.UnsupportedCompressionType},
+	{telemetry.ErrTooLarge, wire.TelemetryTooLarge},
+	{telemetry.ErrMetrics, wire.InvalidRecord},
+	{telemetry.ErrTooMany, wire.PolicyViolation},
 	{record.ErrCRC, wire.CorruptMessage},
 	{record.ErrShort, wire.CorruptMessage},
 	{record.ErrCodec, wire.UnsupportedCompressionType},

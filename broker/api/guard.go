@@ -105,6 +105,7 @@ func guards() map[int16]guard {
 	all := map[int16]guard{
 		wire.KeyApiVersions: free, 17: free, 36: free, // before anybody is known
 		38: free, 39: free, 40: free, 41: free, // there are no delegation tokens
+		71: free, 72: free, // in Kafka, too
 	}
 	for _, part := range []map[int16]guard{
 		recordGuards(), topicGuards(), groupGuards(), offsetGuards(), shareGuards(), txnGuards(), configGuards(), clusterGuards(),

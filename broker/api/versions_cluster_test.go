@@ -67,6 +67,14 @@ func clusterCalls() map[int16]call {
 			}
 			return r.ErrorCode, ""
 		}),
+		71: on(func(*world, *kmsg.GetTelemetrySubscriptionsRequest) {},
+			func(_ *world, r *kmsg.GetTelemetrySubscriptionsResponse) (int16, string) {
+				return r.ErrorCode, want(r.ClientInstanceID != [16]byte{}, true) + want(len(r.RequestedMetrics), 0) + want(r.PushIntervalMillis, 300_000)
+			}),
+		72: on(func(w *world, q *kmsg.PushTelemetryRequest) {
+			r := do[*kmsg.GetTelemetrySubscriptionsResponse](w.client, 0, kmsg.NewPtrGetTelemetrySubscriptionsRequest())
+			q.ClientInstanceID, q.SubscriptionID = r.ClientInstanceID, r.SubscriptionID
+		}, func(_ *world, r *kmsg.PushTelemetryResponse) (int16, string) { return r.ErrorCode, "" }),
 		74: on(func(*world, *kmsg.ListConfigResourcesRequest) {},
 			func(w *world, r *kmsg.ListConfigResourcesResponse) (int16, string) {
 				return r.ErrorCode, want(len(r.ConfigResources) > 2, w.version > 0)

@@ -66,6 +66,8 @@ var layoutTexts = map[int16]string{
 	66: "(s) (l) l1+ s2+",
 	68: "s s i s s i (s) s1+ s [ u (i) ]",
 	69: "(s) c",
+	71: "u",
+	72: "u i c c b",
 	74: "(c)1+",
 	75: "[ s ] i { s i }",
 	76: "s s i s (s)",
