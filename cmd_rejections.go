@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/tarn-io/tarn/registry/validate"
 )
 
 type rejectionsCmd struct {
@@ -18,6 +16,7 @@ type rejectionsCmd struct {
 	Topic  string `arg:"" help:"Topic."`
 	Follow bool   `short:"f" help:"Go on as they come."`
 	Limit  int    `default:"20" help:"How many of the last ones to begin with."`
+	Wide   bool   `short:"w" help:"Show software, address, schema, field and a preview too, as csv and json always do."`
 }
 
 // Run lists the last records that did not fit the topic's schema, oldest first.
@@ -34,8 +33,17 @@ func (c *rejectionsCmd) Run(ctx context.Context, std stdio) error {
 		return writeJSON(std.out, list)
 	}
 	s := sheet{Columns: []string{"TIME", "CLIENT", "RECORD", "OUTCOME", "MESSAGE"}}
+	if c.Wide || c.Output == "csv" {
+		s.Columns = []string{"TIME", "CLIENT", "SOFTWARE", "ADDRESS", "RECORD", "PART", "SCHEMA", "REASON", "OUTCOME", "PATH", "EXPECTED", "FOUND", "MESSAGE", "PREVIEW"}
+	}
 	for _, r := range list {
-		s.add(r.Time.Format("2006-01-02T15:04:05.000Z"), r.Client, r.Record, outcome(r.Monitored), r.Message)
+		at := r.Time.Format("2006-01-02T15:04:05.000Z")
+		if len(s.Columns) == 5 {
+			s.add(at, r.Client, r.Record, outcome(r.Monitored), r.Message)
+			continue
+		}
+		s.add(at, r.Client, strings.TrimSpace(r.Software+" "+r.SoftwareVersion), r.Remote, r.Record, r.Part,
+			r.SchemaID, r.Reason, outcome(r.Monitored), r.Path, r.Expected, r.Found, r.Message, r.Preview)
 	}
 	return s.write(std.out, c.Output)
 }
@@ -105,15 +113,22 @@ type schemaReportCmd struct {
 // Run says what a topic's schema has kept out since the broker started, or with
 // monitor would have, by client and cause.
 func (c *schemaReportCmd) Run(ctx context.Context, std stdio) error {
-	var list []validate.Count
-	if err := c.call(ctx, http.MethodGet, "/api/topics/"+url.PathEscape(c.Topic)+"/report", nil, &list); err != nil {
+	var r validationReport
+	if err := c.call(ctx, http.MethodGet, "/api/topics/"+url.PathEscape(c.Topic)+"/report", nil, &r); err != nil {
 		return err
 	}
 	if c.Output == "json" {
-		return writeJSON(std.out, list)
+		return writeJSON(std.out, r)
+	}
+	if c.Output == "text" {
+		fmt.Fprintf(std.out, "%s: %d records checked since the broker started, %d refused or set aside, %d taken that would be refused\n",
+			r.Topic, r.Checked, r.Rejected, r.Monitored)
+	}
+	if len(r.Causes) == 0 && c.Output == "text" {
+		return nil
 	}
 	s := sheet{Columns: []string{"RECORDS", "CLIENT", "SOFTWARE", "OUTCOME", "PART", "WHAT"}}
-	for _, n := range list {
+	for _, n := range r.Causes {
 		what, became := n.Reason, "refused or set aside"
 		if n.Path != "" {
 			what = n.Path + ": expected " + n.Expected
@@ -130,18 +145,46 @@ type topicRedriveCmd struct {
 	connect
 	Topic  string `arg:"" help:"Topic whose dead letters are meant."`
 	DryRun bool   `help:"Only say how many would be produced."`
+	Limit  int64  `placeholder:"N" help:"Stop after looking at about so many; default: go to the end."`
+	From   string `placeholder:"PARTITION/OFFSET" help:"Begin there, where an earlier run stopped."`
 }
 
-// Run redrives a topic's dead letters and says what became of them.
+// Run redrives a topic's dead letters, one bounded request after the other, and
+// says what became of them. Stopped in between, it can be run again: what was
+// produced is not produced twice.
 func (c *topicRedriveCmd) Run(ctx context.Context, std stdio) error {
-	path := "/api/topics/" + url.PathEscape(c.Topic) + "/redrive"
-	if c.DryRun {
-		path += "?dry_run=true"
+	total := redriven{Next: c.From}
+	for {
+		q := url.Values{"from": {total.Next}, "dry_run": {strconv.FormatBool(c.DryRun)}}
+		if left := c.Limit - total.Looked; c.Limit > 0 && left < redriveStep {
+			q.Set("limit", strconv.FormatInt(left, 10))
+		}
+		var r redriven
+		if err := c.call(ctx, http.MethodPost, "/api/topics/"+url.PathEscape(c.Topic)+"/redrive?"+q.Encode(), nil, &r); err != nil {
+			if total.Looked > 0 {
+				return fmt.Errorf("after %d dead letters, at %s: %w", total.Looked, total.Next, err)
+			}
+			return err
+		}
+		r.add(&total)
+		if total = r; r.Next == "" || c.Limit > 0 && r.Looked >= c.Limit {
+			return c.print(std, &total)
+		}
 	}
-	var r redriven
-	if err := c.call(ctx, http.MethodPost, path, nil, &r); err != nil {
-		return err
+}
+
+// add counts what came before.
+func (r *redriven) add(earlier *redriven) {
+	r.Looked += earlier.Looked
+	r.Passed += earlier.Passed
+	r.Invalid += earlier.Invalid
+	r.Earlier += earlier.Earlier
+	if r.Reason == "" {
+		r.Reason = earlier.Reason
 	}
+}
+
+func (c *topicRedriveCmd) print(std stdio, r *redriven) error {
 	if c.Output == "json" {
 		return writeJSON(std.out, r)
 	}
@@ -152,6 +195,9 @@ func (c *topicRedriveCmd) Run(ctx context.Context, std stdio) error {
 	fmt.Fprintf(std.out, "%s: %d dead letters %s, %d still do not fit, %d were produced earlier\n", r.Topic, r.Passed, verb, r.Invalid, r.Earlier)
 	if r.Reason != "" {
 		fmt.Fprintf(std.out, "  %s\n", r.Reason)
+	}
+	if r.Next != "" {
+		fmt.Fprintf(std.out, "  there is more: go on with --from %s\n", r.Next)
 	}
 	return nil
 }

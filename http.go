@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables/catalog"
@@ -53,6 +54,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.Handle("/api/acls/", n.aclAPI())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
+	mux.HandleFunc("GET /metrics", n.metrics)
 	mux.Handle("/", rest.Handler(n.registry, rest.Options{Allow: n.subjectRules()}))
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
@@ -129,9 +131,7 @@ func (n *node) tablesAPI() http.Handler {
 	})
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
 	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
-	mux.HandleFunc("POST /api/topics/{topic}/redrive", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.redrive(r.Context(), r.PathValue("topic"), r.URL.Query().Get("dry_run") == "true"))
-	})
+	mux.HandleFunc("POST /api/topics/{topic}/redrive", n.redriveAPI)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, apiError{Code: 404, Message: "no such route: " + r.Method + " " + r.URL.Path})
 	})
@@ -146,6 +146,8 @@ func reply(w http.ResponseWriter) func(v any, err error) {
 			answer(w, http.StatusOK, v)
 		case errors.Is(err, sink.ErrNoTable), errors.Is(err, errRedrive):
 			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
+		case errors.Is(err, commitlog.ErrConflict):
+			answer(w, http.StatusConflict, apiError{Code: 40901, Message: err.Error()})
 		default:
 			answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
 		}

@@ -37,6 +37,7 @@ type rejection struct {
 	Path            string    `json:"path,omitempty"`
 	Expected        string    `json:"expected,omitempty"`
 	Found           string    `json:"found,omitempty"`
+	Reason          string    `json:"reason"` // its class, as metrics count it
 	Message         string    `json:"message"`
 	More            int       `json:"more,omitempty"` // of its batch, not listed
 	Monitored       bool      `json:"monitored"`      // it was taken all the same
@@ -48,7 +49,7 @@ func shown(r *validate.Rejection) rejection {
 		Seq: r.Seq, Time: r.Time.UTC(), Topic: r.Topic, Client: r.ClientID, Software: r.Software,
 		SoftwareVersion: r.SoftwareVersion, Remote: r.Remote, Record: r.Index, Part: r.Part,
 		Subject: r.Subject, Version: r.Version, SchemaID: r.SchemaID, Path: r.Path,
-		Expected: r.Expected, Found: r.Found, Message: r.Message(), More: r.More,
+		Expected: r.Expected, Found: r.Found, Reason: string(r.Class), Message: r.Message(), More: r.More,
 		Monitored: r.Monitored, Preview: r.Preview,
 	}
 }
@@ -69,8 +70,13 @@ func (n *node) rejections(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	list, changed := n.validator.Since(topic, 0)
-	list = list[max(0, len(list)-limit):]
+	// Who reconnects says what it has seen.
+	seen, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
+	again := err == nil
+	list, changed := n.validator.Since(topic, seen)
+	if !again {
+		list = list[max(0, len(list)-limit):]
+	}
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		n.streamRejections(w, r, topic, list, changed)
 		return
@@ -124,6 +130,18 @@ func (n *node) streamRejections(w http.ResponseWriter, r *http.Request, topic st
 	}
 }
 
+// validationReport is what was checked of a topic since the broker started.
+type validationReport struct {
+	Topic    string `json:"topic"`
+	Checked  int64  `json:"checked"`  // records
+	Rejected int64  `json:"rejected"` // of them; refused or set aside
+	// Monitored fit as little, and were taken all the same.
+	Monitored int64 `json:"monitored"`
+	// Causes are the most frequent first; those of topics without rejections for
+	// long may be forgotten.
+	Causes []validate.Count `json:"causes"`
+}
+
 // report answers a topic's rejections by cause.
 func (n *node) report(w http.ResponseWriter, r *http.Request) {
 	topic := r.PathValue("topic")
@@ -131,5 +149,14 @@ func (n *node) report(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no topic %q", topic)})
 		return
 	}
-	answer(w, http.StatusOK, n.validator.Report(topic))
+	t := n.validator.Tally(topic)
+	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic)}
+	for _, c := range t.Bad {
+		if c.Monitored {
+			out.Monitored += c.Records
+		} else {
+			out.Rejected += c.Records
+		}
+	}
+	answer(w, http.StatusOK, out)
 }

@@ -76,8 +76,8 @@ func TestRejections(t *testing.T) {
 	if get("/api/topics/orders/rejections?limit=1", &list); len(list) != 1 || list[0].Preview != `"two"` || list[0].Client != "c" {
 		t.Errorf("list: %+v", list)
 	}
-	var report []validate.Count
-	if get("/api/topics/orders/report", &report); len(report) != 1 || report[0].Records != 2 {
+	var report validationReport
+	if get("/api/topics/orders/report", &report); len(report.Causes) != 1 || report.Causes[0].Records != 2 || report.Checked != 2 || report.Rejected != 2 {
 		t.Errorf("report: %+v", report)
 	}
 	var e apiError
@@ -95,20 +95,21 @@ func TestRejectionsStream(t *testing.T) {
 	n, base, refuse := rejecting(t)
 	refuse("one")
 	refuse("two")
-	open := func() *http.Response {
+	open := func(lastSeen string) *http.Response {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/topics/orders/rejections?limit=1", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Last-Event-ID", lastSeen)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return resp
 	}
-	stream := open()
+	stream := open("")
 	defer stream.Body.Close()
 	events := bufio.NewScanner(stream.Body)
 	next := func() rejection {
@@ -132,14 +133,43 @@ func TestRejectionsStream(t *testing.T) {
 	if r := next(); r.Seq != 3 || r.Preview != `"three"` {
 		t.Errorf("next event: %+v", r)
 	}
-	second := open()
+	second := open("")
 	if second.Body.Close(); second.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a stream too many: %d", second.StatusCode)
+	}
+	// Who comes again gets what it has missed, and no more.
+	stream.Body.Close()
+	n.streams <- struct{}{} // free once the server has seen that
+	<-n.streams
+	stream = open("1")
+	defer stream.Body.Close()
+	events = bufio.NewScanner(stream.Body)
+	if a, b := next(), next(); a.Seq != 2 || b.Seq != 3 || b.Reason != "no_schema_id" {
+		t.Errorf("after the first: %+v, %+v", a, b)
 	}
 	close(n.stopping)
 	for events.Scan() {
 	}
 	if events.Err() != nil {
 		t.Errorf("end of the stream: %v", events.Err())
+	}
+}
+
+// TestMetrics counts what was checked and what was refused, by reason.
+func TestMetrics(t *testing.T) {
+	n, _, refuse := rejecting(t)
+	refuse("one")
+	w := httptest.NewRecorder()
+	n.metrics(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		"# TYPE tarn_validation_records_total counter\ntarn_validation_records_total{topic=\"orders\"} 1\n",
+		"tarn_validation_rejected_records_total{topic=\"orders\",reason=\"no_schema_id\",monitored=\"false\"} 1\n",
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in\n%s", want, w.Body)
+		}
+	}
+	if got := label("a\"b\\c\n"); got != `"a\"b\\c\n"` {
+		t.Errorf("label: %s", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,11 @@ const (
 	redriveRead = 256 << 10
 	// redriveUnpacked bounds one decompressed batch, as the sink's reads do.
 	redriveUnpacked = 128 << 20
+	// redriveStep is how many dead letters one request looks at if nobody asks
+	// for another number, and maxRedriveStep the most: an answer takes seconds,
+	// and who stops in between loses nothing.
+	redriveStep    = 10_000
+	maxRedriveStep = 1_000_000
 	// maxRedriven bounds the ranges of dead letters that are remembered as done,
 	// for each partition: they lie in one item.
 	maxRedriven = 20_000
@@ -31,16 +37,47 @@ const (
 // errRedrive refuses a redrive.
 var errRedrive = errors.New("nothing to redrive")
 
+// redriveAsk is how far a redrive goes.
+type redriveAsk struct {
+	dry   bool
+	limit int64  // dead letters to look at; the batch with the last one is finished
+	from  cursor // where to begin
+}
+
+// cursor is a place in a dead-letter topic, written as partition/offset.
+type cursor struct {
+	partition int32
+	offset    int64
+}
+
+func (c cursor) String() string { return fmt.Sprintf("%d/%d", c.partition, c.offset) }
+
+func parseCursor(text string) (cursor, error) {
+	if text == "" {
+		return cursor{}, nil
+	}
+	p, o, _ := strings.Cut(text, "/")
+	partition, err := strconv.ParseInt(p, 10, 32)
+	offset, offErr := strconv.ParseInt(o, 10, 64)
+	if err != nil || offErr != nil || partition < 0 || offset < 0 {
+		return cursor{}, fmt.Errorf("place %q is not PARTITION/OFFSET", text)
+	}
+	return cursor{int32(partition), offset}, nil
+}
+
 // redriven is what became of a topic's dead letters.
 type redriven struct {
 	Topic   string `json:"topic"`
 	From    string `json:"from"`
+	Looked  int64  `json:"looked"`        // dead letters of the topic that were looked at
 	Passed  int64  `json:"passed"`        // fit now; produced again unless it was a dry run
 	Invalid int64  `json:"still_invalid"` // stay where they are
 	Earlier int64  `json:"earlier"`       // were produced again by an earlier run
 	DryRun  bool   `json:"dry_run"`
 	// Reason is why the last one that does not fit does not.
 	Reason string `json:"reason,omitempty"`
+	// Next is where to go on; "" if the end was reached.
+	Next string `json:"next,omitempty"`
 }
 
 // done are the dead letters of a partition that were produced again: ranges of
@@ -87,10 +124,11 @@ func (d *done) forget(start int64) {
 // redrive holds the dead letters of a topic against its schema as it is now and
 // produces those that fit to the partition they were meant for. What is produced
 // and that it was are one commit, so a crash or a second run brings none twice.
-// Records that still do not fit stay, for the next time. Its errors wrap
+// Records that still do not fit stay, for the next time. It stops when it has
+// looked at as many as were asked for and says where to go on. Its errors wrap
 // errRedrive where there is nothing to do, and commitlog.ErrConflict where
 // another redrive runs.
-func (n *node) redrive(ctx context.Context, name string, dry bool) (redriven, error) {
+func (n *node) redrive(ctx context.Context, name string, ask redriveAsk) (redriven, error) {
 	v := n.broker.Topics().View()
 	to := v.ByName(name)
 	if to == nil {
@@ -104,8 +142,8 @@ func (n *node) redrive(ctx context.Context, name string, dry bool) (redriven, er
 	if letters == nil || letters.ID == to.ID {
 		return redriven{}, fmt.Errorf("%w: topic %q has no dead letters (topic %q)", errRedrive, name, from)
 	}
-	r := &redriver{node: n, to: to, from: letters, out: redriven{Topic: name, From: from, DryRun: dry}}
-	for p := range letters.Partitions {
+	r := &redriver{node: n, to: to, from: letters, ask: ask, out: redriven{Topic: name, From: from, DryRun: ask.dry}}
+	for p := ask.from.partition; p < letters.Partitions && r.out.Next == ""; p++ {
 		if err := r.partition(ctx, storage.TP{Topic: letters.ID, Partition: p}); err != nil {
 			return r.out, fmt.Errorf("partition %d of %q: %w", p, from, err)
 		}
@@ -113,10 +151,30 @@ func (n *node) redrive(ctx context.Context, name string, dry bool) (redriven, er
 	return r.out, nil
 }
 
+// redriveAPI redrives a topic's dead letters, as many as ?limit= says, from
+// ?from= on.
+func (n *node) redriveAPI(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	ask := redriveAsk{dry: q.Get("dry_run") == "true", limit: redriveStep}
+	from, err := parseCursor(q.Get("from"))
+	if word := q.Get("limit"); err == nil && word != "" {
+		if ask.limit, err = strconv.ParseInt(word, 10, 64); err != nil || ask.limit < 1 || ask.limit > maxRedriveStep {
+			err = fmt.Errorf("limit %q is not a number from 1 to %d", word, maxRedriveStep)
+		}
+	}
+	if err != nil {
+		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: err.Error()})
+		return
+	}
+	ask.from = from
+	reply(w)(n.redrive(r.Context(), r.PathValue("topic"), ask))
+}
+
 // redriver is one redrive.
 type redriver struct {
 	*node
 	to, from *topic.Topic
+	ask      redriveAsk
 	out      redriven
 }
 
@@ -141,19 +199,30 @@ func (r *redriver) partition(ctx context.Context, tp storage.TP) error {
 	}
 	at, end := log.Bounds()
 	d.forget(at)
+	if tp.Partition == r.ask.from.partition {
+		at = max(at, r.ask.from.offset)
+	}
 	for at < end {
+		if r.out.Looked >= r.ask.limit {
+			r.out.Next = cursor{tp.Partition, at}.String()
+			return nil
+		}
 		b, err := log.Read(ctx, at, redriveRead, end)
 		if err != nil || len(b) == 0 {
 			return err
 		}
 		for h, one := range storage.Batches(b) {
-			if h.Control() || h.LastOffset() < at {
+			if h.LastOffset() < at {
 				continue
 			}
-			if err := r.batch(ctx, one, &d, &it); err != nil {
-				return err
+			if !h.Control() {
+				if err := r.batch(ctx, one, &d, &it); err != nil {
+					return err
+				}
 			}
-			at = h.LastOffset() + 1
+			if at = h.LastOffset() + 1; r.out.Looked >= r.ask.limit {
+				break
+			}
 		}
 	}
 	return nil
@@ -175,6 +244,7 @@ func (r *redriver) batch(ctx context.Context, b []byte, d *done, it *storage.Ite
 		case !ours:
 			continue
 		case d.has(rec.Offset):
+			r.out.Looked++
 			r.out.Earlier++
 			continue
 		}
@@ -185,6 +255,7 @@ func (r *redriver) batch(ctx context.Context, b []byte, d *done, it *storage.Ite
 			order = append(order, l)
 		}
 		l.add(rec)
+		r.out.Looked++
 	}
 	if err := rd.Err(); err != nil {
 		return err

@@ -44,6 +44,7 @@ type Refusal struct {
 	More int
 	// Monitored says that the record was taken all the same.
 	Monitored bool
+	Class     Class
 }
 
 // Message is the refusal as a producer reads it: `schema orders-value v3 (id 7,

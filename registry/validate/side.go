@@ -101,7 +101,7 @@ func (s *side) look(rec *record.Record, b []byte, header string) *Refusal {
 		s.start()
 	}
 	if b == nil {
-		return &Refusal{Part: s.part, Subject: s.subject(), Reason: "null is not taken here"}
+		return &Refusal{Part: s.part, Subject: s.subject(), Class: Null, Reason: "null is not taken here"}
 	}
 	var named []byte
 	has := false
@@ -110,10 +110,10 @@ func (s *side) look(rec *record.Record, b []byte, header string) *Refusal {
 	}
 	p, err := s.resolve(b, named, has)
 	if !p.Framed && (s.level == ID || !s.byTopic) {
-		return &Refusal{Part: s.part, Reason: "no schema id", Subject: s.subject()}
+		return &Refusal{Part: s.part, Reason: "no schema id", Subject: s.subject(), Class: NoSchema}
 	}
 	if err != nil {
-		return s.unresolved(err)
+		return s.unresolved(err, p)
 	}
 	if bad := s.known(p); bad != nil {
 		return bad
@@ -152,20 +152,21 @@ func (s *side) known(p registry.Payload) *Refusal {
 	s.lastSubject, s.lastVersion = subject, number
 	s.lastID = 0
 	var why string
+	class := WrongVersion
 	switch {
 	case number == 0:
-		why = fmt.Sprintf("schema id %d is not of subject %q", p.ID, subject)
+		class, why = WrongSubject, fmt.Sprintf("schema id %d is not of subject %q", p.ID, subject)
 	case !ok && s.reading.Latest:
 		why = fmt.Sprintf("schema id %d is version %d of subject %q, and only the latest is taken here", p.ID, number, subject)
 	case !ok:
 		why = fmt.Sprintf("schema id %d is version %d of subject %q, and only %v are taken here", p.ID, number, subject, s.reading.Versions)
 	case s.rules.Message != "" && p.Name != s.rules.Message:
-		why = fmt.Sprintf("this is a %q, and only %q is taken here", clip(p.Name), s.rules.Message)
+		class, why = WrongMessage, fmt.Sprintf("this is a %q, and only %q is taken here", clip(p.Name), s.rules.Message)
 	default:
 		s.lastID, s.lastName = p.ID, p.Name
 		return nil
 	}
-	return &Refusal{Part: s.part, Subject: subject, SchemaID: p.ID, Version: number, Reason: why}
+	return &Refusal{Part: s.part, Subject: subject, SchemaID: p.ID, Version: number, Class: class, Reason: why}
 }
 
 // subjectOf is the subject of a record by its schema's name.
@@ -188,11 +189,17 @@ func (s *side) subjectOf(name string) string {
 	return n.subject
 }
 
-func (s *side) unresolved(err error) *Refusal {
+func (s *side) unresolved(err error, p registry.Payload) *Refusal {
 	if u, ok := errors.AsType[*registry.Unfit](err); ok {
 		return s.unfit(u.Payload)
 	}
-	r := &Refusal{Part: s.part, Reason: err.Error(), Subject: s.subject()}
+	r := &Refusal{Part: s.part, Reason: err.Error(), Subject: s.subject(), Class: UnknownSchema}
+	switch {
+	case p.ID != 0 && p.Schema != nil:
+		r.Class = Undecodable
+	case !p.Framed:
+		r.Class = NoSchema
+	}
 	if u, ok := errors.AsType[*registry.Unresolved](err); ok {
 		r.SchemaID = u.ID
 	}
@@ -214,7 +221,7 @@ func (s *side) unfit(p registry.Payload) *Refusal {
 func (s *side) invalid(err error, p registry.Payload) *Refusal {
 	r := &Refusal{
 		Part: s.part, Subject: s.lastSubject, Version: s.lastVersion, SchemaID: p.ID, Type: p.Schema.Type(),
-		Reason: err.Error(),
+		Reason: err.Error(), Class: Misfit,
 	}
 	if bad, ok := errors.AsType[*schema.Invalid](err); ok {
 		r.Path, r.Expected, r.Found = clip(bad.Path), clip(bad.Expected), clip(bad.Found)

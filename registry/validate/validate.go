@@ -125,8 +125,9 @@ type Config struct {
 
 // Validator checks batches. It is safe for concurrent use.
 type Validator struct {
-	reg   *registry.Registry
-	rings *rings
+	reg     *registry.Registry
+	rings   *rings
+	tallies tallies
 }
 
 // New makes a Validator.
@@ -145,8 +146,8 @@ func New(cfg Config) *Validator {
 
 // Check reads the batch that rd stands before to its end and lists the records
 // that topic refuses, by index: at most topic.Limit of them, the last of which
-// counts the others in More. What Monitor finds is remembered and not listed. An error says that the batch could not be read; it
-// is rd's. Nothing of rd is kept, and a good record costs no allocation.
+// counts the others in More. What Monitor finds is remembered and not listed. An
+// error says that the batch could not be read; it is rd's. Nothing of rd is kept, and a good record costs no allocation.
 func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusal, error) {
 	if topic.Key.Level == Off && topic.Value.Level == Off {
 		return nil, nil
@@ -156,47 +157,72 @@ func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusa
 	if limit <= 0 {
 		limit = MaxRefusals
 	}
-	var refused, seen []Refusal
-	var previews []string
-	more, unseen := 0, 0
-	for i := int32(0); rd.Next(); i++ {
+	bad := found{limit: limit}
+	i := int32(0)
+	for ; rd.Next(); i++ {
 		rec := rd.Record()
-		bytes := rec.Key
-		bad := key.check(rec, rec.Key, schema.KeyHeader)
-		if bad == nil || bad.Monitored {
-			if worse := value.check(rec, rec.Value, schema.ValueHeader); worse != nil && (bad == nil || !worse.Monitored) {
-				bad, bytes = worse, rec.Value
+		worse, bytes := key.check(rec, rec.Key, schema.KeyHeader), rec.Key
+		if worse == nil || worse.Monitored {
+			if r := value.check(rec, rec.Value, schema.ValueHeader); r != nil && (worse == nil || !r.Monitored) {
+				worse, bytes = r, rec.Value
 			}
 		}
-		if bad == nil {
-			continue
-		}
-		bad.Index = i
-		if len(seen) < MaxRefusals {
-			seen = append(seen, *bad)
-			previews = append(previews, preview(bytes))
-		} else {
-			unseen++
-		}
-		switch {
-		case bad.Monitored:
-		case len(refused) == limit:
-			more++
-		default:
-			refused = append(refused, *bad)
+		if worse != nil {
+			worse.Index = i
+			bad.add(worse, bytes)
 		}
 	}
 	if err := rd.Err(); err != nil {
 		return nil, err
 	}
-	if len(seen) > 0 {
-		seen[len(seen)-1].More = unseen
-		v.rings.add(topic.Name, from, seen, previews)
+	count := v.tallies.of(topic.Name)
+	count.records.Add(int64(i))
+	if len(bad.seen) == 0 {
+		return nil, nil
 	}
-	if len(refused) > 0 {
-		refused[len(refused)-1].More = more
+	for c, n := range bad.classes {
+		count.add(c.class, c.monitored, n)
 	}
-	return refused, nil
+	bad.seen[len(bad.seen)-1].More = bad.unseen
+	v.rings.add(topic.Name, from, bad.seen, bad.previews)
+	if len(bad.refused) > 0 {
+		bad.refused[len(bad.refused)-1].More = bad.more
+	}
+	return bad.refused, nil
+}
+
+// found is what is wrong with a batch.
+type found struct {
+	limit         int
+	refused, seen []Refusal // for the caller; to be remembered
+	previews      []string  // of seen
+	more, unseen  int
+	classes       map[classKey]int64
+}
+
+type classKey struct {
+	class     Class
+	monitored bool
+}
+
+func (f *found) add(bad *Refusal, bytes []byte) {
+	if f.classes == nil {
+		f.classes = map[classKey]int64{}
+	}
+	f.classes[classKey{bad.Class, bad.Monitored}]++
+	if len(f.seen) < MaxRefusals {
+		f.seen = append(f.seen, *bad)
+		f.previews = append(f.previews, preview(bytes))
+	} else {
+		f.unseen++
+	}
+	switch {
+	case bad.Monitored:
+	case len(f.refused) == f.limit:
+		f.more++
+	default:
+		f.refused = append(f.refused, *bad)
+	}
 }
 
 // Rejections lists the last refusals of a topic, newest first.

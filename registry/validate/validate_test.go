@@ -236,7 +236,7 @@ func TestRejections(t *testing.T) {
 	}
 	want := Rejection{
 		Seq: 100, Time: time.UnixMilli(5000), Topic: "orders", Origin: from, Preview: `"\x00\x00\x00\x04Kp"`,
-		Refusal: Refusal{Index: 99, Part: "value", Reason: "unknown schema id 1099", SchemaID: 1099, Subject: "orders-value", More: 100},
+		Refusal: Refusal{Index: 99, Part: "value", Reason: "unknown schema id 1099", SchemaID: 1099, Subject: "orders-value", More: 100, Class: UnknownSchema},
 	}
 	if list[0] != want {
 		t.Errorf("got  %+v\nwant %+v", list[0], want)
