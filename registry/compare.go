@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -118,10 +117,7 @@ func (v *view) compare(sub *subject, d *draft, older []*version) error {
 		older = older[:1]
 	}
 	for _, ver := range older {
-		list := v.differences(Level(word), d.schema, ver)
-		if set.Policy == Lenient && d.item.Type == schema.JSON {
-			list = slices.DeleteFunc(list, lenient)
-		}
+		list := v.differences(Level(word), set.Policy, d.schema, ver)
 		if len(list) > 0 {
 			return &Incompatible{
 				Subject: sub.full(), Differences: list, OldVersion: ver.Version,
@@ -133,7 +129,7 @@ func (v *view) compare(sub *subject, d *draft, older []*version) error {
 }
 
 // differences compares with one version, in one or both directions.
-func (v *view) differences(level Level, s schema.Schema, ver *version) []schema.Incompatibility {
+func (v *view) differences(level Level, policy Policy, s schema.Schema, ver *version) []schema.Incompatibility {
 	if s.Type() != ver.item.Type {
 		return []schema.Incompatibility{{Type: "TYPE_MISMATCH", Path: "/", Description: differentType}}
 	}
@@ -143,16 +139,27 @@ func (v *view) differences(level Level, s schema.Schema, ver *version) []schema.
 	}
 	var list []schema.Incompatibility
 	if level == Forward || level == Full {
-		for _, d := range old.schema.Reads(s) {
+		for _, d := range reads(policy, old.schema, s) {
 			d.Description = d.Describe("old", "new")
 			list = append(list, d)
 		}
 	}
 	if level == Backward || level == Full {
-		for _, d := range s.Reads(old.schema) {
+		for _, d := range reads(policy, s, old.schema) {
 			d.Description = d.Describe("new", "old")
 			list = append(list, d)
 		}
 	}
 	return list
+}
+
+// reads compares under a policy. Only JSON Schema has a comparison that is lenient;
+// it must be so at every depth, since members of oneOf are matched by it.
+func reads(policy Policy, reader, writer schema.Schema) []schema.Incompatibility {
+	if l, ok := reader.(interface {
+		ReadsLenient(writer schema.Schema) []schema.Incompatibility
+	}); ok && policy == Lenient {
+		return l.ReadsLenient(writer)
+	}
+	return reader.Reads(writer)
 }

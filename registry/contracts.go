@@ -189,19 +189,3 @@ func property(m *schema.Metadata, key string) (string, bool) {
 	value, ok := m.Properties[key]
 	return value, ok
 }
-
-// lenient tells the differences of JSON Schemas that the policy Lenient allows:
-// those about how open the content model is.
-func lenient(d schema.Incompatibility) bool {
-	switch d.Type {
-	case "ADDITIONAL_PROPERTIES_NARROWED", "ADDITIONAL_PROPERTIES_REMOVED",
-		"UNEVALUATED_PROPERTIES_NARROWED", "UNEVALUATED_PROPERTIES_REMOVED",
-		"REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL",
-		"OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
-		"PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
-		"PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL",
-		"PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL":
-		return true
-	}
-	return false
-}

@@ -32,3 +32,5 @@ func TestSuite(t *testing.T) {
 		}, Bad: []schematest.Bad{{Payload: payload(4), Path: "$"}, {Payload: payload(2, "\xff"), Path: "$.string"}}},
 	})
 }
+
+func TestChanges(t *testing.T) { schematest.RunChanges(t, schema.Avro, Parse, nil) }

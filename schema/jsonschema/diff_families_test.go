@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/schematest"
 )
 
 // families has pairs of schemas that differ in one thing, with what each turn of
@@ -112,7 +115,7 @@ var families = []struct {
 	{"combined", `{"type":"string"}`, `{"type":"string","enum":["a"]}`, "! TYPE_CHANGED", "PRODUCT_TYPE_NARROWED"},
 	{"combined", `{"oneOf":[{"type":"null"},{"maxLength":3}]}`, `{"oneOf":[{"maxLength":2},{"type":"null"}]}`, "! COMBINED_TYPE_SUBSCHEMAS_CHANGED", "MAX_LENGTH_INCREASED"},
 	{"combined", `{"oneOf":[{"type":"string"}]}`, `{"oneOf":[{"type":"string"},{ "type":"string"}]}`, "", ""},
-	{"combined", `{"type":"string"}`, `{"anyOf":[{"type":"string","maxLength":3}]}`, "! TYPE_CHANGED", ""},
+	{"combined", `{"type":"string"}`, `{"anyOf":[{"type":"string","maxLength":3}]}`, "! TYPE_CHANGED", "MAX_LENGTH_REMOVED"},
 	{"combined", `{"not":{"maxLength":2}}`, `{"not":{"maxLength":3}}`, "! NOT_TYPE_EXTENDED", "NOT_TYPE_NARROWED"},
 	{"reference", `{"items":{"$ref":"#/definitions/a"},"definitions":{"a":{"type":"number"}}}`, `{"items":{"$ref":"#/definitions/a"},"definitions":{"a":{"type":"integer"}}}`, "! TYPE_NARROWED", "TYPE_EXTENDED"},
 	{"reference", `{"items":{"$ref":"#/definitions/a"},"definitions":{"a":{"type":"null"}}}`, `{"items":{"$ref":"#/definitions/a","format":"date"},"definitions":{"a":{"type":"null"}}}`, "", ""},
@@ -167,4 +170,19 @@ func checkTurn(t *testing.T, family, from, to, want string) {
 	if n := len(new.ReadsLenient(old)); n != lenient {
 		t.Errorf("%s: %s to\n%s\nReadsLenient lists %d differences, want %d", family, from, to, n, lenient)
 	}
+}
+
+// TestChangeTable holds the comparison to the table of cases, and that to all types
+// of differences.
+func TestChangeTable(t *testing.T) {
+	seen := map[string]bool{}
+	schematest.RunChanges(t, schema.JSON, Parse, func(old, new schema.Schema) []string {
+		all, _ := allDifferences(t, old.(*Schema), new.(*Schema), seen)
+		for i, d := range all {
+			kind, path, _ := strings.Cut(d, " ")
+			all[i] = kind + " #" + path
+		}
+		return all
+	})
+	checkTypes(t, seen)
 }

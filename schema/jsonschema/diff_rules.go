@@ -50,8 +50,14 @@ func (w *walk) annotations(old, new *form) {
 func (w *walk) strangers(old, new *form) {
 	anyFits := func(of, plain *form) bool {
 		for i := range of.members {
-			m := w.member(of, i)
-			if of == old && w.fits(m, plain) || of == new && w.fits(plain, m) {
+			a, b := w.member(of, i), plain
+			if of == new {
+				a, b = b, a
+			}
+			if w.fits(a, b) {
+				if w.all {
+					w.below(a, b) // for what does no harm
+				}
 				return true
 			}
 			if w.full() {

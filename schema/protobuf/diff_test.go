@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/schematest"
 )
 
 // TestDifferences has each difference type at least once. back is what the same
@@ -187,5 +188,28 @@ func TestReadsOtherLanguage(t *testing.T) {
 	}
 	if _, err := Serialized(other{}); err == nil {
 		t.Error("a schema of another language was serialized")
+	}
+}
+
+// TestChangeTable holds the comparison to the table of cases, and that to all types
+// of differences.
+func TestChangeTable(t *testing.T) {
+	seen := make(map[string]bool)
+	schematest.RunChanges(t, schema.Protobuf, Parse, func(old, new schema.Schema) []string {
+		var all []string
+		for _, d := range compare(old.(*Schema).file, new.(*Schema).file) {
+			mark := "!"
+			if compatible(d.kind) {
+				mark = ""
+			}
+			seen[d.kind] = true
+			all = append(all, mark+d.kind+" "+d.path)
+		}
+		return all
+	})
+	for _, kind := range allKinds() {
+		if !seen[kind] {
+			t.Errorf("no case shows %s", kind)
+		}
 	}
 }
