@@ -25,9 +25,10 @@ func TestMain(m *testing.M) {
 const startTimeout = 20 * time.Second
 
 // TestExamples runs examples/*.txtar: documentation and tests at once. Beside
-// testscript's commands there are "broker", which starts one on the data
-// directory "data" and waits until it is ready, and "killbroker", which kills
-// it without warning.
+// testscript's commands there are "broker", which starts one with flags on the data
+// directory "data" and waits until it is ready, "killbroker", which kills it
+// without warning, and "until", which runs a command again and again until its
+// output matches.
 func TestExamples(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "examples",
@@ -42,13 +43,14 @@ func TestExamples(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"broker":     startBroker,
 			"killbroker": killBroker,
+			"until":      until,
 		},
 	})
 }
 
 func startBroker(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: broker")
+	if neg {
+		ts.Fatalf("usage: broker [FLAG…]")
 	}
 	dir := ts.Getenv("WORK")
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -58,8 +60,9 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 	defer log.Close()
 	tarn, err := exec.LookPath("tarn")
 	ts.Check(err)
-	cmd := exec.Command(tarn, "serve", "--data", filepath.Join(dir, "data"),
-		"--kafka.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0")
+	flags := append([]string{"serve", "--data", filepath.Join(dir, "data"),
+		"--kafka.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0"}, args...)
+	cmd := exec.Command(tarn, flags...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
@@ -91,6 +94,32 @@ func ready(ctx context.Context, ts *testscript.TestScript, data string, pid int,
 		case <-ctx.Done():
 			ts.Fatalf("broker was not ready within %v", startTimeout)
 		case <-tick.C:
+		}
+	}
+}
+
+// untilTimeout bounds what a script waits for.
+const untilTimeout = time.Minute
+
+// until runs "until REGEX COMMAND…", for what others do in their own time.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEX COMMAND…")
+	}
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(untilTimeout)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		if out := ts.ReadFile("stdout"); err == nil && re.MatchString(out) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("%q never matched %q: %v\n%s", args[1:], args[0], err, ts.ReadFile("stdout"))
 		}
 	}
 }

@@ -52,6 +52,9 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.Handle("/api/", n.tablesAPI())
 	mux.Handle("/api/acls", n.aclAPI())
 	mux.Handle("/api/acls/", n.aclAPI())
+	for _, path := range []string{"/api/clients", "/api/clients/", "/api/listeners"} {
+		mux.Handle(path, n.clientsAPI())
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.HandleFunc("GET /metrics", n.metrics)

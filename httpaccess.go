@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -125,13 +124,7 @@ func (n *node) readRules(w http.ResponseWriter, r *http.Request, into any) bool 
 		answer(w, http.StatusConflict, apiError{Code: 40901, Message: "no access rules are in force: start the broker with --auth.acl"})
 		return false
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRulesBytes))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: err.Error()})
-		return false
-	}
-	return true
+	return readJSON(w, r, maxRulesBytes, into)
 }
 
 func refuseRules(w http.ResponseWriter, err error) {

@@ -31,6 +31,8 @@ type cli struct {
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Create, list and delete access rules."`
+	Client     clientCmd     `cmd:"" help:"List clients, and what they push about themselves."`
+	Listener   listenerCmd   `cmd:"" help:"List Kafka listeners, and set what clients are told."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
