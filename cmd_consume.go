@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tarn-io/tarn/schema"
 )
 
 type consumeCmd struct {
@@ -132,10 +134,10 @@ func (c *consumeCmd) print(ctx context.Context, out *bufio.Writer, p *payloads, 
 		l.Key, l.Value = plainJSON(r.Key), plainJSON(r.Value)
 	} else {
 		var err, keyErr error
-		if l.Key, _, keyErr = p.decode(ctx, r.Key); keyErr != nil {
+		if l.Key, _, keyErr = p.decode(ctx, r.Key, r.Headers, schema.KeyHeader); keyErr != nil {
 			l.Error = "key: " + keyErr.Error()
 		}
-		if l.Value, l.SchemaID, err = p.decode(ctx, r.Value); err != nil {
+		if l.Value, l.SchemaID, err = p.decode(ctx, r.Value, r.Headers, schema.ValueHeader); err != nil {
 			l.Error = "value: " + err.Error()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -25,6 +26,7 @@ import (
 type payloads struct {
 	registry *sr.Client
 	byID     map[int]*payloadSchema
+	byGUID   map[[16]byte]*payloadSchema
 	latest   map[string]*payloadSchema // by subject; nil: it has none
 }
 
@@ -37,7 +39,7 @@ type payloadSchema struct {
 }
 
 func newPayloads(registry *sr.Client) *payloads {
-	return &payloads{registry: registry, byID: map[int]*payloadSchema{}, latest: map[string]*payloadSchema{}}
+	return &payloads{registry: registry, byID: map[int]*payloadSchema{}, byGUID: map[[16]byte]*payloadSchema{}, latest: map[string]*payloadSchema{}}
 }
 
 // forID returns the schema of an id.
@@ -56,6 +58,41 @@ func (p *payloads) forID(ctx context.Context, id int) (*payloadSchema, error) {
 	s.id = id
 	p.byID[id] = s
 	return s, nil
+}
+
+// forGUID returns the schema of a GUID, with its id in the default context.
+func (p *payloads) forGUID(ctx context.Context, guid [16]byte) (*payloadSchema, error) {
+	if s, ok := p.byGUID[guid]; ok {
+		return s, nil
+	}
+	text := fmt.Sprintf("%x-%x-%x-%x-%x", guid[:4], guid[4:6], guid[6:8], guid[8:10], guid[10:])
+	got, err := p.registry.SchemaByGUID(ctx, text)
+	if err != nil {
+		return nil, fmt.Errorf("schema GUID %s: %w", text, err)
+	}
+	ids, err := p.registry.SchemaIDsByGUID(ctx, text)
+	if err != nil {
+		return nil, fmt.Errorf("schema GUID %s: %w", text, err)
+	}
+	s, err := p.parse(ctx, got.Schema)
+	if err != nil {
+		return nil, fmt.Errorf("schema GUID %s: %w", text, err)
+	}
+	for _, id := range ids {
+		if id.Context == "" || id.Context == "." {
+			s.id = id.ID
+		}
+	}
+	p.byGUID[guid] = s
+	return s, nil
+}
+
+// forFrame returns the schema that a key or value names.
+func (p *payloads) forFrame(ctx context.Context, f schema.Frame) (*payloadSchema, error) {
+	if f.HasGUID {
+		return p.forGUID(ctx, f.GUID)
+	}
+	return p.forID(ctx, int(f.ID))
 }
 
 // forSubject returns the latest schema of a subject, nil if there is none.
@@ -129,46 +166,57 @@ func (p *payloads) references(ctx context.Context, s sr.Schema, seen map[string]
 	return out, nil
 }
 
-// decode turns a key or value into JSON. Without a schema, JSON stays JSON,
-// text becomes a string, and bytes become {"$base64": "…"}.
-func (p *payloads) decode(ctx context.Context, b []byte) (text json.RawMessage, id int, err error) {
+// decode turns a key or value into JSON, by the schema that the last of the
+// headers with that name gives, else its prefix. Without a schema, JSON stays
+// JSON, text becomes a string, and bytes become {"$base64": "…"}.
+func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHeader, name string) (text json.RawMessage, id int, err error) {
 	if b == nil {
 		return json.RawMessage("null"), 0, nil
 	}
-	f, err := schema.ParseFrame(b, nil, false)
-	if err != nil || f.Form != schema.Prefix {
+	var header []byte
+	present := false
+	for _, h := range headers {
+		if h.Key == name {
+			header, present = h.Value, true
+		}
+	}
+	f, err := schema.ParseFrame(b, header, present)
+	if err != nil {
+		return plainJSON(b), 0, fmt.Errorf("header %s: %w", name, err)
+	}
+	if f.Form == schema.Bare {
 		return plainJSON(b), 0, nil
 	}
-	s, err := p.forID(ctx, int(f.ID))
+	s, err := p.forFrame(ctx, f)
 	if err != nil {
 		return plainJSON(b), int(f.ID), err
 	}
-	text, err = s.decode(f.Payload)
+	text, err = s.decode(f)
 	if err != nil {
 		return plainJSON(b), s.id, fmt.Errorf("schema id %d: %w", s.id, err)
 	}
 	return text, s.id, nil
 }
 
-func (s *payloadSchema) decode(b []byte) (json.RawMessage, error) {
+func (s *payloadSchema) decode(f schema.Frame) (json.RawMessage, error) {
 	switch s.typ {
 	case sr.TypeAvro:
 		var v any
-		if _, err := s.avro.Decode(b, &v); err != nil {
+		if _, err := s.avro.Decode(f.Payload, &v); err != nil {
 			return nil, err
 		}
 		return s.avro.EncodeJSON(v)
 	case sr.TypeProtobuf:
-		index, rest, err := schema.ParseIndexes(b)
+		index, rest, err := f.Split(schema.Protobuf)
 		if err != nil {
 			return nil, err
 		}
 		return s.proto.AppendJSON(nil, index, rest)
 	}
-	if !json.Valid(b) {
+	if !json.Valid(f.Payload) {
 		return nil, errors.New("payload is not JSON")
 	}
-	return b, nil
+	return f.Payload, nil
 }
 
 // plainJSON shows bytes that no schema explains.

@@ -9,10 +9,10 @@ import harness
 import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
-SCENARIOS = ["avro", "protobuf", "jsonschema", "groups", "acks", "formats", "pipelined",
+SCENARIOS = ["avro", "protobuf", "jsonschema", "serializers", "groups", "acks", "formats", "pipelined",
              "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "acls", "crash", "kgo"]
 # What a smoke run leaves out.
-FULL_ONLY = {"groups", "acks", "formats", "pipelined",
+FULL_ONLY = {"serializers", "groups", "acks", "formats", "pipelined",
              "java", "tools", "streams", "consumer_protocol", "share", "golang", "python", "node", "security", "acls", "kgo"}
 
 

@@ -2,8 +2,10 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/schema"
 )
 
 // register answers the version that the schema has in the subject now.
@@ -16,7 +18,13 @@ func (a *api) register(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := a.answer(v, "")
+	format := ""
+	if r.Type == schema.Protobuf && r.Text != "" && !strings.ContainsAny(r.Text, ";{") {
+		// Clients remember the answer. Those that send a descriptor, in base64,
+		// could not read text.
+		format = "serialized"
+	}
+	w, err := a.answer(v, format)
 	w.Subject = "" // Confluent's answer has none here
 	return w, err
 }
