@@ -27,6 +27,7 @@ type cli struct {
 	Consume    consumeCmd    `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
 	Group      groupCmd      `cmd:"" help:"List, describe and delete consumer groups."`
 	Schema     schemaCmd     `cmd:"" help:"Register, list and check schemas."`
+	Apply      applyCmd      `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
 	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
