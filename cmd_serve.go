@@ -23,6 +23,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/dek"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
@@ -39,19 +40,21 @@ type serveCmd struct {
 	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
 	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory) or memory://."`
 
-	KafkaListen     string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
-	KafkaAdvertise  string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
-	KafkaProtocols  string        `name:"kafka.protocols" placeholder:"MAP" help:"Protocols of listeners with names of their own: EXTERNAL:SASL_SSL,INTERNAL:PLAINTEXT."`
-	KafkaMaxConns   int           `name:"kafka.max-connections" placeholder:"N" help:"Connections of all clients together; default 20000."`
-	KafkaMaxPerIP   int           `name:"kafka.max-connections-per-ip" placeholder:"N" help:"Connections of one address; default: no limit of its own."`
-	KafkaAutoCreate bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
-	KafkaPartitions int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
-	KafkaGroupDelay time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
-	StorageSync     string        `name:"storage.synchronous" enum:"full,normal" default:"full" help:"full survives power loss; normal may lose the last moments then."`
-	HTTPListen      string        `name:"http.listen" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Address of registry, Iceberg catalog and API; port 0 takes a free one."`
-	ReadyJSON       bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
-	LogLevel        string        `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
-	LogFormat       string        `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
+	KafkaListen       string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
+	KafkaAdvertise    string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
+	KafkaProtocols    string        `name:"kafka.protocols" placeholder:"MAP" help:"Protocols of listeners with names of their own: EXTERNAL:SASL_SSL,INTERNAL:PLAINTEXT."`
+	KafkaMaxConns     int           `name:"kafka.max-connections" placeholder:"N" help:"Connections of all clients together; default 20000."`
+	KafkaMaxPerIP     int           `name:"kafka.max-connections-per-ip" placeholder:"N" help:"Connections of one address; default: no limit of its own."`
+	KafkaAutoCreate   bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
+	KafkaPartitions   int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
+	KafkaGroupDelay   time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
+	StorageSync       string        `name:"storage.synchronous" enum:"full,normal" default:"full" help:"full survives power loss; normal may lose the last moments then."`
+	HTTPListen        string        `name:"http.listen" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Address of registry, Iceberg catalog and API; port 0 takes a free one."`
+	ReadyJSON         bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
+	RegistryKMSSecret string        `name:"registry.kms.secret-file" type:"path" placeholder:"FILE" help:"Secret of the local KMS, for encryption keys that are shared with the registry; default: what LOCAL_SECRET holds."`
+
+	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
+	LogFormat string `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
 
 	securityFlags
 }
@@ -65,6 +68,7 @@ type node struct {
 	who       identity
 	store     blob.Store
 	registry  *registry.Registry
+	keys      *dek.Store
 	validator *validate.Validator
 	broker    *broker.Broker
 	catalog   *catalog.Catalog
@@ -141,6 +145,9 @@ func (n *node) open(ctx context.Context) error {
 	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.engine, Log: n.lg.With("component", "registry")})
 	if err != nil {
 		return fmt.Errorf("open the schema registry: %w", err)
+	}
+	if err := n.openKeys(ctx); err != nil {
+		return err
 	}
 	n.validator = validate.New(validate.Config{Registry: n.registry, Log: n.lg.With("component", "validate")})
 	delay := c.KafkaGroupDelay

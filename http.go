@@ -58,7 +58,10 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.HandleFunc("GET /metrics", n.metrics)
-	mux.Handle("/", rest.Handler(n.registry, rest.Options{Allow: n.subjectRules()}))
+	mux.Handle("/", rest.Handler(n.registry, rest.Options{
+		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
+		Log: n.lg.With("component", "registry"),
+	}))
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
 		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux))),

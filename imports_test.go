@@ -59,7 +59,8 @@ var law = map[string][]string{
 	"schema/schematest": {"schema"},
 	"schema/language":   {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"registry":          {"schema", "schema/language", "broker/storage"},
-	"registry/rest":     {"registry", "schema"},
+	"registry/dek":      {"broker/storage"},
+	"registry/rest":     {"registry", "registry/dek", "schema"},
 	"registry/validate": {"registry", "schema", "broker/record"},
 
 	// Tables.

@@ -88,7 +88,7 @@ func (r *Registry) Compatible(name string, req Request, number int) error {
 	if err := d.prepare(v, within, false); err != nil {
 		return err
 	}
-	d.fill(v.settingsOf(s), latestOf(s))
+	d.fill(v.settingsOf(s), s)
 	return v.compare(s, &d, against)
 }
 

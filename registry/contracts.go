@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tarn-io/tarn/schema"
@@ -14,15 +15,39 @@ import (
 // request leaves out comes from the latest version, and the subject's defaults
 // and overrides are merged in. A request that says nothing, of a subject
 // without either, stays as it is: any version with its text will do.
-func (d *draft) fill(set Settings, latest *version) {
+func (d *draft) fill(set Settings, s *subject) {
+	latest := latestOf(s)
 	merging := set.DefaultMetadata != nil || set.OverrideMetadata != nil || set.DefaultRules != nil || set.OverrideRules != nil
-	if d.bare() && !merging {
+	if d.bare() && !merging && !d.request.retags() {
 		return
 	}
 	d.inherit(latest)
 	d.item.Metadata = mergeMetadata(mergeMetadata(set.DefaultMetadata, d.item.Metadata), set.OverrideMetadata)
 	d.item.Rules = mergeRules(mergeRules(set.DefaultRules, d.item.Rules), set.OverrideRules)
+	if d.request.retags() || d.item.Metadata != nil && d.item.Metadata.Properties[versionProperty] != "" {
+		d.item.Metadata = mergeMetadata(d.item.Metadata, &schema.Metadata{Properties: map[string]string{versionProperty: strconv.Itoa(s.nextNumber())}})
+	}
 	d.exact = true
+}
+
+// versionProperty is the property of metadata in which Confluent's registry
+// writes the version's number: of versions that were made by tagging, and of
+// those after them. Two schemas may differ in it and be the same.
+const versionProperty = "confluent:version"
+
+// unversioned is s without the version's number in its metadata.
+func (s schemaItem) unversioned() schemaItem {
+	if s.Metadata == nil || s.Metadata.Properties[versionProperty] == "" {
+		return s
+	}
+	m := *s.Metadata
+	m.Properties = maps.Clone(m.Properties)
+	if delete(m.Properties, versionProperty); len(m.Properties)+len(m.Tags)+len(m.Sensitive) > 0 {
+		s.Metadata = &m
+	} else {
+		s.Metadata = nil
+	}
+	return s
 }
 
 // inherit takes over from the latest version what the request leaves out.

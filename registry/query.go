@@ -102,6 +102,31 @@ func (r *Registry) List(prefix string, which Which, latestOnly bool) []Version {
 	return list
 }
 
+// ListOf gives all versions of one subject in order, or only the latest; none if
+// there is no such subject.
+func (r *Registry) ListOf(subject string, which Which, latestOnly bool) []Version {
+	s := r.subject(subject)
+	if s == nil {
+		return nil
+	}
+	return s.list(nil, which, latestOnly)
+}
+
+// Aliases gives, for each subject that others are aliases of, their names in
+// order, as far as these have the prefix, read as Subjects does.
+func (r *Registry) Aliases(prefix string) map[string][]string {
+	out := map[string][]string{}
+	views, start := r.world.Load().under(prefix)
+	for _, v := range views {
+		for _, name := range slices.Sorted(maps.Keys(v.subjects)) {
+			if s := v.subjects[name]; s.item.Alias != "" && strings.HasPrefix(name, start) {
+				out[s.item.Alias] = append(out[s.item.Alias], s.full())
+			}
+		}
+	}
+	return out
+}
+
 // list appends the versions of s.
 func (s *subject) list(to []Version, which Which, latestOnly bool) []Version {
 	from := len(to)
@@ -239,23 +264,27 @@ func (r *Registry) Schema(context string, id int) (schema.Schema, error) {
 	return p.schema, p.err
 }
 
-// Format gives the text of ver in one of Confluent's formats: "" and "default"
-// as stored, "serialized" a Protobuf schema's descriptor in base64, "resolved"
-// an Avro schema that refers to nothing. The refusal is ErrFormat.
+// Format gives the text of ver in one of Confluent's formats, those that
+// language.Format has. One that the language does not have is the text as it is
+// stored, as in Confluent's registry, so that newer clients may ask for more;
+// "logical", whose text clients would read as something else, is refused with
+// ErrFormat.
 func (r *Registry) Format(ver Version, format string) (string, error) {
-	switch {
-	case format == "" || format == "default":
+	format = strings.ToLower(strings.TrimSpace(format))
+	switch format {
+	case "", "default":
 		return ver.Text, nil
-	case format == "serialized" && ver.Type == schema.Protobuf:
-		s, err := r.Schema(ver.Context, ver.ID)
-		if err != nil {
-			return "", err
-		}
-		return language.Serialized(s)
-	case format == "resolved" && ver.Type == schema.Avro && len(ver.References) == 0:
-		return ver.Text, nil
+	case "logical":
+		return "", &Refused{Kind: ErrFormat, Detail: format}
 	}
-	return "", &Refused{Kind: ErrFormat, Detail: format}
+	s, err := r.Schema(ver.Context, ver.ID)
+	if err != nil {
+		return "", err
+	}
+	if text, ok, err := language.Format(s, format); ok || err != nil {
+		return text, err
+	}
+	return ver.Text, nil
 }
 
 func guidString(guid [16]byte) string { return uuid.UUID(guid).String() }

@@ -40,7 +40,7 @@ func (r *Registry) Register(ctx context.Context, name string, req Request) (Vers
 			return w, err
 		}
 		s := v.subjects[within]
-		d.fill(v.settingsOf(s), latestOf(s))
+		d.fill(v.settingsOf(s), s)
 		if ver := d.find(s, false); ver != nil && (req.Version <= 0 || req.Version == ver.Version) && (req.ID <= 0 || req.ID == ver.ID) {
 			out = s.public(ver)
 			return w, nil
@@ -80,6 +80,7 @@ type draft struct {
 	item    schemaItem
 
 	exact      bool           // metadata and rules must be the same too
+	text       string         // what schema was parsed from
 	named      []schema.Named // what schema was parsed with
 	normalized bool           // whether item.Text is
 }
@@ -92,6 +93,11 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 		return nil
 	}
 	req := d.request
+	if !lax && len(req.Text) <= MaxSchemaBytes {
+		if err := req.takeOver(v.subjects[name]); err != nil {
+			return err
+		}
+	}
 	if len(req.Text) > MaxSchemaBytes {
 		return &Refused{Kind: ErrTooLarge, Subject: name, Detail: fmt.Sprintf("%d bytes, the limit is %d", len(req.Text), MaxSchemaBytes)}
 	}
@@ -118,7 +124,12 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	lax = lax || set.ValidateNewSchemas != nil && !*set.ValidateNewSchemas
 	normalize := req.Normalize || set.Normalize != nil && *set.Normalize
 	d.exact = !d.bare()
-	if d.schema != nil && d.normalized == normalize && slices.Equal(d.named, named) {
+	if req.retags() {
+		if req.Text, err = v.retag(req, v.subjects[name], named, lax); err != nil {
+			return err
+		}
+	}
+	if d.schema != nil && d.text == req.Text && d.normalized == normalize && slices.Equal(d.named, named) {
 		d.view, d.item.References = v, refs
 		d.item.Metadata, d.item.Rules = req.Metadata, req.Rules
 		return nil
@@ -134,7 +145,7 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	if normalize {
 		text = parsed.Normalized()
 	}
-	d.view, d.schema, d.named, d.normalized = v, parsed, named, normalize
+	d.view, d.schema, d.text, d.named, d.normalized = v, parsed, req.Text, named, normalize
 	d.item = schemaItem{Type: req.Type, Text: text, References: refs, Metadata: req.Metadata, Rules: req.Rules}
 	return nil
 }
@@ -152,7 +163,7 @@ func (d *draft) find(s *subject, deleted bool) *version {
 	for _, dead := range []bool{false, true} {
 		for i := len(s.versions) - 1; i >= 0; i-- {
 			ver := &s.versions[i]
-			if ver.Deleted == dead && d.same(ver.entry) {
+			if ver.Deleted == dead && d.same(d.view, ver.entry) {
 				return ver
 			}
 		}
@@ -163,10 +174,26 @@ func (d *draft) find(s *subject, deleted bool) *version {
 	return nil
 }
 
-func (d *draft) same(e *entry) bool {
-	return d.item.Type == e.item.Type && d.item.Text == e.item.Text &&
-		slices.Equal(d.item.References, e.item.References) &&
-		(!d.exact || d.item.guid() == e.guid)
+// same reports whether e is the schema of d. A text without references is the
+// same as one with references that resolves to it: clients send the classes they
+// were generated.
+func (d *draft) same(v *view, e *entry) bool {
+	if d.item.Type != e.item.Type {
+		return false
+	}
+	stored := e.item
+	if len(d.item.References) == 0 && len(stored.References) > 0 && d.item.Type == schema.Avro {
+		p := e.load(v)
+		if p.err != nil {
+			return false
+		}
+		if stored.Text, _, _ = language.Format(p.schema, "resolved"); stored.Text != d.item.Text {
+			return false
+		}
+		stored.References = nil
+	}
+	return d.item.Text == stored.Text && slices.Equal(d.item.References, stored.References) &&
+		(!d.exact || d.item.guid() == stored.guid() || d.item.unversioned().guid() == stored.unversioned().guid())
 }
 
 func latestOf(s *subject) *version {
@@ -200,7 +227,7 @@ func (r *Registry) admit(v *view, s *subject, name string, d *draft) error {
 	if want := d.request.Version; want > 0 && want != s.nextNumber() {
 		return badSchema("Version %d is not one more than the previous version %d", want, s.nextNumber()-1)
 	}
-	if s == nil {
+	if s == nil || d.request.Force {
 		return nil
 	}
 	return v.compare(s, d, s.alive())

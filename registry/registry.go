@@ -11,6 +11,7 @@
 //	query.go       what the lists of the HTTP API need
 //	resolve.go     the hot path: a record's bytes → its decoder
 //	references.go  referenced texts, transitively
+//	tags.go        tags within texts
 //	contexts.go    contexts; the immutable state of all of them that readers take
 //	view.go        the state of one context; apply
 //	commit.go      one change = one Engine.Commit, then apply
@@ -127,7 +128,9 @@ type Version struct {
 
 // Request is a schema as it comes to be registered, looked up or compared.
 type Request struct {
-	Type       schema.Type // "" is Avro
+	Type schema.Type // "" is Avro
+	// Text is the schema; an empty one, to register or compare, is that of the
+	// subject's latest version: then only metadata and rules are new.
 	Text       string
 	References []schema.Reference // a version of -1 is the latest
 	Metadata   *schema.Metadata
@@ -135,6 +138,12 @@ type Request struct {
 	// Normalize takes the text in its normalized form; the subject's settings
 	// may ask for that too.
 	Normalize bool
+	// AddTags and RemoveTags change the text's tags first; PropagateTags takes
+	// over those of the latest version, as far as the text has their places.
+	AddTags, RemoveTags []schema.Tagged
+	PropagateTags       bool
+	// Force registers what the subject's compatibility level refuses.
+	Force bool
 	// Version, if above zero, is the version number that the schema must get.
 	Version int
 	// ID, if above zero, is the id that the schema must get: in import mode.

@@ -61,7 +61,7 @@ type Settings struct {
 	Normalize *bool `json:"normalize,omitempty"`
 	// Alias is the subject that requests for this one mean.
 	Alias        string `json:"alias,omitempty"`
-	AliasForDeks string `json:"aliasForDeks,omitempty"` // kept for clients
+	AliasForDeks string `json:"aliasForDeks,omitempty"` // the same for keys
 	// Policy and Group steer comparison: Group names a property of metadata,
 	// and only versions with the same value of it are compared.
 	Policy Policy `json:"compatibilityPolicy,omitempty"`
@@ -137,6 +137,16 @@ func (r *Registry) Alias(name string) string {
 		return s.item.Alias
 	}
 	return name
+}
+
+// AliasForDEKs is the subject whose keys requests for name mean: that of
+// aliasForDeks if it is set, else that of the alias.
+func (r *Registry) AliasForDEKs(name string) string {
+	v, within := r.world.Load().at(name)
+	if s := v.subjects[within]; s != nil && s.item.AliasForDeks != "" {
+		return s.item.AliasForDeks
+	}
+	return r.Alias(name)
 }
 
 // own is what a subject, or with "" the context itself, has set.

@@ -30,7 +30,7 @@ type Allow func(req *http.Request, op Operation, subject string) bool
 // out subjects that may not be described.
 func openRoutes() []string {
 	return []string{
-		"GET /{$}", "POST /{$}", "GET /schemas/types", "GET /v1/metadata/id", "GET /v1/metadata/version",
+		"GET /{$}", "POST /{$}", "GET /schemas/types", "GET /v1/metadata/id", "GET /v1/metadata/version", "GET /v1/metadata/deployment",
 		"GET /subjects", "GET /schemas", "GET /schemas/ids/{id}/subjects", "GET /schemas/ids/{id}/versions",
 	}
 }
@@ -47,7 +47,7 @@ func operation(pattern string) Operation {
 		return AlterConfigs
 	case method == http.MethodGet, strings.HasPrefix(path, "/compatibility"), path == "/subjects/{subject}" && method == http.MethodPost:
 		return Read
-	case !strings.HasPrefix(path, "/subjects/"):
+	case !strings.HasPrefix(path, "/subjects/") && !strings.Contains(path, "/deks/{subject}"):
 		return Alter
 	case method == http.MethodDelete:
 		return Delete
@@ -69,6 +69,8 @@ func (a *api) guarded(rt route) handle {
 		case req.PathValue("subject") == "":
 		case op == DescribeConfigs || op == AlterConfigs:
 			name = subject(req) // of itself, not of what it is an alias of
+		case strings.Contains(rt.pattern, "/deks/"):
+			name = a.reg.AliasForDEKs(subject(req))
 		default:
 			name = a.target(req)
 		}

@@ -43,7 +43,7 @@ func TestAccess(t *testing.T) {
 			method, path = http.MethodPost, rt.pattern
 		}
 		path = strings.NewReplacer("{$}", "", "{subject}", "a", "{version}", "1", "{id}", "1", "{guid}", guidOf(t, reg),
-			"{context}", "x", "{resource}", "r", "{namespace}", "n").Replace(path)
+			"{context}", "x", "{resource}", "r", "{namespace}", "n", "{name}", "k", "{exporter}", "e").Replace(path)
 		code, body := ask(method, path, `{"schema":"\"string\""}`)
 		if open[rt.pattern] != (code != http.StatusForbidden) {
 			t.Errorf("%s without any rule: %d %s", rt.pattern, code, body)
@@ -70,6 +70,14 @@ func TestAccess(t *testing.T) {
 		{"alter-configs ", "DELETE", "/config", 200, ""},
 		{"write a", "DELETE", "/subjects/a", 403, ""},
 		{"delete a", "DELETE", "/subjects/a", 200, ""},
+		{"write a", "POST", "/dek-registry/v1/keks/k/deks/a", 422, "42205"}, // taken, and not offered
+		{"read a", "POST", "/dek-registry/v1/keks/k/deks/a", 403, ""},
+		{"read a", "GET", "/dek-registry/v1/keks/k/deks/a", 422, ""},
+		{"read b", "GET", "/dek-registry/v1/keks/k/deks/a/versions/1", 403, ""},
+		{"delete a", "DELETE", "/dek-registry/v1/keks/k/deks/a", 422, ""},
+		{"read ", "GET", "/dek-registry/v1/keks/k", 422, ""},
+		{"read ", "POST", "/dek-registry/v1/keks", 403, ""},
+		{"alter ", "POST", "/dek-registry/v1/keks", 422, ""},
 	} {
 		allowed = map[string]bool{c.rule: true}
 		code, body := ask(c.method, c.path, `{"schema":"\"string\"","compatibility":"x"}`)

@@ -59,6 +59,9 @@ func (a *api) problem(req *http.Request, err error) *problem {
 	if p := refusal(err); p != nil {
 		return p
 	}
+	if p := keyRefusal(err); p != nil {
+		return p
+	}
 	a.opts.Log.Error("a registry request failed", "method", req.Method, "path", req.URL.Path, "error", err)
 	return &problem{http.StatusInternalServerError, 50001, "Error in the backend data store: " + err.Error()}
 }
@@ -78,6 +81,7 @@ type versionAnswer struct {
 	CreatedMs  int64              `json:"ts,omitempty"`
 	Deleted    bool               `json:"deleted,omitempty"`
 	MaxID      int                `json:"maxId,omitempty"`
+	Tags       []schemaTags       `json:"schemaTags,omitempty"`
 }
 
 // answer writes v with its text in the format that the request asks for.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -130,13 +131,23 @@ func (a *api) associate(req *http.Request, body associationBody, update bool) (a
 	if err != nil {
 		return nil, err
 	}
-	answer := associated{Name: to.Name, Namespace: to.Namespace, ID: to.ID, Type: "topic", Associations: []boundSubject{}}
+	return a.associatedWith(to, list, true)
+}
+
+// associatedWith answers a resource's associations. What the request left out of
+// the resource is taken from the first of them.
+func (a *api) associatedWith(to registry.Resource, list []registry.Association, schemas bool) (associated, error) {
+	if len(list) > 0 {
+		first := list[0].Resource
+		to.Name, to.Namespace, to.ID = cmp.Or(to.Name, first.Name), cmp.Or(to.Namespace, first.Namespace), cmp.Or(to.ID, first.ID)
+	}
+	answer := associated{Name: to.Name, Namespace: to.Namespace, ID: to.ID, Type: cmp.Or(to.Type, "topic"), Associations: []boundSubject{}}
 	for _, one := range list {
 		b := boundSubject{Subject: one.Subject, Type: one.Type, Lifecycle: one.Lifecycle}
-		if latest, ok := a.reg.Latest(one.Subject); ok {
+		if latest, ok := a.reg.Latest(one.Subject); ok && schemas {
 			w, err := a.answer(latest, "")
 			if err != nil {
-				return nil, err
+				return answer, err
 			}
 			b.Schema = &w
 		}
@@ -161,20 +172,30 @@ type several struct {
 	Results []batchResult `json:"results"`
 }
 
+// batchGetBody is Confluent's AssociationBatchGetRequest.
+type batchGetBody struct {
+	Requests []resourceBody `json:"requests"`
+}
+
+type resourceBody struct {
+	Name      string             `json:"resourceName"`
+	Namespace string             `json:"resourceNamespace"`
+	ID        string             `json:"resourceId"`
+	Resource  string             `json:"resourceType"`
+	Types     []string           `json:"associationTypes"`
+	Lifecycle registry.Lifecycle `json:"lifecycle"`
+}
+
+// batchMutateBody is Confluent's AssociationBatchRequest.
+type batchMutateBody struct {
+	Requests []associationBody `json:"requests"`
+}
+
 // maxBatch bounds the requests of one batch.
 const maxBatch = 1000
 
 func (a *api) batchGetAssociations(req *http.Request) (any, error) {
-	var body struct {
-		Requests []struct {
-			Name      string             `json:"resourceName"`
-			Namespace string             `json:"resourceNamespace"`
-			ID        string             `json:"resourceId"`
-			Resource  string             `json:"resourceType"`
-			Types     []string           `json:"associationTypes"`
-			Lifecycle registry.Lifecycle `json:"lifecycle"`
-		} `json:"requests"`
-	}
+	var body batchGetBody
 	if err := decode(req, &body); err != nil {
 		return nil, err
 	}
@@ -195,15 +216,17 @@ func (a *api) batchGetAssociations(req *http.Request) (any, error) {
 			out.Results = append(out.Results, batchResult{Error: refusal(bad)})
 			continue
 		}
-		out.Results = append(out.Results, batchResult{Result: associations(list)})
+		answer, err := a.associatedWith(registry.Resource{Name: r.Name, Namespace: r.Namespace, ID: r.ID, Type: r.Resource}, list, isSet(req, "includeSchemas"))
+		if err != nil {
+			return nil, err
+		}
+		out.Results = append(out.Results, batchResult{Result: answer})
 	}
 	return out, nil
 }
 
 func (a *api) batchMutateAssociations(req *http.Request) (any, error) {
-	var body struct {
-		Requests []associationBody `json:"requests"`
-	}
+	var body batchMutateBody
 	if err := decode(req, &body); err != nil {
 		return nil, err
 	}

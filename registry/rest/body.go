@@ -62,8 +62,9 @@ type registerBody struct {
 	Version    int                `json:"version"`
 	ID         int                `json:"id"`
 
-	TagsToAdd    []json.RawMessage `json:"schemaTagsToAdd"`
-	TagsToRemove []json.RawMessage `json:"schemaTagsToRemove"`
+	TagsToAdd     []schemaTags `json:"schemaTagsToAdd"`
+	TagsToRemove  []schemaTags `json:"schemaTagsToRemove"`
+	PropagateTags bool         `json:"propagateSchemaTags"`
 }
 
 // schemaRequest reads a schema to register, look up or compare.
@@ -72,23 +73,27 @@ func schemaRequest(req *http.Request) (registry.Request, error) {
 	if err := decode(req, &body); err != nil {
 		return registry.Request{}, err
 	}
-	if format := req.URL.Query().Get("format"); format != "" && format != "default" {
+	// Other formats are those of the answer.
+	if format := req.URL.Query().Get("format"); strings.EqualFold(format, "logical") {
 		return registry.Request{}, &registry.Refused{Kind: registry.ErrFormat, Detail: format}
 	}
 	r, err := body.request()
-	r.Normalize = isSet(req, "normalize")
+	r.Normalize, r.Force = isSet(req, "normalize"), isSet(req, "force")
 	return r, err
 }
 
 // request is the body as the registry takes it.
 func (b *registerBody) request() (registry.Request, error) {
-	if len(b.TagsToAdd)+len(b.TagsToRemove) > 0 {
-		return registry.Request{}, notPermitted("Schema tags are not supported by this registry")
+	add, err := tagged(b.TagsToAdd)
+	if err != nil {
+		return registry.Request{}, err
 	}
+	remove, err := tagged(b.TagsToRemove)
 	return registry.Request{
 		Type: schema.Type(strings.ToUpper(b.SchemaType)), Text: b.Schema,
 		References: b.References, Metadata: b.Metadata, Rules: b.RuleSet, Version: b.Version, ID: b.ID,
-	}, nil
+		AddTags: add, RemoveTags: remove, PropagateTags: b.PropagateTags,
+	}, err
 }
 
 // subject is the subject in a path, qualified by the path's context if it names

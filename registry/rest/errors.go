@@ -36,7 +36,7 @@ func notPermitted(format string, args ...any) error {
 // unsupported answers a route whose feature this registry does not have.
 func unsupported(what string) handle {
 	return func(*http.Request) (any, error) {
-		return nil, notPermitted("%s are not supported by this registry", what)
+		return nil, notPermitted("%s are not offered by this registry", what)
 	}
 }
 

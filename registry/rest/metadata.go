@@ -31,3 +31,13 @@ type serverVersion struct {
 func (a *api) serverVersion(*http.Request) (any, error) {
 	return serverVersion{a.opts.Version, a.opts.Commit}, nil
 }
+
+// serverDeployment is Confluent's SchemaRegistryDeployment.
+type serverDeployment struct {
+	Attributes []string `json:"attributes"`
+}
+
+// serverDeployment answers that this server is none of Confluent's kinds.
+func (a *api) serverDeployment(*http.Request) (any, error) {
+	return serverDeployment{[]string{}}, nil
+}

@@ -4,6 +4,7 @@
 //
 //	subjects.go       /subjects, look-up, deletion, metadata
 //	versions.go       /subjects/{subject}/versions: register, read, delete
+//	tags.go           tags within a version's schema
 //	schemas.go        /schemas by id and GUID, types, list
 //	compatibility.go  /compatibility
 //	config.go         /config: compatibility levels
@@ -11,10 +12,12 @@
 //	contexts.go       /contexts, and every path below one of them
 //	metadata.go       /, /v1/metadata
 //	associations.go   /associations: which subject a topic's keys and values have
+//	keks.go, deks.go  /dek-registry: keys of client-side encryption
+//	routes.go         the table of all routes, their parameters and bodies
 //	access.go         what a client may do
 //	answer.go         answers; errors.go codes and texts; body.go requests
 //
-// Not served: tags, exporters, the DEK registry. Each is refused in words.
+// Exporters are not offered, and refused in words.
 package rest
 
 import (
@@ -22,6 +25,7 @@ import (
 	"net/http"
 
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/dek"
 )
 
 // defaultBodyBytes bounds a request's body: a schema of
@@ -37,6 +41,8 @@ type Options struct {
 	MaxBodyBytes int64
 	// Log hears of requests that failed for the store's sake; may be nil.
 	Log *slog.Logger
+	// Keys is the DEK registry; nil offers none.
+	Keys *dek.Store
 	// Allow judges what a client may do; nil lets everybody do everything.
 	Allow Allow
 }
@@ -73,71 +79,6 @@ type api struct {
 // handle answers a request with a value to be written as JSON, a text to be
 // written as it is, or an error.
 type handle func(*http.Request) (any, error)
-
-type route struct {
-	pattern string
-	handle  handle
-}
-
-func (a *api) routes() []route {
-	return []route{
-		{"GET /{$}", a.root},
-		{"POST /{$}", a.root},
-
-		{"GET /subjects", a.listSubjects},
-		{"POST /subjects/{subject}", a.lookUp},
-		{"DELETE /subjects/{subject}", a.deleteSubject},
-		{"GET /subjects/{subject}/metadata", a.latestWithMetadata},
-		{"GET /subjects/{subject}/versions", a.listVersions},
-		{"POST /subjects/{subject}/versions", a.register},
-		{"GET /subjects/{subject}/versions/{version}", a.getVersion},
-		{"GET /subjects/{subject}/versions/{version}/schema", a.getVersionText},
-		{"GET /subjects/{subject}/versions/{version}/referencedby", a.referencedBy},
-		{"POST /subjects/{subject}/versions/{version}/tags", unsupported("Schema tags")},
-		{"DELETE /subjects/{subject}/versions/{version}", a.deleteVersion},
-
-		{"GET /schemas", a.listSchemas},
-		{"GET /schemas/types", a.listTypes},
-		{"GET /schemas/ids/{id}", a.getID},
-		{"GET /schemas/ids/{id}/schema", a.getIDText},
-		{"GET /schemas/ids/{id}/subjects", a.subjectsOfID},
-		{"GET /schemas/ids/{id}/versions", a.versionsOfID},
-		{"GET /schemas/guids/{guid}", a.getGUID},
-		{"GET /schemas/guids/{guid}/ids", a.idsOfGUID},
-
-		{"POST /compatibility/subjects/{subject}/versions/{version}", a.compareWithVersion},
-		{"POST /compatibility/subjects/{subject}/versions", a.compareWithAll},
-
-		{"GET /config", a.getConfig},
-		{"PUT /config", a.putConfig},
-		{"DELETE /config", a.deleteConfig},
-		{"GET /config/{subject}", a.getConfig},
-		{"PUT /config/{subject}", a.putConfig},
-		{"DELETE /config/{subject}", a.deleteConfig},
-
-		{"GET /mode", a.getMode},
-		{"PUT /mode", a.putMode},
-		{"DELETE /mode", a.deleteMode},
-		{"GET /mode/{subject}", a.getMode},
-		{"PUT /mode/{subject}", a.putMode},
-		{"DELETE /mode/{subject}", a.deleteMode},
-
-		{"GET /contexts", a.listContexts},
-		{"DELETE /contexts/{context}", a.deleteContext},
-
-		{"GET /v1/metadata/id", a.serverID},
-		{"GET /v1/metadata/version", a.serverVersion},
-
-		{"GET /associations/subjects/{subject}", a.associationsOfSubject},
-		{"GET /associations/resources/{resource}", a.associationsOfResource},
-		{"GET /associations/resources/{namespace}/{resource}", a.associationsOfName},
-		{"PUT /associations/resources/{resource}", a.putAssociations},
-		{"DELETE /associations/resources/{resource}", a.deleteAssociations},
-		{"POST /associations", a.postAssociations},
-		{"POST /associations:batchGet", a.batchGetAssociations},
-		{"POST /associations:batchMutate", a.batchMutateAssociations},
-	}
-}
 
 // unknown answers what no route takes: 405 if another method would be taken.
 func (a *api) unknown(req *http.Request) (any, error) {

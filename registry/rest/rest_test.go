@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/dek"
 )
 
 var update = flag.Bool("update", false, "write the answers into testdata")
@@ -29,7 +31,11 @@ func serve(t testing.TB, e storage.Engine) (http.Handler, *registry.Registry) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Handler(r, Options{Version: "1.2.3", Commit: "abc", ClusterID: "cluster", Log: lg}), r
+	keys, err := dek.Open(t.Context(), dek.Config{Engine: e, Log: lg, Secret: "secret", Now: func() time.Time { return time.UnixMilli(1000) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Handler(r, Options{Version: "1.2.3", Commit: "abc", ClusterID: "cluster", Keys: keys, Log: lg}), r
 }
 
 // do sends one request and gives status and body.
@@ -81,6 +87,8 @@ func TestConversations(t *testing.T) {
 	}
 }
 
+var randomGUID = regexp.MustCompile(`"guid":"[0-9a-f-]{36}","resourceName"`)
+
 // play sends the requests of a script and gives the script with the answers
 // that came.
 func play(t *testing.T, h http.Handler, script string) []byte {
@@ -107,6 +115,8 @@ func play(t *testing.T, h http.Handler, script string) []byte {
 			body = lines[i][2:]
 		}
 		status, answer, header := do(h, method, target, body)
+		// Associations have random GUIDs.
+		answer = randomGUID.ReplaceAllString(answer, `"guid":"random","resourceName"`)
 		fmt.Fprintf(&out, "< %d %s\n", status, answer)
 		if got := header.Get("Content-Type"); got != contentType && status != http.StatusNoContent {
 			t.Errorf("%s %s: content type %q", method, target, got)

@@ -1,7 +1,10 @@
 package rest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
@@ -11,19 +14,82 @@ import (
 // entry carries a whole schema.
 const maxList = 1000
 
+// listed is Confluent's ExtendedSchema.
+type listed struct {
+	versionAnswer
+	Aliases      []string      `json:"aliases,omitempty"`
+	Associations []association `json:"associations,omitempty"`
+}
+
 func (a *api) listSchemas(req *http.Request) (any, error) {
-	all := a.reg.List(prefixOr(req, ""), which(req), isSet(req, "latestOnly"))
-	list, err := page(req, visible(a, req, all, func(v registry.Version) string { return v.Subject }), maxList)
+	q := req.URL.Query()
+	prefix := prefixOr(req, "")
+	all := a.reg.List(prefix, which(req), isSet(req, "latestOnly"))
+	var aliases map[string][]string
+	if isSet(req, "aliases") {
+		aliases = a.reg.Aliases(prefix)
+		for _, target := range slices.Sorted(maps.Keys(aliases)) {
+			if !slices.ContainsFunc(all, func(v registry.Version) bool { return v.Subject == target }) {
+				all = append(all, a.reg.ListOf(target, which(req), isSet(req, "latestOnly"))...)
+			}
+		}
+	}
+	all = visible(a, req, all, func(v registry.Version) string { return v.Subject })
+	if word := q.Get("ruleType"); word != "" {
+		all = slices.DeleteFunc(all, func(v registry.Version) bool { return !hasRules(v.Rules, word) })
+	}
+	bound := a.bound(req)
+	list, err := page(req, slices.DeleteFunc(all, func(v registry.Version) bool { return bound != nil && bound[v.Subject] == nil }), maxList)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]versionAnswer, len(list))
+	answers := make([]listed, len(list))
 	for i, v := range list {
-		if answers[i], err = a.answer(v, ""); err != nil {
+		w, err := a.answer(v, "")
+		if err != nil {
 			return nil, err
 		}
+		answers[i] = listed{w, aliases[v.Subject], bound[v.Subject]}
 	}
 	return answers, nil
+}
+
+// hasRules reports whether a rule set has rules of a type, such as CEL.
+func hasRules(rules *schema.RuleSet, kind string) bool {
+	if rules == nil {
+		return false
+	}
+	is := func(r schema.Rule) bool { return r.Type == kind }
+	return slices.ContainsFunc(rules.MigrationRules, is) || slices.ContainsFunc(rules.DomainRules, is) || slices.ContainsFunc(rules.EncodingRules, is)
+}
+
+// bound gives the associations of each subject that the query's resourceType,
+// associationType and lifecycle choose, nil if the query does not choose. The
+// lifecycle NONE chooses subjects without associations: an empty list.
+func (a *api) bound(req *http.Request) map[string][]association {
+	q := req.URL.Query()
+	lifecycles := q["lifecycle"]
+	if q.Get("resourceType") == "" && len(q["associationType"]) == 0 && len(lifecycles) == 0 {
+		return nil
+	}
+	out := map[string][]association{}
+	f := registry.Filter{ResourceType: q.Get("resourceType"), Types: q["associationType"]}
+	for _, name := range a.reg.Subjects(registry.AnyContext, registry.All) {
+		list := a.reg.OfSubject(name, f)
+		if len(list) == 0 {
+			if slices.Contains(lifecycles, "NONE") {
+				out[name] = []association{}
+			}
+			continue
+		}
+		list = slices.DeleteFunc(list, func(as registry.Association) bool {
+			return len(lifecycles) > 0 && !slices.Contains(lifecycles, string(as.Lifecycle))
+		})
+		if len(list) > 0 {
+			out[name] = associations(list)
+		}
+	}
+	return out
 }
 
 func (a *api) listTypes(*http.Request) (any, error) {
@@ -45,9 +111,31 @@ func (a *api) getID(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := a.schemaOnly(v, req)
+	w, err := a.full(v, req)
+	w.ID = 0
 	if isSet(req, "fetchMaxId") {
 		w.MaxID = a.reg.MaxID(v.Context)
+	}
+	return w, err
+}
+
+// full is the answer about v with everything that the query asks for: its
+// format, its references with their context, its tags.
+func (a *api) full(v registry.Version, req *http.Request) (versionAnswer, error) {
+	q := req.URL.Query()
+	w, err := a.answer(v, q.Get("format"))
+	if err == nil && q.Get("referenceFormat") == "qualified" && v.Context != registry.DefaultContext {
+		w.References = slices.Clone(w.References)
+		for i, ref := range w.References {
+			if !strings.HasPrefix(ref.Subject, ":.") {
+				w.References[i].Subject = registry.Qualify(v.Context, ref.Subject)
+			}
+		}
+	}
+	if tags := q["findTags"]; err == nil && len(tags) > 0 {
+		var found []schema.Tagged
+		found, err = a.reg.Tags(v, tags)
+		w.Tags = showTags(found)
 	}
 	return w, err
 }

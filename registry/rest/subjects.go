@@ -22,7 +22,7 @@ func (a *api) lookUp(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.answer(v, "")
+	return a.answer(v, req.URL.Query().Get("format"))
 }
 
 func (a *api) deleteSubject(req *http.Request) (any, error) {

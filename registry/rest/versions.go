@@ -18,8 +18,8 @@ func (a *api) register(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	format := ""
-	if r.Type == schema.Protobuf && r.Text != "" && !strings.ContainsAny(r.Text, ";{") {
+	format := req.URL.Query().Get("format")
+	if format == "" && r.Type == schema.Protobuf && r.Text != "" && !strings.ContainsAny(r.Text, ";{") {
 		// Clients remember the answer. Those that send a descriptor, in base64,
 		// could not read text.
 		format = "serialized"
@@ -59,7 +59,7 @@ func (a *api) getVersion(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.answer(v, req.URL.Query().Get("format"))
+	return a.full(v, req)
 }
 
 func (a *api) getVersionText(req *http.Request) (any, error) {

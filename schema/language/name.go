@@ -59,7 +59,3 @@ func word(raw []byte) string {
 	}
 	return text
 }
-
-// Serialized is the registry's format=serialized: the base64 descriptor of a
-// Protobuf schema. Other languages have none.
-func Serialized(s schema.Schema) (string, error) { return protobuf.Serialized(s) }

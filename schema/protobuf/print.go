@@ -30,6 +30,10 @@ func Serialized(s schema.Schema) (string, error) {
 func encodeFile(file protoreflect.FileDescriptor) (string, error) {
 	fdp := protodesc.ToFileDescriptorProto(file)
 	fdp.SourceCodeInfo = nil
+	return encodeDescriptor(fdp)
+}
+
+func encodeDescriptor(fdp *descriptorpb.FileDescriptorProto) (string, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(fdp)
 	if err != nil {
 		return "", fmt.Errorf("encode the file descriptor: %w", err)
