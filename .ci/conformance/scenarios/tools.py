@@ -27,6 +27,7 @@ def run(t):
     cluster(t, b)
     limits(t, b)
     one_broker(t, b)
+    telemetry(t, b)
 
 
 def fields(lines, first):
@@ -322,3 +323,31 @@ def one_broker(t, b):
         tool(b, "FeatureCommand", "upgrade", "--feature", "transaction.version=2")
         said = " ".join(tool(b, "FeatureCommand", "downgrade", "--feature", "transaction.version=1", ok=(1,)))
         want("Could not downgrade" in said, f"it says {said}")
+
+
+def telemetry(t, b):
+    def command(*args):
+        return " ".join(tool(b, "ClientMetricsCommand", *args))
+
+    def pushed(client):
+        return [r for r in json.loads(b.tarn("client", "metrics", "--client", client, "--output", "json")) if r["value"] != "-"]
+    with t.check("ClientMetricsCommand subscribes; Java's producer and librdkafka push what they are asked for", seconds=120):
+        command("--alter", "--name", "own", "--metrics", "org.apache.kafka.producer.", "--interval", "500", "--match", "client_id=told-.*")
+        said = command("--describe", "--name", "own")
+        want("metrics=org.apache.kafka.producer." in said and "match=client_id=told-.*" in said, f"it is {said}")
+        name = exercise.topic(b, "pushed", 1)
+        for client in ("told-java", "untold-java"):
+            tool(b, "ProducerPerformance", "--topic", name, "--num-records", "300", "--record-size", "100", "--throughput", "100",
+                 "--command-property", f"client.id={client}")
+        p = clients.producer(b, client_id="told-rdkafka")
+        clients.deliver(p, name, [{"value": b"x"}] * 10)
+        until(lambda: pushed("told-rdkafka"), 60, "librdkafka has not pushed")
+        for client, software in (("told-java", "apache-kafka-java"), ("told-rdkafka", "rdkafka")):
+            got = pushed(client)
+            want(got and all(software in r["software"] and r["metric"].startswith("org.apache.kafka.producer.") for r in got),
+                 f"{client} pushed {got}")
+        total = [r["value"] for r in pushed("told-java") if r["metric"].endswith("producer.record.send.total")]
+        want(total and float(total[0]) == 300, f"records sent, as the producer says, are {total}")
+        equal(pushed("untold-java"), [], "what was pushed without a subscription")
+        command("--delete", "--name", "own")
+        want("own" not in command("--list"), "the subscription is still listed")
