@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ type Incompatible struct {
 	// Differences are all that speaks against it, with "new" and "old" filled
 	// in; those of the forward direction come first.
 	Differences []schema.Incompatibility
-	OldVersion  int // the version that it conflicts with
+	OldVersion  int // the version that it conflicts with; 0 if that is none
 	OldSchema   string
 	Type        schema.Type
 	Level       Level
@@ -26,6 +27,9 @@ type Incompatible struct {
 
 // Error gives the first difference and the conflicting version.
 func (e *Incompatible) Error() string {
+	if e.OldVersion == 0 {
+		return fmt.Sprintf("schema of subject %q is refused (%s): %s", e.Subject, e.Level, e.Differences[0].Description)
+	}
 	return fmt.Sprintf("schema is incompatible with version %d of subject %q (%s): %s",
 		e.OldVersion, e.Subject, e.Level, e.Differences[0].Description)
 }
@@ -38,13 +42,15 @@ func (e *Incompatible) Messages() []string {
 		list = append(list, e.message(d))
 	}
 	old := e.OldSchema
-	if len(old) > maxOldSchema {
+	switch {
+	case e.OldVersion == 0: // of itself
+	case len(old) > maxOldSchema:
 		cut := maxOldSchema
 		for cut > maxOldSchema-utf8.UTFMax && !utf8.RuneStart(old[cut]) {
 			cut--
 		}
 		list = append(list, fmt.Sprintf("{oldSchemaVersion: %d}", e.OldVersion), fmt.Sprintf("{oldSchema: <truncated> '%s...'}", old[:cut]))
-	} else {
+	default:
 		list = append(list, fmt.Sprintf("{oldSchemaVersion: %d}", e.OldVersion), fmt.Sprintf("{oldSchema: '%s'}", old))
 	}
 	return append(list, fmt.Sprintf("{validateFields: 'false', compatibility: '%s'}", e.Level))
@@ -89,12 +95,15 @@ func (r *Registry) Compatible(name string, req Request, number int) error {
 		return err
 	}
 	d.fill(v.settingsOf(s), s)
-	return v.compare(s, &d, against)
+	return v.compare(name, s, &d, against)
 }
 
-// alive lists the versions that are not deleted, newest first.
+// alive lists the versions that are not deleted, newest first. s may be nil.
 func (s *subject) alive() []*version {
 	var list []*version
+	if s == nil {
+		return nil
+	}
 	for i := len(s.versions) - 1; i >= 0; i-- {
 		if !s.versions[i].Deleted {
 			list = append(list, &s.versions[i])
@@ -103,16 +112,39 @@ func (s *subject) alive() []*version {
 	return list
 }
 
-// compare holds a new schema against older versions of sub, newest first, by its
-// level. The error is an *Incompatible for the first version that fails.
-func (v *view) compare(sub *subject, d *draft, older []*version) error {
+// compare holds a new schema against older versions of sub, which may be nil,
+// newest first, by its level. The error is an *Incompatible for the first version
+// that fails.
+func (v *view) compare(name string, sub *subject, d *draft, older []*version) error {
 	set := v.settingsOf(sub)
-	level := set.Level
-	word, transitive := strings.CutSuffix(string(level), "_TRANSITIVE")
-	if level == None {
+	if set.Level == None {
 		return nil
 	}
+	if sub != nil {
+		name = sub.full()
+	}
 	older = grouped(older, set.Group, &d.item)
+	bad := v.incompatible(name, set, d, older)
+	if set.Level != Table && set.Policy != Logical {
+		if bad != nil {
+			return bad
+		}
+		return nil
+	}
+	err := v.tableRefusal(name, sub, d, older)
+	if more, ok := errors.AsType[*Incompatible](err); ok && bad != nil {
+		bad.Differences = append(bad.Differences, more.Differences...)
+	}
+	if bad != nil {
+		return bad
+	}
+	return err
+}
+
+// incompatible asks whether data can be read: it finds the first version that
+// speaks against the new one, nil if none does.
+func (v *view) incompatible(name string, set Settings, d *draft, older []*version) *Incompatible {
+	word, transitive := strings.CutSuffix(string(set.Level), "_TRANSITIVE")
 	if !transitive && len(older) > 1 {
 		older = older[:1]
 	}
@@ -120,8 +152,8 @@ func (v *view) compare(sub *subject, d *draft, older []*version) error {
 		list := v.differences(Level(word), set.Policy, d.schema, ver)
 		if len(list) > 0 {
 			return &Incompatible{
-				Subject: sub.full(), Differences: list, OldVersion: ver.Version,
-				OldSchema: ver.item.Text, Type: d.item.Type, Level: level,
+				Subject: name, Differences: list, OldVersion: ver.Version,
+				OldSchema: ver.item.Text, Type: d.item.Type, Level: set.Level,
 			}
 		}
 	}

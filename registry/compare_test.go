@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", language, got, want)
 		}
 	}
-	e := &Incompatible{Differences: d, OldSchema: strings.Repeat("x", maxOldSchema-1) + "üü"}
+	e := &Incompatible{Differences: d, OldVersion: 1, OldSchema: strings.Repeat("x", maxOldSchema-1) + "üü"}
 	if got, want := e.Messages()[2], "{oldSchema: <truncated> '"+strings.Repeat("x", maxOldSchema-1)+"...'}"; got != want {
 		t.Errorf("a long schema ends in %q", got[len(got)-20:])
 	}

@@ -227,10 +227,10 @@ func (r *Registry) admit(v *view, s *subject, name string, d *draft) error {
 	if want := d.request.Version; want > 0 && want != s.nextNumber() {
 		return badSchema("Version %d is not one more than the previous version %d", want, s.nextNumber()-1)
 	}
-	if s == nil || d.request.Force {
+	if d.request.Force {
 		return nil
 	}
-	return v.compare(s, d, s.alive())
+	return v.compare(name, s, d, s.alive())
 }
 
 // write is the change that stores d as the subject's next version.

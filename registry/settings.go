@@ -25,10 +25,14 @@ const (
 	FullTransitive     Level = "FULL_TRANSITIVE"
 )
 
+// Table is a level of our own: it asks only whether the tables of the subject's
+// topic can take the new version, which has to fit all that came before.
+const Table Level = "TABLE"
+
 // ParseLevel reads a level in any case. The error is a *Refused of ErrBadLevel.
 func ParseLevel(text string) (Level, error) {
 	switch l := Level(strings.ToUpper(text)); l {
-	case None, Backward, BackwardTransitive, Forward, ForwardTransitive, Full, FullTransitive:
+	case None, Backward, BackwardTransitive, Forward, ForwardTransitive, Full, FullTransitive, Table:
 		return l, nil
 	}
 	return "", &Refused{Kind: ErrBadLevel, Detail: text}
@@ -38,17 +42,18 @@ func ParseLevel(text string) (Level, error) {
 type Policy string
 
 // The policies there are. Lenient lets a JSON Schema open and close its content
-// model. Confluent's LOGICAL is not among them.
+// model. Logical asks in addition what the level Table asks.
 const (
 	Strict  Policy = "STRICT"
 	Lenient Policy = "LENIENT"
+	Logical Policy = "LOGICAL"
 )
 
 // ParsePolicy reads a policy in any case. The error is a *Refused of
 // ErrBadPolicy.
 func ParsePolicy(text string) (Policy, error) {
 	switch p := Policy(strings.ToUpper(text)); p {
-	case Strict, Lenient:
+	case Strict, Lenient, Logical:
 		return p, nil
 	}
 	return "", &Refused{Kind: ErrBadPolicy, Detail: text}

@@ -1,0 +1,102 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// Types of incompatibilities with tables. Confluent's registry has others for its
+// policy LOGICAL, as its tables follow other rules.
+const (
+	// tableRefuses is a column that the tables of the earlier versions cannot take.
+	tableRefuses = "TABLE_CANNOT_ABSORB"
+	// tableFormless is a schema that has no table form at all.
+	tableFormless = "TABLE_FORM_MISSING"
+)
+
+// tableRefusal asks whether the tables that the versions of sub made so far can
+// take rows of a new schema. sub may be nil. The error is an *Incompatible.
+//
+// All versions count up to the newest of older, those too that are soft-deleted:
+// what a table has once, it has for good.
+func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*version) error {
+	bad := &Incompatible{Subject: name, Type: d.item.Type, Level: v.settingsOf(sub).Level}
+	want, err := columnsOf(d.schema)
+	if err != nil {
+		bad.Differences = []schema.Incompatibility{{Type: tableFormless, Path: "/", Description: "the new schema has no table form: " + err.Error()}}
+		return bad
+	}
+	var versions []*version
+	if sub != nil && len(older) > 0 {
+		for i := range sub.versions {
+			if ver := &sub.versions[i]; ver.Version <= older[0].Version {
+				versions = append(versions, ver)
+			}
+		}
+	}
+	_, effects := schema.Absorb(v.tableOf(versions), want)
+	refused := schema.Refused(effects)
+	if len(refused) == 0 {
+		return nil
+	}
+	for _, e := range refused {
+		bad.Differences = append(bad.Differences, schema.Incompatibility{
+			Type: tableRefuses, Path: "/" + strings.ReplaceAll(e.Column, ".", "/"), Description: e.Text, Info: e.Column,
+		})
+	}
+	blamed := v.blame(versions, want)
+	bad.OldVersion, bad.OldSchema = blamed.Version, blamed.item.Text
+	return bad
+}
+
+// tableOf is the columns of a table that took the versions, oldest first; nil if
+// none of them has a table form. A version that did not fit changed nothing.
+func (v *view) tableOf(versions []*version) *arrow.Schema {
+	var table *arrow.Schema
+	for _, ver := range versions {
+		if columns, err := v.columns(ver); err == nil {
+			table, _ = schema.Absorb(table, columns)
+		}
+	}
+	return table
+}
+
+// blame is the newest version that by itself stands against the columns, else the
+// newest of all.
+func (v *view) blame(versions []*version, want *arrow.Schema) *version {
+	for _, ver := range slices.Backward(versions) {
+		columns, err := v.columns(ver)
+		if err != nil {
+			continue
+		}
+		if _, effects := schema.Absorb(columns, want); len(schema.Refused(effects)) > 0 {
+			return ver
+		}
+	}
+	return versions[len(versions)-1]
+}
+
+// columns are a version's in tables. For Protobuf they are those of the first
+// message, which is the one that tables are made of.
+func (v *view) columns(ver *version) (*arrow.Schema, error) {
+	p := ver.load(v)
+	if p.err != nil {
+		return nil, p.err
+	}
+	if p.first.err != nil {
+		return nil, p.first.err
+	}
+	return p.first.decoder.Columns(), nil
+}
+
+func columnsOf(s schema.Schema) (*arrow.Schema, error) {
+	d, err := s.Decoder(nil)
+	if err != nil {
+		return nil, err
+	}
+	return d.Columns(), nil
+}
