@@ -50,6 +50,7 @@ type serveCmd struct {
 	KafkaGroupDelay   time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
 	StorageSync       string        `name:"storage.synchronous" enum:"full,normal" default:"full" help:"full survives power loss; normal may lose the last moments then."`
 	HTTPListen        string        `name:"http.listen" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Address of registry, Iceberg catalog and API; port 0 takes a free one."`
+	SchemaDir         string        `name:"schema-dir" type:"path" placeholder:"DIR" help:"Directory of schema files that subjects follow: TOPIC.avsc, TOPIC.proto or TOPIC.json for values, TOPIC-key.… for keys."`
 	ReadyJSON         bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
 	RegistryKMSSecret string        `name:"registry.kms.secret-file" type:"path" placeholder:"FILE" help:"Secret of the local KMS, for encryption keys that are shared with the registry; default: what LOCAL_SECRET holds."`
 
@@ -73,6 +74,7 @@ type node struct {
 	broker    *broker.Broker
 	catalog   *catalog.Catalog
 	sinks     *sink.Manager
+	schemas   *schemaDir // nil without --schema-dir
 	listener  net.Listener
 	web       *http.Server
 	stopping  chan struct{}  // closed when the HTTP server is to end
@@ -102,6 +104,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	g.Go(func() error { return n.sinks.Run(gctx) })
 	g.Go(func() error { return n.serveHTTP(gctx) })
 	g.Go(func() error { return n.reloadOnHangup(gctx) })
+	if n.schemas != nil {
+		g.Go(func() error { return n.schemas.run(gctx) })
+	}
 	if err := n.announce(std, run, time.Since(begun)); err != nil {
 		return err
 	}
@@ -146,7 +151,7 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the schema registry: %w", err)
 	}
-	if err := n.openKeys(ctx); err != nil {
+	if err := errors.Join(n.openKeys(ctx), n.openSchemaDir(ctx)); err != nil {
 		return err
 	}
 	n.validator = validate.New(validate.Config{Registry: n.registry, Log: n.lg.With("component", "validate")})
