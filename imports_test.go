@@ -70,15 +70,16 @@ var law = map[string][]string{
 	"tables/catalog":       {"tables", "tables/blob", "tables/metadata"},
 	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog", "tables/metadata"},
 	"tables/delta":         {"tables", "tables/blob", "tables/parquet"},
+	"tables/maintenance":   {"tables", "tables/blob", "tables/parquet"},
 	// Test code only: iceberg-go on tables of our catalog.
 	"tables/catalog/catalogtest": {"tables/blob", "tables/catalog", "tables/metadata"},
-	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet"},
+	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet", "tables/maintenance"},
 
 	// The sink pulls from the log; the broker knows nothing of it. It encodes
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "tables", "tables/blob", "tables/parquet",
+		"registry", "schema", "tables", "tables/blob", "tables/parquet", "tables/maintenance",
 	},
 }
 

@@ -84,6 +84,10 @@ type remove struct {
 	DeletionTimestamp int64  `json:"deletionTimestamp"`
 	DataChange        bool   `json:"dataChange"`
 	Size              int64  `json:"size,omitempty"`
+	// ExtendedFileMetadata says that PartitionValues and Size are there. Neither
+	// is kept in checkpoints.
+	ExtendedFileMetadata bool               `json:"extendedFileMetadata,omitempty"`
+	PartitionValues      map[string]*string `json:"partitionValues,omitempty"`
 }
 
 // maxActions bounds the actions of one commit file or checkpoint: no table that

@@ -26,6 +26,9 @@ const (
 	// DefaultLogRetention is how far back versions can be read. It bounds the
 	// log to 60,000 files at a commit every ten seconds.
 	DefaultLogRetention = 7 * 24 * time.Hour
+	// DefaultMinHistory is how long a state stays readable after the next one
+	// came, whatever bounds their number: longer than most queries take.
+	DefaultMinHistory = 10 * time.Minute
 	// fileRetention is Delta's own default for removed files.
 	fileRetention = 7 * 24 * time.Hour
 )
@@ -39,6 +42,8 @@ type Config struct {
 	CheckpointEvery int
 	// LogRetention is how old log files are, at least, that are removed.
 	LogRetention time.Duration
+	// MinHistory is how old a state is, at least, that Expire forgets.
+	MinHistory time.Duration
 	// NoTypeWidening refuses commits that widen a column. By default such a
 	// commit turns on the table feature typeWidening, which some readers lack:
 	// they then refuse the table.
@@ -54,6 +59,7 @@ type format struct {
 func New(store blob.Store, c Config) tables.Format {
 	c.CheckpointEvery = cmp.Or(c.CheckpointEvery, DefaultCheckpointEvery)
 	c.LogRetention = cmp.Or(c.LogRetention, DefaultLogRetention)
+	c.MinHistory = cmp.Or(c.MinHistory, DefaultMinHistory)
 	return &format{store, c}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -188,11 +187,10 @@ func (l log) isOurs(ctx context.Context, version int64, id string) (bool, error)
 	return false, nil
 }
 
-// clean removes versions older than the retention that lie below a checkpoint
-// that is older too, lowest first (protocol, "Metadata Cleanup"). It returns
-// the oldest version left.
-func (l log) clean(ctx context.Context, retention time.Duration) (int64, error) {
-	limit := time.Now().Add(-retention).UnixMilli()
+// clean removes versions written before limit (Unix ms) that lie below a
+// checkpoint written before it too, lowest first (protocol, "Metadata
+// Cleanup"). It returns the oldest version left.
+func (l log) clean(ctx context.Context, limit int64) (int64, error) {
 	keep := int64(-1)
 	var old []string
 	for info, err := range l.store.List(ctx, l.prefix+"0") {

@@ -41,6 +41,10 @@ type state struct {
 	schema   *tables.Schema  // from meta
 	progress tables.Progress // from meta and txns
 
+	// slot is where the version at hand has removed its first file, -1 nowhere:
+	// what takes its place goes there, so that rows keep about their order.
+	slot int
+
 	checkpoint int64 // version of the newest checkpoint known, -1 none
 	oldest     int64 // oldest version that has a commit file
 }
@@ -54,7 +58,7 @@ func newState() *state {
 
 // apply replays the actions of one version, or of a checkpoint.
 func (s *state) apply(version int64, actions []action) error {
-	s.version = version
+	s.version, s.slot = version, -1
 	for _, a := range actions {
 		switch {
 		case a.CommitInfo != nil:
@@ -77,7 +81,19 @@ func (s *state) apply(version int64, actions []action) error {
 		return fmt.Errorf("version %d: log has no metaData: %w", version, tables.ErrBroken)
 	}
 	s.progress.Offsets = s.offsets()
+	s.pack()
 	return nil
+}
+
+// pack closes the gaps in adds once they are most of it.
+func (s *state) pack() {
+	if len(s.adds) < 2*len(s.byPath)+1000 {
+		return
+	}
+	s.adds = s.live()
+	for i, a := range s.adds {
+		s.byPath[a.Path] = i
+	}
 }
 
 // setMeta reads schema and progress, but for the offsets, out of the
@@ -125,13 +141,20 @@ func (s *state) offsets() map[int32]int64 {
 func (s *state) add(a *add) {
 	s.drop(a.Path)
 	delete(s.removes, a.Path)
-	s.byPath[a.Path] = len(s.adds)
-	s.adds = append(s.adds, a)
+	if !a.DataChange && s.slot >= 0 {
+		s.byPath[a.Path], s.adds[s.slot], s.slot = s.slot, a, -1
+	} else {
+		s.byPath[a.Path] = len(s.adds)
+		s.adds = append(s.adds, a)
+	}
 	s.rows += max(0, a.rows)
 	s.bytes += a.Size
 }
 
 func (s *state) remove(r remove) {
+	if i, ok := s.byPath[r.Path]; ok && !r.DataChange && (s.slot < 0 || i < s.slot) {
+		s.slot = i
+	}
 	s.drop(r.Path)
 	s.removes[r.Path] = r
 }

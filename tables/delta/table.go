@@ -79,11 +79,16 @@ func (t *table) Commit(ctx context.Context, c tables.Commit) error {
 	if err := t.commit(ctx, c); err != nil {
 		return fmt.Errorf("commit %s: %w", c.ID, err)
 	}
+	t.checkpointIfDue(ctx)
+	return nil
+}
+
+// checkpointIfDue is not part of the commit before it: what is lost here, a
+// later commit does.
+func (t *table) checkpointIfDue(ctx context.Context) {
 	if t.state.version-t.state.checkpoint >= int64(t.config.CheckpointEvery) {
-		// Not part of the commit: what is lost here, a later commit does.
 		_ = t.checkpoint(ctx)
 	}
-	return nil
 }
 
 func (t *table) commit(ctx context.Context, c tables.Commit) error {

@@ -28,9 +28,22 @@ type plan struct {
 	schema  *tables.Schema // nil if it stays
 }
 
-// Commit implements tables.Table: one try, our own field ids, and errors that
-// tell refused from unknown.
+// Commit implements tables.Table: our own field ids, and errors that tell
+// refused from unknown. Where another writer's maintenance changes the table in
+// the meantime it is built anew, as long as the progress is what it was.
 func (t *tbl) Commit(ctx context.Context, c tables.Commit) error {
+	t.commits.Lock()
+	defer t.commits.Unlock()
+	var err error
+	for range commitTries {
+		if err = t.tryCommit(ctx, c); !errors.Is(err, catalog.ErrCommitFailed) {
+			return err
+		}
+	}
+	return err
+}
+
+func (t *tbl) tryCommit(ctx context.Context, c tables.Commit) error {
 	now, err := t.load(ctx)
 	if err != nil {
 		return err

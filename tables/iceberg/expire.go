@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 
+	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
@@ -18,13 +19,17 @@ func (t *tbl) expirable(meta *metadata.Table, next *metadata.Snapshot) []*metada
 	if next.SequenceNumber%t.opts.ExpireEvery != 0 || strings.EqualFold(meta.Properties[metadata.GCEnabled], "false") {
 		return nil
 	}
-	oldest := time.Now().Add(-t.opts.KeepFor).UnixMilli()
-	keep := make(map[int64]bool)
 	// The commit's own snapshot is the first of those that stay.
-	n := 1
+	return beyond(meta, tables.Keep{Age: t.opts.KeepFor, Last: t.opts.KeepLast, Max: t.opts.MaxSnapshots}, 1)
+}
+
+// beyond lists the snapshots that need not stay, with n newer ones to come.
+func beyond(meta *metadata.Table, k tables.Keep, n int) []*metadata.Snapshot {
+	oldest := time.Now().Add(-k.Age).UnixMilli()
+	keep := make(map[int64]bool)
 	for s := range ancestors(meta, meta.Current()) {
 		n++
-		if n > t.opts.KeepLast && (s.TimestampMs < oldest || n > t.opts.MaxSnapshots) {
+		if n > 1 && n > k.Last && (s.TimestampMs < oldest || k.Max > 0 && n > k.Max) {
 			break
 		}
 		keep[s.ID] = true
@@ -72,7 +77,7 @@ func (t *tbl) cleanup(ctx context.Context, p *plan, after *metadata.Table) {
 	if len(p.expired) == 0 {
 		return
 	}
-	if err := t.deleteUnused(context.WithoutCancel(ctx), p.base, after, p.expired); err != nil {
+	if _, err := t.deleteUnused(context.WithoutCancel(ctx), p.base, after, p.expired); err != nil {
 		t.opts.Logger.Warn("files of expired snapshots stay", "table", describe(t.ident), "error", err)
 	}
 }
@@ -80,32 +85,37 @@ func (t *tbl) cleanup(ctx context.Context, p *plan, after *metadata.Table) {
 // deleteUnused removes what no snapshot names any more. In a line of appends
 // those are manifests and lists only; where somebody removed rows or rewrote
 // files, data files are dead too, and all manifests are read to tell which.
-func (t *tbl) deleteUnused(ctx context.Context, before, after *metadata.Table, expired []*metadata.Snapshot) error {
+func (t *tbl) deleteUnused(ctx context.Context, before, after *metadata.Table, expired []*metadata.Snapshot) (tables.Removed, error) {
+	var out tables.Removed
 	stay, plain := edge(before, after, expired)
 	if !plain {
 		stay = after.Snapshots
 	}
 	used, err := t.named(ctx, stay)
 	if err != nil {
-		return err
+		return out, err
 	}
 	dead, err := t.named(ctx, expired)
 	if err != nil {
-		return err
+		return out, err
 	}
 	if !plain {
 		if err := t.deadData(ctx, used, dead); err != nil {
-			return err
+			return out, err
 		}
 	}
 	var errs error
 	for name := range dead {
 		// Other formats may share data files that lie elsewhere.
 		if _, lives := used[name]; !lives && strings.HasPrefix(name, after.Location+"/") {
-			errs = errors.Join(errs, t.files(ctx).Remove(name))
+			err := t.files(ctx).Remove(name)
+			errs = errors.Join(errs, err)
+			if err == nil {
+				out.Files++
+			}
 		}
 	}
-	return errs
+	return out, errs
 }
 
 // named are the manifest lists of snapshots and the manifests in them, by name;

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/google/uuid"
@@ -61,6 +60,8 @@ type appender struct {
 	id      int64  // of the snapshot
 	commit  string // begins the names of manifests
 	written []string
+	// removing are files that the snapshot takes out; nil: none.
+	removing *removal
 }
 
 func newAppender(t *tbl, meta *metadata.Table) (*appender, error) {
@@ -95,18 +96,7 @@ func (a *appender) snapshot(ctx context.Context, files []iceberg.DataFile, summa
 	if list, err = a.manifests(ctx, list, files); err != nil {
 		return nil, err
 	}
-	schema := a.meta.CurrentSchemaID
-	s := &metadata.Snapshot{
-		ID: a.id, TimestampMs: max(time.Now().UnixMilli(), a.meta.LastUpdatedMs), SchemaID: &schema,
-		Operation: metadata.Append, Summary: summary,
-		ManifestList: fmt.Sprintf("%s/snap-%d-0-%s.avro", a.meta.MetadataDir(), a.id, a.commit),
-	}
-	if parent != nil {
-		s.ParentID = &parent.ID
-	}
-	if a.meta.Version > 1 {
-		s.SequenceNumber = a.meta.LastSequence + 1
-	}
+	s := a.newSnapshot(metadata.Append, summary)
 	totals(s, parent, files)
 	return s, a.writeList(ctx, s, list)
 }
@@ -231,7 +221,11 @@ func (a *appender) manifest(ctx context.Context, from []iceberg.ManifestFile, fi
 			if err != nil {
 				return nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), err)
 			}
-			if err := w.Existing(e); err != nil {
+			put := w.Existing
+			if key, ok := a.t.store.Key(e.DataFile().FilePath()); ok && a.removing.take(key, e.DataFile()) {
+				put = w.Delete
+			}
+			if err := put(e); err != nil {
 				return nil, fmt.Errorf("write manifest: %w", err)
 			}
 		}

@@ -121,7 +121,7 @@ func rolledBack(meta *metadata.Table) (rows tables.Progress, back bool, err erro
 		return rows, false, nil
 	}
 	for at := range ancestors(meta, meta.Current()) {
-		switch id := at.Summary[commitKey]; {
+		switch id := commitOf(at); {
 		case id == last:
 			return rows, false, nil
 		case id != "":
@@ -134,7 +134,7 @@ func rolledBack(meta *metadata.Table) (rows tables.Progress, back bool, err erro
 		}
 	}
 	for _, snap := range meta.Snapshots {
-		if snap.Summary[commitKey] == last {
+		if commitOf(snap) == last {
 			return rows, true, nil
 		}
 	}
@@ -161,7 +161,7 @@ func progressIs(want tables.Progress) metadata.Requirement {
 // if there is none.
 func newest(meta *metadata.Table) string {
 	for s := range ancestors(meta, meta.Current()) {
-		if id := s.Summary[commitKey]; id != "" {
+		if id := commitOf(s); id != "" {
 			return id
 		}
 	}

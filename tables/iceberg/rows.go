@@ -2,6 +2,7 @@ package iceberg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/metadata"
 	"github.com/tarn-io/tarn/tables/parquet"
 )
@@ -18,12 +20,7 @@ import (
 // others take away.
 func (t *tbl) Rows(ctx context.Context) iter.Seq2[tables.RowID, error] {
 	return func(yield func(tables.RowID, error) bool) {
-		now, err := t.load(ctx)
-		if err != nil {
-			yield(tables.RowID{}, err)
-			return
-		}
-		data, deletes, err := t.live(ctx, now.Metadata.Current())
+		now, data, deletes, err := t.current(ctx)
 		if err != nil {
 			yield(tables.RowID{}, err)
 			return
@@ -39,6 +36,27 @@ func (t *tbl) Rows(ctx context.Context) iter.Seq2[tables.RowID, error] {
 			}
 		}
 	}
+}
+
+// readTries bounds how often reading the current snapshot begins anew because it
+// was expired meanwhile: it was not the current one any more.
+const readTries = 5
+
+// current lists the entries of the table's present files.
+func (t *tbl) current(ctx context.Context) (now *catalog.Table, data, deletes []iceberg.ManifestEntry, err error) {
+	for range readTries {
+		if now, err = t.load(ctx); err != nil {
+			return nil, nil, nil, err
+		}
+		if data, deletes, err = t.live(ctx, now.Metadata.Current()); !errors.Is(err, tables.ErrBroken) {
+			return now, data, deletes, err
+		}
+		later, lerr := t.load(ctx)
+		if lerr != nil || later.Metadata.Current() == now.Metadata.Current() {
+			break
+		}
+	}
+	return nil, nil, nil, err
 }
 
 // live lists the entries of a snapshot's data files and of its delete files.

@@ -19,6 +19,10 @@ type tbl struct {
 	*format
 	ident catalog.Identifier
 
+	// commits is held from load to commit, so that the writer and maintenance in
+	// this process need not try again because of each other.
+	commits sync.Mutex
+
 	mu     sync.Mutex
 	id     uuid.UUID      // guarded by mu; set once
 	dir    string         // guarded by mu; blob key of the table's location

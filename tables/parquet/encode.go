@@ -35,6 +35,9 @@ var ErrEmpty = errors.New("no rows for a data file")
 type Options struct {
 	Level        int   // zstd level 1–22, 0 is DefaultLevel
 	RowGroupRows int64 // rows in a row group at most, 0 is DefaultRowGroupRows
+	// NoStats are columns, by path in the Parquet schema, for which the file
+	// gets no bounds.
+	NoStats map[string]bool
 }
 
 // File is a whole Parquet file in memory with what a commit says about it.
@@ -131,30 +134,36 @@ func write(out *bytes.Buffer, s *arrow.Schema, batches []arrow.RecordBatch, rows
 	if err != nil {
 		return nil, err
 	}
-	columns := make([]*arrow.Chunked, s.NumFields())
-	for i := range columns {
-		chunks := make([]arrow.Array, len(batches))
-		for j, b := range batches {
-			chunks[j] = b.Column(i)
-		}
-		// The batch's own type: it may differ from the schema's in metadata.
-		columns[i] = arrow.NewChunked(batches[0].Column(i).DataType(), chunks)
-		defer columns[i].Release()
-	}
 	for at := int64(0); at < rows; at += groupRows {
-		if err := w.NewRowGroupChecked(); err != nil {
+		if err := writeGroup(w, s, batches, at, min(groupRows, rows-at)); err != nil {
 			return nil, err
-		}
-		for i, c := range columns {
-			if err := w.WriteColumnChunked(c, at, min(groupRows, rows-at)); err != nil {
-				return nil, fmt.Errorf("column %s: %w", s.Field(i).Name, err)
-			}
 		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
 	return w.FileMetadata()
+}
+
+// writeGroup writes rows of the batches, from one on, as a row group.
+func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBatch, from, rows int64) error {
+	if err := w.NewRowGroupChecked(); err != nil {
+		return err
+	}
+	for i := range s.NumFields() {
+		chunks := make([]arrow.Array, len(batches))
+		for j, b := range batches {
+			chunks[j] = b.Column(i)
+		}
+		// The batch's own type: it may differ from the schema's in metadata.
+		column := arrow.NewChunked(batches[0].Column(i).DataType(), chunks)
+		err := w.WriteColumnChunked(column, from, rows)
+		column.Release()
+		if err != nil {
+			return fmt.Errorf("column %s: %w", s.Field(i).Name, err)
+		}
+	}
+	return nil
 }
 
 func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterProperties {
@@ -175,7 +184,7 @@ func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterPropert
 		}
 		// Bounds in the file leave NaN out, but some readers that take NaN for
 		// the greatest number skip row groups by them: better none.
-		if l.hasNaN() {
+		if l.hasNaN() || opts.NoStats[l.path] {
 			props = append(props, pq.WithStatsFor(l.path, false))
 		}
 	}

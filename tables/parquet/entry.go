@@ -16,6 +16,9 @@ const (
 
 	entryFormat  = "tarn.parquet"
 	entryVersion = 1
+	// replaceVersion is that of entries that take files out of the table: who
+	// does not know them must not read past them.
+	replaceVersion = 2
 	// entryDigits is the length of an entry's number in its key: int64 in
 	// decimal, so that keys sort as numbers do.
 	entryDigits = 20
@@ -32,6 +35,7 @@ type entry struct {
 	Progress tables.Progress   `json:"progress"`
 	Schema   *tables.Schema    `json:"schema,omitempty"`
 	Comment  string            `json:"comment,omitempty"`
+	Remove   []string          `json:"remove,omitempty"` // names; applied before Add
 	Add      []liveFile        `json:"add,omitempty"`
 	Snapshot *snapshot         `json:"snapshot,omitempty"`
 	Summary  map[string]string `json:"summary,omitempty"`
@@ -74,12 +78,17 @@ func decodeEntry(data []byte, number int64) (*entry, error) {
 	switch {
 	case e.Format != entryFormat:
 		return nil, fmt.Errorf("log entry %d says format %q: %w", number, e.Format, tables.ErrForeign)
-	case e.Version != entryVersion:
-		return nil, fmt.Errorf("log entry %d has version %d, known is %d: %w", number, e.Version, entryVersion, tables.ErrForeign)
+	case e.Version != entryVersion && e.Version != replaceVersion:
+		return nil, fmt.Errorf("log entry %d has version %d, known are %d and %d: %w", number, e.Version, entryVersion, replaceVersion, tables.ErrForeign)
 	case e.Number != number:
 		return nil, fmt.Errorf("log entry %d calls itself %d: %w", number, e.Number, tables.ErrBroken)
 	case e.Snapshot != nil && e.Schema == nil:
 		return nil, fmt.Errorf("log entry %d is a snapshot without schema: %w", number, tables.ErrBroken)
+	}
+	for _, name := range e.Remove {
+		if !isFileName(name) {
+			return nil, fmt.Errorf("log entry %d removes file %q: %w", number, name, tables.ErrBroken)
+		}
 	}
 	files := e.Add
 	if e.Snapshot != nil {

@@ -25,17 +25,35 @@ type state struct {
 	comment  string
 	files    []liveFile // appended to, never changed: views of it stay valid
 	names    map[string]bool
-	rows     int64
-	bytes    int64
+	// gone are the files that entries since the newest snapshot have taken out,
+	// and the time of the entry: they must not be in the glob.
+	gone  map[string]int64
+	rows  int64
+	bytes int64
 }
 
 func (s *state) apply(e *entry) error {
-	if e.Snapshot != nil {
-		s.files, s.names, s.rows, s.bytes = nil, make(map[string]bool), 0, 0
-		if err := s.add(e.Snapshot.Files, e.Number); err != nil {
-			return err
+	files := e.Add
+	switch {
+	case e.Snapshot != nil:
+		files, s.gone = e.Snapshot.Files, nil
+		s.clear()
+	case len(e.Remove) > 0:
+		for _, name := range e.Remove {
+			if !s.names[name] {
+				return fmt.Errorf("log entry %d removes %s, which is not there: %w", e.Number, name, tables.ErrBroken)
+			}
 		}
-	} else if err := s.add(e.Add, e.Number); err != nil {
+		files = e.after(s.files)
+		s.clear()
+	}
+	for _, name := range e.Remove {
+		if s.gone == nil {
+			s.gone = make(map[string]int64)
+		}
+		s.gone[name] = e.TimeMs
+	}
+	if err := s.add(files, e.Number); err != nil {
 		return err
 	}
 	if e.Schema != nil {
@@ -46,6 +64,30 @@ func (s *state) apply(e *entry) error {
 	}
 	s.number, s.commit, s.timeMs, s.progress = e.Number, e.Commit, e.TimeMs, e.Progress
 	return nil
+}
+
+// clear takes all files out of the state; views of them stay valid.
+func (s *state) clear() { s.files, s.names, s.rows, s.bytes = nil, make(map[string]bool), 0, 0 }
+
+// after lists the live files after the entry. What takes the place of others
+// stands where the first of those stood, so that rows keep about their order.
+func (e *entry) after(files []liveFile) []liveFile {
+	gone := make(map[string]bool, len(e.Remove))
+	for _, name := range e.Remove {
+		gone[name] = true
+	}
+	out, put := make([]liveFile, 0, len(files)+len(e.Add)), false
+	for _, f := range files {
+		if !gone[f.Name] {
+			out = append(out, f)
+		} else if !put {
+			out, put = append(out, e.Add...), true
+		}
+	}
+	if !put {
+		out = append(out, e.Add...)
+	}
+	return out
 }
 
 func (s *state) add(files []liveFile, number int64) error {

@@ -303,7 +303,7 @@ func TestForeignAndBroken(t *testing.T) {
 			return s.Put(t.Context(), entryAt(2), []byte(`{"format":"x","version":1,"number":2}`))
 		}, tables.ErrForeign},
 		"newer version": {func(s blob.Store) error {
-			return s.Put(t.Context(), entryAt(2), []byte(`{"format":"tarn.parquet","version":2,"number":2}`))
+			return s.Put(t.Context(), entryAt(2), []byte(`{"format":"tarn.parquet","version":3,"number":2}`))
 		}, tables.ErrForeign},
 		"no json": {func(s blob.Store) error { return s.Put(t.Context(), entryAt(2), []byte(`{`)) }, tables.ErrBroken},
 		"gap":     {func(s blob.Store) error { return s.Delete(t.Context(), entryAt(1)) }, tables.ErrBroken},

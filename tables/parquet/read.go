@@ -66,24 +66,43 @@ func column(b arrow.RecordBatch, name string) arrow.Array {
 func ReadRows(ctx context.Context, f blob.File, columns []string) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		src := &source{ctx: ctx, file: f}
-		r, err := openRows(src, columns)
+		r, err := openRows(src, columns, 0)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		defer r.Release()
-		for {
-			more, err := next(src, r)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !more {
-				return
-			}
-			if !yield(r.RecordBatch(), nil) {
-				return
-			}
+		readAll(src, r, yield)
+	}
+}
+
+// ReadWhole yields all columns of a file in batches of about maxBytes, as far
+// as the file's own figures tell how large its rows are. Otherwise it is
+// ReadRows.
+func ReadWhole(ctx context.Context, f blob.File, maxBytes int64) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		src := &source{ctx: ctx, file: f}
+		r, err := openRows(src, nil, maxBytes)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		readAll(src, r, yield)
+	}
+}
+
+func readAll(src *source, r pqarrow.RecordReader, yield func(arrow.RecordBatch, error) bool) {
+	defer r.Release()
+	for {
+		more, err := next(src, r)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if !more {
+			return
+		}
+		if !yield(r.RecordBatch(), nil) {
+			return
 		}
 	}
 }
@@ -132,13 +151,19 @@ func (s *source) explain(doing string, panicked any, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, tables.ErrBroken, err)
 }
 
-func openRows(src *source, columns []string) (r pqarrow.RecordReader, err error) {
+// openRows opens a file for reading in batches of readRows, or fewer where
+// maxBytes, if it is not 0, is less than they take.
+func openRows(src *source, columns []string, maxBytes int64) (r pqarrow.RecordReader, err error) {
 	defer func() { err = src.explain("open parquet file", recover(), err) }()
 	pf, err := file.NewParquetReader(io.NewSectionReader(src, 0, src.file.Size()))
 	if err != nil {
 		return nil, err
 	}
-	fr, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: readRows}, memory.DefaultAllocator)
+	batch := int64(readRows)
+	if maxBytes > 0 {
+		batch = max(1, min(batch, maxBytes/rowSize(pf)))
+	}
+	fr, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: batch}, memory.DefaultAllocator)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +174,15 @@ func openRows(src *source, columns []string) (r pqarrow.RecordReader, err error)
 		}
 	}
 	return fr.GetRecordReader(src.ctx, at, nil)
+}
+
+// rowSize is the mean size of a row in bytes, before compression; 1 at least.
+func rowSize(r *file.Reader) int64 {
+	total := int64(0)
+	for i := range r.NumRowGroups() {
+		total += r.MetaData().RowGroup(i).TotalByteSize()
+	}
+	return max(1, total/max(1, r.NumRows()))
 }
 
 func leafIndices(fr *pqarrow.FileReader, columns []string) ([]int, error) {

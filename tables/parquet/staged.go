@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 )
 
-// finish links every staged file that the log names: the steps of a commit that
-// a crash cut off after its entry. t.mu is held, or t is not shared yet.
+// finish takes every file out of the glob that the log has removed, and links
+// every staged file that it names: the steps of a commit that a crash cut off
+// after its entry. t.mu is held, or t is not shared yet.
 func (t *table) finish(ctx context.Context) error {
 	if !t.unlinked {
 		return nil
+	}
+	if err := t.unlink(ctx, slices.Sorted(maps.Keys(t.state.gone))); err != nil {
+		return err
 	}
 	staged := make(map[string]bool)
 	for info, err := range t.store.List(ctx, t.base+stagedFolder) {
@@ -89,7 +95,7 @@ func (t *table) sweepStaged(ctx context.Context) error {
 		if info.ModifiedMs > oldest {
 			continue
 		}
-		over, err := t.superseded(ctx, info.Key)
+		over, err := Superseded(ctx, t.store, info.Key, t.state.progress)
 		if err != nil {
 			return err
 		}
@@ -103,10 +109,11 @@ func (t *table) sweepStaged(ctx context.Context) error {
 	return nil
 }
 
-// superseded reports whether all rows of a staged file lie below the progress.
-// A file that cannot be read is left for a person to look at.
-func (t *table) superseded(ctx context.Context, key string) (bool, error) {
-	f, err := t.store.Open(ctx, key)
+// Superseded reports whether all rows of a data file lie below the progress, so
+// that no commit will bring it. A file that cannot be read as one is left for a
+// person to look at.
+func Superseded(ctx context.Context, store blob.Store, key string, p tables.Progress) (bool, error) {
+	f, err := store.Open(ctx, key)
 	if errors.Is(err, blob.ErrNotFound) {
 		return false, nil
 	}
@@ -121,7 +128,7 @@ func (t *table) superseded(ctx context.Context, key string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if next, ok := t.state.progress.Offsets[id.Partition]; !ok || id.Offset >= next {
+		if next, ok := p.Offsets[id.Partition]; !ok || id.Offset >= next {
 			return false, nil
 		}
 	}

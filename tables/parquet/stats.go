@@ -43,15 +43,22 @@ func measure(s *arrow.Schema, batches []arrow.RecordBatch) ([]*leaf, error) {
 		leaves = addLeaves(leaves, f, f.Name, false)
 	}
 	for _, b := range batches {
-		rest := leaves
-		var err error
-		for i, f := range s.Fields() {
-			if rest, err = walk(rest, b.Column(i), f, f.Name, nil); err != nil {
-				return nil, err
-			}
+		if err := measureInto(leaves, s, b); err != nil {
+			return nil, err
 		}
 	}
 	return leaves, nil
+}
+
+// measureInto adds one batch to what is known of the leaves.
+func measureInto(leaves []*leaf, s *arrow.Schema, b arrow.RecordBatch) error {
+	var err error
+	for i, f := range s.Fields() {
+		if leaves, err = walk(leaves, b.Column(i), f, f.Name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func addLeaves(leaves []*leaf, f arrow.Field, path string, repeated bool) []*leaf {

@@ -83,14 +83,26 @@ func (t *table) Commit(ctx context.Context, c tables.Commit) error {
 	if err != nil {
 		return fmt.Errorf("commit %s: %w", c.ID, err)
 	}
-	// From here on a failure leaves the outcome unknown.
+	if err := t.land(ctx, e); err != nil {
+		return fmt.Errorf("commit %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// land writes an entry, which decides, and brings its files into the glob, after
+// those that it removes have left it: so nobody sees rows twice. A failure
+// leaves the outcome unknown.
+func (t *table) land(ctx context.Context, e *entry) error {
 	t.unlinked = true
 	if err := t.write(ctx, e); err != nil {
-		return fmt.Errorf("commit %s: %w", c.ID, err)
+		return err
+	}
+	if err := t.unlink(ctx, e.Remove); err != nil {
+		return err
 	}
 	for _, f := range e.Add {
 		if err := t.link(ctx, f); err != nil {
-			return fmt.Errorf("commit %s: %w", c.ID, err)
+			return err
 		}
 	}
 	t.unlinked = false
@@ -103,40 +115,59 @@ func (t *table) Commit(ctx context.Context, c tables.Commit) error {
 
 // entryOf builds the commit's log entry and refuses what cannot be committed.
 func (t *table) entryOf(ctx context.Context, c tables.Commit) (*entry, error) {
-	e := &entry{
-		Format: entryFormat, Version: entryVersion, Number: t.state.number + 1,
-		Commit: c.ID, TimeMs: time.Now().UnixMilli(), Progress: c.Progress.Clone(), Summary: c.Summary,
-	}
+	e := t.next(c.ID, c.Summary)
+	e.Progress = c.Progress.Clone()
 	if c.Schema != nil && !c.Schema.Equal(t.state.schema) {
 		if err := c.Schema.Extends(t.state.schema); err != nil {
 			return nil, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 		}
 		e.Schema = c.Schema
 	}
+	if err := t.addFiles(ctx, e, c.Add); err != nil {
+		return nil, err
+	}
+	t.seal(e)
+	return e, nil
+}
+
+// next is the next entry, with the progress that there is.
+func (t *table) next(id string, summary map[string]string) *entry {
+	return &entry{
+		Format: entryFormat, Version: entryVersion, Number: t.state.number + 1,
+		Commit: id, TimeMs: time.Now().UnixMilli(), Progress: t.state.progress.Clone(), Summary: summary,
+	}
+}
+
+// addFiles lets the entry add staged files, and refuses what is none.
+func (t *table) addFiles(ctx context.Context, e *entry, files []tables.DataFile) error {
 	seen := make(map[string]bool)
-	for _, f := range c.Add {
+	for _, f := range files {
 		name := path.Base(f.Path)
 		if !isFileName(name) || f.Path != t.DataPath(name) {
-			return nil, fmt.Errorf("%s is not a staged file: %w", f.Path, tables.ErrFile)
+			return fmt.Errorf("%s is not a staged file: %w", f.Path, tables.ErrFile)
 		}
-		if t.state.names[name] || seen[name] {
-			return nil, fmt.Errorf("%s is in the table already: %w", name, tables.ErrFile)
+		if _, gone := t.state.gone[name]; t.state.names[name] || gone || seen[name] {
+			return fmt.Errorf("%s is in the table already: %w", name, tables.ErrFile)
 		}
 		seen[name] = true
 		if err := t.checkStaged(ctx, f); err != nil {
-			return nil, err
+			return err
 		}
 		e.Add = append(e.Add, liveFile{name, f.Size, f.Rows, f.SchemaID, f.Ranges})
 	}
-	if e.Number%int64(t.config.SnapshotEvery) == 0 {
-		files := t.state.files
-		e.Snapshot = &snapshot{append(files[:len(files):len(files)], e.Add...)}
-		e.Comment = t.state.comment
-		if e.Schema == nil {
-			e.Schema = t.state.schema
-		}
+	return nil
+}
+
+// seal makes a whole entry a snapshot if its number asks for one.
+func (t *table) seal(e *entry) {
+	if e.Number%int64(t.config.SnapshotEvery) != 0 {
+		return
 	}
-	return e, nil
+	e.Snapshot = &snapshot{e.after(t.state.files)}
+	e.Comment = t.state.comment
+	if e.Schema == nil {
+		e.Schema = t.state.schema
+	}
 }
 
 func (t *table) checkStaged(ctx context.Context, f tables.DataFile) error {
@@ -184,8 +215,9 @@ func (t *table) write(ctx context.Context, e *entry) error {
 	return t.state.apply(e)
 }
 
-// Landed implements tables.Table. The log names a file before it is linked, and
-// files are never taken out.
+// Landed implements tables.Table. The log names a file before it is linked. One
+// that maintenance has replaced since is told from others until the next
+// snapshot entry; after that nothing is left at its key in any case.
 func (t *table) Landed(ctx context.Context, _, key string) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -193,7 +225,8 @@ func (t *table) Landed(ctx context.Context, _, key string) (bool, error) {
 		return false, fmt.Errorf("look for %s: %w", key, err)
 	}
 	name := path.Base(key)
-	return t.state.names[name] && key == t.DataPath(name), nil
+	_, gone := t.state.gone[name]
+	return (t.state.names[name] || gone) && key == t.DataPath(name), nil
 }
 
 // Status implements tables.Table.
@@ -257,7 +290,7 @@ func (t *table) live(ctx context.Context) ([]liveFile, error) {
 }
 
 func (t *table) fileRows(ctx context.Context, f liveFile, yield func(tables.RowID, error) bool) bool {
-	file, err := t.store.Open(ctx, t.base+f.Name)
+	file, err := t.openLive(ctx, f.Name)
 	if errors.Is(err, blob.ErrNotFound) {
 		err = fmt.Errorf("%w: %w", tables.ErrBroken, err)
 	}

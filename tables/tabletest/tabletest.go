@@ -41,6 +41,13 @@ func Run(t *testing.T, open func(t *testing.T, store blob.Store) tables.Format) 
 		"Crash":           testCrash,
 		"ReadsFail":       testReadsFail,
 		"ConcurrentReads": testConcurrentReads,
+		"Compact":         testCompact,
+		"CompactTypes":    testCompactTypes,
+		"CompactCrash":    testCompactCrash,
+		"CompactRace":     testCompactRace,
+		"CompactBeside":   testCompactBeside,
+		"DropRows":        testDropRows,
+		"Sweep":           testSweep,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{T: t, store: blobtest.NewFaulty(blob.NewMemory())}
