@@ -23,6 +23,9 @@ type Incompatible struct {
 	OldSchema   string
 	Type        schema.Type
 	Level       Level
+	// ValidateFields is the setting of that name. What it refuses stands before
+	// the differences; if there are no others, OldVersion is 0.
+	ValidateFields bool
 }
 
 // Error gives the first difference and the conflicting version.
@@ -53,14 +56,14 @@ func (e *Incompatible) Messages() []string {
 	default:
 		list = append(list, fmt.Sprintf("{oldSchemaVersion: %d}", e.OldVersion), fmt.Sprintf("{oldSchema: '%s'}", old))
 	}
-	return append(list, fmt.Sprintf("{validateFields: 'false', compatibility: '%s'}", e.Level))
+	return append(list, fmt.Sprintf("{validateFields: '%t', compatibility: '%s'}", e.ValidateFields, e.Level))
 }
 
 // message writes one difference. The quotes of a JSON schema's description do
 // not match: that is how Confluent's registry has it, and tools parse it.
 func (e *Incompatible) message(d schema.Incompatibility) string {
 	switch {
-	case d.Description == differentType:
+	case d.Description == differentType, d.Type == reservedRemoved, d.Type == reservedConflicts:
 		return d.Description
 	case e.Type == schema.Protobuf:
 		return fmt.Sprintf(`{errorType:"%s", description:"%s"}`, d.Type, d.Description)
@@ -113,15 +116,36 @@ func (s *subject) alive() []*version {
 }
 
 // compare holds a new schema against older versions of sub, which may be nil,
-// newest first, by its level. The error is an *Incompatible for the first version
-// that fails.
+// newest first, by its settings. The error is an *Incompatible for the first
+// version that fails.
 func (v *view) compare(name string, sub *subject, d *draft, older []*version) error {
 	set := v.settingsOf(sub)
-	if set.Level == None {
-		return nil
-	}
 	if sub != nil {
 		name = sub.full()
+	}
+	var fields []schema.Incompatibility
+	validate := set.ValidateFields != nil && *set.ValidateFields
+	if validate && len(older) > 0 {
+		fields = d.reserved(older[0])
+	} else if validate {
+		fields = d.reserved(nil)
+	}
+	err := v.compareAt(name, set, sub, d, older)
+	bad, ok := errors.AsType[*Incompatible](err)
+	switch {
+	case err != nil && !ok, len(fields) == 0 && !ok:
+		return err
+	case !ok:
+		bad = &Incompatible{Subject: name, Type: d.item.Type, Level: set.Level}
+	}
+	bad.Differences, bad.ValidateFields = append(fields, bad.Differences...), validate
+	return bad
+}
+
+// compareAt compares as level and policy say.
+func (v *view) compareAt(name string, set Settings, sub *subject, d *draft, older []*version) error {
+	if set.Level == None {
+		return nil
 	}
 	older = grouped(older, set.Group, &d.item)
 	bad := v.incompatible(name, set, d, older)

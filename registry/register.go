@@ -141,6 +141,11 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 		}
 		return err
 	}
+	if set.ValidateFields != nil && *set.ValidateFields && !lax {
+		if err := checkFields(parsed); err != nil {
+			return err
+		}
+	}
 	text := parsed.Canonical()
 	if normalize {
 		text = parsed.Normalized()

@@ -6,6 +6,7 @@
 //
 //	register.go    Register, Lookup: a text becomes a version
 //	compare.go     compatibility levels over schema.Schema.Reads
+//	fields.go      reserved names of fields
 //	delete.go      soft and permanent deletion
 //	settings.go    compatibility levels and modes
 //	query.go       what the lists of the HTTP API need

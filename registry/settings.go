@@ -71,6 +71,8 @@ type Settings struct {
 	// and only versions with the same value of it are compared.
 	Policy Policy `json:"compatibilityPolicy,omitempty"`
 	Group  string `json:"compatibilityGroup,omitempty"`
+	// ValidateFields keeps reserved names from being used, see fields.go.
+	ValidateFields *bool `json:"validateFields,omitempty"`
 	// ValidateRules false lets rule sets pass unchecked; ValidateNewSchemas
 	// false takes new schemas as leniently as stored ones.
 	ValidateRules      *bool `json:"validateRules,omitempty"`
@@ -193,6 +195,7 @@ func (v *view) settingsOf(s *subject) Settings {
 		AliasForDeks:       nearest(chain, func(i *settingsItem) string { return i.AliasForDeks }),
 		Policy:             nearest(chain, func(i *settingsItem) Policy { return i.Policy }),
 		Group:              nearest(chain, func(i *settingsItem) string { return i.Group }),
+		ValidateFields:     nearest(chain, func(i *settingsItem) *bool { return i.ValidateFields }),
 		ValidateRules:      nearest(chain, func(i *settingsItem) *bool { return i.ValidateRules }),
 		ValidateNewSchemas: nearest(chain, func(i *settingsItem) *bool { return i.ValidateNewSchemas }),
 		DefaultMetadata:    nearest(chain, func(i *settingsItem) *schema.Metadata { return i.DefaultMetadata }),

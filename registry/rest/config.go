@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/tarn-io/tarn/registry"
 )
@@ -33,11 +32,6 @@ func (a *api) putConfig(req *http.Request) (any, error) {
 	var fields map[string]json.RawMessage
 	if err := decode(req, &fields); err != nil {
 		return nil, err
-	}
-	// To ignore it would be to promise what is not done.
-	asksNothing := []string{"", "null", "false"}
-	if !slices.Contains(asksNothing, string(fields["validateFields"])) {
-		return nil, notPermitted("The setting validateFields is not supported by this registry")
 	}
 	var body configBody
 	if err := patch(&body, fields); err != nil {
