@@ -137,15 +137,16 @@ class Broker:
     """One broker with a data directory of its own, which may be killed and
     started again on the same ports."""
 
-    def __init__(self, work, name, fixed_ports=False, extra=(), env=None):
-        """extra are further flags of tarn serve, env is for client commands."""
+    def __init__(self, work, name, fixed_ports=False, extra=(), env=None, listen=None):
+        """extra are further flags of tarn serve, env is for client commands;
+        listen are other listeners than a plain one, the first for commands."""
         self.name = name
         self.extra, self.env = extra, env or {}
         self.data = Path(work) / name
         self.log_path = Path(work) / f"{name}.log"
         self.process = None
         self.ready = None
-        self.kafka = f"127.0.0.1:{free_port() if fixed_ports else 0}"
+        self.kafka = listen or f"127.0.0.1:{free_port() if fixed_ports else 0}"
         self.listen = f"127.0.0.1:{free_port() if fixed_ports else 0}"
 
     def start(self):

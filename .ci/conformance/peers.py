@@ -18,12 +18,19 @@ class Peer(_Peer):
         self.id = id
 
 
-def java(version):
-    """The Java client of a version that run has put below java/."""
+def java(version, config=None, name="", address=None):
+    """The Java client of a version that run has put below java/; with a file of
+    further settings, and a name for what they make of it."""
     codecs = ("none", "gzip", "snappy", "lz4") + (() if version < "2.1" else ("zstd",))
     place = "tools" if version == JAVA_NEW else version
-    return Peer(f"java-{version}", f"kafka-clients {version}", "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-                "-cp", f"{JAVA}/classes:{JAVA}/{place}/*", "Peer", codecs=codecs)
+    id, called = f"java-{version}", f"kafka-clients {version}"
+    if config:
+        id, called = f"{id}-{name.lower()}", f"{called} by {name}"
+    path = f"{JAVA}/classes:{JAVA}/{place}/*"
+    if version < "1":  # its SCRAM needs what Java 8 had
+        path += ":" + ":".join(map(str, (JAVA / "tools").glob("jaxb-api-*.jar")))
+    return Peer(id, called, "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *([f"-Dpeer.config={config}"] if config else []),
+                "-cp", path, "Peer", codecs=codecs, address=address)
 
 
 def golang(client, version=None):
@@ -58,10 +65,11 @@ def platformatic():
                 codecs=("none", "gzip", "snappy", "lz4"))
 
 
-def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools."):
+def tool(broker, name, *args, stdin=None, seconds=60, ok=(0,), at="--bootstrap-server", package="org.apache.kafka.tools.",
+         address=None, jvm=()):
     """Runs one of Kafka's own tools; returns what it writes, in lines."""
-    out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA}/tools/*", *(package + name).split(),
-              at, broker.kafka, *args, stdin=stdin, seconds=seconds, ok=ok)
+    out = run("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *jvm, "-cp", f"{JAVA}/tools/*", *(package + name).split(),
+              at, address or broker.kafka, *args, stdin=stdin, seconds=seconds, ok=ok)
     return out.decode().splitlines()
 
 

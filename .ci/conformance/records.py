@@ -74,9 +74,10 @@ def parse(out):
 class Peer:
     """A program that speaks as above. name stands in checks; opens is what
     each !open says besides; without empties it reads empty as null; not once: when a
-    group rebalances it may read records again, though it committed them."""
+    group rebalances it may read records again, though it committed them; address is
+    where it goes instead of the broker's first listener."""
 
-    def __init__(self, name, *command, env=None, headers=True, opens="", empties=True, once=True,
+    def __init__(self, name, *command, env=None, headers=True, opens="", empties=True, once=True, address=None,
                  codecs=("none", "gzip", "snappy", "lz4", "zstd")):
         self.name = name
         self.command = command
@@ -86,9 +87,10 @@ class Peer:
         self.empties = empties
         self.once = once
         self.codecs = codecs
+        self.address = address
 
     def run(self, broker, *args, stdin=None, seconds=60):
-        return run(*self.command, broker.kafka, *args, stdin=stdin, seconds=seconds, env=self.env)
+        return run(*self.command, self.address or broker.kafka, *args, stdin=stdin, seconds=seconds, env=self.env)
 
     def produce(self, broker, topic, script, seconds=60):
         """Runs a script of records and commands; returns its records as they
@@ -106,9 +108,8 @@ class Peer:
         return parse(self.run(broker, "consume", topic, f"group={group}", f"n={n}",
                               *[f"{k}={v}" for k, v in settings.items()], seconds=seconds))
 
-
     def member(self, broker, topic, group, **settings):
-        return Member([*self.command, broker.kafka, "member", topic, f"group={group}",
+        return Member([*self.command, self.address or broker.kafka, "member", topic, f"group={group}",
                        *[f"{k}={v}" for k, v in settings.items()]], self.env)
 
 

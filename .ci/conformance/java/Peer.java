@@ -1,7 +1,9 @@
 import java.io.BufferedReader;
 import java.io.FileDescriptor;
+import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
@@ -34,8 +36,9 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * The Java client as a peer; README.md says what peers read and write. Compiled against 2.0, run
- * with clients from 0.11 to 4: what changed in between is called by name.
+ * The Java client as a peer; records.py says what peers read and write. Compiled against 2.0, run
+ * with clients from 0.11 to 4: what changed in between is called by name. A file named by
+ * -Dpeer.config holds further settings of all its clients: how they sign in.
  */
 public final class Peer {
     private static final int SILENT_MS = 20_000;
@@ -64,11 +67,22 @@ public final class Peer {
         return p;
     }
 
+    private static Properties common(String address) throws IOException {
+        Properties p = new Properties();
+        String file = System.getProperty("peer.config");
+        if (file != null) {
+            try (InputStream in = new FileInputStream(file)) {
+                p.load(in);
+            }
+        }
+        p.put("bootstrap.servers", address);
+        return p;
+    }
+
     // --- producing -------------------------------------------------------
 
-    private static KafkaProducer<byte[], byte[]> producer(String address, Properties want) {
-        Properties p = new Properties();
-        p.put("bootstrap.servers", address);
+    private static KafkaProducer<byte[], byte[]> producer(String address, Properties want) throws IOException {
+        Properties p = common(address);
         p.put("linger.ms", "5");
         p.put("acks", want.getProperty("acks", "all"));
         p.put("compression.type", want.getProperty("codec", "none"));
@@ -128,9 +142,8 @@ public final class Peer {
 
     // --- consuming -------------------------------------------------------
 
-    private static KafkaConsumer<byte[], byte[]> consumer(String address, Properties want) {
-        Properties p = new Properties();
-        p.put("bootstrap.servers", address);
+    private static KafkaConsumer<byte[], byte[]> consumer(String address, Properties want) throws IOException {
+        Properties p = common(address);
         p.put("auto.offset.reset", "earliest");
         p.put("enable.auto.commit", "false");
         p.put("group.id", want.getProperty("group"));

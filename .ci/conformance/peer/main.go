@@ -21,6 +21,7 @@ import (
 // peer is one run of a command.
 type peer struct {
 	brokers, http, topic, group, codec, acks string
+	listen, user, ca, cert, key              string
 
 	count, rate, start int
 
@@ -31,9 +32,10 @@ func main() {
 	commands := map[string]func(context.Context, *peer) error{
 		"produce": produce, "send": send, "consume": consume, "raw": raw, "ends": ends, "versions": versions,
 		"pipelined": pipelined, "hostile": hostile, "stream": stream, "descriptors": descriptors,
+		"signin": signin,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: peer produce|send|consume|raw|ends|versions|pipelined|hostile|stream|descriptors [flags]")
+		fmt.Fprintln(os.Stderr, "usage: peer produce|send|consume|raw|ends|versions|pipelined|hostile|stream|descriptors|signin [flags]")
 		os.Exit(2)
 	}
 	p := &peer{out: bufio.NewWriter(os.Stdout)}
@@ -47,6 +49,11 @@ func main() {
 	f.IntVar(&p.count, "n", 0, "records to stop at")
 	f.IntVar(&p.rate, "rate", 1000, "records a second")
 	f.IntVar(&p.start, "start", 0, "first number")
+	f.StringVar(&p.listen, "listen", "", "address that signin listens on")
+	f.StringVar(&p.user, "user", "", "user that signin is; the password stands in PASSWORD")
+	f.StringVar(&p.ca, "ca", "", "authorities to trust (PEM)")
+	f.StringVar(&p.cert, "cert", "", "certificate to show (PEM)")
+	f.StringVar(&p.key, "key", "", "key of the certificate (PEM)")
 	_ = f.Parse(os.Args[2:]) // exits on error
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
