@@ -9,6 +9,7 @@ import (
 	"github.com/tarn-io/tarn/broker/groupconfig"
 	"github.com/tarn-io/tarn/broker/share"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/streams"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/broker/txn"
 )
@@ -56,6 +57,15 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		ConsumerTimes: func(group string) (session, heartbeat time.Duration) {
 			return b.groupConfigs.Duration(group, groupconfig.ConsumerSessionTimeoutMs),
 				b.groupConfigs.Duration(group, groupconfig.ConsumerHeartbeatIntervalMs)
+		},
+
+		StreamsSettings: func(group string) streams.Settings {
+			return streams.Settings{
+				Session:      b.groupConfigs.Duration(group, groupconfig.StreamsSessionTimeoutMs),
+				Heartbeat:    b.groupConfigs.Duration(group, groupconfig.StreamsHeartbeatIntervalMs),
+				InitialDelay: b.groupConfigs.Duration(group, groupconfig.StreamsInitialRebalanceDelayMs),
+				Standbys:     int(b.groupConfigs.Int(group, groupconfig.StreamsNumStandbyReplicas)),
+			}
 		},
 
 		Log: b.cfg.Log.With("component", "group"),

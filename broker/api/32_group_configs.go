@@ -11,8 +11,8 @@ import (
 )
 
 // Configs of groups, resource type GROUP (32), in DescribeConfigs (key 32),
-// AlterConfigs (33) and IncrementalAlterConfigs (44): of consumer groups (KIP-848)
-// and share groups (KIP-932, KIP-1240). A group need not exist to have them, and
+// AlterConfigs (33) and IncrementalAlterConfigs (44): of consumer groups (KIP-848),
+// share groups (KIP-932, KIP-1240) and streams groups (KIP-1071). A group need not exist to have them, and
 // one without any shows the defaults, as in Kafka.
 
 func (h *Handlers) groupConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {

@@ -115,6 +115,8 @@ func accessTable() []access {
 		{77, 0, every, []need{{"describe group", noGroup}, {"describe topic", noTopic}}},
 		{78, 0, every, []need{{"read group", noGroup}, {"read topic", noTopic}}},
 		{79, 0, every, []need{{"read group", noGroup}, {"read topic", noTopic}}},
+		{88, 0, every, []need{{"read group", noGroup}, {"describe topic", noTopic}}},
+		{89, 0, every, []need{{"describe group", noGroup}, {"describe topic", noTopic}}},
 		one(90, "describe group", noGroup), // of all topics
 		{91, 0, every, []need{{"read group", noGroup}, {"read topic", noTopic}}},
 		{92, 0, every, []need{{"delete group", noGroup}, {"read topic", noTopic}}},

@@ -226,7 +226,7 @@ func New(cfg Config) *Handlers {
 		60: h.describeCluster, 61: h.describeProducers, 65: h.describeTransactions,
 		66: h.listTransactions, 68: h.consumerGroupHeartbeat, 69: h.consumerGroupDescribe, 75: h.describeTopicPartitions,
 		76: h.shareGroupHeartbeat, 77: h.shareGroupDescribe, 78: h.shareFetch,
-		79: h.shareAcknowledge, 90: h.describeShareGroupOffsets,
+		79: h.shareAcknowledge, 88: h.streamsGroupHeartbeat, 89: h.streamsGroupDescribe, 90: h.describeShareGroupOffsets,
 		91: h.alterShareGroupOffsets, 92: h.deleteShareGroupOffsets,
 	}
 	for key, f := range map[int16]handler{
@@ -241,7 +241,7 @@ func New(cfg Config) *Handlers {
 	h.guards = guards()
 	if cfg.Rules == nil {
 		// These answer what a client may do to a group: everything, then.
-		for _, key := range []int16{15, 69, 77} {
+		for _, key := range []int16{15, 69, 77, 89} {
 			h.table[key] = h.guarded(h.table[key])
 		}
 	}

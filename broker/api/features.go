@@ -10,5 +10,6 @@ func features() []wire.Feature {
 		{Name: "transaction.version", Min: 0, Max: 2, Finalized: 2},
 		{Name: "group.version", Min: 0, Max: 1, Finalized: 1},
 		{Name: "share.version", Min: 0, Max: 1, Finalized: 1},
+		{Name: "streams.version", Min: 0, Max: 1, Finalized: 1},
 	}
 }

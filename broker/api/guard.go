@@ -21,7 +21,7 @@ import (
 //
 //	guard_records.go   Produce, Fetch, offsets, deletion
 //	guard_topics.go    Metadata, topics, partitions
-//	guard_groups.go    classic and KIP-848 groups; guard_share.go share groups
+//	guard_groups.go    classic and KIP-848 groups; guard_share.go, guard_streams.go share and streams groups
 //	guard_offsets.go   committed offsets
 //	guard_txn.go       producers' ids and transactions
 //	guard_cluster.go   configs, rules, users, quotas, all that is the cluster's
@@ -108,7 +108,7 @@ func guards() map[int16]guard {
 		71: free, 72: free, // in Kafka, too
 	}
 	for _, part := range []map[int16]guard{
-		recordGuards(), topicGuards(), groupGuards(), offsetGuards(), shareGuards(), txnGuards(), configGuards(), clusterGuards(),
+		recordGuards(), topicGuards(), groupGuards(), offsetGuards(), shareGuards(), streamsGuards(), txnGuards(), configGuards(), clusterGuards(),
 	} {
 		for key, g := range part {
 			all[key] = g

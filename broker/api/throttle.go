@@ -37,7 +37,7 @@ func (h *Handlers) mutate(r *Request, partitions int32, strict bool) error {
 // or for the disk, so that its time counts as the broker's.
 func computes(key int16) bool {
 	switch key {
-	case 2, 3, 10, 15, 16, 18, 23, 32, 35, 43, 45, 46, 48, 60, 61, 65, 66, 69, 74, 75:
+	case 2, 3, 10, 15, 16, 18, 23, 32, 35, 43, 45, 46, 48, 60, 61, 65, 66, 69, 74, 89, 75:
 		return true
 	}
 	return false

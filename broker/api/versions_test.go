@@ -99,7 +99,7 @@ func want[T comparable](got, it T) string {
 
 func calls() map[int16]call {
 	all := map[int16]call{}
-	for _, part := range []map[int16]call{recordCalls(), groupCalls(), consumerCalls(), shareCalls(), topicCalls(), configCalls(), authCalls(), aclCalls(), txnCalls(), clusterCalls()} {
+	for _, part := range []map[int16]call{recordCalls(), groupCalls(), consumerCalls(), shareCalls(), streamsCalls(), topicCalls(), configCalls(), authCalls(), aclCalls(), txnCalls(), clusterCalls()} {
 		for key, c := range part {
 			all[key] = c
 		}

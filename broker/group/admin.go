@@ -89,7 +89,7 @@ func (c *Coordinator) List(req *kmsg.ListGroupsRequest) Wait {
 		g := kmsg.NewListGroupsResponseGroup()
 		e.mu.Lock()
 		gone := e.gone
-		g.Group, g.ProtocolType = e.name, consumerType
+		g.Group, g.ProtocolType = e.name, e.typeName()
 		if m, ok := e.machine.(*machine); ok {
 			g.ProtocolType = m.protocolType
 		}

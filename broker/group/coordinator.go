@@ -74,7 +74,7 @@ func (c *Coordinator) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if g.Type != typeClassic && g.Type != typeConsumer {
+		if g.Type != typeClassic && g.Type != typeConsumer && g.Type != typeStreams {
 			return errType(name, g.Type)
 		}
 		c.names.Claim(name, coordinated) // the first to do so: nobody else has it

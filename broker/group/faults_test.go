@@ -44,6 +44,12 @@ func TestFaults(t *testing.T) {
 		"last consumer leaves": func(w *world, _ string) wire.Code {
 			return wire.Code(await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("consumers", "m", -1, nil)).ErrorCode)
 		},
+		"heartbeat of a new thread": func(w *world, _ string) wire.Code {
+			return wire.Code(w.threadBeats("fresh", "m", 0, nil).ErrorCode)
+		},
+		"last thread leaves": func(w *world, _ string) wire.Code {
+			return wire.Code(w.threadBeats("threads", "m", -1, nil).ErrorCode)
+		},
 		"delete an offset": func(w *world, _ string) wire.Code {
 			req := kmsg.NewPtrOffsetDeleteRequest()
 			req.Group = "simple"
@@ -63,6 +69,7 @@ func TestFaults(t *testing.T) {
 					w.commitCode(w.commit(9, "g", id, 1, "t0", 1))
 					w.simple("simple", "t0", 1)
 					await[*kmsg.ConsumerGroupHeartbeatResponse](w, w.beat("consumers", "m", 0, nil))
+					w.threadBeats("threads", "m", 0, nil)
 					w.store.set(func(f *flaky) { f.fault = what })
 					if got := request(w, id); got != codes[what] {
 						t.Errorf("got %s, want %s", got, codes[what])

@@ -1,5 +1,5 @@
-// Package group coordinates consumer groups: classic ones, with the offsets
-// they commit. A group is a pure state machine (machine.go, join.go, sync.go,
+// Package group coordinates classic, consumer and streams groups, with the
+// offsets they commit. A group is a pure state machine (machine.go, join.go, sync.go,
 // leave.go), and the Coordinator around it keeps one lock a group, turns
 // requests into events, makes durable what must be before it is answered, and
 // runs the timers.
@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/streams"
 )
 
 // ErrStopped is what a Wait returns when the coordinator has stopped before
@@ -77,6 +78,10 @@ type Config struct {
 	// interval as they are now (consumer.session.timeout.ms,
 	// consumer.heartbeat.interval.ms). It must not block. Nil: 45 s and 5 s.
 	ConsumerTimes func(group string) (session, heartbeat time.Duration)
+	// StreamsSettings gives a streams group's settings as they are now
+	// (streams.session.timeout.ms and others). It must not block. Nil: Kafka's
+	// defaults.
+	StreamsSettings func(group string) streams.Settings
 	// MaxMembers bounds a group (group.max.size); 0 means DefaultMaxMembers.
 	MaxMembers int
 	// OffsetsRetention is how long offsets outlive their group's last member
@@ -111,11 +116,12 @@ const (
 	maxItems = 4096
 )
 
-// The group types of this package (KIP-848). The second is what a protocol type
-// is called too.
+// The group types of this package (KIP-848, KIP-1071). The second and third are
+// what a protocol type is called too.
 const (
 	typeClassic  = "classic"
 	typeConsumer = consumerType
+	typeStreams  = "streams"
 )
 
 func (c Config) withDefaults() Config {
@@ -131,6 +137,11 @@ func (c Config) withDefaults() Config {
 	set(&c.OffsetsCheckInterval, 10*time.Minute)
 	if c.ConsumerTimes == nil {
 		c.ConsumerTimes = func(string) (time.Duration, time.Duration) { return 45 * time.Second, 5 * time.Second }
+	}
+	if c.StreamsSettings == nil {
+		c.StreamsSettings = func(string) streams.Settings {
+			return streams.Settings{Session: 45 * time.Second, Heartbeat: 5 * time.Second, InitialDelay: 3 * time.Second}
+		}
 	}
 	if c.MaxMembers == 0 {
 		c.MaxMembers = DefaultMaxMembers

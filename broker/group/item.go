@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/streams"
 )
 
 // Keys of the items; the values are JSON, see README.md.
@@ -19,7 +20,7 @@ const (
 // groupItem is a group as it is stored: with members if it was stable, without
 // if it was empty. Nothing in between is ever stored.
 type groupItem struct {
-	Type         string       `json:"type"` // "classic" or "consumer"
+	Type         string       `json:"type"` // "classic", "consumer" or "streams"
 	ProtocolType string       `json:"protocol_type"`
 	Protocol     string       `json:"protocol,omitempty"`
 	Generation   int32        `json:"generation"`
@@ -32,6 +33,8 @@ type groupItem struct {
 	AssignmentEpoch int32          `json:"assignment_epoch,omitempty"`
 	Topics          uint64         `json:"topics_hash,omitempty"`
 	Consumers       []consumerItem `json:"consumers,omitempty"`
+
+	Streams *streams.Item `json:"streams,omitempty"` // of streams groups
 }
 
 type memberItem struct {
@@ -132,6 +135,9 @@ func decodeGroup(it storage.Item) (string, groupItem, error) {
 		return "", g, fmt.Errorf("%w: item %q has leader %q, who is no member", storage.ErrBroken, it.Key, g.Leader)
 	}
 	if err := g.checkConsumers(); err != nil {
+		return "", g, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
+	}
+	if err := g.checkStreams(); err != nil {
 		return "", g, fmt.Errorf("%w: item %q: %w", storage.ErrBroken, it.Key, err)
 	}
 	return strings.TrimPrefix(it.Key, keyGroup), g, nil

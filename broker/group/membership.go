@@ -11,8 +11,9 @@ import (
 const memberEpochs = 9
 
 // membership decides who is in a group and what its members may do: machine for
-// classic groups, modern for consumer groups. A group is one or the other at a
-// time, and turns into the other kind as Kafka's do; see migrate.go.
+// classic groups, modern for consumer groups, streaming for streams groups. A
+// group is one of them at a time, and turns into another kind as Kafka's do; see
+// migrate.go.
 //
 // Its methods are called with the entry's mu held. What they ask for is fetched
 // with take after each.
@@ -60,4 +61,6 @@ type committer struct {
 	epoch    int32 // or generation
 	txn      bool
 	version  int16 // of OffsetCommit
+	// partitions lists what is committed, by topics' names. Nil: nothing.
+	partitions func() map[string][]int32
 }

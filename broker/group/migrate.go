@@ -17,11 +17,18 @@ import (
 // protocol (classic.go). When the last of the new protocol is gone it becomes a
 // classic group again. Offsets stay throughout.
 
-// maybeClassic makes a consumer group without members a classic one, since
+// maybeClassic makes a consumer or streams group without members a classic one, since
 // somebody joins it with the classic protocol. e.mu is held.
 func (c *Coordinator) maybeClassic(e *entry) {
-	if m, ok := e.machine.(*modern); ok && len(m.members) == 0 && !m.deleting {
-		e.machine = newMachine(c.rules, time.Now())
+	switch m := e.machine.(type) {
+	case *modern:
+		if len(m.members) == 0 && !m.deleting {
+			e.machine = newMachine(c.rules, time.Now())
+		}
+	case *streaming:
+		if m.g.Idle() {
+			e.machine = newMachine(c.rules, time.Now())
+		}
 	}
 }
 
@@ -31,7 +38,13 @@ func (c *Coordinator) modernOf(e *entry, r beat) (*modern, wire.Code) {
 	if m, ok := e.machine.(*modern); ok {
 		return m, wire.None
 	}
-	classic := e.machine.(*machine)
+	if r.epoch == epochJoin {
+		c.maybeClassic(e) // what it may become from
+	}
+	classic, ok := e.machine.(*machine)
+	if !ok {
+		return nil, wire.GroupIDNotFound // a streams group
+	}
 	switch {
 	case classic.state == dead:
 		return nil, wire.CoordinatorNotAvailable

@@ -109,13 +109,8 @@ type modern struct {
 	successor     *machine
 	successorItem *groupItem
 
-	answers []effect // of the event being handled
-	saves   []*save  // on their way to the store, in order
-	out     []effect
+	outbox
 }
-
-// save is a state on its way to the store, with the answers that wait for it.
-type save struct{ answers []effect }
 
 // consumerSettings are what a group may set for itself.
 type consumerSettings struct {
@@ -131,11 +126,6 @@ func newModern(r rules, topics Topics, settings func() consumerSettings, now tim
 	}
 }
 
-// reply answers a request when what has happened up to now is durable.
-func (m *modern) reply(to token, answer any) {
-	m.answers = append(m.answers, effect{to: to, answer: answer})
-}
-
 // finish ends an event: it has the state stored if that changed, and passes the
 // answers on, or lets them wait.
 func (m *modern) finish(now time.Time) {
@@ -145,36 +135,9 @@ func (m *modern) finish(now time.Time) {
 	if s := m.stateName(); s != m.shown {
 		m.shown, m.since = s, now
 	}
-	if m.changed {
-		m.changed = false
-		m.saves = append(m.saves, &save{})
-		m.out = append(m.out, effect{snapshot: m.snapshot, then: m.saved})
-	}
-	if n := len(m.saves); n > 0 {
-		m.saves[n-1].answers = append(m.saves[n-1].answers, m.answers...)
-	} else {
-		m.out = append(m.out, m.answers...)
-	}
-	m.answers = nil
-}
-
-// saved takes the outcome of the oldest save.
-func (m *modern) saved(_ time.Time, code wire.Code) {
-	s := m.saves[0]
-	m.saves = m.saves[1:]
-	for _, a := range s.answers {
-		if code != wire.None {
-			a.answer = code
-		}
-		m.out = append(m.out, a)
-	}
-}
-
-// take hands the effects over.
-func (m *modern) take() []effect {
-	out := m.out
-	m.out = nil
-	return out
+	changed := m.changed
+	m.changed = false
+	m.flush(changed, m.snapshot)
 }
 
 func (m *modern) deadline() time.Time { return m.wake }

@@ -132,9 +132,14 @@ func (g *groupItem) checkConsumers() error {
 
 // revived makes the machine of a stored group.
 func (c *Coordinator) revived(name string, now time.Time, g groupItem) membership {
-	if g.Type == typeConsumer {
+	switch g.Type {
+	case typeConsumer:
 		m := c.newModern(name, now)
 		m.restore(now, g)
+		return m
+	case typeStreams:
+		m := c.newStreaming(name, now)
+		m.g.Restore(now, g.Streams)
 		return m
 	}
 	return restore(c.rules, now, g)

@@ -75,7 +75,18 @@ func (c *Coordinator) OffsetCommit(req *kmsg.OffsetCommitRequest) Wait {
 		return ready(respond(code))
 	}
 	defer c.release(e)
-	code = e.machine.mayCommit(now, committer{id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, version: req.Version})
+	code = e.machine.mayCommit(now, committer{
+		id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, version: req.Version,
+		partitions: func() map[string][]int32 {
+			out := map[string][]int32{}
+			for k := range set {
+				if name, _, ok := c.cfg.Topics.ByID(k.topic); ok {
+					out[name] = append(out[name], k.partition)
+				}
+			}
+			return out
+		},
+	})
 	if code == wire.None && len(e.queue) >= maxQueued {
 		code = wire.CoordinatorNotAvailable
 	}

@@ -67,7 +67,22 @@ func (c *Coordinator) checkTxn(req *kmsg.TxnOffsetCommitRequest) wire.Code {
 		return code
 	}
 	defer c.release(e)
-	return e.machine.mayCommit(time.Now(), committer{id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, txn: true})
+	return e.machine.mayCommit(time.Now(), committer{
+		id: req.MemberID, instance: req.InstanceID, epoch: req.Generation, txn: true,
+		partitions: func() map[string][]int32 {
+			out := map[string][]int32{}
+			for _, rt := range req.Topics {
+				name := rt.Topic
+				if req.Version >= 6 {
+					name, _, _ = c.cfg.Topics.ByID(rt.TopicID)
+				}
+				for _, rp := range rt.Partitions {
+					out[name] = append(out[name], rp.Partition)
+				}
+			}
+			return out
+		},
+	})
 }
 
 // AddPending notes offsets of a transaction under way, after broker/txn made

@@ -10,12 +10,12 @@ import (
 // Summary is one group as consoles and metrics show it. The caller owns it.
 type Summary struct {
 	Name         string
-	Type         string // "classic" or "consumer"
+	Type         string // "classic", "consumer" or "streams"
 	State        string // as ListGroups gives it
 	ProtocolType string // "consumer", "connect", …; "" of a simple group
 	Protocol     string // chosen assignor; "" unless members work
-	Generation   int32  // or the epoch of a consumer group
-	Leader       string // member id; "" in a consumer group
+	Generation   int32  // or the epoch of a consumer or streams group
+	Leader       string // member id; "" in a consumer or streams group
 	SinceMs      int64  // when it entered its state, Unix ms
 	Members      []MemberSummary
 	Offsets      []OffsetSummary // by topic id and partition
@@ -73,8 +73,11 @@ func (c *Coordinator) Group(name string) (Summary, bool) {
 
 // typeName gives the group's type as ListGroups does. mu is held.
 func (e *entry) typeName() string {
-	if _, ok := e.machine.(*modern); ok {
+	switch e.machine.(type) {
+	case *modern:
 		return typeConsumer
+	case *streaming:
+		return typeStreams
 	}
 	return typeClassic
 }

@@ -11,7 +11,8 @@ import (
 // Key names a group's setting, with Kafka's name.
 type Key string
 
-// The keys of consumer groups (KIP-848) and of share groups (KIP-932, KIP-1240).
+// The keys of consumer groups (KIP-848), of share groups (KIP-932, KIP-1240) and
+// of streams groups (KIP-1071).
 const (
 	ConsumerSessionTimeoutMs    Key = "consumer.session.timeout.ms"
 	ConsumerHeartbeatIntervalMs Key = "consumer.heartbeat.interval.ms"
@@ -24,6 +25,11 @@ const (
 	ShareAutoOffsetReset         Key = "share.auto.offset.reset"
 	ShareIsolationLevel          Key = "share.isolation.level"
 	ShareRenewAcknowledgeEnable  Key = "share.renew.acknowledge.enable"
+
+	StreamsSessionTimeoutMs        Key = "streams.session.timeout.ms"
+	StreamsHeartbeatIntervalMs     Key = "streams.heartbeat.interval.ms"
+	StreamsNumStandbyReplicas      Key = "streams.num.standby.replicas"
+	StreamsInitialRebalanceDelayMs Key = "streams.initial.rebalance.delay.ms"
 )
 
 // Values of ShareAutoOffsetReset and ShareIsolationLevel. A reset may also be
@@ -75,6 +81,10 @@ func Definitions() []Definition {
 		{Key: ShareRenewAcknowledgeEnable, Kind: Bool, Default: "true", check: oneOf("true", "false"),
 			Doc: "Whether members may renew the locks of their records."},
 		integer(ShareSessionTimeoutMs, 45_000, 45_000, 60_000, "How long a member of a share group may be silent before it is out."),
+		integer(StreamsHeartbeatIntervalMs, 5000, 5000, 15_000, "How often members of a streams group send heartbeats."),
+		integer(StreamsInitialRebalanceDelayMs, 3000, 0, 300_000, "How long a streams group that was empty waits for more members before tasks are assigned."),
+		integer(StreamsNumStandbyReplicas, 0, 0, 2, "How many copies of the state of a task are kept by other processes."),
+		integer(StreamsSessionTimeoutMs, 45_000, 45_000, 60_000, "How long a member of a streams group may be silent before it is out."),
 	}
 	return list
 }

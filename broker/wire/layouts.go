@@ -74,6 +74,9 @@ var layoutTexts = map[int16]string{
 	77: "(s) c",
 	78: "s s i i i i i1+ i1+ c2+ c2+ [ u [ i i-0 [ l l (c) ] ] ] [ u (i) ]",
 	79: "s s i c2+ [ u [ i [ l l (c) ] ] ]",
+	88: "s s i i s s i { i [ s (s) (s) [ s i h [ s s ] ] (s) [ s i h [ s s ] ] [ (h) (h) (h) ] ] }" +
+		" [ s (i) ] [ s (i) ] [ s (i) ] s { s h } [ s s ] [ s i l ] [ s i l ] c",
+	89: "(s) c c1+",
 	90: "[ s [ s (i) ] ]",
 	91: "s [ s [ i l ] ]",
 	92: "s [ s ]",

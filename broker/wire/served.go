@@ -84,6 +84,8 @@ var served = []Range{
 	{77, "ShareGroupDescribe", 1, 1},
 	{78, "ShareFetch", 1, 2},
 	{79, "ShareAcknowledge", 1, 2},
+	{88, "StreamsGroupHeartbeat", 0, 1},
+	{89, "StreamsGroupDescribe", 0, 1},
 	{90, "DescribeShareGroupOffsets", 0, 1},
 	{91, "AlterShareGroupOffsets", 0, 0},
 	{92, "DeleteShareGroupOffsets", 0, 0},

@@ -11,7 +11,8 @@ import org.apache.kafka.streams.kstream.Produced;
 
 /**
  * Kafka Streams counts words exactly once, until standard input ends:
- * WordCount ADDRESS FROM TO APPLICATION STATE-DIRECTORY
+ * WordCount ADDRESS FROM TO APPLICATION STATE-DIRECTORY [streams]
+ * With the last word as a member of a streams group, assigned to by the broker.
  */
 public final class WordCount {
     public static void main(String[] args) throws Exception {
@@ -24,8 +25,12 @@ public final class WordCount {
         p.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         p.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0); // each change of a count comes out
         p.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
-        p.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
-        p.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 500);
+        if (args.length > 5) {
+            p.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, args[5]);
+        } else {
+            p.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
+            p.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 500);
+        }
         p.put(StreamsConfig.consumerPrefix("max.poll.records"), 50);
 
         StreamsBuilder b = new StreamsBuilder();
