@@ -55,6 +55,8 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	for _, path := range []string{"/api/clients", "/api/clients/", "/api/listeners"} {
 		mux.Handle(path, n.clientsAPI())
 	}
+	mux.HandleFunc("GET /api", openAPI)
+	mux.HandleFunc("GET /api/openapi.json", openAPI)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.HandleFunc("GET /metrics", n.metrics)

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/tarn-io/tarn/broker/acl"
+	"github.com/tarn-io/tarn/registry/rest"
+	"github.com/tarn-io/tarn/sink"
+)
+
+// ownRoutes are the routes of this package as the OpenAPI description says them;
+// a test holds the list to the code. The Iceberg catalog has a description of its
+// own: the specification of Iceberg's REST catalog.
+func ownRoutes() []rest.Endpoint {
+	const plainText = "text/plain"
+	return []rest.Endpoint{
+		{Method: "GET", Path: "/api", Tag: "server", Does: "Get this description", Out: map[string]any{}},
+		{Method: "GET", Path: "/api/openapi.json", Tag: "server", Does: "Get this description", Out: map[string]any{}},
+		{Method: "GET", Path: "/livez", Tag: "server", Does: "Answer while the process lives", Out: "", Type: plainText},
+		{Method: "GET", Path: "/readyz", Tag: "server", Does: "Answer 200 when Kafka, registry and catalog answer", Out: map[string]string{}},
+		{Method: "GET", Path: "/metrics", Tag: "server", Does: "Get metrics in Prometheus' text format", Out: "", Type: plainText},
+
+		{Method: "GET", Path: "/api/tables", Tag: "tables", Does: "List topics with tables", Out: []sink.Status{}},
+		{Method: "GET", Path: "/api/tables/{topic}", Tag: "tables", Does: "Get how far a topic's tables are", Out: sink.Status{}},
+		{Method: "POST", Path: "/api/tables/{topic}/flush", Tag: "tables", Does: "Commit what is pending to the tables", Out: sink.Flushed{}},
+		{Method: "POST", Path: "/api/tables/{topic}/verify", Tag: "tables", Does: "Compare the tables with the log", Out: sink.Report{}},
+
+		{Method: "GET", Path: "/api/topics/{topic}/rejections", Tag: "validation", Does: "List rejected records, or follow them as text/event-stream", Query: []string{"limit"}, Out: []rejection{}},
+		{Method: "GET", Path: "/api/topics/{topic}/report", Tag: "validation", Does: "Say what validation refuses or would refuse", Out: validationReport{}},
+		{Method: "POST", Path: "/api/topics/{topic}/redrive", Tag: "validation", Does: "Produce dead letters again, a step at a time", Query: []string{"dry_run", "limit", "from"}, Out: redriven{}},
+
+		{Method: "GET", Path: "/api/clients", Tag: "clients", Does: "List connections", Out: []clientInfo{}},
+		{Method: "GET", Path: "/api/clients/metrics", Tag: "clients", Does: "List what clients pushed about themselves", Query: []string{"client_id"}, Out: []instanceInfo{}},
+		{Method: "GET", Path: "/api/clients/subscriptions", Tag: "clients", Does: "List subscriptions to clients' metrics", Out: []subscriptionInfo{}},
+		{Method: "PUT", Path: "/api/clients/subscriptions/{name}", Tag: "clients", Does: "Set a subscription", In: subscriptionInfo{}, Out: []subscriptionInfo{}},
+		{Method: "DELETE", Path: "/api/clients/subscriptions/{name}", Tag: "clients", Does: "Delete a subscription", Out: []subscriptionInfo{}},
+		{Method: "GET", Path: "/api/listeners", Tag: "clients", Does: "List listeners and what clients are told", Out: []listenerInfo{}},
+		{Method: "PUT", Path: "/api/listeners", Tag: "clients", Does: "Set what clients are told", In: []listenerInfo{}, Out: []listenerInfo{}},
+
+		{Method: "POST", Path: "/api/acls", Tag: "access", Does: "Make rules", In: []acl.Binding{}, Out: []acl.Binding{}},
+		{Method: "POST", Path: "/api/acls/list", Tag: "access", Does: "List rules", In: acl.Filter{}, Out: []acl.Binding{}},
+		{Method: "POST", Path: "/api/acls/delete", Tag: "access", Does: "Delete rules", In: acl.Filter{}, Out: []acl.Binding{}},
+	}
+}
+
+// openAPI serves the OpenAPI 3 description of the registry and of ownRoutes. It
+// is made when it is asked for: nobody asks often.
+func openAPI(w http.ResponseWriter, _ *http.Request) {
+	text, err := rest.Document(version, append(rest.Endpoints(), ownRoutes()...))
+	if err != nil {
+		answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	// The client is gone if this fails; there is nobody to tell.
+	_, _ = w.Write(text)
+}

@@ -1,0 +1,176 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// Endpoint is one operation of an HTTP API as its description says it.
+type Endpoint struct {
+	Method, Path string // the path with {names}, as in net/http's patterns
+	Tag          string // what it belongs to
+	Does         string // one line
+	Query        []string
+	// In and Out are values of the types of the bodies; nil is none.
+	In, Out any
+	// Type is the content type of both; "" is JSON.
+	Type string
+}
+
+// Endpoints are the registry's, from the table that it serves.
+func Endpoints() []Endpoint {
+	var list []Endpoint
+	for _, rt := range (&api{}).routes() {
+		method, path, ok := strings.Cut(rt.pattern, " ")
+		if !ok {
+			method, path = http.MethodPost, rt.pattern
+		}
+		path = strings.ReplaceAll(path, "{$}", "")
+		list = append(list, Endpoint{
+			Method: method, Path: path, Tag: tagOf(path), Does: rt.does, Query: rt.parameters(), In: rt.in, Out: rt.out, Type: contentType,
+		})
+	}
+	return list
+}
+
+// tagOf groups routes as the files of this package do.
+func tagOf(path string) string {
+	for _, word := range []string{"/subjects", "/schemas", "/compatibility", "/config", "/mode", "/contexts", "/associations", "/dek-registry", "/exporters"} {
+		if strings.HasPrefix(path, word) {
+			return strings.TrimPrefix(word, "/")
+		}
+	}
+	return "server"
+}
+
+// parameter is what the description says of one name in a query or a path.
+type parameter struct {
+	kind string // boolean, integer, string, or array for several strings
+	text string
+}
+
+// parameters are those of all routes; a test wants each of them here.
+func parameters() map[string]parameter {
+	flag, number, word, words := "boolean", "integer", "string", "array"
+	return map[string]parameter{
+		"aliases": {flag, "search names that are aliases too"}, "algorithm": {word, "AES128_GCM, AES256_GCM (the default) or AES256_SIV"},
+		"associationType": {words, "key, value"}, "cascadeLifecycle": {flag, "delete frozen associations with their subjects"},
+		"context": {word, "a context, such as .lab"}, "contextPrefix": {word, "start of contexts' names"},
+		"defaultToGlobal": {flag, "what is in force, if nothing is set here"}, "deleted": {flag, "what is deleted softly too"},
+		"deletedAsNegative": {flag, "deleted versions as negative numbers"}, "deletedOnly": {flag, "what is deleted softly alone"},
+		"dryRun": {flag, "check, and change nothing"}, "fetchMaxId": {flag, "tell the highest id"},
+		"findTags": {words, "list places with these tags, * for any"}, "force": {flag, "in spite of the compatibility level, or of versions that are there"},
+		"format":   {word, "resolved, serialized, ignore_extensions; what a language lacks is the stored text"},
+		"guid":     {word, "a schema's GUID"},
+		"id":       {number, "a schema's id"},
+		"exporter": {word, "an exporter"}, "includeSchemas": {flag, "the latest schema of each subject"},
+		"key": {words, "properties of metadata"}, "latestOnly": {flag, "the latest version of each subject alone"},
+		"lifecycle": {words, "STRONG, WEAK, or NONE for subjects without associations"}, "limit": {number, "length of a page; negative is all"},
+		"name": {word, "a name"}, "namespace": {word, "a cluster's id, - for any"}, "normalize": {flag, "take the schema in its normalized form"},
+		"offset": {number, "where a page begins"}, "permanent": {flag, "for good, what is deleted softly"},
+		"recursive": {flag, "those of a context's subjects too"}, "referenceFormat": {word, "qualified: references with their context"},
+		"resource": {word, "a resource's id or name"}, "resourceType": {word, "topic"}, "rewrap": {flag, "encrypt a key that is there anew"},
+		"ruleType": {word, "versions with rules of a type, such as CEL"}, "subject": {word, "a subject, :.context:subject for one of a context"},
+		"subjectPrefix": {word, "start of subjects' names, :*: for those of all contexts"}, "testSharing": {flag, "try a shared key first"},
+		"value": {words, "values of the properties, in their order"}, "verbose": {flag, "list all that speaks against it"},
+		"version": {word, "a version's number, or latest"},
+
+		// Of Tarn's own routes.
+		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "client_id": {word, "a client id"},
+		"from": {word, "where a step begins, as the answer before said"},
+	}
+}
+
+// Document is the OpenAPI 3 description of endpoints.
+func Document(version string, endpoints []Endpoint) ([]byte, error) {
+	types := newTypes()
+	problemRef := types.of(problem{})
+	paths := map[string]map[string]any{}
+	for _, e := range endpoints {
+		path, names := plainPath(e.Path)
+		if paths[path] == nil {
+			paths[path] = map[string]any{}
+		}
+		paths[path][strings.ToLower(e.Method)] = e.operation(types, names, problemRef)
+	}
+	return json.MarshalIndent(map[string]any{
+		"openapi": "3.1.0",
+		"info": map[string]any{
+			"title": "Tarn", "version": version,
+			"description": "The schema registry (Confluent's API) and Tarn's own routes. Each route of the registry is also there below /contexts/{context}, for the subjects of that context.",
+		},
+		"servers": []any{
+			map[string]any{"url": "/"},
+			map[string]any{"url": "/contexts/{context}", "description": "the registry's routes, in a context", "variables": map[string]any{"context": map[string]any{"default": "."}}},
+		},
+		"paths":      paths,
+		"components": map[string]any{"schemas": types.named},
+	}, "", " ")
+}
+
+// plainPath takes the forms of net/http's patterns out of a path, and gives the
+// names in it.
+func plainPath(path string) (plain string, names []string) {
+	for part := range strings.SplitSeq(path, "{") {
+		if name, _, ok := strings.Cut(part, "}"); ok {
+			names = append(names, strings.TrimSuffix(name, "..."))
+		}
+	}
+	return strings.ReplaceAll(path, "...}", "}"), names
+}
+
+func (e Endpoint) operation(types *types, names []string, problemRef any) map[string]any {
+	var list []any
+	for _, name := range names {
+		list = append(list, describe(name, "path"))
+	}
+	for _, name := range e.Query {
+		list = append(list, describe(name, "query"))
+	}
+	kind := e.Type
+	if kind == "" {
+		kind = "application/json"
+	}
+	op := map[string]any{"operationId": e.operationID(), "summary": e.Does, "tags": []string{e.Tag}}
+	if len(list) > 0 {
+		op["parameters"] = list
+	}
+	if e.In != nil {
+		op["requestBody"] = map[string]any{"required": true, "content": content(kind, types.of(e.In))}
+	}
+	ok := map[string]any{"description": "done"}
+	status := "204"
+	if e.Out != nil {
+		status, ok["content"] = "200", content(kind, types.of(e.Out))
+	}
+	if _, many := e.Out.(several); many {
+		status = "207"
+	}
+	op["responses"] = map[string]any{status: ok, "default": map[string]any{"description": "refused or failed", "content": content(kind, problemRef)}}
+	return op
+}
+
+func content(kind string, shape any) map[string]any {
+	return map[string]any{kind: map[string]any{"schema": shape}}
+}
+
+// describe is one parameter. Those in paths are always required.
+func describe(name, in string) map[string]any {
+	p := parameters()[name]
+	shape := map[string]any{"type": p.kind}
+	if p.kind == "array" {
+		shape["items"] = map[string]any{"type": "string"}
+	}
+	return map[string]any{"name": name, "in": in, "required": in == "path", "description": p.text, "schema": shape}
+}
+
+// operationID names an operation after its method and path: getSubjectsVersions.
+func (e Endpoint) operationID() string {
+	var b strings.Builder
+	b.WriteString(strings.ToLower(e.Method))
+	for _, word := range strings.FieldsFunc(e.Path, func(c rune) bool { return strings.ContainsRune("/{}.:-_$", c) }) {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}
