@@ -44,6 +44,11 @@ def golang(client, version=None):
                 opens=f"version={version}" if version else "", empties=client != "kafka-go", once=client != "kafka-go")
 
 
+def c(which):
+    """librdkafka in C: Debian's, or the newer one that its Go binding brings."""
+    return Peer(f"librdkafka-{which}", f"librdkafka in C, {which}", CACHE / f"cpeer-{which}")
+
+
 def python(client, id=None, env=None, **kwargs):
     """A client of python/."""
     return Peer(id or client, id or client, sys.executable, HERE / "python" / "peer.py", client,

@@ -2,7 +2,7 @@
 // and write. It is a module of its own, so that these clients do not stand
 // among the broker's requirements.
 //
-//	gopeer sarama|kafka-go ADDRESS produce|consume|member|transform TOPIC [setting=value ...]
+//	gopeer sarama|kafka-go|confluent-kafka-go ADDRESS produce|consume|member|transform TOPIC [setting=value ...]
 package main
 
 import (
@@ -75,8 +75,9 @@ type client struct {
 }
 
 var clients = map[string]client{
-	"sarama":   {saramaProducer, saramaConsume, saramaTransform},
-	"kafka-go": {kafkaGoProducer, kafkaGoConsume, nil},
+	"sarama":             {saramaProducer, saramaConsume, saramaTransform},
+	"kafka-go":           {kafkaGoProducer, kafkaGoConsume, nil},
+	"confluent-kafka-go": {confluentProducer, confluentConsume, confluentTransform},
 }
 
 func main() {
