@@ -76,11 +76,31 @@ func (m *modern) proceed(now time.Time, r beat) beatReply {
 	m.retarget()
 	m.reconcile(now, mem, r.owned, r.hasOwned)
 	m.touch(now, mem)
-	answer := beatReply{id: mem.id, epoch: mem.epoch, interval: m.settings().heartbeat}
+	answer := beatReply{id: mem.id, epoch: mem.epoch, interval: m.interval(now, mem)}
 	if r.full() || !slices.Equal(before, mem.assigned) {
 		answer.assigns, answer.assignment = true, mem.assigned
 	}
 	return answer
+}
+
+// soonest is how soon a member is to come again while there is something for it
+// to learn.
+const soonest = 500 * time.Millisecond
+
+// interval is when a member is to come again: soon while it waits for partitions
+// of others, and for one interval of the group after something changed, so that a
+// group that forms needs a second or two and not several intervals. Kafka always
+// says the group's. Who gives partitions back comes by itself when it has. The
+// more members, the later, so that a large group does not keep the broker busy.
+func (m *modern) interval(now time.Time, mem *consumer) time.Duration {
+	if m.heard != m.epoch {
+		m.heard, m.moved = m.epoch, now
+	}
+	usual := m.settings().heartbeat
+	if mem.state != unreleased && now.Sub(m.moved) >= usual {
+		return usual
+	}
+	return min(usual, max(soonest, time.Duration(len(m.members))*5*time.Millisecond))
 }
 
 // admit finds the member that a request speaks for, or makes it.

@@ -103,6 +103,8 @@ type modern struct {
 	bumping bool      // there is a reason for a new target
 	changed bool      // since the last effect that stores
 	shown   string    // name of the state since m.since
+	moved   time.Time // when members were last given a reason to come again soon
+	heard   int32     // epoch of the group then
 
 	// successor takes over when the last member of the new protocol is gone,
 	// and successorItem is what is stored then.

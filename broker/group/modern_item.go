@@ -89,6 +89,7 @@ func (m *modern) restore(now time.Time, it groupItem) {
 		}
 	}
 	m.shown, m.since = m.stateName(), time.UnixMilli(it.SinceMs)
+	m.heard = m.epoch
 }
 
 func parseMemberState(text string) (memberState, bool) {

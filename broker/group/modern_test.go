@@ -79,7 +79,7 @@ func TestBeatInvalid(t *testing.T) {
 					t.Fatalf("got %s, want %s", got, test.want)
 				}
 				if test.want == wire.None {
-					if resp.MemberEpoch != 1 || resp.HeartbeatIntervalMillis != 5000 || *resp.MemberID == "" {
+					if resp.MemberEpoch != 1 || resp.HeartbeatIntervalMillis != 500 || *resp.MemberID == "" {
 						t.Errorf("joined as %q, epoch %d, interval %d", *resp.MemberID, resp.MemberEpoch, resp.HeartbeatIntervalMillis)
 					}
 				} else if resp.ErrorMessage == nil || *resp.ErrorMessage == "" {
@@ -248,5 +248,46 @@ func TestConsumerOffsets(t *testing.T) {
 			t.Errorf("after its offsets have expired the group is %s", got)
 		}
 		w.checkStored()
+	})
+}
+
+// TestConsumerIntervals: members come again soon while there is something to
+// learn, and no longer than that.
+func TestConsumerIntervals(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		beat := func(id string, epoch int32, owned int, want time.Duration) *kmsg.ConsumerGroupHeartbeatResponse {
+			t.Helper()
+			r := w.beats("g", id, epoch, func(q *kmsg.ConsumerGroupHeartbeatRequest) {
+				if epoch == 0 {
+					q.SubscribedTopicNames = []string{"t0"}
+				}
+				if owned >= 0 {
+					var numbers []int32
+					for n := range owned {
+						numbers = append(numbers, int32(n))
+					}
+					q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{{TopicID: topicID(0), Partitions: numbers}}
+				}
+			})
+			if got := ms(r.HeartbeatIntervalMillis); got != want {
+				t.Errorf("%s is told to come after %v, want %v", id, got, want)
+			}
+			return r
+		}
+		beat("a", 0, -1, soonest)
+		time.Sleep(5 * time.Second)
+		beat("a", 1, -1, 5*time.Second) // it is alone, and has been for a while
+		beat("b", 0, -1, soonest)
+		beat("a", 1, -1, soonest) // it is to give two back
+		time.Sleep(5 * time.Second)
+		beat("a", 1, 4, 5*time.Second) // it takes its time, and will come when it is done
+		beat("b", 2, -1, soonest)      // it waits
+		beat("a", 1, 2, soonest)
+		if r := beat("b", 2, -1, soonest); r.Assignment == nil || len(r.Assignment.Topics) != 1 {
+			t.Errorf("got %+v", r)
+		}
+		time.Sleep(5 * time.Second)
+		beat("a", 2, -1, 5*time.Second)
+		beat("b", 2, -1, 5*time.Second)
 	})
 }

@@ -77,7 +77,7 @@ func (m *modern) step(now time.Time, mem *consumer, next consumer, epoch int32) 
 	m.disown(mem)
 	*mem = next
 	m.own(mem)
-	m.changed = true
+	m.changed, m.moved = true, now
 }
 
 // release takes back what a member was to give back: it says that it uses

@@ -315,8 +315,9 @@ func (g *Group) statuses(now time.Time, m *member) []Status {
 // it to learn: Kafka has it wait its usual interval.
 const soonest = 500 * time.Millisecond
 
-// interval is when the member is to come again: soon while the group is on its
-// way to an assignment, and for one interval after something changed.
+// interval is when the member is to come again: when the initial delay is over,
+// soon while it waits for tasks of others, and for one interval after something
+// changed. Who gives tasks back comes by itself when it has.
 func (g *Group) interval(now time.Time, m *member) time.Duration {
 	usual := g.settings().Heartbeat
 	if g.configured == nil || !g.configured.Ready() {
@@ -326,7 +327,7 @@ func (g *Group) interval(now time.Time, m *member) time.Duration {
 	if left := g.delayUntil.Sub(now); left > 0 {
 		return min(usual, max(soon, left))
 	}
-	if m.state != reconciled || m.epoch != g.assigned || now.Sub(g.moved) < usual {
+	if m.state == unreleased || now.Sub(g.moved) < usual {
 		return min(usual, soon)
 	}
 	return usual
