@@ -10,7 +10,7 @@ import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
 SCENARIOS = ["avro", "protobuf", "jsonschema", "serializers", "groups", "acks", "formats", "pipelined",
-             "java", "tools", "streams", "consumer_protocol", "share", "librdkafka", "golang", "python", "node", "security", "acls",
+             "java", "tools", "streams", "streams_protocol", "consumer_protocol", "share", "librdkafka", "golang", "python", "node", "security", "acls",
              "java_security", "crash", "kgo"]
 # A smoke run has these only.
 SMOKE = {"avro", "protobuf", "jsonschema", "crash"}
