@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,7 +17,8 @@ type schemaCmd struct {
 	Register schemaRegisterCmd `cmd:"" help:"Register a schema under a subject."`
 	List     schemaListCmd     `cmd:"" help:"List subjects with their versions."`
 	Get      schemaGetCmd      `cmd:"" help:"Print a subject's schema."`
-	Check    schemaCheckCmd    `cmd:"" help:"Say whether a schema could be registered, and if not, why."`
+	Check    schemaCheckCmd    `cmd:"" help:"Say what a schema would change, for readers and tables, and whether it could be registered."`
+	Diff     schemaDiffCmd     `cmd:"" help:"Say what changes from one version to another, for readers and tables."`
 	Delete   schemaDeleteCmd   `cmd:"" help:"Delete a subject or one version."`
 	Report   schemaReportCmd   `cmd:"" help:"Say what a topic's schema has refused, or with monitor would have, by client."`
 	Level    schemaLevelCmd    `cmd:"" help:"Show or set the compatibility level."`
@@ -146,41 +148,6 @@ func (c *schemaGetCmd) Run(ctx context.Context, std stdio) error {
 	return err
 }
 
-type schemaCheckCmd struct {
-	connect
-	schemaSource
-}
-
-// Run checks a schema against the subject's level; exit 1 if it is refused.
-func (c *schemaCheckCmd) Run(ctx context.Context, std stdio) error {
-	s, err := c.schema()
-	if err != nil {
-		return err
-	}
-	reg, err := c.registry()
-	if err != nil {
-		return err
-	}
-	res, err := reg.CheckCompatibility(sr.WithParams(ctx, sr.Verbose), c.Subject, -1, s)
-	if err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		err = writeJSON(std.out, res)
-	} else if res.Is {
-		_, err = fmt.Fprintf(std.out, "%s: compatible\n", c.Subject)
-	} else {
-		fmt.Fprintf(std.out, "%s: incompatible\n", c.Subject)
-		for _, m := range res.Messages {
-			fmt.Fprintf(std.out, "  %s\n", m)
-		}
-	}
-	if err == nil && !res.Is {
-		return &exitError{1, nil}
-	}
-	return err
-}
-
 type schemaDeleteCmd struct {
 	connect
 	Subject   string `arg:"" help:"Subject."`
@@ -213,44 +180,30 @@ func (c *schemaDeleteCmd) Run(ctx context.Context, std stdio) error {
 type schemaLevelCmd struct {
 	connect
 	Subject string `arg:"" optional:"" help:"Subject; the global level if not given."`
-	Set     string `placeholder:"LEVEL" help:"New level: NONE, BACKWARD, FORWARD, FULL, each but NONE also with _TRANSITIVE."`
+	Set     string `placeholder:"LEVEL" help:"New level: NONE, BACKWARD, FORWARD, FULL, each but NONE also with _TRANSITIVE; TABLE asks only whether tables can take a schema."`
 }
 
-// Run shows or sets a compatibility level.
+// Run shows or sets a compatibility level. It speaks to the registry itself: clients
+// of Confluent's know its levels only, and not TABLE.
 func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
-	reg, err := c.registry()
-	if err != nil {
-		return err
-	}
-	var subjects []string
+	path, name := "/config", "(global)"
 	if c.Subject != "" {
-		subjects = []string{c.Subject}
+		path, name = path+"/"+url.PathEscape(c.Subject), c.Subject
 	}
-	var results []sr.CompatibilityResult
+	var config struct {
+		Set   string `json:"compatibility,omitempty"`
+		Level string `json:"compatibilityLevel,omitempty"`
+	}
 	if c.Set != "" {
-		set := sr.SetCompatibility{}
-		if err := set.Level.UnmarshalText([]byte(c.Set)); err != nil {
+		config.Set = c.Set
+		if err := c.call(ctx, http.MethodPut, path, config, nil); err != nil {
 			return err
 		}
-		results = reg.SetCompatibility(ctx, set, subjects...)
-	} else {
-		results = reg.Compatibility(sr.WithParams(ctx, sr.DefaultToGlobal), subjects...)
+	}
+	if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &config); err != nil {
+		return err
 	}
 	out := sheet{Columns: []string{"SUBJECT", "LEVEL"}}
-	var failed []error
-	for _, r := range results {
-		if r.Err != nil {
-			failed = append(failed, r.Err)
-			continue
-		}
-		name := r.Subject
-		if name == "" {
-			name = "(global)"
-		}
-		out.add(name, r.Level.String())
-	}
-	if len(failed) > 0 {
-		return errors.Join(failed...)
-	}
+	out.add(name, config.Level)
 	return out.write(std.out, c.Output)
 }

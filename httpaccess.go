@@ -50,8 +50,8 @@ func (n *node) subjectRules() rest.Allow {
 }
 
 // authorize judges everything that mux serves by its path: a topic's pages want
-// Describe or Alter on it, all else Describe or Alter on the cluster. The
-// registry, at the root, asks for itself. Probes of health are free.
+// Describe or Alter on it, what a schema would change wants Read on the subject, all
+// else Describe or Alter on the cluster. The registry, at the root, asks for itself. Probes of health are free.
 func (n *node) authorize(mux *http.ServeMux) http.Handler {
 	if n.who.rules == nil {
 		return mux
@@ -69,6 +69,12 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 		words := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 		if len(words) >= 3 && words[0] == "api" && (words[1] == "tables" || words[1] == "topics") {
 			res, name = acl.Topic, words[2]
+		}
+		if len(words) == 3 && words[0] == "api" && words[1] == "schemas" {
+			op, res, name = acl.Read, acl.Subject, n.registry.Alias(r.URL.Query().Get("subject"))
+		}
+		if len(words) == 4 && words[3] == "infer" {
+			op = acl.Read // it shows what is in records
 		}
 		if !n.allowed(r, op, res, name, false) {
 			answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: " + op.String() + " " + res.String() + " " + name})

@@ -31,12 +31,8 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 		return bad
 	}
 	var versions []*version
-	if sub != nil && len(older) > 0 {
-		for i := range sub.versions {
-			if ver := &sub.versions[i]; ver.Version <= older[0].Version {
-				versions = append(versions, ver)
-			}
-		}
+	if len(older) > 0 {
+		versions = sub.until(older[0].Version)
 	}
 	_, effects := schema.Absorb(v.tableOf(versions), want)
 	refused := schema.Refused(effects)

@@ -194,3 +194,28 @@ func hambaParse(t *testing.T, text string) hamba.Schema {
 	}
 	return s
 }
+
+// TestChangeList: what Avro-Java says nothing of, beside what it says.
+func TestChangeList(t *testing.T) {
+	old := rec(fld("a", `"int"`, `"default":1`), fld("b", `["null","int"]`), fld("e", enum(`"A"`, "")), fld("gone", `"string"`),
+		fld("n", `["null",{"type":"record","name":"N","fields":[`+fld("x", `"int"`)+`]}]`), fld("l", `{"type":"array","items":"N"}`), fld("d", `"int"`))
+	new := rec(fld("a", `"long"`, `"default":2`), fld("b", `["null","int","string"]`), fld("e", enum(`"A","B"`, "")), fld("c", `"string"`, `"default":"x"`),
+		fld("n", `["null",{"type":"record","name":"N","fields":[`+fld("y", `"int"`, `"aliases":["x"]`)+`]}]`), fld("l", `{"type":"array","items":"N"}`),
+		fld("d", `{"type":"int","logicalType":"date"}`), fld("must", `"int"`))
+	var got []string
+	for _, c := range schema.Changes(mustParse(t, new), mustParse(t, old)) {
+		mark := ""
+		if c.Breaks {
+			mark = "!"
+		}
+		got = append(got, mark+c.Type+" "+c.Field+": "+c.Info)
+	}
+	want := []string{
+		"!READER_FIELD_MISSING_DEFAULT_VALUE must: must", "TYPE_CHANGED a: long, was int", "DEFAULT_CHANGED a: default 2, was default 1",
+		"UNION_BRANCH_ADDED b: string", "ENUM_SYMBOLS_CHANGED e: [A, B], was [A]", `FIELD_ADDED c: string with default "x"`,
+		"FIELD_RENAMED n.y: was x", "LOGICAL_TYPE_CHANGED d: date, was none", "FIELD_ADDED must: int", "FIELD_REMOVED gone: string",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}

@@ -34,3 +34,5 @@ func TestSuite(t *testing.T) {
 }
 
 func TestChanges(t *testing.T) { schematest.RunChanges(t, schema.Avro, Parse, nil) }
+
+func TestDiffer(t *testing.T) { schematest.RunDiffer(t, schema.Avro, Parse) }
