@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash crash-disk check conformance conformance-smoke
+.PHONY: run build test race lint bench fuzz crash crash-disk check fuzz-oracles conformance conformance-smoke
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -18,7 +18,11 @@ run: ## start the broker on embedded defaults
 build: ## the binary as it is released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o tarn .
 
+# The official tests of JSON Schema lie beside the project, if at all.
+SUITE := $(or $(JSON_SCHEMA_TEST_SUITE),../shared/data/json-schema-test-suite)
 test: ## all tests; needs Go and nothing else
+	@test -d $(SUITE)/tests && echo "with the JSON Schema test suite of $(SUITE)" || \
+		echo "LEFT OUT: the official JSON Schema test suite is not at $(SUITE) (JSON_SCHEMA_TEST_SUITE says where)"
 	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/conformance/peer
 	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
 
@@ -45,10 +49,13 @@ crash-disk: ## a disk that runs full and has space again
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
+fuzz-oracles: ## decoders against the usual libraries, a minute in all
+	.ci/fuzz 20s '^FuzzOracle$$'
+
 conformance: ## real clients and readers, all scenarios; installs what it needs
 	.ci/conformance/run full
 
 conformance-smoke: ## one scenario of each kind
 	.ci/conformance/run smoke
 
-check: test race lint conformance-smoke ## what CI runs
+check: test race lint fuzz-oracles conformance-smoke ## what CI runs
