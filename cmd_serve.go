@@ -52,6 +52,7 @@ type serveCmd struct {
 	HTTPListen        string        `name:"http.listen" default:"127.0.0.1:8081" placeholder:"ADDR" help:"Address of registry, Iceberg catalog and API; port 0 takes a free one."`
 	SchemaDir         string        `name:"schema-dir" type:"path" placeholder:"DIR" help:"Directory of schema files that subjects follow: TOPIC.avsc, TOPIC.proto or TOPIC.json for values, TOPIC-key.… for keys."`
 	ReadyJSON         bool          `name:"ready-json" help:"Print one JSON line with all addresses when ready, instead of the banner."`
+	RegistryRate      float64       `name:"registry.max-requests-per-second" placeholder:"N" help:"Requests of one user or address to the registry, counted over 5 seconds; beyond it they are answered with 429. Default: no limit."`
 	RegistryKMSSecret string        `name:"registry.kms.secret-file" type:"path" placeholder:"FILE" help:"Secret of the local KMS, for encryption keys that are shared with the registry; default: what LOCAL_SECRET holds."`
 
 	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`

@@ -62,6 +62,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.HandleFunc("GET /metrics", n.metrics)
 	mux.Handle("/", rest.Handler(n.registry, rest.Options{
 		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
+		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,
 		Log: n.lg.With("component", "registry"),
 	}))
 	n.web = &http.Server{

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 
+	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/dek"
 )
@@ -36,4 +38,12 @@ func (n *node) openKeys(ctx context.Context) error {
 		},
 	})
 	return err
+}
+
+// registryClient names who asks the registry: the user, "" if nobody was asked.
+func registryClient(r *http.Request) string {
+	if p := principalOf(r); p != auth.Anonymous() {
+		return p.String()
+	}
+	return ""
 }

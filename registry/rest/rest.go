@@ -13,6 +13,7 @@
 //	metadata.go       /, /v1/metadata
 //	associations.go   /associations: which subject a topic's keys and values have
 //	keks.go, deks.go  /dek-registry: keys of client-side encryption
+//	limits.go         how many requests are served
 //	routes.go         the table of all routes, their parameters and bodies
 //	access.go         what a client may do
 //	answer.go         answers; errors.go codes and texts; body.go requests
@@ -23,6 +24,7 @@ package rest
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/dek"
@@ -39,6 +41,11 @@ type Options struct {
 	ClusterID string // of the Kafka cluster, in /v1/metadata/id
 	// MaxBodyBytes bounds a request's body; 0 is 8 MiB.
 	MaxBodyBytes int64
+	// RequestsPerSecond bounds the requests of one client, counted over some
+	// seconds; those beyond it are answered with 429. 0 is no bound.
+	RequestsPerSecond float64
+	// Client names who sent a request, for that bound; nil or "" takes the address.
+	Client func(req *http.Request) string
 	// Log hears of requests that failed for the store's sake; may be nil.
 	Log *slog.Logger
 	// Keys is the DEK registry; nil offers none.
@@ -57,7 +64,7 @@ func Handler(r *registry.Registry, opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &api{reg: r, opts: opts, mux: http.NewServeMux()}
+	a := &api{reg: r, opts: opts, mux: http.NewServeMux(), working: make(chan struct{}, maxWorking), patience: workPatience}
 	for _, rt := range a.routes() {
 		a.mux.Handle(rt.pattern, a.serve(a.guarded(rt)))
 	}
@@ -66,7 +73,7 @@ func Handler(r *registry.Registry, opts Options) http.Handler {
 	guard.SetDenyHandler(a.serve(func(*http.Request) (any, error) {
 		return nil, &problem{http.StatusForbidden, http.StatusForbidden, "cross-origin request refused"}
 	}))
-	return guard.Handler(a.plain(a.mux))
+	return guard.Handler(a.limited(a.plain(a.mux)))
 }
 
 // api holds what handlers share.
@@ -74,6 +81,9 @@ type api struct {
 	reg  *registry.Registry
 	opts Options
 	mux  *http.ServeMux
+
+	working  chan struct{} // a place for each request with a body that is worked on
+	patience time.Duration // how long one waits for a place
 }
 
 // handle answers a request with a value to be written as JSON, a text to be
