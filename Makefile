@@ -6,11 +6,12 @@ GO ?= go
 # Tools are installed here, outside of everybody's PATH.
 BIN := $(CURDIR)/.bin
 LINT_VERSION := v2.15.0
+GATEWAY_VERSION := v1.8.0
 FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash crash-disk check fuzz-oracles conformance conformance-smoke
+.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles conformance conformance-smoke
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -45,6 +46,12 @@ crash: ## SIGKILLs under load, then verification of log and tables
 
 crash-disk: ## a disk that runs full and has space again
 	CGO_ENABLED=0 $(GO) run ./.ci/crash -disk-full
+
+s3: $(BIN)/versitygw ## the store on S3, and SIGKILLs with tables in a bucket, against a real server
+	.ci/s3 $(BIN)/versitygw $(KILLS)
+
+$(BIN)/versitygw:
+	GOBIN=$(BIN) CGO_ENABLED=0 $(GO) install github.com/versity/versitygw/cmd/versitygw@$(GATEWAY_VERSION)
 
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)

@@ -38,7 +38,7 @@ import (
 type serveCmd struct {
 	Data      string `default:"./tarn-data" placeholder:"DIR" help:"Directory that holds everything Tarn keeps."`
 	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
-	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory) or memory://."`
+	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory), s3://BUCKET/PREFIX[?endpoint=URL&region=R] or memory://."`
 
 	KafkaListen       string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
 	KafkaAdvertise    string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
@@ -138,7 +138,7 @@ func (n *node) open(ctx context.Context) error {
 	if err := n.openEngine(ctx); err != nil {
 		return err
 	}
-	if err := n.openWarehouse(); err != nil {
+	if err := n.openWarehouse(ctx); err != nil {
 		return err
 	}
 	if err := n.openIdentity(ctx); err != nil {
@@ -231,44 +231,6 @@ func (n *node) openEngine(ctx context.Context) error {
 		return fmt.Errorf("--storage %q: use sqlite://PATH or memory://", url)
 	}
 	n.closers = append(n.closers, n.engine.Close)
-	return nil
-}
-
-func (n *node) openWarehouse() error {
-	url := n.cmd.Warehouse
-	if url == "" {
-		url = "file://" + filepath.Join(n.cmd.Data, "warehouse")
-		if strings.HasPrefix(n.cmd.Storage, "memory://") {
-			// Tables that outlive their log could not be gone on with.
-			url = "memory://"
-		}
-	}
-	scheme, rest, ok := strings.Cut(url, "://")
-	if !ok {
-		scheme, rest = "file", url
-	}
-	switch scheme {
-	case "memory":
-		n.store = blob.NewMemory()
-	case "file":
-		dir, err := filepath.Abs(rest)
-		if err != nil {
-			return fmt.Errorf("--warehouse %q: %w", url, err)
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("make the warehouse (--warehouse): %w", err)
-		}
-		l, err := blob.OpenLocal(dir)
-		if err != nil {
-			return fmt.Errorf("open the warehouse (--warehouse): %w", err)
-		}
-		n.store = l
-		n.closers = append(n.closers, l.Close)
-	case "s3":
-		return fmt.Errorf("--warehouse %s: S3 comes in a later release; use a directory", url)
-	default:
-		return fmt.Errorf("--warehouse %q: use file:///DIR or memory://", url)
-	}
 	return nil
 }
 

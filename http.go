@@ -48,7 +48,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		return nil
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/iceberg/", catalog.Handler(n.catalog, catalog.Options{}))
+	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.catalogOptions()))
 	mux.Handle("/api/", n.tablesAPI())
 	mux.Handle("/api/acls", n.aclAPI())
 	mux.Handle("/api/acls/", n.aclAPI())

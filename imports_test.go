@@ -66,6 +66,7 @@ var law = map[string][]string{
 
 	// Tables.
 	"tables/blob/blobtest": {"tables/blob"},
+	"tables/blob/s3":       {"tables/blob"},
 	"tables/parquet":       {"tables", "tables/blob"},
 	"tables/metadata":      {},
 	"tables/catalog":       {"tables", "tables/blob", "tables/metadata"},
@@ -100,6 +101,7 @@ var owners = []struct {
 	{"github.com/bufbuild/protocompile", []string{"schema/protobuf"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},
 	{"github.com/alecthomas/kong", []string{""}},
+	{"github.com/aws/", []string{"tables/blob/s3"}},
 }
 
 // unlinked lists outside packages that must not be in the tarn binary, with

@@ -32,6 +32,7 @@ type trial struct {
 	load  *load
 
 	config   process.Config
+	tables   string         // the folder that holds what is in the warehouse
 	logged   map[string]int // errors and warnings of all brokers
 	slowest  time.Duration  // start
 	starts   int
@@ -44,6 +45,14 @@ func crash(ctx context.Context, o options, dir string, t *tally) error {
 	fmt.Printf("seed %d, %d kills, data in %s\n", o.seed, o.kills, dir)
 	r := &trial{opts: o, dir: dir, tally: t, rng: source(o.seed, 1<<32), logged: map[string]int{},
 		config: process.Config{Binary: o.binary, Data: filepath.Join(dir, "data")}}
+	r.tables = filepath.Join(r.config.Data, "warehouse")
+	if o.gateway != "" {
+		stop, err := r.openBucket(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	begun := time.Now()
 	b, err := r.prepare(ctx)
 	if err != nil {
@@ -269,16 +278,15 @@ func (r *trial) verify(ctx context.Context, b *process.Broker, kills int) {
 	check("groups", r.load.groups.compare(ctx))
 	check("flush", r.api.Flush(ctx, topicName))
 	check("table verify", r.ownVerdict(ctx, log))
-	warehouse := filepath.Join(r.config.Data, "warehouse")
 	for _, format := range formats {
-		files, err := liveFiles(ctx, r.api, warehouse, topicName, format)
+		files, err := liveFiles(ctx, r.api, r.tables, topicName, format)
 		if err == nil {
 			err = compareTable(ctx, files, log)
 		}
 		check("the "+format+" table", err)
 	}
-	r.load.transact.verify(ctx, r.api, warehouse, check)
-	left, err := debris(warehouse)
+	r.load.transact.verify(ctx, r.api, r.tables, check)
+	left, err := debris(r.tables)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("temporary files lie beside the data: %v", left)
 	}

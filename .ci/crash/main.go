@@ -31,6 +31,7 @@ type options struct {
 	every    int
 	dir      string
 	binary   string
+	gateway  string
 	diskFull bool
 	keep     bool
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.every, "every", 20, "verify after this many kills")
 	flag.StringVar(&o.dir, "dir", "", "folder for the data; empty: a temporary one")
 	flag.StringVar(&o.binary, "binary", "", "broker to test; empty: built from the working directory")
+	flag.StringVar(&o.gateway, "s3", "", "versitygw binary: tables lie in a bucket that it serves")
 	flag.BoolVar(&o.diskFull, "disk-full", false, "fill the disk under the broker instead of killing it")
 	flag.BoolVar(&o.keep, "keep", false, "keep the data directory in any case")
 	flag.Parse()

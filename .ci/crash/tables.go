@@ -33,7 +33,7 @@ func liveFiles(ctx context.Context, api *process.API, warehouse, topic, format s
 	case "delta":
 		return deltaFiles(table)
 	default:
-		return icebergFiles(ctx, api, topic)
+		return icebergFiles(ctx, api, warehouse, topic)
 	}
 }
 
@@ -102,7 +102,7 @@ func replay(commit []byte, live map[string]bool) error {
 
 // icebergFiles asks the catalog for the table and follows its current snapshot
 // to manifest list, manifests and data files (Iceberg spec, "Manifests").
-func icebergFiles(ctx context.Context, api *process.API, topic string) ([]string, error) {
+func icebergFiles(ctx context.Context, api *process.API, warehouse, topic string) ([]string, error) {
 	var answer struct {
 		Metadata struct {
 			Current   int64 `json:"current-snapshot-id"`
@@ -121,12 +121,12 @@ func icebergFiles(ctx context.Context, api *process.API, topic string) ([]string
 		if s.ID != answer.Metadata.Current {
 			continue
 		}
-		manifests, err := avroRows(s.List)
+		manifests, err := avroRows(local(s.List, warehouse))
 		if err != nil {
 			return nil, fmt.Errorf("manifest list: %w", err)
 		}
 		for _, m := range manifests {
-			files, err := manifestFiles(m)
+			files, err := manifestFiles(m, warehouse)
 			if err != nil {
 				return nil, err
 			}
@@ -137,12 +137,12 @@ func icebergFiles(ctx context.Context, api *process.API, topic string) ([]string
 	return nil, fmt.Errorf("table has no snapshot %d", answer.Metadata.Current)
 }
 
-func manifestFiles(manifest map[string]any) ([]string, error) {
+func manifestFiles(manifest map[string]any, warehouse string) ([]string, error) {
 	path, _ := manifest["manifest_path"].(string)
 	if manifest["content"] == any(int32(1)) {
 		return nil, fmt.Errorf("%s holds deletes, but the table only grows", path)
 	}
-	entries, err := avroRows(path)
+	entries, err := avroRows(local(path, warehouse))
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
@@ -156,14 +156,14 @@ func manifestFiles(manifest map[string]any) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s has an entry without a file", path)
 		}
-		out = append(out, local(name))
+		out = append(out, local(name, warehouse))
 	}
 	return out, nil
 }
 
 // avroRows reads an Avro object container file.
 func avroRows(location string) ([]map[string]any, error) {
-	b, err := os.ReadFile(local(location))
+	b, err := os.ReadFile(location)
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +190,12 @@ func avroRows(location string) ([]map[string]any, error) {
 	}
 }
 
-// local turns a file URL into a path.
-func local(location string) string {
+// local turns a file URL, or one of the bucket whose folder the warehouse is,
+// into a path.
+func local(location, warehouse string) string {
+	if key, ok := strings.CutPrefix(location, bucketTables+"/"); ok {
+		return filepath.Join(warehouse, filepath.FromSlash(key))
+	}
 	rest, ok := strings.CutPrefix(location, "file://")
 	if !ok {
 		return location

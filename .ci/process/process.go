@@ -42,6 +42,8 @@ type Config struct {
 	// Kafka and HTTP are the addresses to listen on, as HOST:PORT; empty takes
 	// free ports.
 	Kafka, HTTP string
+	// Warehouse is where tables lie; empty leaves it to the broker.
+	Warehouse string
 	// Wrap is put before the command line: a program that runs another.
 	Wrap []string
 	// Env is added to the environment.
@@ -71,6 +73,9 @@ type Broker struct {
 func Start(cfg Config) (*Broker, error) {
 	args := append(append([]string{}, cfg.Wrap...), cfg.Binary, "serve", "--ready-json",
 		"--data", cfg.Data, "--kafka.listen", orFree(cfg.Kafka), "--http.listen", orFree(cfg.HTTP))
+	if cfg.Warehouse != "" {
+		args = append(args, "--warehouse", cfg.Warehouse)
+	}
 	b := &Broker{noise: &tail{}, ready: make(chan Ready, 1), ended: make(chan struct{})}
 	b.cmd = exec.Command(args[0], args[1:]...)
 	b.cmd.Env = append(os.Environ(), cfg.Env...)

@@ -15,6 +15,9 @@ const MaxKeyBytes = 1024
 // is kept for the store's own files.
 var ErrKey = errors.New("not an object key")
 
+// CheckKey says why a key is none: ErrKey. For stores outside of this package.
+func CheckKey(key string) error { return checkKey(key) }
+
 func checkKey(key string) error {
 	if key == "." || len(key) > MaxKeyBytes || !fs.ValidPath(key) || strings.ContainsAny(key, "\\\x00") ||
 		key == tempDir || strings.HasPrefix(key, tempDir+"/") {
