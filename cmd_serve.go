@@ -59,6 +59,7 @@ type serveCmd struct {
 	LogFormat string `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
 
 	securityFlags
+	acmeFlags
 }
 
 // node is a broker with everything around it, in order of start.
@@ -78,9 +79,12 @@ type node struct {
 	schemas   *schemaDir // nil without --schema-dir
 	listener  net.Listener
 	web       *http.Server
-	stopping  chan struct{}  // closed when the HTTP server is to end
-	streams   chan struct{}  // one token for each open stream of events
-	closers   []func() error // run last to first
+	// challenges answers an ACME authority by plain HTTP; nil: nobody does.
+	challenges    *http.Server
+	challengeAddr net.Listener
+	stopping      chan struct{}  // closed when the HTTP server is to end
+	streams       chan struct{}  // one token for each open stream of events
+	closers       []func() error // run last to first
 }
 
 // Run serves until ctx ends.
@@ -108,6 +112,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	if n.schemas != nil {
 		g.Go(func() error { return n.schemas.run(gctx) })
 	}
+	g.Go(func() error { return n.serveChallenges(gctx) })
+	g.Go(func() error { return n.obtain(gctx) })
 	if err := n.announce(std, run, time.Since(begun)); err != nil {
 		return err
 	}
@@ -187,6 +193,9 @@ func (n *node) open(ctx context.Context) error {
 		Incarnation: n.broker.Incarnation(), Namespace: namespace,
 		Log: n.lg.With("component", "sink"),
 	})
+	if err := n.listenChallenges(ctx); err != nil {
+		return err
+	}
 	return n.listenHTTP(ctx)
 }
 
@@ -260,12 +269,16 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 }
 
 func (n *node) addresses() runFile {
-	scheme := "http://"
-	if n.who.http != nil {
-		scheme = "https://"
+	web := "http://" + n.listener.Addr().String()
+	switch {
+	case n.who.acme != nil: // its certificates are for names only
+		_, port, _ := net.SplitHostPort(n.listener.Addr().String())
+		web = "https://" + net.JoinHostPort(n.cmd.ACMEDomains[0], port)
+	case n.who.http != nil:
+		web = "https://" + n.listener.Addr().String()
 	}
 	return runFile{
-		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: scheme + n.listener.Addr().String(),
+		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: web,
 		Data: n.cmd.Data, Warehouse: n.store.URL(""), Version: version,
 	}
 }

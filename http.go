@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"syscall"
@@ -38,8 +40,11 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for HTTP on %s (--http.listen): %w", n.cmd.HTTPListen, err)
 	}
-	if n.listener = ln; n.who.http != nil {
+	switch n.listener = ln; {
+	case n.who.http != nil:
 		n.listener = tls.NewListener(ln, n.who.http.Config())
+	case n.who.acme != nil:
+		n.listener = tls.NewListener(ln, n.acmeTLS())
 	}
 	n.closers = append(n.closers, func() error {
 		if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
@@ -70,12 +75,18 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux))),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          n.httpErrors(),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	// Streams of events would not end by themselves.
 	n.stopping, n.streams = make(chan struct{}), make(chan struct{}, maxStreams)
 	n.web.RegisterOnShutdown(func() { close(n.stopping) })
 	return nil
+}
+
+// httpErrors is where net/http writes what its clients do wrong.
+func (n *node) httpErrors() *log.Logger {
+	return slog.NewLogLogger(n.lg.With("component", "http").Handler(), slog.LevelWarn)
 }
 
 // serveHTTP serves until ctx ends and lets open requests end.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/crypto/acme/autocert"
+
 	"github.com/tarn-io/tarn/broker"
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
@@ -50,11 +52,12 @@ type securityFlags struct {
 // identity is who may connect: users, tokens and certificates.
 type identity struct {
 	users *auth.Users
-	oauth *auth.OAuth // nil: no tokens
-	file  *auth.File  // nil: none
-	rules *acl.Rules  // nil: everybody may do everything
-	kafka *auth.TLS   // nil: no TLS
-	http  *auth.TLS   // nil: no TLS
+	oauth *auth.OAuth       // nil: no tokens
+	file  *auth.File        // nil: none
+	rules *acl.Rules        // nil: everybody may do everything
+	kafka *auth.TLS         // nil: no TLS
+	http  *auth.TLS         // nil: no TLS
+	acme  *autocert.Manager // nil: no certificates by ACME
 }
 
 // openIdentity reads users, rules, keys and certificates.
@@ -95,6 +98,9 @@ func (n *node) openIdentity(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("--kafka.tls.cert: %w", err)
 		}
+	}
+	if err := n.openACME(); err != nil {
+		return err
 	}
 	if c.HTTPCert != "" {
 		n.who.http, err = auth.OpenTLS(auth.TLSConfig{
