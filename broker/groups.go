@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/group"
 	"github.com/tarn-io/tarn/broker/groupconfig"
@@ -45,6 +46,22 @@ func (v topicsView) Names() []string {
 // Mark is the view itself: each change makes a new one.
 func (v topicsView) Mark() any { return v.topics.View() }
 
+// access shows the rules to the group coordinator.
+type access struct{ *acl.Rules }
+
+// accessView is nil without rules.
+func accessView(rules *acl.Rules) group.Access {
+	if rules == nil {
+		return nil
+	}
+	return access{rules}
+}
+
+// MayDescribe says whether a topic may be described.
+func (a access) MayDescribe(principal, host, topic string) bool {
+	return a.Allowed(principal, host, acl.Describe, acl.Topic, topic)
+}
+
 // openGroups reads the groups. Their writes go straight to the engine, which
 // merges them with whatever else is being committed.
 func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
@@ -52,6 +69,7 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		Commit: b.cfg.Engine.Commit,
 		Store:  b.cfg.Engine,
 		Topics: topicsView{b.topics},
+		Access: accessView(b.cfg.Rules),
 
 		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
 		ConsumerTimes: func(group string) (session, heartbeat time.Duration) {

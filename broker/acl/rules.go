@@ -165,6 +165,14 @@ func (r *Rules) IsSuper(principal string) bool {
 	return super != nil && slices.Contains(*super, principal)
 }
 
+// Mark is a value that compares unequal after rules or super users changed.
+func (r *Rules) Mark() any {
+	return struct {
+		*index
+		super *[]string
+	}{r.index.Load(), r.super.Load()}
+}
+
 // order puts bindings in the order they are listed in.
 func order(a, b Binding) int {
 	return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Pattern, b.Pattern),

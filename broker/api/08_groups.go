@@ -21,7 +21,11 @@ func (r *Request) client() group.Client {
 	if err != nil {
 		host = r.Conn.Remote
 	}
-	return group.Client{ID: r.ClientID, Host: "/" + host}
+	c := group.Client{ID: r.ClientID, Host: "/" + host}
+	if r.who != nil {
+		c.Principal = r.who.principal
+	}
+	return c
 }
 
 func (h *Handlers) offsetCommit(_ context.Context, r *Request) (Reply, error) {

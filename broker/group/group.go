@@ -35,7 +35,17 @@ type Wait func(ctx context.Context) (kmsg.Response, error)
 // Client is who sent a request, for descriptions.
 type Client struct {
 	ID   string // client id of the request header
-	Host string // address without port
+	Host string // "/" and the address without port
+	// Principal is who the client is to access rules; "" without rules.
+	Principal string
+}
+
+// Access tells which topics a client may know of. Its methods are called with
+// locks held and must neither block nor call back.
+type Access interface {
+	MayDescribe(principal, host, topic string) bool
+	// Mark is a value that compares unequal after rules changed.
+	Mark() any
 }
 
 // Topics tells names, ids and sizes of topics as they are now. Its methods are
@@ -65,6 +75,9 @@ type Config struct {
 	Store Store
 	// Topics resolves names and ids. Required.
 	Topics Topics
+	// Access limits what patterns match to what their members may know of; nil
+	// does not.
+	Access Access
 	// Log takes rare events: lost groups, failed writes. Nil drops them.
 	Log *slog.Logger
 

@@ -209,6 +209,11 @@ func (m *modern) update(mem *consumer, r beat) {
 	if r.assignor != nil {
 		mem.assignor = *r.assignor
 	}
+	if mem.regex != "" && mem.client != r.client {
+		m.count(mem, -1) // who asks is another
+		mem.client = r.client
+		m.count(mem, 1)
+	}
 	mem.client = r.client
 	if old.rack != mem.rack || old.rebalance != mem.rebalance || old.assignor != mem.assignor || old.client != mem.client {
 		m.changed = true

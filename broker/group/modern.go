@@ -85,6 +85,7 @@ func (c *consumer) bytes() int {
 type modern struct {
 	rules
 	topics   Topics
+	access   Access // nil: everybody may know of everything
 	settings func() consumerSettings
 
 	epoch     int32 // of the group: rises with each reason for a new target
@@ -215,7 +216,7 @@ func (m *modern) count(mem *consumer, sign int) {
 // changed its subscription, or the topics that the group subscribes to are no
 // longer those that the last target was made for (G16).
 func (m *modern) refresh() {
-	if m.resolve(m.topics) {
+	if m.resolve(m.topics, m.access) {
 		m.bumping = true
 	}
 	if m.bumping {

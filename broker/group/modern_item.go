@@ -15,6 +15,7 @@ type consumerItem struct {
 	Rack        string     `json:"rack,omitempty"`
 	ClientID    string     `json:"client_id"`
 	ClientHost  string     `json:"client_host"`
+	Principal   string     `json:"principal,omitempty"`
 	RebalanceMs int64      `json:"rebalance_ms"`
 	Topics      []string   `json:"topics,omitempty"`
 	Regex       string     `json:"regex,omitempty"`
@@ -46,7 +47,7 @@ func (m *modern) snapshot() *groupItem {
 	}
 	for _, mem := range m.ordered() {
 		ci := consumerItem{
-			ID: mem.id, Rack: mem.rack, ClientID: mem.client.ID, ClientHost: mem.client.Host,
+			ID: mem.id, Rack: mem.rack, ClientID: mem.client.ID, ClientHost: mem.client.Host, Principal: mem.client.Principal,
 			RebalanceMs: mem.rebalance.Milliseconds(), Topics: mem.names, Regex: mem.regex, Assignor: mem.assignor,
 			Epoch: mem.epoch, Previous: mem.previous, State: mem.state.String(),
 			Assigned: mem.assigned, Revoking: mem.revoking, Target: mem.target,
@@ -69,7 +70,7 @@ func (m *modern) restore(now time.Time, it groupItem) {
 	m.epoch, m.assigned, m.fingerprint = it.Generation, it.AssignmentEpoch, it.Topics
 	for _, ci := range it.Consumers {
 		mem := &consumer{
-			id: ci.ID, rack: ci.Rack, client: Client{ID: ci.ClientID, Host: ci.ClientHost},
+			id: ci.ID, rack: ci.Rack, client: Client{ci.ClientID, ci.ClientHost, ci.Principal},
 			rebalance: time.Duration(ci.RebalanceMs) * time.Millisecond,
 			names:     ci.Topics, regex: ci.Regex, assignor: ci.Assignor,
 			epoch: ci.Epoch, previous: ci.Previous, assigned: ci.Assigned, revoking: ci.Revoking, target: ci.Target,
@@ -152,7 +153,9 @@ func (c *Coordinator) newModern(name string, now time.Time) *modern {
 		session, heartbeat := c.cfg.ConsumerTimes(name)
 		return consumerSettings{session: session, heartbeat: heartbeat}
 	}
-	return newModern(c.rules, c.cfg.Topics, settings, now)
+	m := newModern(c.rules, c.cfg.Topics, settings, now)
+	m.access = c.cfg.Access
+	return m
 }
 
 // errType is for a stored group of a type that is not known.

@@ -103,7 +103,7 @@ func checkStreamsBeat(req *kmsg.StreamsGroupHeartbeatRequest) streams.Reply {
 func newStreamsBeat(client Client, req *kmsg.StreamsGroupHeartbeatRequest) streams.Beat {
 	r := streams.Beat{
 		ID: req.MemberID, Epoch: req.MemberEpoch, Instance: req.InstanceID, Rack: req.RackID,
-		Client: streams.Client(client), Process: req.ProcessID, Topology: newTopology(req.Topology), Rebalance: -1,
+		Client: streams.Client{ID: client.ID, Host: client.Host}, Process: req.ProcessID, Topology: newTopology(req.Topology), Rebalance: -1,
 		Offsets: taskOffsets(req.TaskOffsets), Ends: taskOffsets(req.TaskEndOffsets),
 		EndpointEpoch: req.EndpointInformationEpoch, Shutdown: req.ShutdownApplication,
 	}

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/fnv"
 	"maps"
@@ -31,14 +32,31 @@ func compileRegex(pattern string) (*regexp.Regexp, wire.Code) {
 // subscriptionIndex knows what all members together subscribe to, and which
 // topics that means now.
 type subscriptionIndex struct {
-	names    map[string]int      // name → members that name it
-	patterns map[string]*pattern // by text
+	names    map[string]int // name → members that name it
+	patterns map[asked]*pattern
 
-	mark        any                       // of the topics, when they were looked at last
+	mark        [2]any                    // of topics and rules, when they were looked at last
 	stale       bool                      // subscriptions have changed since
 	fingerprint uint64                    // of sizes and what patterns match; 0 with a new group
 	sizes       map[storage.TopicID]int32 // partitions of the topics that are there
 	byMember    map[string][]storage.TopicID
+}
+
+// asked is a pattern and who asks: members with different rights may match
+// different topics.
+type asked struct{ text, principal, host string }
+
+// asks is what the member asks with its pattern. Without a principal there are
+// no rules, and nothing else matters.
+func (c *consumer) asks() asked {
+	if c.client.Principal == "" {
+		return asked{text: c.regex}
+	}
+	return asked{c.regex, c.client.Principal, strings.TrimPrefix(c.client.Host, "/")}
+}
+
+func (a asked) compare(b asked) int {
+	return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.principal, b.principal), cmp.Compare(a.host, b.host))
 }
 
 // pattern is a regular expression that members subscribe with.
@@ -49,7 +67,7 @@ type pattern struct {
 }
 
 func newSubscriptionIndex() subscriptionIndex {
-	return subscriptionIndex{names: map[string]int{}, patterns: map[string]*pattern{}, stale: true}
+	return subscriptionIndex{names: map[string]int{}, patterns: map[asked]*pattern{}, stale: true}
 }
 
 // count adds what a member subscribes to, or takes it out.
@@ -63,23 +81,26 @@ func (x *subscriptionIndex) count(mem *consumer, sign int) {
 	if mem.regex == "" {
 		return
 	}
-	p := x.patterns[mem.regex]
+	p := x.patterns[mem.asks()]
 	if p == nil {
 		// What does not compile was refused before; a stored one of another
 		// version of Go matches nothing.
 		re, _ := compileRegex(mem.regex)
 		p = &pattern{re: re}
-		x.patterns[mem.regex] = p
+		x.patterns[mem.asks()] = p
 	}
 	if p.members += sign; p.members == 0 {
-		delete(x.patterns, mem.regex)
+		delete(x.patterns, mem.asks())
 	}
 }
 
 // resolve looks up which topics are meant, unless nothing has changed, and
 // reports whether they are others than before.
-func (x *subscriptionIndex) resolve(topics Topics) bool {
-	mark := topics.Mark()
+func (x *subscriptionIndex) resolve(topics Topics, access Access) bool {
+	mark := [2]any{topics.Mark()}
+	if access != nil && len(x.patterns) > 0 {
+		mark[1] = access.Mark()
+	}
 	if !x.stale && mark == x.mark {
 		return false
 	}
@@ -94,10 +115,10 @@ func (x *subscriptionIndex) resolve(topics Topics) bool {
 	}
 	if len(x.patterns) > 0 {
 		all := topics.Names()
-		for _, text := range slices.Sorted(maps.Keys(x.patterns)) {
-			p := x.patterns[text]
-			p.match(topics, all, x.sizes)
-			hash.Write([]byte(text))
+		for _, a := range slices.SortedFunc(maps.Keys(x.patterns), asked.compare) {
+			p := x.patterns[a]
+			p.match(topics, a.visible(access, all), x.sizes)
+			hash.Write([]byte(a.text))
 			for _, id := range p.ids {
 				hash.Write(id[:])
 			}
@@ -110,6 +131,16 @@ func (x *subscriptionIndex) resolve(topics Topics) bool {
 	before := x.fingerprint
 	x.fingerprint = hash.Sum64()
 	return x.fingerprint != before
+}
+
+// visible leaves out what who asks may not know of.
+func (a asked) visible(access Access, names []string) []string {
+	if access == nil {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return !access.MayDescribe(a.principal, a.host, name)
+	})
 }
 
 func (p *pattern) match(topics Topics, all []string, sizes map[storage.TopicID]int32) {
@@ -135,7 +166,8 @@ func sortedIDs(sizes map[storage.TopicID]int32) []storage.TopicID {
 // topicsOf lists the topics of one member that are there, in order of ids.
 // Members of equal subscriptions share the slice.
 func (m *modern) topicsOf(mem *consumer) []storage.TopicID {
-	key := strings.Join(mem.names, "\x00") + "\x00\x00" + mem.regex
+	a := mem.asks()
+	key := strings.Join(append(slices.Clone(mem.names), "", a.text, a.principal, a.host), "\x00")
 	if ids, ok := m.byMember[key]; ok {
 		return ids
 	}
@@ -145,7 +177,7 @@ func (m *modern) topicsOf(mem *consumer) []storage.TopicID {
 			set[id] = n
 		}
 	}
-	if p := m.patterns[mem.regex]; p != nil {
+	if p := m.patterns[a]; p != nil {
 		for _, id := range p.ids {
 			set[id] = 0
 		}
