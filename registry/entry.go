@@ -43,6 +43,9 @@ type message struct {
 	decoder schema.Decoder
 	err     error // why there is no decoder
 	missing bool  // the schema has no such message at all
+
+	validator schema.Validator // also of what has no table form
+	invalid   error            // why there is no validator
 }
 
 func (e *entry) identity() identity { return identity{e.item.Type, e.guid} }
@@ -91,5 +94,6 @@ func newMessage(s schema.Schema, index []int) *message {
 		return m
 	}
 	m.decoder, m.err = s.Decoder(index)
+	m.validator, m.invalid = s.Validator(index)
 	return m
 }

@@ -40,6 +40,9 @@ type Reading struct {
 	// Message is the full name of the Protobuf message that bare payloads are;
 	// "" is the first of the file.
 	Message string
+	// Check says that payloads are only checked: schemas without a table form
+	// are fine, and no decoder is given.
+	Check bool
 }
 
 // admits tells whether the version of a subject with a number is one of those
@@ -61,14 +64,14 @@ func (r *Registry) Read(how *Reading, value, header []byte, hasHeader bool) (Pay
 	frame, err := schema.ParseFrame(value, header, hasHeader)
 	switch {
 	case err != nil || frame.Form == schema.Header:
-		return r.Resolve(how.Subject, value, header, hasHeader)
+		return r.resolve(how.Subject, value, header, hasHeader, how.Check)
 	case frame.Form == schema.Prefix:
-		p, err := r.Resolve(how.Subject, value, nil, false)
+		p, err := r.resolve(how.Subject, value, nil, false, how.Check)
 		if how.Bare != BareAttempt {
 			return p, err
 		}
 		if err == nil {
-			if _, ok := r.Admitted(how, how.Subject, p.ID); ok && p.Decoder.Validate(p.Bytes) == nil {
+			if _, ok := r.Admitted(how, how.Subject, p.ID); ok && p.Validator.Validate(p.Bytes) == nil {
 				p.Fits = true
 				return p, nil
 			}
@@ -102,7 +105,7 @@ func (r *Registry) attempt(how *Reading, value []byte) (Payload, error) {
 	var why error
 	for v, e := range w.admitted(how) {
 		p, err := w.asBare(how, v, e, value)
-		if err == nil && p.Decoder.Validate(value) == nil {
+		if err == nil && p.Validator.Validate(value) == nil {
 			p.Fits = true
 			return p, nil
 		}
@@ -170,11 +173,8 @@ func (w *world) asBare(how *Reading, v *view, e *entry, value []byte) (Payload, 
 			return p, &Unresolved{fmt.Sprintf("schema %d has no message %q", e.id, how.Message), e.id}
 		}
 	}
-	p.Index, p.Name, p.Decoder = m.index, m.name, m.decoder
-	if m.err != nil {
-		return p, &Unresolved{fmt.Sprintf("payloads of schema %d cannot be decoded: %v", e.id, m.err), e.id}
-	}
-	return p, nil
+	p.Index, p.Name = m.index, m.name
+	return p, p.by(m, how.Check)
 }
 
 // messageNamed finds a message by its name and remembers it; nil if there is

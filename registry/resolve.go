@@ -18,6 +18,8 @@ type Payload struct {
 	ID      int
 	Schema  schema.Schema
 	Decoder schema.Decoder // nil after Identify
+	// Validator checks Bytes; it is the only one for Reading.Check.
+	Validator schema.Validator
 	// Index selects the message of a Protobuf schema. It is shared: do not
 	// change it.
 	Index []int
@@ -51,15 +53,31 @@ func (e *Unresolved) Error() string { return e.Reason }
 // It locks nothing, and on success it allocates nothing once a schema has been
 // used. The error is an *Unresolved.
 func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool) (p Payload, err error) {
+	return r.resolve(subject, value, header, hasHeader, false)
+}
+
+func (r *Registry) resolve(subject string, value, header []byte, hasHeader, check bool) (p Payload, err error) {
 	m, err := r.identify(&p, subject, value, header, hasHeader)
 	if err != nil {
 		return p, err
 	}
-	if m.err != nil {
-		return p, &Unresolved{fmt.Sprintf("payloads of schema %d cannot be decoded: %v", p.ID, m.err), p.ID}
+	return p, p.by(m, check)
+}
+
+// by fills in what reads the payload, or for check only what checks it.
+func (p *Payload) by(m *message, check bool) error {
+	err := m.err
+	if check {
+		err = m.invalid
 	}
-	p.Decoder = m.decoder
-	return p, nil
+	if err != nil {
+		return &Unresolved{fmt.Sprintf("payloads of schema %d cannot be decoded: %v", p.ID, err), p.ID}
+	}
+	p.Validator = m.validator
+	if !check {
+		p.Decoder = m.decoder
+	}
+	return nil
 }
 
 // Identify is Resolve for who wants no decoder: schemas whose payloads cannot

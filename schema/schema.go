@@ -80,6 +80,10 @@ type Schema interface {
 	// same index gives the same one. An error says that payloads of this
 	// schema cannot be decoded or have no table form, and why.
 	Decoder(index []int) (Decoder, error)
+	// Validator is for who only checks payloads: what Decoder gives, or where
+	// the schema has no table form a check of its own. An error says that
+	// payloads of this schema cannot be checked, and why.
+	Validator(index []int) (Validator, error)
 	// Reads lists what keeps data written with writer from being read with
 	// this schema: all of it, in document order; empty means compatible. The
 	// writer has the same Type. BACKWARD is new.Reads(old), FORWARD is
@@ -106,6 +110,13 @@ func (i Incompatibility) Describe(reader, writer string) string {
 	return strings.Replace(text, "%s", writer, 1)
 }
 
+// Validator checks payloads of one schema, without allocation per record. It is
+// immutable and safe for concurrent use.
+type Validator interface {
+	// Validate checks one payload, without its frame. The error is an *Invalid.
+	Validate(payload []byte) error
+}
+
 // Decoder validates payloads of one schema and turns them into rows, in one
 // pass over the raw bytes, without allocation per record. It is immutable and
 // safe for concurrent use.
@@ -114,8 +125,7 @@ type Decoder interface {
 	// fields in schema order, a schema that is no record as one column named
 	// "value". Kafka's own columns are not among them.
 	Columns() *arrow.Schema
-	// Validate checks one payload, without its frame. The error is an *Invalid.
-	Validate(payload []byte) error
+	Validator
 	// Decode checks one payload and appends it to rows as one row, in the same
 	// pass: it calls rows.EndRow. rows must have been made from Columns(). On an
 	// error, an *Invalid, rows is as it was before. ErrFull instead says that

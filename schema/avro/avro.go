@@ -20,6 +20,7 @@ type Schema struct {
 	root                  *typ
 	canonical, normalized string
 	decoder               func() (*decoder, error)
+	checker               func() (*decoder, error) // of a schema without a table form
 }
 
 // Parse reads an Avro schema text with the texts it refers to. Names, defaults
@@ -42,6 +43,7 @@ func Parse(src schema.Source) (schema.Schema, error) {
 	}
 	s := &Schema{root: t, canonical: render(t, known), normalized: render(normalize(t), known)}
 	s.decoder = sync.OnceValues(func() (*decoder, error) { return compile(t) })
+	s.checker = sync.OnceValues(func() (*decoder, error) { return compileCheck(t) })
 	return s, nil
 }
 
@@ -59,6 +61,20 @@ func (s *Schema) Resolved() string { return render(s.root, nil) }
 // Normalized is the text with properties and aliases sorted and defaults in the
 // form of their types, as Confluent's normalize=true writes it.
 func (s *Schema) Normalized() string { return s.normalized }
+
+// Validator is the decoder, or for a schema without a table form a program of
+// its own: for records without fields, a fixed of any size, names that differ
+// only in case. Decimals of more than maxDigits digits are checked as bytes.
+func (s *Schema) Validator(index []int) (schema.Validator, error) {
+	if d, err := s.Decoder(index); err == nil || len(index) > 0 {
+		return d, err
+	}
+	d, err := s.checker()
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
 
 // Decoder compiles the schema when first asked. Avro has no message indexes.
 func (s *Schema) Decoder(index []int) (schema.Decoder, error) {

@@ -73,6 +73,7 @@ type compiler struct {
 	open   []frame // the named types around
 	leaves int
 	backs  []*node
+	check  bool // no columns are wanted: what has no table form is fine
 }
 
 type frame struct {
@@ -102,6 +103,20 @@ func compile(t *typ) (*decoder, error) {
 	}
 	measure(root, c.backs)
 	return &decoder{root: root, columns: columns}, nil
+}
+
+// compileCheck makes a decoder that has no columns and can only validate.
+func compileCheck(t *typ) (*decoder, error) {
+	c := &compiler{check: true}
+	root := &node{}
+	if _, _, err := c.node(root, t, 0); err != nil {
+		return nil, err
+	}
+	if root.op != opRecord {
+		root = &node{op: opTop, kids: []*node{root}}
+	}
+	measure(root, c.backs)
+	return &decoder{root: root}, nil
 }
 
 // node fills n for a type and gives its column type.
@@ -134,7 +149,7 @@ func (c *compiler) node(n *node, t *typ, depth int) (arrow.DataType, bool, error
 	if c.leaves++; c.leaves > schema.MaxFields {
 		return nil, false, fmt.Errorf("more than %d columns", schema.MaxFields)
 	}
-	at, err := leaf(n, t)
+	at, err := c.leaf(n, t)
 	return at, t.kind == kindNull, err
 }
 
@@ -158,7 +173,7 @@ func (c *compiler) record(n *node, t *typ, depth int) (arrow.DataType, bool, err
 			return arrow.BinaryTypes.String, false, nil
 		}
 	}
-	if len(t.fields) == 0 {
+	if len(t.fields) == 0 && !c.check {
 		return nil, false, fmt.Errorf("record %s has no fields and so no table form", t.name)
 	}
 	c.open = append(c.open, frame{t, n, depth})
@@ -241,7 +256,7 @@ func branchNames(types []*typ) []string {
 }
 
 // leaf sets the step and gives the column type of a type without types below.
-func leaf(n *node, t *typ) (arrow.DataType, error) {
+func (c *compiler) leaf(n *node, t *typ) (arrow.DataType, error) {
 	switch t.kind {
 	case kindNull:
 		n.op = opNull
@@ -266,13 +281,22 @@ func leaf(n *node, t *typ) (arrow.DataType, error) {
 		n.op, n.names = opEnum, t.symbols
 		return arrow.BinaryTypes.String, nil
 	case kindBytes:
-		if t.logical == "decimal" {
+		if t.logical == "decimal" && !c.onlyBytes(t) {
 			return decimalLeaf(n, t)
 		}
 		n.op = opBytes
 		return arrow.BinaryTypes.Binary, nil
 	}
+	if c.check && (t.size == 0 || t.size > maxFixed) || c.onlyBytes(t) {
+		n.op, n.size = opFixed, t.size
+		return arrow.BinaryTypes.Binary, nil
+	}
 	return fixedLeaf(n, t)
+}
+
+// onlyBytes says that a decimal is checked as the bytes it lies in.
+func (c *compiler) onlyBytes(t *typ) bool {
+	return c.check && t.logical == "decimal" && t.precision > maxDigits
 }
 
 func intLeaf(n *node, t *typ) arrow.DataType {

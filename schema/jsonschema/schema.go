@@ -107,6 +107,14 @@ func (s *Schema) Decoder(index []int) (schema.Decoder, error) {
 	return s.decoder, nil
 }
 
+// Validator is the decoder, also where columns of it have no table form.
+func (s *Schema) Validator(index []int) (schema.Validator, error) {
+	if d, err := s.Decoder(index); err == nil || len(index) > 0 || s.decoder == nil {
+		return d, err
+	}
+	return s.decoder, nil
+}
+
 // DecoderWithoutExtra is Decoder for a table that is to have no kafka_extra:
 // properties that no column names are checked and left out.
 func (s *Schema) DecoderWithoutExtra() (schema.Decoder, error) {

@@ -63,6 +63,21 @@ func (s *Schema) Decoder(index []int) (schema.Decoder, error) {
 	return d, nil
 }
 
+// Validator checks messages with or without a table form.
+func (s *Schema) Validator(index []int) (schema.Validator, error) {
+	md, err := s.Message(index)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.plan(md)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // plan makes the message's plan once. The caller holds mu.
 func (s *Schema) plan(md protoreflect.MessageDescriptor) (*plan, error) {
 	if p, ok := s.plans[md.FullName()]; ok {
@@ -122,13 +137,13 @@ func (d *decoder) Columns() *arrow.Schema { return d.columns }
 // Validate checks one payload. It accepts what Decode accepts; Decode refuses
 // besides what columns cannot hold: a proto2 string that is not UTF-8, and more
 // than maxCells, maxSlots or maxJSONBytes allow.
-func (d *decoder) Validate(payload []byte) error {
-	w, err := d.walker(payload)
+func (p *plan) Validate(payload []byte) error {
+	w, err := p.walker(payload)
 	if err != nil {
 		return err
 	}
-	refused := w.check(d.m, 0, len(payload), 1, false)
-	d.done(w)
+	refused := w.check(p.m, 0, len(payload), 1, false)
+	p.done(w)
 	if refused != nil {
 		return refused
 	}

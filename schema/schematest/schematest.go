@@ -105,6 +105,20 @@ func checkSchema(t *testing.T, parse func(schema.Source) (schema.Schema, error),
 	if err := schema.CheckColumns(d.Columns()); err != nil {
 		t.Error(err)
 	}
+	v, err := s.Validator(c.Index)
+	if err != nil {
+		t.Fatalf("Validator(): %v", err)
+	}
+	for i, g := range c.Good {
+		if err := v.Validate(g.Payload); err != nil {
+			t.Errorf("the validator refuses good payload %d: %v", i, err)
+		}
+	}
+	for i, b := range c.Bad {
+		if want, got := d.Validate(b.Payload), v.Validate(b.Payload); got == nil || got.Error() != want.Error() {
+			t.Errorf("the validator says %v of bad payload %d, the decoder %v", got, i, want)
+		}
+	}
 }
 
 type suite struct {
