@@ -99,7 +99,7 @@ func (a *Association) same(b Binding) bool {
 // subject finds a subject by its name as seen from outside.
 func (w *world) subject(name string) *subject {
 	v, within := w.at(name)
-	return v.subjects[within]
+	return v.subjects.get(within)
 }
 
 // admits refuses a binding that the present state forbids.
@@ -127,7 +127,7 @@ func (w *world) admits(to Resource, b Binding, update bool) error {
 		}
 	}
 	v, within := w.at(b.Subject)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	if err := v.writable(s, b.Subject); err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/tarn-io/tarn/broker/storage"
 )
@@ -65,7 +63,11 @@ func (r *Registry) commit(ctx context.Context, w storage.Write) (conflict bool, 
 }
 
 // persisted reports whether the store holds what w would have written.
-func persisted(items map[string]storage.Item, w storage.Write) bool {
+func persisted(list []storage.Item, w storage.Write) bool {
+	items := make(map[string]storage.Item, len(list))
+	for _, it := range list {
+		items[it.Key] = it
+	}
 	for _, it := range w.Set {
 		if got, ok := items[it.Key]; ok == it.Delete || !it.Delete && !bytes.Equal(got.Value, it.Value) {
 			return false
@@ -89,16 +91,16 @@ func (r *Registry) publish(items []storage.Item) error {
 
 // reload takes over what the store has now, and returns it. Schemas that are
 // known already keep their parsed form.
-func (r *Registry) reload(ctx context.Context) (map[string]storage.Item, error) {
-	items := map[string]storage.Item{}
+func (r *Registry) reload(ctx context.Context) ([]storage.Item, error) {
+	var items []storage.Item
 	for it, err := range r.engine.Scan(ctx, prefix) {
 		if err != nil {
 			return nil, err
 		}
-		items[it.Key] = it
+		items = append(items, it)
 	}
 	old := r.world.Load()
-	w, err := newWorld().apply(slices.Collect(maps.Values(items)))
+	w, err := newWorld().apply(items)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +115,8 @@ func (r *Registry) reload(ctx context.Context) (map[string]storage.Item, error) 
 // w is not published yet.
 func (w *world) keep(old *world) {
 	for context, v := range w.views {
-		for id, e := range v.ids {
-			if was := old.view(context).ids[id]; was != nil && was.itemVersion == e.itemVersion {
+		for id, e := range v.ids.all() {
+			if was := old.view(context).ids.get(id); was != nil && was.itemVersion == e.itemVersion {
 				e.parsed.Store(was.parsed.Load())
 			}
 		}

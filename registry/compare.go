@@ -80,7 +80,7 @@ const differentType = "Incompatible because of different schema type"
 // Refusals: *Incompatible, *schema.ParseError, *Refused of ErrVersionNotFound.
 func (r *Registry) Compatible(name string, req Request, number int) error {
 	v, within := r.world.Load().at(name)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	var against []*version
 	if number != 0 {
 		ver := s.find(number, false)

@@ -144,9 +144,9 @@ func (w *world) under(prefix string) (views []*view, start string) {
 func (v *view) find(name string) *subject {
 	if strings.HasPrefix(name, ":.") {
 		context, within := Split(name)
-		return v.world.view(context).subjects[within]
+		return v.world.view(context).subjects.get(within)
 	}
-	return v.subjects[name]
+	return v.subjects.get(name)
 }
 
 // full is the subject's name as seen from outside.
@@ -169,7 +169,7 @@ func (r *Registry) DeleteContext(ctx context.Context, name string) error {
 		return err
 	}
 	return r.mutate(ctx, name, func(v *view) (storage.Write, error) {
-		for _, s := range v.subjects {
+		for _, s := range v.subjects.all() {
 			if len(s.versions) > 0 {
 				return storage.Write{}, &Refused{Kind: ErrContextNotEmpty, Detail: name}
 			}
@@ -181,7 +181,7 @@ func (r *Registry) DeleteContext(ctx context.Context, name string) error {
 		if v.settingsVersion > 0 {
 			w.Set = append(w.Set, storage.Item{Key: v.keys.settings(), Version: v.settingsVersion, Delete: true})
 		}
-		for _, s := range v.subjects {
+		for _, s := range v.subjects.all() {
 			w.Set = append(w.Set, storage.Item{Key: v.keys.subject(s.name), Version: s.itemVersion, Delete: true})
 		}
 		return w, nil

@@ -19,7 +19,7 @@ func (r *Registry) DeleteSubject(ctx context.Context, name string, permanent boo
 	var gone []int
 	context, within := Split(name)
 	err := r.mutate(ctx, context, func(v *view) (storage.Write, error) {
-		s := v.subjects[within]
+		s := v.subjects.get(within)
 		switch {
 		case !s.exists(true):
 			return storage.Write{}, refuse(ErrSubjectNotFound, name)
@@ -52,7 +52,7 @@ func (r *Registry) DeleteVersion(ctx context.Context, name string, number int, p
 	var gone int
 	context, within := Split(name)
 	err := r.mutate(ctx, context, func(v *view) (storage.Write, error) {
-		s := v.subjects[within]
+		s := v.subjects.get(within)
 		ver := s.find(number, number != Latest || permanent)
 		switch {
 		case ver == nil && !s.exists(true):
@@ -113,7 +113,10 @@ func (v *view) delete(s *subject, numbers []int, permanent bool) (storage.Write,
 // to.
 func (v *view) unreferenced(s *subject, dying map[int]bool, permanent bool) error {
 	for _, from := range v.world.views {
-		for _, other := range from.subjects {
+		if from.refers.len() == 0 {
+			continue // nobody there refers to anything
+		}
+		for _, other := range from.subjects.all() {
 			for i := range other.versions {
 				ver := &other.versions[i]
 				if ver.Deleted && !permanent || other == s && dying[ver.Version] {
@@ -141,7 +144,7 @@ func (v *view) means(name string, s *subject) bool {
 // orphans deletes the schemas that no version has any more.
 func (v *view) orphans(s *subject, dying map[int]bool) []storage.Item {
 	kept := map[int]bool{}
-	for _, other := range v.subjects {
+	for _, other := range v.subjects.all() {
 		for i := range other.versions {
 			if ver := &other.versions[i]; other != s || !dying[ver.Version] {
 				kept[ver.ID] = true

@@ -49,7 +49,7 @@ func (r *Registry) Mode(name string) (Mode, error) {
 // ModeInForce is the mode that holds for a subject or a context.
 func (r *Registry) ModeInForce(name string) Mode {
 	v, within := r.world.Load().at(name)
-	return v.mode(v.subjects[within])
+	return v.mode(v.subjects.get(within))
 }
 
 // SetMode sets the mode of a subject, or of a context as Settings takes it.
@@ -61,7 +61,7 @@ func (r *Registry) SetMode(ctx context.Context, name string, mode Mode, force bo
 		return &Refused{Kind: ErrBadMode, Subject: name, Detail: "FORWARD is for the global context"}
 	}
 	return r.set(ctx, name, func(v *view, within string, item *settingsItem) error {
-		if mode.importing() && !v.mode(v.subjects[within]).importing() && !force && v.occupied(within) {
+		if mode.importing() && !v.mode(v.subjects.get(within)).importing() && !force && v.occupied(within) {
 			return refuse(ErrNotEmpty, name)
 		}
 		item.Mode = mode
@@ -73,13 +73,13 @@ func (r *Registry) SetMode(ctx context.Context, name string, mode Mode, force bo
 // any of them has versions that are not deleted.
 func (v *view) occupied(within string) bool {
 	if within != "" {
-		return v.subjects[within].exists(false)
+		return v.subjects.get(within).exists(false)
 	}
 	for context, other := range v.world.views {
 		if context != v.context && v.context != GlobalContext {
 			continue
 		}
-		for _, s := range other.subjects {
+		for _, s := range other.subjects.all() {
 			if s.exists(false) {
 				return true
 			}
@@ -106,7 +106,7 @@ func (r *Registry) ClearMode(ctx context.Context, name string, recursive bool) (
 		return old, err
 	}
 	return old, r.mutate(ctx, context, func(v *view) (w storage.Write, err error) {
-		for _, s := range v.subjects {
+		for _, s := range v.subjects.all() {
 			if s.item.Mode == "" {
 				continue
 			}

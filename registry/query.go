@@ -31,7 +31,7 @@ func (r *Registry) Subjects(prefix string, which Which) []string {
 	names := []string{}
 	views, start := r.world.Load().under(prefix)
 	for _, v := range views {
-		for name, s := range v.subjects {
+		for name, s := range v.subjects.all() {
 			if strings.HasPrefix(name, start) && len(s.versions) > 0 && which.shows(s.latest == nil) {
 				names = append(names, s.full())
 			}
@@ -44,7 +44,7 @@ func (r *Registry) Subjects(prefix string, which Which) []string {
 // subject finds a subject by its name, nil if there is none.
 func (r *Registry) subject(name string) *subject {
 	v, within := r.world.Load().at(name)
-	return v.subjects[within]
+	return v.subjects.get(within)
 }
 
 // Latest is the latest version of subject that is not deleted.
@@ -93,9 +93,9 @@ func (r *Registry) List(prefix string, which Which, latestOnly bool) []Version {
 	var list []Version
 	views, start := r.world.Load().under(prefix)
 	for _, v := range views {
-		for _, name := range slices.Sorted(maps.Keys(v.subjects)) {
+		for _, name := range slices.Sorted(v.subjects.keys()) {
 			if strings.HasPrefix(name, start) {
-				list = v.subjects[name].list(list, which, latestOnly)
+				list = v.subjects.get(name).list(list, which, latestOnly)
 			}
 		}
 	}
@@ -118,8 +118,8 @@ func (r *Registry) Aliases(prefix string) map[string][]string {
 	out := map[string][]string{}
 	views, start := r.world.Load().under(prefix)
 	for _, v := range views {
-		for _, name := range slices.Sorted(maps.Keys(v.subjects)) {
-			if s := v.subjects[name]; s.item.Alias != "" && strings.HasPrefix(name, start) {
+		for _, name := range slices.Sorted(v.subjects.keys()) {
+			if s := v.subjects.get(name); s.item.Alias != "" && strings.HasPrefix(name, start) {
 				out[s.item.Alias] = append(out[s.item.Alias], s.full())
 			}
 		}
@@ -129,14 +129,18 @@ func (r *Registry) Aliases(prefix string) map[string][]string {
 
 // list appends the versions of s.
 func (s *subject) list(to []Version, which Which, latestOnly bool) []Version {
-	from := len(to)
+	if latestOnly {
+		for i := len(s.versions) - 1; i >= 0; i-- {
+			if ver := &s.versions[i]; which.shows(ver.Deleted) {
+				return append(to, s.public(ver))
+			}
+		}
+		return to
+	}
 	for i := range s.versions {
 		if ver := &s.versions[i]; which.shows(ver.Deleted) {
 			to = append(to, s.public(ver))
 		}
-	}
-	if n := len(to); latestOnly && n > from {
-		to = append(to[:from], to[n-1])
 	}
 	return to
 }
@@ -148,7 +152,7 @@ func (s *subject) list(to []Version, which Which, latestOnly bool) []Version {
 // others; "" means the default context alone. The refusal is ErrSchemaNotFound.
 func (r *Registry) ByID(id int, subject string) (Version, error) {
 	if v := r.world.Load().holder(id, subject); v != nil {
-		return v.ids[id].public(), nil
+		return v.ids.get(id).public(), nil
 	}
 	return Version{}, &Refused{Kind: ErrSchemaNotFound, ID: id}
 }
@@ -157,16 +161,16 @@ func (r *Registry) ByID(id int, subject string) (Version, error) {
 func (w *world) holder(id int, subject string) *view {
 	home, within := w.at(subject)
 	if home.context != DefaultContext || within == "" {
-		if home.ids[id] == nil {
+		if home.ids.get(id) == nil {
 			return nil
 		}
 		return home
 	}
 	has := func(v *view) bool {
-		s := v.subjects[within]
+		s := v.subjects.get(within)
 		return s != nil && slices.ContainsFunc(s.versions, func(ver version) bool { return ver.ID == id })
 	}
-	if home.ids[id] != nil && has(home) {
+	if home.ids.get(id) != nil && has(home) {
 		return home
 	}
 	for _, context := range slices.Sorted(maps.Keys(w.views)) {
@@ -174,7 +178,7 @@ func (w *world) holder(id int, subject string) *view {
 			return v
 		}
 	}
-	if home.ids[id] != nil {
+	if home.ids.get(id) != nil {
 		return home
 	}
 	return nil
@@ -188,7 +192,7 @@ func (r *Registry) ByGUID(guid string) ([]Version, error) {
 	if u, err := uuid.Parse(guid); err == nil {
 		w := r.world.Load()
 		for _, context := range slices.Sorted(maps.Keys(w.views)) {
-			if e := w.views[context].guids[u]; e != nil {
+			if e := w.views[context].guids.get(u); e != nil {
 				list = append(list, e.public())
 			}
 		}
@@ -202,7 +206,7 @@ func (r *Registry) ByGUID(guid string) ([]Version, error) {
 // guid finds the schema of a GUID in whatever context, nil if there is none.
 func (w *world) guid(guid [16]byte) *entry {
 	for _, context := range slices.Sorted(maps.Keys(w.views)) {
-		if e := w.views[context].guids[guid]; e != nil {
+		if e := w.views[context].guids.get(guid); e != nil {
 			return e
 		}
 	}
@@ -220,7 +224,7 @@ func (r *Registry) Uses(id int, subject string, which Which) ([]Version, error) 
 		return nil, &Refused{Kind: ErrSchemaNotFound, ID: id}
 	}
 	var list []Version
-	for _, s := range v.subjects {
+	for _, s := range v.subjects.all() {
 		for i := range s.versions {
 			if ver := &s.versions[i]; ver.ID == id && which.shows(ver.Deleted) {
 				list = append(list, s.public(ver))
@@ -240,7 +244,7 @@ func (r *Registry) Uses(id int, subject string, which Which) ([]Version, error) 
 // of those whose own versions are all deleted only if asked for.
 func (r *Registry) ReferencedBy(subject string, number int, deleted bool) ([]int, error) {
 	v, within := r.world.Load().at(subject)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	ver := s.find(number, true)
 	switch {
 	case ver == nil && !s.exists(true):
@@ -256,7 +260,7 @@ func (r *Registry) ReferencedBy(subject string, number int, deleted bool) ([]int
 // ErrSchemaNotFound, or what is wrong with the stored text.
 func (r *Registry) Schema(context string, id int) (schema.Schema, error) {
 	v := r.world.Load().view(context)
-	e := v.ids[id]
+	e := v.ids.get(id)
 	if e == nil {
 		return nil, &Refused{Kind: ErrSchemaNotFound, ID: id}
 	}

@@ -143,7 +143,7 @@ func (h *Reading) unresolved() error {
 func (w *world) admitted(how *Reading) func(yield func(*view, *entry) bool) {
 	return func(yield func(*view, *entry) bool) {
 		v, within := w.at(how.Subject)
-		s := v.subjects[within]
+		s := v.subjects.get(within)
 		if s == nil || s.latest == nil {
 			return
 		}
@@ -208,7 +208,7 @@ func (e *entry) messageNamed(p *parsed, name string) *message {
 // version with it that is not deleted, 0 for none.
 func (r *Registry) Admitted(how *Reading, subject string, id int) (number int, ok bool) {
 	v, within := r.world.Load().at(subject)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	if s == nil || s.latest == nil {
 		return 0, false
 	}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -86,12 +87,14 @@ func (v *view) pin(refs []schema.Reference) ([]schema.Reference, error) {
 func (v *view) referrers(s *subject, number int, deleted bool) []int {
 	ids := []int{}
 	for _, from := range v.world.views {
-		used := from.inUse(deleted)
-		for id, e := range from.ids {
-			if used[id] && from.refersTo(e, s, number) {
-				ids = append(ids, id)
+		found := map[int]bool{}
+		for id, e := range from.refers.all() {
+			if from.refersTo(e, s, number) {
+				found[id] = true
 			}
 		}
+		from.inUse(found, deleted)
+		ids = slices.AppendSeq(ids, maps.Keys(found))
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -106,15 +109,18 @@ func (v *view) refersTo(e *entry, s *subject, number int) bool {
 	return false
 }
 
-// inUse is the set of ids that some version of the context has.
-func (v *view) inUse(deleted bool) map[int]bool {
-	used := make(map[int]bool, len(v.ids))
-	for _, s := range v.subjects {
+// inUse leaves of ids those that some version of the context has.
+func (v *view) inUse(ids map[int]bool, deleted bool) {
+	if len(ids) == 0 {
+		return
+	}
+	used := make(map[int]bool, len(ids))
+	for _, s := range v.subjects.all() {
 		for i := range s.versions {
-			if deleted || !s.versions[i].Deleted {
-				used[s.versions[i].ID] = true
+			if ver := &s.versions[i]; ids[ver.ID] && (deleted || !ver.Deleted) {
+				used[ver.ID] = true
 			}
 		}
 	}
-	return used
+	maps.DeleteFunc(ids, func(id int, _ bool) bool { return !used[id] })
 }

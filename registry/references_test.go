@@ -96,7 +96,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range MaxSubjects {
-		full.home().subjects[fmt.Sprint("n", n)] = full.home().subjects["s"]
+		full.home().subjects.set(fmt.Sprint("n", n), full.home().subjects.get("s"))
 	}
 	r.world.Store(full)
 	_, err = r.Register(t.Context(), "s", avro(`"long"`))

@@ -39,7 +39,7 @@ func (r *Registry) Register(ctx context.Context, name string, req Request) (Vers
 		if err := d.prepare(v, within, false); err != nil {
 			return w, err
 		}
-		s := v.subjects[within]
+		s := v.subjects.get(within)
 		d.fill(v.settingsOf(s), s)
 		if ver := d.find(s, false); ver != nil && (req.Version <= 0 || req.Version == ver.Version) && (req.ID <= 0 || req.ID == ver.ID) {
 			out = s.public(ver)
@@ -58,7 +58,7 @@ func (r *Registry) Register(ctx context.Context, name string, req Request) (Vers
 // *schema.ParseError, *Refused of ErrSubjectNotFound or ErrSchemaNotFound.
 func (r *Registry) Lookup(_ context.Context, name string, req Request, deleted bool) (Version, error) {
 	v, within := r.world.Load().at(name)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	if !s.exists(deleted) {
 		return Version{}, refuse(ErrSubjectNotFound, name)
 	}
@@ -94,7 +94,7 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	}
 	req := d.request
 	if !lax && len(req.Text) <= MaxSchemaBytes {
-		if err := req.takeOver(v.subjects[name]); err != nil {
+		if err := req.takeOver(v.subjects.get(name)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	if err != nil {
 		return err
 	}
-	set := v.settingsOf(v.subjects[name])
+	set := v.settingsOf(v.subjects.get(name))
 	if set.ValidateRules == nil || *set.ValidateRules {
 		if err := checkRules(req.Rules); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	normalize := req.Normalize || set.Normalize != nil && *set.Normalize
 	d.exact = !d.bare()
 	if req.retags() {
-		if req.Text, err = v.retag(req, v.subjects[name], named, lax); err != nil {
+		if req.Text, err = v.retag(req, v.subjects.get(name), named, lax); err != nil {
 			return err
 		}
 	}
@@ -254,7 +254,7 @@ func (r *Registry) write(v *view, name string, d *draft) (storage.Write, Version
 		return w, Version{}, err
 	}
 	next := max(v.next, e.id+1)
-	if v.ids[e.id] == nil {
+	if v.ids.get(e.id) == nil {
 		it := set(v.keys.schema(e.id), 0, item)
 		if len(it.Value) > storage.MaxValueBytes {
 			return w, Version{}, &Refused{Kind: ErrTooLarge, Subject: name, Detail: "with its metadata and rules"}
@@ -287,9 +287,9 @@ func (s *subject) add(vi versionItem) {
 // have several ids, but no id two schemas.
 func (v *view) entryOf(item schemaItem, id int) (*entry, error) {
 	e := &entry{id: v.next, context: v.context, item: item, guid: item.guid()}
-	old := v.same[e.identity()]
+	old := v.same.get(e.identity())
 	if id > 0 {
-		e.id, old = id, v.ids[id]
+		e.id, old = id, v.ids.get(id)
 		if old != nil && old.identity() != e.identity() {
 			return nil, &Refused{Kind: ErrOtherID, ID: id}
 		}
@@ -311,7 +311,7 @@ func (v *view) entryOf(item schemaItem, id int) (*entry, error) {
 // they might be deleted at this moment. Those of another context conflict by
 // that context's next id, which is written again.
 func (v *view) expectReferences(w *storage.Write, refs []schema.Reference, except string) {
-	seen := map[*subject]bool{v.subjects[except]: true}
+	seen := map[*subject]bool{v.subjects.get(except): true}
 	far := map[*view]bool{v: true}
 	for _, ref := range refs {
 		s := v.find(ref.Subject)

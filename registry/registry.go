@@ -14,6 +14,7 @@
 //	references.go  referenced texts, transitively
 //	tags.go        tags within texts
 //	contexts.go    contexts; the immutable state of all of them that readers take
+//	pmap.go        maps of which a changed copy costs little
 //	view.go        the state of one context; apply
 //	commit.go      one change = one Engine.Commit, then apply
 //	items.go       keys and values in the store
@@ -43,7 +44,7 @@ const (
 	// with JSON's escapes it fits an item of storage.MaxValueBytes many times.
 	MaxSchemaBytes = 1 << 20
 	// MaxSubjects bounds the subjects of a context, those with settings only included: a
-	// change copies a map of that size, some milliseconds.
+	// names of a list are sorted, some milliseconds.
 	MaxSubjects = 100_000
 	// MaxContexts bounds the contexts: every change looks at each of them.
 	MaxContexts = 1000

@@ -124,12 +124,12 @@ func (r *Registry) identify(p *Payload, subject string, value, header []byte, ha
 func (v *view) entryFor(subject string, f *schema.Frame) (*entry, error) {
 	switch {
 	case f.Form == schema.Bare:
-		if s := v.subjects[subject]; s != nil && s.latest != nil {
+		if s := v.subjects.get(subject); s != nil && s.latest != nil {
 			return s.latest.entry, nil
 		}
 		return nil, &Unresolved{Reason: fmt.Sprintf("no schema id, and subject %q has no schema", subject)}
 	case f.HasGUID:
-		if e := v.guids[f.GUID]; e != nil {
+		if e := v.guids.get(f.GUID); e != nil {
 			return e, nil
 		}
 		if e := v.world.guid(f.GUID); e != nil {
@@ -137,7 +137,7 @@ func (v *view) entryFor(subject string, f *schema.Frame) (*entry, error) {
 		}
 		return nil, &Unresolved{Reason: "unknown schema GUID " + guidString(f.GUID)}
 	}
-	if e := v.ids[int(f.ID)]; e != nil {
+	if e := v.ids.get(int(f.ID)); e != nil {
 		return e, nil
 	}
 	return nil, &Unresolved{fmt.Sprintf("unknown schema id %d", f.ID), int(f.ID)}
@@ -217,7 +217,7 @@ func (r *Registry) HasID(subject string, id int) bool {
 // VersionOf is the newest version of subject with the id that is not deleted.
 func (r *Registry) VersionOf(subject string, id int) (number int, ok bool) {
 	v, within := r.world.Load().at(subject)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	if s == nil {
 		return 0, false
 	}

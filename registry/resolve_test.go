@@ -107,7 +107,7 @@ func TestMessageCache(t *testing.T) {
 			}
 		}
 	}
-	if n := len(*r.world.Load().home().ids[1].parsed.Load().others.Load()); n != maxMessages {
+	if n := len(*r.world.Load().home().ids.get(1).parsed.Load().others.Load()); n != maxMessages {
 		t.Errorf("%d messages are remembered, want %d", n, maxMessages)
 	}
 }

@@ -72,7 +72,7 @@ func allLevels() []Level {
 // newest. Refusals: *Refused of ErrVersionNotFound or ErrSubjectNotFound.
 func (r *Registry) Diff(name string, from, to int) (Review, error) {
 	v, within := r.world.Load().at(name)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	if !s.exists(false) {
 		return Review{}, refuse(ErrSubjectNotFound, name)
 	}
@@ -104,7 +104,7 @@ func (r *Registry) Diff(name string, from, to int) (Review, error) {
 // Nothing is registered. Refusals: *schema.ParseError, *Refused.
 func (r *Registry) Examine(name string, req Request) (Review, error) {
 	v, within := r.world.Load().at(name)
-	s := v.subjects[within]
+	s := v.subjects.get(within)
 	d := draft{request: req}
 	if err := d.prepare(v, within, false); err != nil {
 		return Review{}, err

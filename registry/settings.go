@@ -105,7 +105,7 @@ func (r *Registry) Settings(name string) (Settings, error) {
 // set nearest: the subject, its context, the global context.
 func (r *Registry) SettingsInForce(name string) Settings {
 	v, within := r.world.Load().at(name)
-	return v.settingsOf(v.subjects[within])
+	return v.settingsOf(v.subjects.get(within))
 }
 
 // SetSettings changes settings by edit, which may be called more than once.
@@ -133,14 +133,14 @@ func (r *Registry) ClearSettings(ctx context.Context, name string) (Settings, er
 // Level is the compatibility level in force for a subject.
 func (r *Registry) Level(name string) Level {
 	v, within := r.world.Load().at(name)
-	return v.level(v.subjects[within])
+	return v.level(v.subjects.get(within))
 }
 
 // Alias is the subject that requests for name mean: name itself, unless it has
 // an alias set.
 func (r *Registry) Alias(name string) string {
 	v, within := r.world.Load().at(name)
-	if s := v.subjects[within]; s != nil && s.item.Alias != "" {
+	if s := v.subjects.get(within); s != nil && s.item.Alias != "" {
 		return s.item.Alias
 	}
 	return name
@@ -150,7 +150,7 @@ func (r *Registry) Alias(name string) string {
 // aliasForDeks if it is set, else that of the alias.
 func (r *Registry) AliasForDEKs(name string) string {
 	v, within := r.world.Load().at(name)
-	if s := v.subjects[within]; s != nil && s.item.AliasForDeks != "" {
+	if s := v.subjects.get(within); s != nil && s.item.AliasForDeks != "" {
 		return s.item.AliasForDeks
 	}
 	return r.Alias(name)
@@ -161,7 +161,7 @@ func (v *view) own(within string) settingsItem {
 	if within == "" {
 		return v.settings
 	}
-	if s := v.subjects[within]; s != nil {
+	if s := v.subjects.get(within); s != nil {
 		return s.item.settingsItem
 	}
 	return settingsItem{}
@@ -219,7 +219,7 @@ func (v *view) level(s *subject) Level {
 // change is set for what a read-only mode forbids.
 func (r *Registry) change(ctx context.Context, name string, edit func(*settingsItem) error) error {
 	return r.set(ctx, name, func(v *view, within string, item *settingsItem) error {
-		if err := v.writable(v.subjects[within], name); err != nil {
+		if err := v.writable(v.subjects.get(within), name); err != nil {
 			return err
 		}
 		return edit(item)
@@ -265,9 +265,9 @@ func (r *Registry) set(ctx context.Context, name string, edit func(v *view, with
 // draft is a copy of a subject whose item may be changed and written; a new one
 // if there is none.
 func (v *view) draft(name string) (*subject, error) {
-	s := v.subjects[name]
+	s := v.subjects.get(name)
 	if s == nil {
-		if len(v.subjects) >= MaxSubjects {
+		if v.subjects.len() >= MaxSubjects {
 			return nil, &Refused{Kind: ErrTooMany, Subject: name, Detail: "there are as many subjects as the registry holds"}
 		}
 		if err := v.makeable(name); err != nil {

@@ -2,9 +2,10 @@ package registry
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"runtime"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/schema"
@@ -21,10 +22,11 @@ type view struct {
 	twins    bool // one schema has, or had, several ids: imported
 	gone     bool // the context is deleted: next is all that is left of it
 	settings settingsItem
-	subjects map[string]*subject
-	ids      map[int]*entry
-	same     map[identity]*entry // by what makes two schemas the same
-	guids    map[[16]byte]*entry
+	subjects *pmap[string, *subject]
+	ids      *pmap[int, *entry]
+	same     *pmap[identity, *entry] // by what makes two schemas the same
+	guids    *pmap[[16]byte, *entry]
+	refers   *pmap[int, *entry] // the ids that refer to others
 
 	nextVersion, settingsVersion int64 // of their items
 }
@@ -55,8 +57,8 @@ type version struct {
 func newView(w *world, context string) *view {
 	return &view{
 		world: w, context: context, keys: keysOf(context), next: 1,
-		subjects: map[string]*subject{}, ids: map[int]*entry{},
-		same: map[identity]*entry{}, guids: map[[16]byte]*entry{},
+		subjects: newPmap[string, *subject](), ids: newPmap[int, *entry](),
+		same: newPmap[identity, *entry](), guids: newPmap[[16]byte, *entry](), refers: newPmap[int, *entry](),
 	}
 }
 
@@ -65,19 +67,24 @@ func newView(w *world, context string) *view {
 // whose versions point to them.
 func (v *view) apply(items []storage.Item) (*view, error) {
 	n := *v
-	n.subjects = maps.Clone(v.subjects)
-	isSchema := func(it storage.Item) bool { return strings.HasPrefix(it.Key, string(v.keys)+prefixSchema) }
-	if slices.ContainsFunc(items, isSchema) {
-		n.ids, n.same, n.guids = maps.Clone(v.ids), maps.Clone(v.same), maps.Clone(v.guids)
-	}
+	var schemas, subjects, others []storage.Item
 	for _, it := range items {
-		if isSchema(it) {
-			if err := n.applySchema(it); err != nil {
-				return nil, err
-			}
+		switch rest := it.Key[len(v.keys):]; {
+		case strings.HasPrefix(rest, prefixSchema):
+			schemas = append(schemas, it)
+		case strings.HasPrefix(rest, prefixSubject):
+			subjects = append(subjects, it)
+		default:
+			others = append(others, it)
 		}
 	}
-	for _, it := range items {
+	if err := n.applySchemas(schemas); err != nil {
+		return nil, err
+	}
+	if err := n.applySubjects(subjects); err != nil {
+		return nil, err
+	}
+	for _, it := range others {
 		if err := n.applyOther(it); err != nil {
 			return nil, err
 		}
@@ -85,78 +92,154 @@ func (v *view) apply(items []storage.Item) (*view, error) {
 	return &n, nil
 }
 
-func (v *view) applySchema(it storage.Item) error {
-	id, err := v.keys.idOf(it.Key)
-	if err != nil {
-		return err
-	}
-	if it.Delete {
-		if e := v.ids[id]; e != nil {
-			delete(v.ids, id)
-			v.forget(e)
+// manyItems is from how many items on reading them is shared out among the
+// processors: at start-up.
+const manyItems = 1000
+
+// each calls do for the numbers below n, in parallel if they are many.
+func each(n int, do func(i int) error) error {
+	if n < manyItems {
+		for i := range n {
+			if err := do(i); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
-	e := &entry{id: id, context: v.context, itemVersion: it.Version}
-	if err := decode(it, &e.item); err != nil {
+	var g errgroup.Group
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		g.Go(func() error {
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				if err := do(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (v *view) applySchemas(items []storage.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	v.ids, v.same, v.guids, v.refers = v.ids.clone(), v.same.clone(), v.guids.clone(), v.refers.clone()
+	entries := make([]*entry, len(items))
+	err := each(len(items), func(i int) (err error) {
+		entries[i], err = v.readSchema(items[i])
 		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		switch {
+		case !items[i].Delete:
+			v.remember(e)
+		case v.ids.get(e.id) != nil:
+			old := v.ids.get(e.id)
+			v.ids.delete(e.id)
+			v.forget(old)
+		}
+	}
+	return nil
+}
+
+// readSchema decodes a schema's item; of a deleted one only the id.
+func (v *view) readSchema(it storage.Item) (*entry, error) {
+	id, err := v.keys.idOf(it.Key)
+	e := &entry{id: id, context: v.context, itemVersion: it.Version}
+	if err != nil || it.Delete {
+		return e, err
+	}
+	if err := decode(it, &e.item); err != nil {
+		return nil, err
 	}
 	e.guid = e.item.guid()
 	e.guidText = guidString(e.guid)
-	v.ids[id] = e
+	return e, nil
+}
+
+// remember takes e into the indexes.
+func (v *view) remember(e *entry) {
+	v.ids.set(e.id, e)
+	if len(e.item.References) > 0 {
+		v.refers.set(e.id, e)
+	}
 	// The oldest id speaks for its GUID; another language may have the same one,
 	// and in import mode another id.
-	if old := v.guids[e.guid]; old == nil || old.id >= id {
-		v.guids[e.guid] = e
+	if old := v.guids.get(e.guid); old == nil || old.id >= e.id {
+		v.guids.set(e.guid, e)
 	}
-	old := v.same[e.identity()]
-	v.twins = v.twins || old != nil && old.id != id
-	if old == nil || old.id >= id {
-		v.same[e.identity()] = e
+	old := v.same.get(e.identity())
+	v.twins = v.twins || old != nil && old.id != e.id
+	if old == nil || old.id >= e.id {
+		v.same.set(e.identity(), e)
 	}
-	return nil
 }
 
 // forget removes e from the indexes, leaving GUIDs to another entry that has
 // the same one.
 func (v *view) forget(e *entry) {
-	if v.same[e.identity()] == e {
-		delete(v.same, e.identity())
+	if len(e.item.References) > 0 {
+		v.refers.delete(e.id)
+	}
+	if v.same.get(e.identity()) == e {
+		v.same.delete(e.identity())
 		if v.twins {
 			v.succeed(e)
 		}
 	}
-	if v.guids[e.guid] != e {
+	if v.guids.get(e.guid) != e {
 		return
 	}
-	delete(v.guids, e.guid)
+	v.guids.delete(e.guid)
 	for _, language := range []schema.Type{schema.Avro, schema.JSON, schema.Protobuf} {
-		if other := v.same[identity{language, e.guid}]; other != nil {
-			v.guids[e.guid] = other
+		if other := v.same.get(identity{language, e.guid}); other != nil {
+			v.guids.set(e.guid, other)
 		}
 	}
 }
 
 // succeed lets the oldest id left speak for the schema of e.
 func (v *view) succeed(e *entry) {
-	for _, other := range v.ids {
-		if old := v.same[e.identity()]; other.identity() == e.identity() && (old == nil || other.id < old.id) {
-			v.same[e.identity()] = other
+	for _, other := range v.ids.all() {
+		if old := v.same.get(e.identity()); other.identity() == e.identity() && (old == nil || other.id < old.id) {
+			v.same.set(e.identity(), other)
 		}
 	}
 }
 
-func (v *view) applyOther(it storage.Item) error {
-	name, isSubject := strings.CutPrefix(it.Key, string(v.keys)+prefixSubject)
-	switch {
-	case isSubject && it.Delete:
-		delete(v.subjects, name)
-	case isSubject:
-		s, err := v.subject(name, it)
-		if err != nil {
-			return err
+func (v *view) applySubjects(items []storage.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	v.subjects = v.subjects.clone()
+	list := make([]*subject, len(items))
+	name := func(i int) string { return items[i].Key[len(v.keys)+len(prefixSubject):] }
+	err := each(len(items), func(i int) (err error) {
+		if !items[i].Delete {
+			list[i], err = v.subject(name(i), items[i])
 		}
-		v.subjects[name] = s
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, s := range list {
+		if s == nil {
+			v.subjects.delete(name(i))
+		} else {
+			v.subjects.set(name(i), s)
+		}
+	}
+	return nil
+}
+
+func (v *view) applyOther(it storage.Item) error {
+	switch {
 	case it.Key == v.keys.next() && !it.Delete:
 		var next nextItem
 		if err := decode(it, &next); err != nil {
@@ -180,7 +263,7 @@ func (v *view) subject(name string, it storage.Item) (*subject, error) {
 	}
 	s.versions = make([]version, len(s.item.Versions))
 	for i, vi := range s.item.Versions {
-		e := v.ids[vi.ID]
+		e := v.ids.get(vi.ID)
 		if e == nil {
 			return nil, broken(it.Key, fmt.Sprintf("version %d has id %d, which is not stored", vi.Version, vi.ID))
 		}
