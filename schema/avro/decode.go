@@ -95,7 +95,7 @@ func (r *reader) run(n *node, parent *schema.Column, base, count int) *schema.In
 				b, ok := r.take()
 				if !ok {
 					e = r.refuseLength("string")
-				} else if !validUTF8(b) {
+				} else if !schema.ValidUTF8(b) {
 					e = schema.Refuse(r.pos-len(b), "string in UTF-8", schema.Preview(b))
 				} else if c != nil {
 					c.Bytes(b)

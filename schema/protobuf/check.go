@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -122,7 +121,7 @@ func (w *walker) checkValue(b []byte, pos int, f *field, wire, depth int, weak b
 	switch {
 	case end < 0:
 	case f.utf8:
-		if !utf8.Valid(b[start:end]) {
+		if !schema.ValidUTF8(b[start:end]) {
 			return end, w.refuse(start, "a string in UTF-8", "bytes "+schema.Preview(b[start:end]))
 		}
 	case f.msg != nil:

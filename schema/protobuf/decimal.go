@@ -33,15 +33,17 @@ type decimal struct {
 // decimal reads the Decimal at buf[pos:end] and brings it to the field's scale.
 // The precision in the message is not looked at: the value is what counts.
 func (w *walker) decimal(f *field, pos, end, depth int) (decimal, *schema.Invalid) {
-	items := len(w.items)
-	base, err := w.scan(f.msg, pos, end, depth)
-	if err != nil {
-		return decimal{}, err
+	d, ok := w.plainDecimal(pos, end)
+	if !ok {
+		items := len(w.items)
+		base, err := w.scan(f.msg, pos, end, depth)
+		if err != nil {
+			return decimal{}, err
+		}
+		d.start, d.end = unspan(w.slots[base].bits)
+		d.scale = int32(w.slots[base+2].bits)
+		w.release(base, items)
 	}
-	var d decimal
-	d.start, d.end = unspan(w.slots[base].bits)
-	d.scale = int32(w.slots[base+2].bits)
-	w.release(base, items)
 	for d.end-d.start > 1 && padding(w.buf[d.start], w.buf[d.start+1]) {
 		d.start++
 	}
@@ -52,7 +54,7 @@ func (w *walker) decimal(f *field, pos, end, depth int) (decimal, *schema.Invali
 	if !f.dec.column() {
 		return d, nil
 	}
-	ok := size <= 16
+	ok = size <= 16
 	if ok {
 		d.num, ok = rescale(fromBytes(w.buf[d.start:d.end]), f.dec.scale-d.scale)
 	}
@@ -60,6 +62,34 @@ func (w *walker) decimal(f *field, pos, end, depth int) (decimal, *schema.Invali
 		return d, w.refuse(pos, fmt.Sprintf("decimal(%d, %d)", f.dec.precision, f.dec.scale), string(w.decimalText(nil, d)))
 	}
 	return d, nil
+}
+
+// plainDecimal reads a Decimal that is nothing but its three fields, as almost
+// every one is; false if it is not.
+func (w *walker) plainDecimal(pos, end int) (d decimal, ok bool) {
+	const value, precision, scale = 1<<3 | wireBytes, 2<<3 | wireVarint, 3<<3 | wireVarint
+	for b := w.buf[:end]; pos < end; {
+		var bits uint64
+		switch b[pos] {
+		case value:
+			if d.start, d.end = length(b, pos+1); d.end < 0 {
+				return decimal{}, false
+			}
+			pos = d.end
+			continue
+		case precision:
+			_, pos = uvarint(b, pos+1)
+		case scale:
+			bits, pos = uvarint(b, pos+1)
+			d.scale = int32(bits)
+		default:
+			pos = -1
+		}
+		if pos < 0 {
+			return decimal{}, false
+		}
+	}
+	return d, true
 }
 
 // padding says whether the first of two bytes only repeats the sign.

@@ -30,9 +30,11 @@ func (w *walker) scanMap(f *field, s slot, depth int) (base int, err *schema.Inv
 		it := w.items[i-1]
 		i = it.next
 		start, end := unspan(it.bits)
-		at, err := w.scan(f.msg, start, end, depth)
-		if err != nil {
-			return base, w.inEntry(err, f.msg, start, end)
+		at := len(w.slots)
+		if !w.plainEntry(f.msg, start, end) {
+			if at, err = w.scan(f.msg, start, end, depth); err != nil {
+				return base, w.inEntry(err, f.msg, start, end)
+			}
 		}
 		k, v := &w.slots[at], &w.slots[at+1]
 		k.bits = sameBits(key.kind, k.bits)
@@ -42,6 +44,28 @@ func (w *walker) scanMap(f *field, s slot, depth int) (base int, err *schema.Inv
 	}
 	w.dropOlder(key, base)
 	return base, nil
+}
+
+// plainEntry reads an entry that is a key and a value and nothing else, as
+// almost every one is, into two new slots; false if it is not, or if more is to
+// be looked at.
+func (w *walker) plainEntry(m *message, pos, end int) bool {
+	key, val := &m.fields[0], &m.fields[1]
+	b := w.buf[:end]
+	if val.enum != nil || val.wire == wireGroup || pos >= end || b[pos] != byte(1<<3|key.wire) {
+		return false
+	}
+	k, pos := value(b, pos+1, key, key.wire, 0)
+	if pos < 0 || pos >= end || b[pos] != byte(2<<3|val.wire) || key.utf8 && !validText(b, k) {
+		return false
+	}
+	v, pos := value(b, pos+1, val, val.wire, 0)
+	if pos != end || val.utf8 && !validText(b, v) || w.pushed >= maxSlots-2 {
+		return false
+	}
+	w.pushed += 2
+	w.slots = append(w.slots, slot{bits: k, n: 1}, slot{bits: v, n: 1})
+	return true
 }
 
 // sameBits makes the bits of equal keys equal.

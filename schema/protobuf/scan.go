@@ -3,7 +3,6 @@ package protobuf
 import (
 	"encoding/binary"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/tarn-io/tarn/schema"
 )
@@ -268,7 +267,7 @@ func (w *walker) checkParts(f *field, s slot, depth int) *schema.Invalid {
 // validText says whether the bytes of a span are UTF-8.
 func validText(b []byte, bits uint64) bool {
 	start, end := unspan(bits)
-	return utf8.Valid(b[start:end])
+	return schema.ValidUTF8(b[start:end])
 }
 
 // notText refuses the bytes of a string field.
