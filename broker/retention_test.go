@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,54 @@ func TestRetention(t *testing.T) {
 	<-held
 	held <- 100
 	awaitStart(t, kadm.NewClient(c), "short", 5)
+}
+
+// TestRetentionWithoutTime keeps records that have no timestamp for as long as
+// the broker has known them, and not only until it looks for old ones.
+func TestRetentionWithoutTime(t *testing.T) {
+	var later atomic.Int64
+	looked := make(chan struct{}) // one for each look at the log
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+		c.RetentionCheck = time.Millisecond
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		c.Hold = func(storage.TP) int64 {
+			select {
+			case looked <- struct{}{}:
+			case <-t.Context().Done():
+			}
+			return 1 << 40
+		}
+	}))
+	c := client(t, b)
+	hour := "3600000"
+	createTopic(t, c, "untimed", 1, map[string]*string{"retention.ms": &hour})
+	for i := range 3 {
+		r := &kgo.Record{Topic: "untimed", Value: fmt.Append(nil, i), Timestamp: time.UnixMilli(-1)}
+		if err := c.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adm := kadm.NewClient(c)
+	for range 3 {
+		<-looked
+	}
+	awaitStart(t, adm, "untimed", 0)
+	later.Store(int64(30 * time.Minute))
+	for range 3 {
+		<-looked
+	}
+	awaitStart(t, adm, "untimed", 0)
+	later.Store(int64(2 * time.Hour))
+	go func() {
+		for {
+			select {
+			case <-looked:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	awaitStart(t, adm, "untimed", 3)
 }
 
 // awaitStart waits until the log start offset of partition 0 is want.

@@ -303,7 +303,7 @@ func (w *twins) retention() {
 	for i, l := range w.logs {
 		g, err := l.Log(w.t.Context(), tp0)
 		if err == nil {
-			to[i], err = g.Expired(w.t.Context(), beforeMs, maxBytes)
+			to[i], _, err = g.Expired(w.t.Context(), Limits{BeforeMs: beforeMs, MaxBytes: maxBytes})
 		}
 		if err != nil {
 			w.t.Fatal(err)
