@@ -64,14 +64,14 @@ def committed(b, group, name):
 
 def produce(t, b, peer, idempotent=True):
     """Every codec with every acks: as acknowledged, as read by others."""
-    with t.check(f"{peer.name} produces: {' '.join(peer.codecs)}, acks 1 and all", seconds=90):
+    with t.check(f"{peer.name} produces: {' '.join(peer.codecs)}, acks 1 and all", seconds=180):
         name = topic(b, f"{peer.id}-produced")
         script = []
         for codec in peer.codecs:
             for settings in ("acks=1", "acks=all") + (("acks=all idempotent=true",) if idempotent else ()):
                 script += [f"!open {settings} codec={codec} {peer.opens}".rstrip()]
                 script += records.make(t.random, 30, PARTITIONS, headers=peer.headers)
-        told = peer.produce(b, name, script, seconds=80)
+        told = peer.produce(b, name, script, seconds=120)
         equal(sorted((r.partition, r.offset) for r in told),
               sorted((r.partition, r.offset) for r in records.numbered(told)), "offsets that it was told")
         same("confluent-kafka-python", read(b, name, len(told)), sorted(told, key=lambda r: (r.partition, r.offset)))
@@ -80,7 +80,7 @@ def produce(t, b, peer, idempotent=True):
 def consume(t, b, peer, **settings):
     """Reads what librdkafka wrote with every codec, commits, goes on."""
     label = " ".join(f"{k}={v}" for k, v in settings.items())
-    with t.check(f"{peer.name} consumes, commits and goes on {label}".rstrip(), seconds=120):
+    with t.check(f"{peer.name} consumes, commits and goes on {label}".rstrip(), seconds=240):
         name = topic(b, "-".join([peer.id, "consumed", *map(str, settings.values())]))
         group = f"g-{name}"
         first = []
@@ -97,7 +97,7 @@ def share(t, b, peer, other=None, **settings):
     """Two members share six partitions; one leaves; each record comes once."""
     other = other or peer
     label = " ".join(f"{k}={v}" for k, v in settings.items())
-    with t.check(f"{peer.name} and {other.name} share a group, one leaves {label}".rstrip(), seconds=150):
+    with t.check(f"{peer.name} and {other.name} share a group, one leaves {label}".rstrip(), seconds=300):
         name = topic(b, "-".join([peer.id, other.id, "shared", *map(str, settings.values())]), 6)
         group = f"g-{name}"
         made = write(b, name, records.make(t.random, 120, 6, headers=peer.headers))
@@ -110,17 +110,18 @@ def share(t, b, peer, other=None, **settings):
                 marks = len(x.records), len(y.records)
                 made += write(b, name, records.make(t.random, 60, 6, start=len(made), headers=peer.headers))
                 total = len(made)
-                until(lambda: read_so_far(x, y) >= total or x.process.poll() is not None, 40,
+                until(lambda: read_so_far(x, y) >= total or x.process.poll() is not None, 90,
                       lambda: f"{len(x.records)} and {len(y.records)} records of {total}: {x.said[-300:]} {y.said[-300:]} "
                               + b.tarn("group", "describe", group).decode())
                 px, py = x.partitions(marks[0]), y.partitions(marks[1])
                 return len(px) == len(py) == 3 and not px & py
-            until(both, 60, lambda: f"three partitions to each; {x.process.poll()} {x.said[-300:]} {y.process.poll()} {y.said[-300:]}")
+            until(both, 120, lambda: f"three partitions to each; {x.process.poll()} {x.said[-300:]} {y.process.poll()} {y.said[-300:]}")
             y.leave()
             mark = len(x.records)
             made += write(b, name, records.make(t.random, 60, 6, start=len(made), headers=peer.headers))
-            until(lambda: read_so_far(x, y) >= len(made), 40,
-                  lambda: f"{len(x.records)} and {len(y.records)} records of {len(made)}: {x.said[-300:]}")
+            until(lambda: read_so_far(x, y) >= len(made), 90,
+                  lambda: f"{len(x.records)} and {len(y.records)} records of {len(made)}: {x.said[-300:]} "
+                          + b.tarn("group", "describe", group).decode())
             equal(x.partitions(mark), set(range(6)), "partitions of the one that stays")
             x.leave()
         finally:
@@ -141,14 +142,14 @@ def read_so_far(x, y):
 
 def transact(t, b, peer, reads=True):
     """Committed, aborted and later transactions; with the old, all is there."""
-    with t.check(f"{peer.name} in transactions", seconds=90):
+    with t.check(f"{peer.name} in transactions", seconds=240):
         name = topic(b, f"{peer.id}-transactions")
         script, keep = [f"!open txn={peer.id} codec={peer.codecs[-1]}"], []
         for i in range(6):
             made = records.make(t.random, 40, PARTITIONS, start=100 * i, headers=peer.headers)
             keep += [i % 3 != 1] * len(made)
             script += ["!begin", *made, "!abort" if i % 3 == 1 else "!commit"]
-        told = peer.produce(b, name, script, seconds=80)
+        told = peer.produce(b, name, script, seconds=120)
         in_log = sorted(told, key=lambda r: (r.partition, r.offset))
         same("read_uncommitted", read(b, name, len(told)), in_log)
         kept = sorted((r for r, k in zip(told, keep) if k), key=lambda r: (r.partition, r.offset))
@@ -163,14 +164,14 @@ def transform(t, b, peer, **settings):
     """Exactly once from a topic to another, with the offsets in the
     transaction, and again by the next member of the group."""
     label = " ".join(f"{k}={v}" for k, v in settings.items())
-    with t.check(f"{peer.name} consumes, transforms and produces exactly once {label}".rstrip(), seconds=120):
+    with t.check(f"{peer.name} consumes, transforms and produces exactly once {label}".rstrip(), seconds=240):
         source, to = (topic(b, "-".join([peer.id, what, *settings.values()])) for what in ("source", "target"))
         group = f"g-{source}"
         total = []
         for n in (200, 90):
             total += write(b, source, records.make(t.random, n, PARTITIONS, start=len(total), headers=peer.headers))
             peer.run(b, "transform", source, f"to={to}", f"group={group}", f"n={n}", f"txn=x-{source}",
-                     *[f"{k}={v}" for k, v in settings.items()], seconds=60)
+                     *[f"{k}={v}" for k, v in settings.items()], seconds=100)
             same("read_committed", read(b, to, len(total), "read_committed"), total, offsets=False)
             equal(committed(b, group, source), clients.ends(b, source), "committed offsets")
         all_of_it = sum(clients.ends(b, to).values())

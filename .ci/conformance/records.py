@@ -28,7 +28,10 @@ from harness import Failure, die_with_parent, equal, run, short
 
 Record = collections.namedtuple("Record", "partition offset timestamp key value headers")
 
-BASE = 1767225600000  # 2026-01-01
+# The beginning of yesterday. Retention goes by the records' own timestamps and
+# looks at them every five minutes: what seems a week old would be gone before
+# a consumer comes for it, if that takes it a moment.
+BASE = (int(time.time()) // 86400 - 1) * 86_400_000
 
 
 def make(random, n, partitions=1, start=0, headers=True):
@@ -104,7 +107,7 @@ class Peer:
             equal(p, r.partition, f"partition that {self.name} was told")
         return [r._replace(offset=o) for (_, o), r in zip(answers, sent)]
 
-    def consume(self, broker, topic, group, n, seconds=60, **settings):
+    def consume(self, broker, topic, group, n, seconds=100, **settings):
         return parse(self.run(broker, "consume", topic, f"group={group}", f"n={n}",
                               *[f"{k}={v}" for k, v in settings.items()], seconds=seconds))
 

@@ -10,12 +10,10 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 import clients
 import rows
 from harness import equal, want
+from records import BASE
 
 ALL_FORMATS = "tarn.table.formats=iceberg,delta,parquet"
 KAFKA = {"kafka_partition", "kafka_offset", "kafka_timestamp", "kafka_key", "kafka_headers", "kafka_schema_id"}
-# Just before now as the machine sees it would do as well; brokers refuse
-# timestamps of records that lie ahead of their clock.
-BASE_MS = 1767225600000
 
 
 class Typed:
@@ -60,7 +58,7 @@ class Typed:
 
     def produce(self, values, serializer=None, **settings):
         serialize = serializer or self.serializer()
-        records = [{"key": f"k{i % 17}".encode(), "value": serialize(v, self.context()), "timestamp": BASE_MS + i}
+        records = [{"key": f"k{i % 17}".encode(), "value": serialize(v, self.context()), "timestamp": BASE + i}
                    for i, v in enumerate(values)]
         outcomes = clients.deliver(clients.producer(self.b, **settings), self.topic, records)
         for r, v, m in zip(records, values, clients.delivered(outcomes)):

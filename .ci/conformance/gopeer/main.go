@@ -18,7 +18,7 @@ import (
 )
 
 // silence ends a consumer that waits for records which do not come.
-const silence = 20 * time.Second
+const silence = time.Minute
 
 // record is a line; offset is set by the log.
 type record struct {

@@ -41,7 +41,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * -Dpeer.config holds further settings of all its clients: how they sign in.
  */
 public final class Peer {
-    private static final int SILENT_MS = 20_000;
+    private static final int SILENT_MS = 60_000;
     private static PrintStream out;
 
     public static void main(String[] args) throws Exception {

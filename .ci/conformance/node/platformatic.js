@@ -5,7 +5,7 @@ const { Producer, Consumer } = require('@platformatic/kafka');
 const [address, command, topic, ...words] = process.argv.slice(2);
 const settings = parse(words);
 const base = { clientId: 'conformance', bootstrapBrokers: [address] };
-const SILENT_MS = 20000;
+const SILENT_MS = 60000;
 
 function parse(list) {
   return Object.fromEntries(list.map((w) => [w.slice(0, w.indexOf('=')), w.slice(w.indexOf('=') + 1)]));

@@ -13,7 +13,7 @@ import time
 
 import records
 
-SILENCE = 20
+SILENCE = 60
 
 
 def parse_settings(words):

@@ -6,6 +6,7 @@ import time
 import clients
 from harness import PEER, Failure, equal, lines, want
 from harness import run as run_program
+from records import BASE
 
 N = 200
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -116,9 +117,8 @@ def timestamps(t, b):
             want(before - 1000 < ts < time.time() * 1000 + 1000, f"timestamp {ts}, want about {before}")
     with t.check("kcat -Q finds offsets by time"):
         name = topic(b, "by-time")
-        base = 1767225600000
         clients.delivered(clients.deliver(clients.producer(b), name, [
-            {"value": b"x", "timestamp": base + 1000 * i, "partition": 0} for i in range(10)]))
-        for ts, offset in ((base - 1, 0), (base + 4500, 5), (base + 9000, 9), (-1, 10), (-2, 0)):
+            {"value": b"x", "timestamp": BASE + 1000 * i, "partition": 0} for i in range(10)]))
+        for ts, offset in ((BASE - 1, 0), (BASE + 4500, 5), (BASE + 9000, 9), (-1, 10), (-2, 0)):
             out = run_program("kcat", "-q", "-b", b.kafka, "-Q", "-t", f"{name}:0:{ts}").decode()
             equal(out.split()[-1], str(offset), f"offset for {ts}")

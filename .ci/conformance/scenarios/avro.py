@@ -17,12 +17,12 @@ import clients
 import orders
 import rows
 from harness import Failure, equal, want
+from records import BASE
 
 TOPIC = "orders"
 SUBJECT = "orders-value"
 FORMATS = "tarn.table.formats=iceberg,delta,parquet"
 RECORDS = 5000
-BASE_MS = 1767225600000  # 2026-01-01; timestamps of records must be near now
 
 
 def run(t):
@@ -79,7 +79,7 @@ class State:
         for o in made:
             i = len(self.log) + len(records)
             records.append({
-                "key": f"customer-{i % 50}".encode(), "value": serialize(o, ctx), "timestamp": BASE_MS + i,
+                "key": f"customer-{i % 50}".encode(), "value": serialize(o, ctx), "timestamp": BASE + i,
                 "headers": [("trace", str(i).encode()), ("empty", b""), ("none", None)] if i % 3 == 0 else [],
             })
         outcomes = clients.deliver(clients.producer(self.b, **settings), TOPIC, records)
@@ -99,7 +99,7 @@ class State:
         lines = []
         for i, o in enumerate(made):
             key = base64.b64encode(f"go-{i % 20}".encode()).decode()
-            lines.append(json.dumps({"key": key, "timestamp": BASE_MS + i, "order": orders.to_json(o)}))
+            lines.append(json.dumps({"key": key, "timestamp": BASE + i, "order": orders.to_json(o)}))
         got = self.b.peer("produce", "-topic", TOPIC, stdin="\n".join(lines).encode())
         equal(len(got), len(made), "records acknowledged")
         for r, (p, o, ts, k, v) in zip(got, clients.unpacked(got)):
@@ -282,14 +282,14 @@ class State:
             values[11] = b"\x00\x00\x01\x86\x9f" + values[11][5:]
             values[13] = b"garbage"
             got = clients.delivered(clients.deliver(clients.producer(b), topic, [
-                {"key": b"k", "value": v, "timestamp": BASE_MS + i} for i, v in enumerate(values)]))
+                {"key": b"k", "value": v, "timestamp": BASE + i} for i, v in enumerate(values)]))
             for i, m in enumerate(got):
                 if i in (7, 11, 13):
                     bad[m.partition(), m.offset()] = {
                         "kafka_topic": topic, "kafka_partition": m.partition(), "kafka_offset": m.offset(),
                         "kafka_key": b"k", "kafka_value": values[i]}
                 else:
-                    good.add(m.partition(), m.offset(), BASE_MS + i, b"k", values[i], made[i], sid, [])
+                    good.add(m.partition(), m.offset(), BASE + i, b"k", values[i], made[i], sid, [])
             b.tarn("table", "flush", topic)
         rows.check_tables(t, topic, good.rows, "rows beside dead letters")
         rows.check_tables(t, f"{topic}__dead_letters", bad, "dead letters")

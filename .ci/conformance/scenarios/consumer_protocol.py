@@ -28,7 +28,7 @@ def described(b, group, *what):
 
 
 def migrate(t, b, new):
-    with t.check("classic members of 2.8 give way to members of 4, none the wiser", seconds=240):
+    with t.check("classic members of 2.8 give way to members of 4, none the wiser", seconds=400):
         name = exercise.topic(b, "migrated", 6)
         group = "g-migrated"
         made = exercise.write(b, name, records.make(t.random, 60, 6))
@@ -36,7 +36,7 @@ def migrate(t, b, new):
         members = [old.member(b, name, group)]
         try:
             def rest():
-                until(lambda: sum(len(m.records) for m in members) >= len(made), 40,
+                until(lambda: sum(len(m.records) for m in members) >= len(made), 120,
                       lambda: f"{[len(m.records) for m in members]} of {len(made)} records: {[m.said[-300:] for m in members]}")
 
             def more():
@@ -52,7 +52,7 @@ def migrate(t, b, new):
                 more()
                 shares = [m.partitions(k) for m, k in zip(members, marks)]
                 return [len(s) for s in shares] == [3, 3] and not shares[0] & shares[1]
-            until(both, 60, "three partitions to the old, three to the new member")
+            until(both, 120, "three partitions to the old, three to the new member")
             want(len(described(b, group, "--members")) == 2, "not two members")
             members[0].leave()
             mark = len(members[1].records)
@@ -68,7 +68,7 @@ def migrate(t, b, new):
 
 
 def killed(t, b, new):
-    with t.check("a member that is killed is put out, its partitions go on", seconds=180):
+    with t.check("a member that is killed is put out, its partitions go on", seconds=400):
         name = exercise.topic(b, "killed-848", 4)
         group = "g-killed-848"
         # The least that a group may have, so that nobody waits for long.
@@ -80,12 +80,12 @@ def killed(t, b, new):
             def both():
                 nonlocal made
                 made += exercise.write(b, name, records.make(t.random, 40, 4, start=len(made)))
-                until(lambda: len(x.records) + len(y.records) >= len(made), 40, lambda: f"{x.said[-300:]} {y.said[-300:]}")
+                until(lambda: len(x.records) + len(y.records) >= len(made), 120, lambda: f"{x.said[-300:]} {y.said[-300:]}")
                 return len(y.records) > 0 and len(described(b, group, "--members")) == 2
-            until(both, 60, "records to both")
+            until(both, 120, "records to both")
             y.kill()
             made += exercise.write(b, name, records.make(t.random, 40, 4, start=len(made)))
-            until(lambda: len(x.records) + len(y.records) >= len(made), 80, lambda: f"{len(x.records)} {len(y.records)} {len(made)}")
+            until(lambda: len(x.records) + len(y.records) >= len(made), 120, lambda: f"{len(x.records)} {len(y.records)} {len(made)}")
             [row] = described(b, group, "--state")
             equal((row["STATE"], row["#MEMBERS"]), ("Stable", "1"), "state afterwards")
             x.leave()
@@ -96,7 +96,7 @@ def killed(t, b, new):
 
 
 def librdkafka(t, b):
-    with t.check("librdkafka in a group of KIP-848, and Java's client with it", seconds=120):
+    with t.check("librdkafka in a group of KIP-848, and Java's client with it", seconds=240):
         name = exercise.topic(b, "librdkafka-848", 6)
         made = exercise.write(b, name, records.make(t.random, 120, 6))
         got = clients.confluent(b, name, 120, group="g-librdkafka-848", group_protocol="consumer")

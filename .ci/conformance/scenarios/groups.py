@@ -20,18 +20,18 @@ def run(t):
         b.tarn("topic", "create", "shared", "--partitions", str(PARTITIONS))
         fill(b, "shared", 0)
     for strategy in ("range", "roundrobin", "cooperative-sticky"):
-        with t.check(f"two members share, one takes over: {strategy}", seconds=90):
+        with t.check(f"two members share, one takes over: {strategy}", seconds=180):
             share(b, strategy)
     for assignor in ("uniform", "range"):
-        with t.check(f"two members share, one takes over: the consumer protocol, {assignor}", seconds=90):
+        with t.check(f"two members share, one takes over: the consumer protocol, {assignor}", seconds=180):
             share(b, assignor, {"group_protocol": "consumer", "group_remote_assignor": assignor})
-    with t.check("the consumer protocol: a pattern follows new topics", seconds=90):
+    with t.check("the consumer protocol: a pattern follows new topics", seconds=180):
         pattern(b)
-    with t.check("the consumer protocol: a static member comes back to its partitions", seconds=90):
+    with t.check("the consumer protocol: a static member comes back to its partitions", seconds=180):
         come_back(b)
-    with t.check("the consumer protocol: takes a classic group over, and gives it back", seconds=90):
+    with t.check("the consumer protocol: takes a classic group over, and gives it back", seconds=180):
         take_over(b)
-    with t.check("the consumer protocol: a group is described", seconds=60):
+    with t.check("the consumer protocol: a group is described", seconds=180):
         show(b)
     with t.check("a group goes on where it left off"):
         resume(b)

@@ -45,7 +45,7 @@ def bare(r):
 
 
 def together(t, b):
-    with t.check("three members share two partitions, each record goes to one", seconds=150):
+    with t.check("three members share two partitions, each record goes to one", seconds=400):
         name, group = "shared-out", "s-together"
         begin(b, name, group, 2)
         made = exercise.write(b, name, records.make(t.random, 400, 2, headers=False))
@@ -57,9 +57,9 @@ def together(t, b):
             def all_of_them():
                 nonlocal made
                 made += exercise.write(b, name, records.make(t.random, 100, 2, start=len(made), headers=False))
-                until(lambda: taken() >= len(made), 60, lambda: f"{taken()} of {len(made)}: {[m.said[-300:] for m in members]}")
+                until(lambda: taken() >= len(made), 120, lambda: f"{taken()} of {len(made)}: {[m.said[-300:] for m in members]}")
                 return all(m.records for m in members)
-            until(all_of_them, 60, lambda: f"records to each member: {[len(m.records) for m in members]}")
+            until(all_of_them, 120, lambda: f"records to each member: {[len(m.records) for m in members]}")
             for m in members:
                 m.leave()
         finally:
@@ -71,7 +71,7 @@ def together(t, b):
 
 
 def acknowledged(t, b):
-    with t.check("what is given back comes again, what is rejected does not", seconds=150):
+    with t.check("what is given back comes again, what is rejected does not", seconds=400):
         for what in ("release", "reject"):
             name, group = f"shared-{what}", f"s-{what}"
             begin(b, name, group, 1)
@@ -79,7 +79,7 @@ def acknowledged(t, b):
             m = member(b, name, group, what)
             try:
                 wanted = 120 if what == "release" else 90
-                until(lambda: len(m.records) >= wanted, 60, lambda: f"{len(m.records)} of {wanted}: {m.said[-300:]}")
+                until(lambda: len(m.records) >= wanted, 120, lambda: f"{len(m.records)} of {wanted}: {m.said[-300:]}")
                 m.leave()
             finally:
                 m.kill()
@@ -91,7 +91,7 @@ def acknowledged(t, b):
             after = member(b, name, group)
             try:
                 more = exercise.write(b, name, records.make(t.random, 1, 1, start=90, headers=False))
-                until(lambda: after.records, 40, lambda: after.said[-300:])
+                until(lambda: after.records, 120, lambda: after.said[-300:])
                 after.leave()
             finally:
                 after.kill()
@@ -99,18 +99,18 @@ def acknowledged(t, b):
 
 
 def held(t, b):
-    with t.check("a member that dies with records gives them to others when the lock ends", seconds=180):
+    with t.check("a member that dies with records gives them to others when the lock ends", seconds=400):
         name, group = "shared-held", "s-held"
         begin(b, name, group, 1, share_record_lock_duration_ms="15000")
         made = exercise.write(b, name, records.make(t.random, 10, 1, headers=False))
         m = member(b, name, group, "hold")
         try:
-            until(lambda: len(m.records) == 10, 40, lambda: f"{len(m.records)}: {m.said[-300:]}")
+            until(lambda: len(m.records) == 10, 120, lambda: f"{len(m.records)}: {m.said[-300:]}")
         finally:
             m.kill()
         after = member(b, name, group)
         try:
-            until(lambda: len(after.records) >= 10, 70, lambda: f"{len(after.records)}: {after.said[-300:]}")
+            until(lambda: len(after.records) >= 10, 120, lambda: f"{len(after.records)}: {after.said[-300:]}")
             after.leave()
         finally:
             after.kill()
@@ -119,7 +119,7 @@ def held(t, b):
 
 
 def tools(t, b):
-    with t.check("ConsoleShareConsumer, VerifiableShareConsumer, ShareGroupCommand", seconds=240):
+    with t.check("ConsoleShareConsumer, VerifiableShareConsumer, ShareGroupCommand", seconds=400):
         name, group = "shared-tools", "s-tools"
         begin(b, name, group, 2)
         made = exercise.write(b, name, [r._replace(value=f"v-{i}".encode())

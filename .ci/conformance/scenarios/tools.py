@@ -1,5 +1,6 @@
 """Kafka's own command line tools, and what they did checked by other clients."""
 
+import datetime
 import json
 import re
 import time
@@ -182,7 +183,8 @@ def groups(t, b):
         command(*reset, "--topic", name, "--to-earliest")
         equal(lag(), {(p, 0, 10, 10) for p in range(3)}, "to the start")
         command(*reset, "--topic", f"{name}:1", "--shift-by", "4")
-        command(*reset, "--topic", f"{name}:2", "--to-datetime", "2026-01-01T00:00:06.000")
+        command(*reset, "--topic", f"{name}:2", "--to-datetime",
+                datetime.datetime.fromtimestamp(records.BASE / 1000 + 6, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000"))
         equal(lag(), {(0, 0, 10, 10), (1, 4, 10, 6), (2, 2, 10, 8)}, "by steps and by time")
         got = java(JAVA_NEW).consume(b, name, group, 24)
         equal(sorted((r.partition, r.offset) for r in got),
