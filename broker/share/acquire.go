@@ -24,6 +24,7 @@ type acquisition struct {
 	batch   int64     // about how many records a grant has; 0: it does not matter
 	locks   int64     // records in flight
 	limit   int16     // deliveries
+	more    bool      // the answer has records of this partition already
 }
 
 // overrun is how many times the limit of records in flight a window may have, so
@@ -33,15 +34,17 @@ const overrun = 4
 
 // acquire gives a member what is available in extents, which are what the log
 // holds from the offset from on, ascending. What lies between them, or is to be
-// skipped, is done at once. moved reports whether anything changed at all.
-func (w *window) acquire(a acquisition, from int64, extents []extent) (got []grant, moved bool) {
+// skipped, is done at once. moved reports whether anything changed at all, and
+// held that the answer is to have no more of this partition; see throttle.
+func (w *window) acquire(a acquisition, from int64, extents []extent) (got []grant, moved, held bool) {
 	if len(extents) == 0 {
-		return nil, false
+		return nil, false, false
 	}
 	was, wasEnd := w.start, w.end
 	w.extend(a, extents)
 	runs := plan(from, extents)
 	runs = w.bound(a, runs)
+	runs, held = w.throttle(a, runs, extents)
 	w.rewrite(runs, func(s *span, r *run) {
 		switch {
 		case s.state != available:
@@ -54,7 +57,7 @@ func (w *window) acquire(a acquisition, from int64, extents []extent) (got []gra
 			got = append(got, grant{s.first, s.last, s.count})
 		}
 	})
-	return split(got, extents, a.batch), moved || len(got) > 0 || w.start != was || w.end != wasEnd
+	return split(got, extents, a.batch), moved || len(got) > 0 || w.start != was || w.end != wasEnd, held
 }
 
 // extend lets the window grow over new offsets, as far as there is room.
@@ -127,13 +130,80 @@ func (w *window) bound(a acquisition, runs []run) []run {
 	if end < 0 {
 		return runs
 	}
+	return cut(runs, end)
+}
+
+// cut drops what lies beyond end.
+func cut(runs []run, end int64) []run {
 	for i := range runs {
+		if runs[i].first > end {
+			return runs[:i]
+		}
 		if runs[i].last >= end {
 			runs[i].last = end
 			return runs[:i+1]
 		}
 	}
 	return runs
+}
+
+// suspect is from how many deliveries on records are thought to do harm: half of
+// those allowed, rounded up, but two at least.
+func (a acquisition) suspect() int16 { return max(2, (a.limit+1)/2) }
+
+// throttle keeps records that were given back often from taking others with them:
+// a record that kills its members would have all be archived that come with it.
+// Suspects do not come after others in an answer, and with each delivery only
+// half as many of their batch come at once; one on its last delivery comes alone,
+// unless only two are allowed. As in Kafka 4.2. held reports whether runs were
+// cut, or end with suspects.
+func (w *window) throttle(a acquisition, runs []run, extents []extent) (rest []run, held bool) {
+	taken, room, end := int64(0), int64(0), int64(-1)
+	if a.more {
+		taken = 1
+	}
+	var batch *run // of the suspects
+	w.parts(runs, func(s span, r *run) bool {
+		if s.state != available || r.kind == ackGap || s.count >= a.limit {
+			return true
+		}
+		n := s.last - s.first + 1
+		last := a.limit > 2 && s.count == a.limit-1
+		switch {
+		case batch != nil && r != batch, taken > 0 && last, batch == nil && taken > 0 && s.count >= a.suspect():
+			held, end = true, s.first-1
+			return false
+		case batch == nil && s.count >= a.suspect():
+			batch, room = r, max(1, sizeAt(extents, s.first)>>(s.count-a.suspect()+1))
+			held = true
+		}
+		if last {
+			room = 1
+		}
+		taken += n
+		if batch == nil {
+			return true
+		}
+		if room -= n; room <= 0 {
+			end = s.last + room
+			return false
+		}
+		return true
+	})
+	if end < 0 {
+		return runs, held
+	}
+	return cut(runs, end), held
+}
+
+// sizeAt is how many offsets the batch has that an offset lies in.
+func sizeAt(extents []extent, offset int64) int64 {
+	for _, e := range extents {
+		if e.first <= offset && offset <= e.last {
+			return e.last - e.first + 1
+		}
+	}
+	return 1
 }
 
 // split cuts grants where batches of the log end, once they have size records:

@@ -75,7 +75,7 @@ func FuzzWindow(f *testing.F) {
 				}
 				e := extent{from, from + next()%16, next()%8 == 0}
 				before := w.clone()
-				got, _ := w.acquire(acquisition{member: m, until: now.Add(time.Second), records: 1 + next()%8, strict: next()%2 == 0, locks: locks, limit: limit}, from, []extent{e, {e.last + 2, e.last + 5, false}})
+				got, _, _ := w.acquire(acquisition{member: m, until: now.Add(time.Second), records: 1 + next()%8, strict: next()%2 == 0, locks: locks, limit: limit}, from, []extent{e, {e.last + 2, e.last + 5, false}})
 				for _, g := range got {
 					before.parts([]run{{first: g.first, last: g.last}}, func(s span, _ *run) bool {
 						if s.state != available || g.count != s.count+1 {

@@ -108,39 +108,6 @@ func (m *members) bump(topics []subscribed) {
 	m.assign()
 }
 
-// assign gives every partition to somebody and every subscriber of a topic a
-// partition of it, evenly (Kafka's assignor "simple"): of a topic with more
-// partitions than subscribers each partition has one, of one with fewer each
-// subscriber has one. A topic's first subscriber differs from that of the topic
-// before, so that small topics spread.
-func (m *members) assign() {
-	list := m.sorted()
-	next := make(map[string]assignment, len(list))
-	for _, mem := range list {
-		next[mem.id] = assignment{}
-	}
-	shift := 0
-	for _, t := range m.topics {
-		var readers []*member
-		for _, mem := range list {
-			if _, ok := slices.BinarySearch(mem.topics, t.name); ok {
-				readers = append(readers, mem)
-			}
-		}
-		if len(readers) == 0 || t.partitions == 0 {
-			continue
-		}
-		for i := range max(len(readers), int(t.partitions)) {
-			a, p := next[readers[(i+shift)%len(readers)].id], int32(i)%t.partitions
-			a[t.id] = append(a[t.id], p)
-		}
-		shift += int(t.partitions)
-	}
-	for _, mem := range list {
-		mem.assigned = next[mem.id]
-	}
-}
-
 // due lists the members whose time is over, by id, and the time of the next one,
 // zero if there is none.
 func (m *members) due(now time.Time) (out []*member, next time.Time) {

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write what scripts print into testdata"
 //	acquire MEMBER RECORDS [strict] [batch=N] [from=N] BATCH…   a batch is 0-4, 7-9/skip
 //	ack MEMBER op=N RANGE…                                      a range is 0-4:accept
 //	settle N ok|failed    release MEMBER [undelivered]
-//	at DURATION           logstart N          restart          locks N
+//	at DURATION           logstart N          restart          locks N    limit N
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 5 {
@@ -64,6 +64,7 @@ type script struct {
 	w          window
 	start, now time.Time
 	locks      int64
+	limit      int16
 	out        bytes.Buffer
 }
 
@@ -74,7 +75,7 @@ const (
 
 func runScript(t *testing.T, text string) []byte {
 	start := time.UnixMilli(1_000_000)
-	s := &script{t: t, start: start, now: start, locks: 10}
+	s := &script{t: t, start: start, now: start, locks: 10, limit: scriptLimit}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		cmd, ok := strings.CutPrefix(line, "> ")
 		if ok || strings.HasPrefix(line, "#") || line == "" {
@@ -114,18 +115,20 @@ func (s *script) run(words []string) {
 	case "settle":
 		s.w.settle(opID(s.number(words[1])), words[2] == "ok")
 	case "release":
-		s.w.release(words[1], len(words) > 2, scriptLimit)
+		s.w.release(words[1], len(words) > 2, s.limit)
 	case "at":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		s.now = s.start.Add(d)
-		if _, next := s.w.expire(s.now, scriptLimit); !next.IsZero() {
+		if _, next := s.w.expire(s.now, s.limit); !next.IsZero() {
 			fmt.Fprintf(&s.out, "next lock ends at %v\n", next.Sub(s.start))
 		}
 	case "logstart":
 		s.w.advance(s.number(words[1]))
+	case "limit":
+		s.limit = int16(s.number(words[1]))
 	case "locks":
 		s.locks = s.number(words[1])
 	case "restart":
@@ -140,7 +143,7 @@ func (s *script) run(words []string) {
 }
 
 func (s *script) acquire(words []string) {
-	a := acquisition{member: words[0], until: s.now.Add(scriptLock), records: s.number(words[1]), locks: s.locks, limit: scriptLimit}
+	a := acquisition{member: words[0], until: s.now.Add(scriptLock), records: s.number(words[1]), locks: s.locks, limit: s.limit}
 	var extents []extent
 	from, _, ok := s.w.from(0, s.locks)
 	for _, word := range words[2:] {
@@ -150,6 +153,14 @@ func (s *script) acquire(words []string) {
 		}
 		if v, is := strings.CutPrefix(word, "batch="); is {
 			a.batch = s.number(v)
+			continue
+		}
+		if v, is := strings.CutPrefix(word, "limit="); is {
+			a.limit = int16(s.number(v))
+			continue
+		}
+		if word == "more" {
+			a.more = true
 			continue
 		}
 		if v, is := strings.CutPrefix(word, "from="); is {
@@ -165,7 +176,7 @@ func (s *script) acquire(words []string) {
 		fmt.Fprintln(&s.out, "no room")
 		return
 	}
-	got, _ := s.w.acquire(a, from, extents)
+	got, _, _ := s.w.acquire(a, from, extents)
 	for _, g := range got {
 		fmt.Fprintf(&s.out, "%s gets %d-%d delivery %d\n", a.member, g.first, g.last, g.count)
 	}
@@ -194,7 +205,7 @@ func (s *script) ack(words []string) {
 	runs, code := parseAcks(batches, true)
 	write := false
 	if code == wire.None {
-		write, code = s.w.acknowledge(words[0], runs, op, s.now.Add(scriptLock), scriptLimit)
+		write, code = s.w.acknowledge(words[0], runs, op, s.now.Add(scriptLock), s.limit)
 	}
 	fmt.Fprintf(&s.out, "%s write=%v\n", code, write)
 }

@@ -311,12 +311,9 @@ func (t *taking) take(ctx context.Context, most int, first bool) {
 			t.fail(err)
 			return
 		}
-		got, ok := t.acquire(from, extents)
-		if !ok {
-			return
-		}
+		got, more := t.acquire(from, extents)
 		t.keep(b, got)
-		if low = extents[len(extents)-1].last + 1; len(t.records) >= most {
+		if low = extents[len(extents)-1].last + 1; !more || len(t.records) >= most {
 			return
 		}
 	}
@@ -344,7 +341,8 @@ func extentsOf(b []byte, aborted commitlog.AbortedTxns) (list []extent, err erro
 }
 
 // acquire takes what is available of what was read, if the session still stands.
-func (t *taking) acquire(from int64, extents []extent) (got []grant, ok bool) {
+// more is false if that is all for this answer.
+func (t *taking) acquire(from int64, extents []extent) (got []grant, more bool) {
 	f := t.f
 	f.g.mu.Lock()
 	defer f.g.unlock()
@@ -357,9 +355,10 @@ func (t *taking) acquire(from int64, extents []extent) (got []grant, ok bool) {
 		return nil, false
 	}
 	until := time.Now().Add(f.st.lock)
-	got, _ = p.w.acquire(acquisition{
+	got, _, held := p.w.acquire(acquisition{
 		member: f.s.member, until: until, records: f.records, strict: f.req.ShareAcquireMode == 1,
 		batch: int64(f.req.BatchSize), locks: f.st.locks, limit: f.st.limit,
+		more: len(t.grants) > 0,
 	}, from, extents)
 	for _, g := range got {
 		f.records -= g.last - g.first + 1
@@ -367,7 +366,7 @@ func (t *taking) acquire(from int64, extents []extent) (got []grant, ok bool) {
 	if len(got) > 0 {
 		f.c.alarmBefore(&p.timer, until)
 	}
-	return got, true
+	return got, !held
 }
 
 // keep adds what was acquired to the answer: the batches that hold any of it,
