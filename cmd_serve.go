@@ -10,14 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarn-io/tarn/broker"
-	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
@@ -60,6 +58,7 @@ type serveCmd struct {
 
 	securityFlags
 	acmeFlags
+	timeFlags
 }
 
 // node is a broker with everything around it, in order of start.
@@ -166,7 +165,12 @@ func (n *node) open(ctx context.Context) error {
 	if delay == 0 {
 		delay = -1 // the broker's zero stands for Kafka's default
 	}
+	times, err := c.times()
+	if err != nil {
+		return err
+	}
 	n.broker, err = broker.Open(ctx, broker.Config{
+		Times:          times,
 		Engine:         n.engine,
 		Listeners:      listeners,
 		Users:          n.who.users,
@@ -249,23 +253,6 @@ func absolute(path string) string {
 		return abs
 	}
 	return path
-}
-
-// settings shows the flags as DescribeConfigs of the broker does.
-func (c *serveCmd) settings() []api.BrokerConfig {
-	return []api.BrokerConfig{
-		{Name: "listeners", Value: c.listenersConfig(), Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Addresses of the Kafka listeners (--kafka.listen)."},
-		{Name: "advertised.listeners", Value: c.KafkaAdvertise, Doc: "Address that clients are told (--kafka.advertise)."},
-		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Kind: topic.Bool, Doc: "Create unknown topics on first use (--kafka.auto-create)."},
-		{Name: "num.partitions", Value: strconv.Itoa(int(c.KafkaPartitions)), Default: "1", Kind: topic.Int, Doc: "Partitions of a new topic (--kafka.partitions)."},
-		{Name: "default.replication.factor", Value: "1", Default: "1", Kind: topic.Int, Doc: "There is one broker; any replication factor is accepted and one replica kept."},
-		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Kind: topic.Int, Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
-		{Name: "node.id", Value: strconv.Itoa(int(api.NodeID)), Default: strconv.Itoa(int(api.NodeID)), Kind: topic.Int, Doc: "There is one broker, and this is its number."},
-		{Name: "log.cleaner.enable", Value: "true", Default: "true", Kind: topic.Bool, Doc: "Compaction always runs for topics that ask for it."},
-		{Name: "log.cleaner.backoff.ms", Value: "15000", Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted."},
-		{Name: "log.retention.check.interval.ms", Value: "300000", Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for."},
-		{Name: "log.dirs", Value: absolute(c.Data), Default: absolute("./tarn-data"), Doc: "Data directory (--data)."},
-	}
 }
 
 func (n *node) addresses() runFile {

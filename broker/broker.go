@@ -40,6 +40,8 @@ type Config struct {
 	Engine storage.Engine
 	// Listeners are where clients connect; at least one.
 	Listeners []Listener
+	// Times say how long things last.
+	Times Times
 	// Topics are the broker's defaults for topics.
 	Topics topic.Defaults
 	// NoAutoCreate refuses unknown topics instead of making them on first use
@@ -138,7 +140,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.MaxConnections == 0 {
-		cfg.MaxConnections = maxConnections
+		cfg.MaxConnections = MaxConnections
 	}
 	b := &Broker{
 		cfg: cfg, lg: cfg.Log,
@@ -157,7 +159,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("read topics: %w", err)
 	}
 	b.logs = commitlog.New(commitlog.Config{
-		Engine: cfg.Engine, Log: cfg.Log.With("component", "log"), Now: cfg.Now, TailBytes: cfg.TailBytes,
+		Engine: cfg.Engine, Log: cfg.Log.With("component", "log"), Now: cfg.Now, TailBytes: cfg.TailBytes, ProducerExpiry: cfg.Times.ProducerExpiry,
 		Admit: func(tp storage.TP, h record.Header) error { return b.txns.Admit(tp, h) },
 	})
 	if b.groupConfigs, err = groupconfig.Open(ctx, cfg.Engine); err != nil {

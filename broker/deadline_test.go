@@ -1,15 +1,24 @@
 package broker
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 )
 
@@ -17,24 +26,36 @@ import (
 // read, by the clock of a bubble.
 func TestDeadlines(t *testing.T) {
 	hello := kmsg.NewRequestFormatter().AppendRequest(nil, kmsg.NewPtrApiVersionsRequest(), 1)
+	login := Listener{SASL: &auth.SASL{Mechanisms: []string{auth.Plain}}}
+	plain := kmsg.NewPtrSASLHandshakeRequest()
+	plain.Version, plain.Mechanism = 1, auth.Plain
+	handshake := kmsg.NewRequestFormatter().AppendRequest(nil, plain, 2)
 	cases := []struct {
 		name  string
 		owed  bool // an answer is owed for the first 25 minutes
+		ln    Listener
 		act   func(t *testing.T, c net.Conn)
 		after time.Duration // when the connection ends
 	}{
-		{"silent", false, func(*testing.T, net.Conn) {}, maxIdle},
-		{"silent since its last request", false, func(t *testing.T, c net.Conn) {
+		{"silent", false, Listener{}, func(*testing.T, net.Conn) {}, maxIdle},
+		{"silent since its last request", false, Listener{}, func(t *testing.T, c net.Conn) {
 			<-time.After(5 * time.Minute)
 			ask(t, c, hello)
 		}, 5*time.Minute + maxIdle},
-		{"waiting for an answer", true, func(*testing.T, net.Conn) {}, 3 * maxIdle},
-		{"a frame that does not come", false, func(t *testing.T, c net.Conn) {
+		{"waiting for an answer", true, Listener{}, func(*testing.T, net.Conn) {}, 3 * maxIdle},
+		{"a frame that does not come", false, Listener{}, func(t *testing.T, c net.Conn) {
 			if _, err := c.Write(append(binary.BigEndian.AppendUint32(nil, 5<<20), 0, 0, 0, 3)); err != nil {
 				t.Error(err)
 			}
 		}, frameGrace + 5*time.Second},
-		{"answers that are not read", false, func(t *testing.T, c net.Conn) {
+		{"a client that does not sign in", false, login, func(t *testing.T, c net.Conn) { ask(t, c, hello) }, maxLogin},
+		{"a client that takes its time to sign in", false, login, func(t *testing.T, c net.Conn) {
+			ask(t, c, hello)
+			<-time.After(50 * time.Second)
+			ask(t, c, handshake)
+		}, maxLogin},
+		{"a TLS handshake that does not come", false, Listener{TLS: selfSigned(t)}, func(*testing.T, net.Conn) {}, maxLogin},
+		{"answers that are not read", false, Listener{}, func(t *testing.T, c net.Conn) {
 			if _, err := c.Write(hello); err != nil {
 				t.Error(err)
 			}
@@ -43,7 +64,8 @@ func TestDeadlines(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, err := Open(t.Context(), Config{Engine: memory.New(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}})
+				c.ln.Addr = "127.0.0.1:0"
+				b, err := Open(t.Context(), Config{Engine: memory.New(), Listeners: []Listener{c.ln}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -68,6 +90,37 @@ func TestDeadlines(t *testing.T) {
 			})
 		})
 	}
+}
+
+// selfSigned is TLS with a certificate of its own.
+func selfSigned(t *testing.T) *auth.TLS {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := auth.TLSConfig{CertFile: filepath.Join(t.TempDir(), "cert.pem"), KeyFile: filepath.Join(t.TempDir(), "key.pem")}
+	for path, block := range map[string]*pem.Block{
+		cfg.CertFile: {Type: "CERTIFICATE", Bytes: der}, cfg.KeyFile: {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := auth.OpenTLS(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // pipe is an end of a net.Pipe with an address.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/topic"
@@ -89,6 +90,63 @@ func FuzzConnection(f *testing.F) {
 			t.Fatal("the budget of requests leaks")
 		}
 		b.requestBytes.Release(maxRequestBytes)
+	})
+}
+
+// FuzzLogin does the same at a listener that asks who is there, where nobody has
+// a password: besides, nothing may be done. What comes begins with the version of
+// a handshake, or with none.
+func FuzzLogin(f *testing.F) {
+	format := kmsg.NewRequestFormatter(kmsg.FormatterClientID("fuzz"))
+	mechanisms := []string{auth.ScramSHA256, auth.ScramSHA512, auth.Plain}
+	opening := func(version int16, mechanism string) []byte {
+		hello := kmsg.NewPtrSASLHandshakeRequest()
+		hello.Version, hello.Mechanism = version, mechanism
+		return format.AppendRequest(nil, hello, 1)
+	}
+	authenticate := func(tokens ...string) (out []byte) {
+		for i, text := range tokens {
+			q := kmsg.NewPtrSASLAuthenticateRequest()
+			q.Version, q.SASLAuthBytes = 2, []byte(text)
+			out = format.AppendRequest(out, q, int32(i+2))
+		}
+		return out
+	}
+	everything := conversations(f)
+	all := everything[len(everything)-5]
+	f.Add(int8(1), authenticate("n,,n=u,r=abc", "c=biws,r=abc,p=AAAA"))
+	f.Add(int8(1), append(authenticate("n,,n=u,r=abc"), all...))
+	f.Add(int8(0), append(binary.BigEndian.AppendUint32(nil, 12), "n,,n=u,r=abc"...))
+	f.Add(int8(2), all)
+	f.Add(int8(2), opening(1, "GSSAPI"))
+	f.Add(int8(1), opening(0, auth.Plain))
+	lg := &panics{}
+	ctx, cancel := context.WithCancel(context.Background())
+	b, err := Open(ctx, Config{Engine: memory.New(), Log: lg.logger(), Listeners: []Listener{
+		{Addr: "127.0.0.1:0", SASL: &auth.SASL{Mechanisms: mechanisms, FailureDelay: time.Nanosecond}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	f.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.Error(err)
+		}
+	})
+	f.Fuzz(func(t *testing.T, version int8, frames []byte) {
+		if version >= 0 && version < 2 {
+			frames = append(opening(int16(version), mechanisms[len(frames)%2]), frames...)
+		}
+		c := b.newConnection(b.listeners[0], newScript(frames))
+		c.run(t.Context())
+		if text := lg.take(); text != "" {
+			t.Error(text)
+		}
+		if c.client.Auth.Ready() || len(b.topics.View().All()) > 0 {
+			t.Fatalf("nobody is %v, with topics %v", c.client.Auth.Principal(), b.topics.View().All())
+		}
 	})
 }
 

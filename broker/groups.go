@@ -72,6 +72,8 @@ func (b *Broker) openGroups(ctx context.Context) (*group.Coordinator, error) {
 		Access: accessView(b.cfg.Rules),
 
 		InitialRebalanceDelay: b.cfg.GroupInitialDelay,
+		OffsetsRetention:      b.cfg.Times.OffsetsRetention,
+		MinSessionTimeout:     b.cfg.Times.MinSession, MaxSessionTimeout: b.cfg.Times.MaxSession,
 		ConsumerTimes: func(group string) (session, heartbeat time.Duration) {
 			return b.groupConfigs.Duration(group, groupconfig.ConsumerSessionTimeoutMs),
 				b.groupConfigs.Duration(group, groupconfig.ConsumerHeartbeatIntervalMs)
@@ -110,6 +112,7 @@ func (b *Broker) openTxns(ctx context.Context, producers *api.Producers) (*txn.C
 	return txn.Open(ctx, txn.Config{
 		Append: b.logs.Append, Store: b.cfg.Engine, Groups: b.groups, Topics: topicsView{b.topics},
 		NextID: producers.Next, CheckInterval: b.cfg.TxnCheckInterval,
+		MaxTimeout: b.cfg.Times.TxnMaxTimeout, Expiry: b.cfg.Times.TxnExpiry,
 		Log: b.cfg.Log.With("component", "txn"), Now: b.cfg.Now,
 	})
 }

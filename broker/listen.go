@@ -15,9 +15,9 @@ import (
 	"github.com/tarn-io/tarn/broker/auth"
 )
 
-// maxConnections bounds the goroutines and buffers of all listeners together;
-// Kafka has no limit, a small machine needs one.
-const maxConnections = 20_000
+// MaxConnections bounds the goroutines and buffers of all listeners together
+// unless Config says otherwise; Kafka has no limit, a small machine needs one.
+const MaxConnections = 20_000
 
 // listener is a bound Listener and what it advertises.
 type listener struct {

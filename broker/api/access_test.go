@@ -125,7 +125,7 @@ func accessTable() []access {
 
 // guardedBroker asks who is there, has users root, alice and bob, whose
 // passwords are their names, and rules; root needs none.
-func guardedBroker(t *testing.T) (*brokertest.Broker, *acl.Rules) {
+func guardedBroker(t *testing.T, more ...brokertest.Option) (*brokertest.Broker, *acl.Rules) {
 	t.Helper()
 	e := memory.New()
 	users, err := auth.OpenUsers(t.Context(), e, nil)
@@ -149,11 +149,11 @@ func guardedBroker(t *testing.T) (*brokertest.Broker, *acl.Rules) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+	return brokertest.New(t, append([]brokertest.Option{brokertest.WithConfig(func(c *broker.Config) {
 		c.Engine, c.Users, c.Rules = e, users, rules
 		c.Listeners[0].SASL = &auth.SASL{Mechanisms: []string{auth.Plain}}
 		c.Log = nil // thousands of refusals
-	})), rules
+	})}, more...)...), rules
 }
 
 // login signs a raw client in.
