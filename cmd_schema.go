@@ -18,7 +18,9 @@ type schemaCmd struct {
 	List     schemaListCmd     `cmd:"" help:"List subjects with their versions."`
 	Get      schemaGetCmd      `cmd:"" help:"Print a subject's schema."`
 	Check    schemaCheckCmd    `cmd:"" help:"Say what a schema would change, for readers and tables, and whether it could be registered."`
+	Describe schemaDescribeCmd `cmd:"" help:"Say which columns a subject's or topic's schema makes, how payloads are read, and their limits."`
 	Diff     schemaDiffCmd     `cmd:"" help:"Say what changes from one version to another, for readers and tables."`
+	Infer    schemaInferCmd    `cmd:"" help:"Propose a schema from the JSON that flows through a topic."`
 	Delete   schemaDeleteCmd   `cmd:"" help:"Delete a subject or one version."`
 	Report   schemaReportCmd   `cmd:"" help:"Say what a topic's schema has refused, or with monitor would have, by client."`
 	Level    schemaLevelCmd    `cmd:"" help:"Show or set the compatibility level."`

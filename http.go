@@ -152,6 +152,8 @@ func (n *node) tablesAPI() http.Handler {
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
 	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)
 	mux.HandleFunc("POST /api/topics/{topic}/redrive", n.redriveAPI)
+	mux.HandleFunc("GET /api/topics/{topic}/infer", n.inferAPI)
+	mux.HandleFunc("GET /api/schemas/describe", n.schemaDescribe)
 	mux.HandleFunc("GET /api/schemas/diff", n.schemaDiff)
 	mux.HandleFunc("POST /api/schemas/check", n.schemaCheck)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {

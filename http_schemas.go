@@ -18,11 +18,15 @@ const maxSchemaRequest = 2*registry.MaxSchemaBytes + 1<<20
 
 // schemaDiff answers what changes from one version of a subject to another.
 func (n *node) schemaDiff(w http.ResponseWriter, r *http.Request) {
+	subject := n.registry.Alias(r.URL.Query().Get("subject"))
+	if !n.readable(w, r, subject) {
+		return
+	}
 	from, err := versionNumber(r, "from")
 	if err == nil {
 		var to int
 		if to, err = versionNumber(r, "to"); err == nil {
-			answerReview(w)(n.registry.Diff(n.registry.Alias(r.URL.Query().Get("subject")), from, to))
+			answerReview(w)(n.registry.Diff(subject, from, to))
 			return
 		}
 	}
@@ -45,6 +49,10 @@ func versionNumber(r *http.Request, name string) (int, error) {
 // schemaCheck answers what a text would change as a subject's next version. The body
 // is that of a registration.
 func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
+	subject := n.registry.Alias(r.URL.Query().Get("subject"))
+	if !n.readable(w, r, subject) {
+		return
+	}
 	var body struct {
 		Type       schema.Type        `json:"schemaType"`
 		Text       string             `json:"schema"`
@@ -58,8 +66,51 @@ func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: "request: " + err.Error()})
 		return
 	}
-	answerReview(w)(n.registry.Examine(n.registry.Alias(r.URL.Query().Get("subject")),
+	answerReview(w)(n.registry.Examine(subject,
 		registry.Request{Type: body.Type, Text: body.Text, References: body.References}))
+}
+
+// schemaDescribe answers what a subject's version means, or for a topic's name the
+// latest ones of its keys and values. A subject goes before a topic of its name.
+func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
+	number, err := versionNumber(r, "version")
+	if err != nil {
+		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: err.Error()})
+		return
+	}
+	var list []registry.Description
+	for _, subject := range n.subjectsOf(r.URL.Query().Get("name")) {
+		if !n.readable(w, r, subject) {
+			return
+		}
+		d, err := n.registry.Describe(subject, number)
+		if err != nil {
+			answerReview(w)(nil, err)
+			return
+		}
+		list = append(list, d)
+	}
+	answer(w, http.StatusOK, list)
+}
+
+// subjectsOf are the subject that a name is, or those of the topic of that name; if
+// there is neither, the name itself.
+func (n *node) subjectsOf(name string) []string {
+	subject := n.registry.Alias(name)
+	if _, ok := n.registry.Latest(subject); ok {
+		return []string{subject}
+	}
+	var list []string
+	for _, part := range []string{"key", "value"} {
+		subject := n.registry.Alias(n.registry.SubjectOf(name, part))
+		if _, ok := n.registry.Latest(subject); ok {
+			list = append(list, subject)
+		}
+	}
+	if len(list) == 0 {
+		return []string{subject}
+	}
+	return list
 }
 
 // answerReview answers with what the registry says, or why it cannot.

@@ -22,6 +22,9 @@ func TestSchemaRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := reg.Register(t.Context(), "topic-value", registry.Request{Text: `"int"`}); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name, method, target, body string
 		status                     int
@@ -31,6 +34,11 @@ func TestSchemaRoutes(t *testing.T) {
 		{"diff of a version that is not there", "GET", "/api/schemas/diff?subject=s&from=1&to=7", "", 404, "no such version"},
 		{"diff of no version", "GET", "/api/schemas/diff?subject=s&from=x", "", 400, "is no version"},
 		{"diff of no subject", "GET", "/api/schemas/diff?subject=z", "", 404, "no such subject"},
+		{"describe", "GET", "/api/schemas/describe?name=s", "", 200, `"column":"a","type":"double"`},
+		{"describe the first version", "GET", "/api/schemas/describe?name=s&version=1", "", 200, `"column":"a","type":"long"`},
+		{"describe a topic", "GET", "/api/schemas/describe?name=topic", "", 200, `"subject":"topic-value"`},
+		{"describe nothing", "GET", "/api/schemas/describe?name=nothing", "", 404, "no such subject"},
+		{"describe no version", "GET", "/api/schemas/describe?name=s&version=0", "", 400, "is no version"},
 		{"check", "POST", "/api/schemas/check?subject=s", `{"schemaType":"JSON","schema":"{\"type\":\"string\"}"}`, 200, `"compatible":false`},
 		{"check of a broken schema", "POST", "/api/schemas/check?subject=s", `{"schemaType":"JSON","schema":"{"}`, 422, "Invalid schema"},
 		{"check of nothing", "POST", "/api/schemas/check?subject=s", "", 400, "request: "},
@@ -39,7 +47,7 @@ func TestSchemaRoutes(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(tt.method, tt.target, strings.NewReader(tt.body))
-		map[string]http.HandlerFunc{"diff": n.schemaDiff, "check": n.schemaCheck}[strings.SplitN(tt.name, " ", 2)[0]](w, r)
+		map[string]http.HandlerFunc{"diff": n.schemaDiff, "check": n.schemaCheck, "describe": n.schemaDescribe}[strings.SplitN(tt.name, " ", 2)[0]](w, r)
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
 			t.Errorf("%s: %d %s, want %d with %q", tt.name, w.Code, w.Body.String(), tt.status, tt.want)
 		}

@@ -50,14 +50,14 @@ func (n *node) subjectRules() rest.Allow {
 }
 
 // authorize judges everything that mux serves by its path: a topic's pages want
-// Describe or Alter on it, what a schema would change wants Read on the subject, all
-// else Describe or Alter on the cluster. The registry, at the root, asks for itself. Probes of health are free.
+// Describe or Alter on it, all else Describe or Alter on the cluster. The pages of
+// schemas ask for themselves, by subject. The registry, at the root, asks for itself. Probes of health are free.
 func (n *node) authorize(mux *http.ServeMux) http.Handler {
 	if n.who.rules == nil {
 		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) {
+		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) || strings.HasPrefix(r.URL.Path, schemaPages) {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -70,9 +70,6 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 		if len(words) >= 3 && words[0] == "api" && (words[1] == "tables" || words[1] == "topics") {
 			res, name = acl.Topic, words[2]
 		}
-		if len(words) == 3 && words[0] == "api" && words[1] == "schemas" {
-			op, res, name = acl.Read, acl.Subject, n.registry.Alias(r.URL.Query().Get("subject"))
-		}
 		if len(words) == 4 && words[3] == "infer" {
 			op = acl.Read // it shows what is in records
 		}
@@ -82,6 +79,21 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// schemaPages are below this path; each names its subjects in a parameter, and asks
+// readable about them.
+const schemaPages = "/api/schemas/"
+
+// readable asks whether a request may read subjects; if not, it is answered.
+func (n *node) readable(w http.ResponseWriter, r *http.Request, subjects ...string) bool {
+	for _, s := range subjects {
+		if !n.allowed(r, acl.Read, acl.Subject, s, false) {
+			answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Read Subject " + s})
+			return false
+		}
+	}
+	return true
 }
 
 // maxRulesBytes bounds a request that changes rules.

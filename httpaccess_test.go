@@ -9,6 +9,7 @@ import (
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/storage/memory"
+	"github.com/tarn-io/tarn/registry"
 )
 
 // TestHTTPAccess asks surfaces as nobody, with a wrong password, without rules
@@ -37,6 +38,13 @@ func TestHTTPAccess(t *testing.T) {
 	for _, p := range []string{"/", "/api/", "/iceberg/", "/metrics", "/livez"} {
 		mux.HandleFunc(p, ok)
 	}
+	// The pages of schemas ask for themselves; without subjects they find nothing.
+	if n.registry, err = registry.Open(t.Context(), registry.Config{Engine: e}); err != nil {
+		t.Fatal(err)
+	}
+	mux.HandleFunc("GET /api/schemas/diff", n.schemaDiff)
+	mux.HandleFunc("GET /api/schemas/describe", n.schemaDescribe)
+	mux.HandleFunc("POST /api/schemas/check", n.schemaCheck)
 	h := n.authenticate(n.authorize(mux))
 	for _, c := range []struct {
 		method, path, password string
@@ -63,6 +71,16 @@ func TestHTTPAccess(t *testing.T) {
 		{"GET", "/api/tables/u", "pw", acl.Describe, acl.Topic, "t", 403},
 		{"POST", "/api/tables/t/flush", "pw", acl.Describe, acl.Topic, "t", 403},
 		{"POST", "/api/tables/t/flush", "pw", acl.Alter, acl.Topic, "t", 200},
+		{"GET", "/api/topics/t/infer", "pw", acl.Describe, acl.Topic, "t", 403},
+		{"GET", "/api/topics/t/infer", "pw", acl.Read, acl.Topic, "t", 200},
+		{"GET", "/api/schemas/diff?subject=s&from=1", "", acl.Read, acl.Subject, "s", 401},
+		{"GET", "/api/schemas/diff?subject=s&from=1", "pw", acl.Read, acl.Subject, "u", 403},
+		{"GET", "/api/schemas/diff?subject=s&from=1", "pw", acl.Read, acl.Subject, "s", 404},
+		{"GET", "/api/schemas/diff?subject=s&name=u&from=1", "pw", acl.Read, acl.Subject, "u", 403},
+		{"GET", "/api/schemas/describe?name=s", "pw", acl.Describe, acl.Subject, "s", 403},
+		{"GET", "/api/schemas/describe?name=s", "pw", acl.Read, acl.Subject, "s", 404},
+		{"POST", "/api/schemas/check?subject=s", "pw", acl.Read, acl.Cluster, acl.ClusterName, 403},
+		{"POST", "/api/schemas/check?subject=s", "pw", acl.Read, acl.Subject, "s", 400},
 	} {
 		if _, err := rules.Delete(t.Context(), []acl.Filter{{}}); err != nil {
 			t.Fatal(err)

@@ -57,6 +57,7 @@ var law = map[string][]string{
 	"schema/avro":       {"schema"},
 	"schema/jsonschema": {"schema"},
 	"schema/protobuf":   {"schema"},
+	"schema/sample":     {"schema"},
 	"schema/schematest": {"schema"},
 	"schema/language":   {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"registry":          {"schema", "schema/language", "broker/storage"},

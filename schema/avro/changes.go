@@ -235,3 +235,11 @@ func logicalText(t *typ) string {
 	}
 	return t.logical
 }
+
+// Manner says how payloads are read: all of them in our own pass. It implements
+// schema.Describer.
+func (s *Schema) Manner() schema.Manner {
+	return schema.Manner{Limits: append(schema.CommonLimits(),
+		fmt.Sprintf("items that take no bytes, of a payload: %d", schema.MaxEmptyItems),
+		fmt.Sprintf("columns that items of a payload fill beside their content: %d MiB", maxRowBytes>>20))}
+}

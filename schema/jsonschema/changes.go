@@ -1,6 +1,8 @@
 package jsonschema
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,4 +72,21 @@ func fieldOf(pointer string) string {
 		}
 	}
 	return strings.Join(path, ".")
+}
+
+// Manner says which parts the library checks, and why. It implements
+// schema.Describer.
+func (s *Schema) Manner() schema.Manner {
+	_, why := s.FastPath()
+	m := schema.Manner{Limits: append(schema.CommonLimits(),
+		fmt.Sprintf("work on a payload: %d steps for each of its bytes, and %d more", fuelPerByte, minFuel),
+		fmt.Sprintf("instructions of a pattern: %d, of all patterns: %d", maxProgram, maxPrograms))}
+	for _, one := range why {
+		path, reason, _ := strings.Cut(one, ": ")
+		place := schema.Place{Path: path, Field: fieldOf(strings.TrimPrefix(path, "#")), Why: reason}
+		if !slices.Contains(m.Library, place) {
+			m.Library = append(m.Library, place)
+		}
+	}
+	return m
 }

@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -111,4 +112,11 @@ func columnsOf(file protoreflect.FileDescriptor) map[protoreflect.FullName]strin
 		}
 	}
 	return at
+}
+
+// Manner says how payloads are read: all of them in our own pass. It implements
+// schema.Describer.
+func (s *Schema) Manner() schema.Manner {
+	return schema.Manner{Limits: append(schema.CommonLimits(),
+		fmt.Sprintf("JSON text of types inside themselves, of a payload: %d MiB", maxJSONBytes>>20))}
 }
