@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"time"
 
@@ -112,6 +113,11 @@ func interval(ms int64) time.Duration {
 	return time.Duration(ms-ms/20) * time.Millisecond
 }
 
+// millis is a duration in ms, at most what a Duration can say.
+func millis(ms int64) time.Duration {
+	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
 // sinkTopics shows the sink the topics that have tables.
 func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Topic, <-chan struct{}) {
 	return func() ([]sink.Topic, <-chan struct{}) {
@@ -127,7 +133,10 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
 				JSONExtra: c.JSONExtra,
-				Key:       reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
+				Compact:   c.TableCompact, CompactBytes: c.TableCompactBytes,
+				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
+				OrphanAge: millis(c.TableOrphanMs), Retention: max(0, millis(c.TableRetentionMs)),
+				Key: reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
 			})
 		}
 		return out, v.Changed()

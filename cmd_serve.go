@@ -210,7 +210,7 @@ func (n *node) formats() map[string]tables.Format {
 	lg := n.lg.With("component", "tables")
 	out := map[string]tables.Format{}
 	for _, f := range []tables.Format{
-		iceberg.New(n.catalog, n.store, iceberg.Options{Logger: lg}),
+		iceberg.New(n.catalog, n.store, iceberg.Options{Logger: lg, Kept: true}),
 		delta.New(n.store, delta.Config{}),
 		parquet.New(n.store, parquet.Config{}),
 	} {

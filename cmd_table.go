@@ -16,6 +16,11 @@ type tableCmd struct {
 	Status tableStatusCmd `cmd:"" help:"Show how far a topic's tables have come."`
 	Flush  tableFlushCmd  `cmd:"" help:"Commit everything that is in the log now, and wait for it."`
 	Verify tableVerifyCmd `cmd:"" help:"Compare log and tables offset by offset; exit 1 with the gaps and duplicates, 2 if it could not tell."`
+
+	Files   tableFilesCmd   `cmd:"" help:"List the data files of a topic's tables."`
+	History tableHistoryCmd `cmd:"" help:"List the states of a topic's tables, the newest first."`
+	Compact tableCompactCmd `cmd:"" help:"Merge all small files of a topic's tables now."`
+	Expire  tableExpireCmd  `cmd:"" help:"Forget old states of a topic's tables now, and remove files that nothing names."`
 }
 
 type tableListCmd struct {

@@ -134,7 +134,8 @@ func (n *node) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-// tablesAPI serves what tarn table asks for: status, flush and verify.
+// tablesAPI serves what tarn table asks for: status, flush, verify
+// and maintenance.
 func (n *node) tablesAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, r *http.Request) {
@@ -148,6 +149,18 @@ func (n *node) tablesAPI() http.Handler {
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/verify", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Verify(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("POST /api/tables/{topic}/compact", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Compact(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("POST /api/tables/{topic}/expire", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Expire(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("GET /api/tables/{topic}/files", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Files(r.Context(), r.PathValue("topic")))
+	})
+	mux.HandleFunc("GET /api/tables/{topic}/history", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.History(r.Context(), r.PathValue("topic")))
 	})
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)
 	mux.HandleFunc("GET /api/topics/{topic}/report", n.report)

@@ -55,6 +55,7 @@ func (s *sink) finish(ctx context.Context) error {
 				continue
 			}
 			m.well()
+			s.noteCommit()
 			e.done[m.name] = true
 			left--
 		}

@@ -80,6 +80,23 @@ const (
 	defaultInterval = 10 * time.Second
 	defaultBytes    = 64 << 20
 	defaultRows     = 1 << 20
+	// defaultCompactBytes is the size of file that readers like and that a
+	// rewrite still holds in memory.
+	defaultCompactBytes = 64 << 20
+	// defaultHistory and defaultHistoryMax bound what a commit writes: metadata of
+	// Iceberg names every snapshot.
+	defaultHistory    = 24 * time.Hour
+	defaultHistoryMax = 500
+	// defaultOrphanAge is far beyond what any commit takes, of foreign writers
+	// too.
+	defaultOrphanAge = 72 * time.Hour
+)
+
+// Values of Topic.Compact.
+const (
+	CompactAuto = "auto"
+	CompactAll  = "all"
+	CompactNone = "none"
 )
 
 // ErrNoTable is refused: the topic has no tables.
@@ -107,6 +124,9 @@ type Config struct {
 	Namespace string
 	Log       *slog.Logger
 	Now       func() time.Time
+	// KeepEvery is how long commits gather before maintenance looks at a table;
+	// 0 is 30 s.
+	KeepEvery time.Duration
 
 	encode encoder // nil: parquet.Encode; another one in tests of time
 }
@@ -128,6 +148,21 @@ type Topic struct {
 	CommitRows     int64
 	// StartLatest begins a new table at the log end and not at its start.
 	StartLatest bool
+	// Compact says which formats' small files are merged by themselves: CompactAuto
+	// all but plain Parquet, CompactAll, CompactNone; "" is CompactNone.
+	Compact string
+	// CompactBytes is about how large files become; those of half of it are left
+	// alone.
+	CompactBytes int64
+	// History is how long earlier states of the tables can be read, HistoryMax how
+	// many of them.
+	History    time.Duration
+	HistoryMax int
+	// OrphanAge is how old a file that nothing names is before it is removed.
+	OrphanAge time.Duration
+	// Retention is how old the records of rows become before their files go; 0
+	// keeps them.
+	Retention time.Duration
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
 	// Key and Value say which schemas the parts have. A Subject of "" is the one
@@ -144,6 +179,18 @@ func (t Topic) withDefaults() Topic {
 	}
 	if t.CommitRows <= 0 {
 		t.CommitRows = defaultRows
+	}
+	if t.CompactBytes <= 0 {
+		t.CompactBytes = defaultCompactBytes
+	}
+	if t.History <= 0 {
+		t.History = defaultHistory
+	}
+	if t.HistoryMax <= 0 {
+		t.HistoryMax = defaultHistoryMax
+	}
+	if t.OrphanAge <= 0 {
+		t.OrphanAge = defaultOrphanAge
 	}
 	return t
 }

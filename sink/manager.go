@@ -19,6 +19,8 @@ import (
 type Manager struct {
 	cfg  Config
 	cuts chan struct{} // a place for each cut that may be under way
+	// nudged wakes the keeper: a table got its first commit since the last round.
+	nudged chan struct{}
 
 	mu       sync.Mutex
 	sinks    map[storage.TopicID]*running // guarded by mu
@@ -43,12 +45,24 @@ func New(cfg Config) *Manager {
 	if cfg.encode == nil {
 		cfg.encode = parquet.Encode
 	}
-	return &Manager{cfg: cfg, cuts: make(chan struct{}, min(maxCuts, runtime.GOMAXPROCS(0))), sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{})}
+	if cfg.KeepEvery <= 0 {
+		cfg.KeepEvery = defaultKeepEvery
+	}
+	return &Manager{
+		cfg: cfg, cuts: make(chan struct{}, min(maxCuts, runtime.GOMAXPROCS(0))), nudged: make(chan struct{}, 1),
+		sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{}),
+	}
 }
 
-// Run starts and stops sinks as topics come, change and go, until ctx ends. It
-// returns when all sinks have.
+// Run starts and stops sinks as topics come, change and go, and maintains their
+// tables, until ctx ends. It returns when all sinks have, and the keeper.
 func (m *Manager) Run(ctx context.Context) error {
+	kept := make(chan struct{})
+	defer func() { <-kept }()
+	go func() {
+		defer close(kept)
+		m.keep(ctx)
+	}()
 	defer m.stopAll()
 	for {
 		topics, changed := m.cfg.Topics()
@@ -89,6 +103,7 @@ func (m *Manager) adjust(ctx context.Context, topics []Topic) {
 			m.sinks[id] = m.start(ctx, t)
 		}
 	}
+	m.nudge()
 	close(m.adjusted)
 	m.adjusted = make(chan struct{})
 }
@@ -101,6 +116,12 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
 		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats),
+		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)),
+	}
+	s.noteCommit = func() {
+		if s.upkeep.note(time.Now().Add(c.KeepEvery)) {
+			m.nudge()
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	go s.run(ctx)

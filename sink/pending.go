@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tarn-io/tarn/tables"
 )
@@ -194,6 +195,34 @@ func (e *entry) files() []*tables.DataFile {
 		if f.Dead != nil {
 			out = append(out, &f.Dead.File)
 		}
+	}
+	return out
+}
+
+// fileSet are the files of an entry, for others to know.
+type fileSet struct {
+	mu   sync.Mutex
+	keys []string // guarded by mu
+}
+
+func (f *fileSet) set(e *entry) {
+	var keys []string
+	if e != nil {
+		for _, file := range e.files() {
+			keys = append(keys, file.Path)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys = keys
+}
+
+func (f *fileSet) get() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]bool{}
+	for _, key := range f.keys {
+		out[key] = true
 	}
 	return out
 }

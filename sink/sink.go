@@ -34,6 +34,10 @@ type sink struct {
 	done    chan struct{} // closed when run has ended
 	needs   needs         // what retention may ask
 	opened  openTables    // what others may read
+	upkeep  *upkeep       // what the keeper knows
+	drafted fileSet       // files of the draft
+
+	noteCommit func() // tells the keeper
 
 	members []*member
 
@@ -76,6 +80,7 @@ func (s *sink) run(ctx context.Context) {
 		}
 		s.report(err)
 		s.noteNeeds(ctx)
+		s.drafted.set(s.draft)
 		s.answerFlushes(ctx, more, err)
 		switch {
 		case err != nil:

@@ -60,6 +60,8 @@ type FormatStatus struct {
 	Message     string          `json:"message,omitempty"`
 	Offsets     map[int32]int64 `json:"offsets"`
 	DeadLetters int64           `json:"dead_letters"`
+	// Kept is what maintenance has done since this process began.
+	Kept Kept `json:"kept"`
 }
 
 // condition is a state with what is to be said about it.
@@ -220,7 +222,7 @@ func (s *sink) describe(ctx context.Context) Status {
 		if c.state == "" {
 			c = condition{state: all.state} // not looked at yet
 		}
-		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message}
+		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message, Kept: s.upkeep.get(name)}
 		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
 			if st, err := t.Status(ctx); err == nil {
 				fs.Status = st

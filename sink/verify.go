@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
@@ -51,10 +52,15 @@ type FormatReport struct {
 	// those that are there more than once; the first hundred of each.
 	Gaps       []tables.Range `json:"gaps"`
 	Duplicates []Duplicate    `json:"duplicates"`
+	// Expired counts records whose rows were past tarn.table.retention.ms and
+	// are gone.
+	Expired int64 `json:"expired,omitempty"`
 	// Deleted are ranges that were deleted from the log before they reached
 	// the table, as the table itself has it written down. They are no fault of
 	// the table's.
 	Deleted []tables.Range `json:"deleted"`
+
+	expiredMs int64 // rows of older records may be gone
 }
 
 // Duplicate is a record that stands more than once.
@@ -72,6 +78,11 @@ func (m *Manager) Verify(ctx context.Context, topic string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	// Rewriting the files that are being read would only confuse.
+	if err := s.upkeep.enter(ctx); err != nil {
+		return Report{}, err
+	}
+	defer s.upkeep.leave()
 	out := Report{Topic: topic, Verdict: VerdictOK, Formats: []FormatReport{}}
 	for _, name := range s.topic.Formats {
 		f := s.verify(ctx, name)
@@ -140,6 +151,11 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	for _, part := range slices.Sorted(maps.Keys(seen)) {
 		r.addDuplicates(part, seen[part])
 	}
+	gone, _, err := s.readDropped(ctx, format)
+	if err != nil {
+		return r.failed(err)
+	}
+	r.expiredMs = gone.BeforeMs
 	for _, part := range slices.Sorted(maps.Keys(before.Offsets)) {
 		if err := s.compare(ctx, &r, part, started(before, part), before.Offsets[part], seen[part]); err != nil {
 			return r.failed(err)
@@ -222,9 +238,9 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 			next := h.LastOffset() + 1
 			switch {
 			case !committed(h, aborted):
-			case int64(h.Count) == int64(h.LastOffsetDelta)+1:
+			case int64(h.Count) == int64(h.LastOffsetDelta)+1 && r.expiredMs == 0:
 				for off := max(at, h.BaseOffset); off < min(to, next); off++ {
-					r.look(part, off, set)
+					r.look(part, off, math.MaxInt64, set)
 				}
 			default:
 				if err := rd.Reset(one.Bytes, maxUnpacked); err != nil {
@@ -232,7 +248,7 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 				}
 				for rd.Next() {
 					if off := rd.Record().Offset; off >= at && off < to {
-						r.look(part, off, set)
+						r.look(part, off, rd.Record().Timestamp, set)
 					}
 				}
 			}
@@ -242,10 +258,14 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 	return nil
 }
 
-// look checks one record of the log.
-func (r *FormatReport) look(part int32, off int64, set *offsetSet) {
+// look checks one record of the log, made at atMs.
+func (r *FormatReport) look(part int32, off, atMs int64, set *offsetSet) {
 	r.Records++
 	if set != nil && set.has(off) {
+		return
+	}
+	if atMs < r.expiredMs {
+		r.Expired++
 		return
 	}
 	if n := len(r.Gaps); n > 0 && r.Gaps[n-1].Partition == part && r.Gaps[n-1].To == off {

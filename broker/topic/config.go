@@ -81,6 +81,13 @@ type Config struct {
 	CommitRows       int64
 	TableEarliest    bool // tarn.table.start is earliest
 	JSONExtra        bool
+
+	TableCompact      string // auto, all or none
+	TableCompactBytes int64
+	TableHistoryMs    int64 // tarn.table.snapshot.retention.ms
+	TableHistoryMax   int64 // tarn.table.snapshot.max
+	TableOrphanMs     int64
+	TableRetentionMs  int64 // -1: for ever
 }
 
 // ConfigError refuses one config entry. Nothing was changed.

@@ -76,7 +76,8 @@ func TestDefaultConfig(t *testing.T) {
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} " +
 		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} SchemaContext: OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableEarliest:true JSONExtra:true}"
+		"TableEarliest:true JSONExtra:true TableCompact:auto TableCompactBytes:67108864 " +
+		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -31,7 +30,8 @@ type checkpointPointer struct {
 // checkpoint writes the state as a classic V1 checkpoint, points to it, and
 // cleans up what lies below older ones. t.mu is held.
 func (t *table) checkpoint(ctx context.Context) error {
-	actions := t.state.actions(max(fileRetention, t.config.LogRetention))
+	now := t.config.Now()
+	actions := t.state.actions(now.Add(-max(fileRetention, t.config.LogRetention)).UnixMilli())
 	data, err := encodeCheckpoint(actions)
 	if err != nil {
 		return fmt.Errorf("checkpoint version %d: %w", t.state.version, err)
@@ -49,7 +49,7 @@ func (t *table) checkpoint(ctx context.Context) error {
 	if err := t.store.Put(ctx, t.log.prefix+lastCheckpoint, pointer); err != nil {
 		return fmt.Errorf("point to checkpoint %d: %w", t.state.version, err)
 	}
-	oldest, err := t.log.clean(ctx, time.Now().Add(-t.config.LogRetention).UnixMilli())
+	oldest, err := t.log.clean(ctx, now.Add(-t.config.LogRetention).UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -57,15 +57,15 @@ func (t *table) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// actions lists what a checkpoint of the state holds, removals of the retention
-// among them.
-func (s *state) actions(retention time.Duration) []action {
+// actions lists what a checkpoint of the state holds, removals since a time in
+// Unix ms among them.
+func (s *state) actions(sinceMs int64) []action {
 	out := []action{{Protocol: &s.protocol}, {MetaData: s.meta}}
 	for _, id := range slices.Sorted(maps.Keys(s.txns)) {
 		x := s.txns[id]
 		out = append(out, action{Txn: &x})
 	}
-	for _, r := range s.tombstones(retention) {
+	for _, r := range s.tombstones(sinceMs) {
 		out = append(out, action{Remove: &r})
 	}
 	for _, a := range s.live() {

@@ -44,6 +44,8 @@ type Config struct {
 	LogRetention time.Duration
 	// MinHistory is how old a state is, at least, that Expire forgets.
 	MinHistory time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 	// NoTypeWidening refuses commits that widen a column. By default such a
 	// commit turns on the table feature typeWidening, which some readers lack:
 	// they then refuse the table.
@@ -60,6 +62,9 @@ func New(store blob.Store, c Config) tables.Format {
 	c.CheckpointEvery = cmp.Or(c.CheckpointEvery, DefaultCheckpointEvery)
 	c.LogRetention = cmp.Or(c.LogRetention, DefaultLogRetention)
 	c.MinHistory = cmp.Or(c.MinHistory, DefaultMinHistory)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &format{store, c}
 }
 
@@ -118,7 +123,7 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make table id: %w", err)
 	}
-	nowMs := time.Now().UnixMilli()
+	nowMs := t.config.Now().UnixMilli()
 	meta := &metaData{
 		ID: id.String(), Name: s.Name, Description: s.Comment,
 		Format: formatSpec{"parquet", map[string]string{}}, PartitionColumns: []string{}, CreatedTime: nowMs,

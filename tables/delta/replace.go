@@ -73,7 +73,7 @@ func (t *table) Replace(ctx context.Context, r tables.Replacement) error {
 // replacement builds the version that puts files in the place of others. No txn
 // is in it: the progress stays.
 func (t *table) replacement(r tables.Replacement) ([]action, error) {
-	nowMs := time.Now().UnixMilli()
+	nowMs := t.config.Now().UnixMilli()
 	live := make(map[string]*add, len(t.state.byPath))
 	for _, a := range t.state.live() {
 		key, err := decodePath(a.Path, t.base, t.store.Key)
@@ -162,7 +162,7 @@ func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, erro
 	if err := t.refresh(ctx); err != nil {
 		return out, fmt.Errorf("expire %s: %w", t.base, err)
 	}
-	cut, err := t.log.cut(ctx, k, t.config.MinHistory)
+	cut, err := t.log.cut(ctx, k, t.config.Now(), t.config.MinHistory)
 	if err != nil {
 		return out, fmt.Errorf("expire %s: %w", t.base, err)
 	}
@@ -192,8 +192,7 @@ func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, erro
 }
 
 // cut is the time, in Unix ms, before which states go.
-func (l log) cut(ctx context.Context, k tables.Keep, floor time.Duration) (int64, error) {
-	now := time.Now()
+func (l log) cut(ctx context.Context, k tables.Keep, now time.Time, floor time.Duration) (int64, error) {
 	cut := now.Add(-k.Age).UnixMilli()
 	if k.Max > 0 || k.Last > 0 {
 		var times []int64 // of versions, the oldest first

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 )
@@ -226,11 +225,10 @@ func (s *state) live() []*add {
 
 // tombstones are the removes that a checkpoint must keep: readers of older
 // versions may still use the files.
-func (s *state) tombstones(retention time.Duration) []remove {
-	oldest := time.Now().Add(-retention).UnixMilli()
+func (s *state) tombstones(sinceMs int64) []remove {
 	var out []remove
 	for _, r := range s.removes {
-		if r.DeletionTimestamp >= oldest {
+		if r.DeletionTimestamp >= sinceMs {
 			out = append(out, r)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -149,7 +148,7 @@ func (t *table) write(ctx context.Context, id string, actions []action) (taken b
 
 // actions builds a commit's version and refuses what Delta cannot express.
 func (t *table) actions(c tables.Commit) ([]action, error) {
-	nowMs := time.Now().UnixMilli()
+	nowMs := t.config.Now().UnixMilli()
 	meta := *t.state.meta
 	meta.Configuration = maps.Clone(meta.Configuration)
 	txns, changed, err := progressActions(t.state.progress, c.Progress, &meta, nowMs)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/apache/iceberg-go"
 
@@ -20,12 +19,23 @@ func (t *tbl) expirable(meta *metadata.Table, next *metadata.Snapshot) []*metada
 		return nil
 	}
 	// The commit's own snapshot is the first of those that stay.
-	return beyond(meta, tables.Keep{Age: t.opts.KeepFor, Last: t.opts.KeepLast, Max: t.opts.MaxSnapshots}, 1)
+	keep := tables.Keep{Age: t.opts.KeepFor, Last: t.opts.KeepLast, Max: t.opts.MaxSnapshots}
+	if t.opts.Kept {
+		// Somebody calls Expire. Should that fail for long, commits must not grow
+		// slow for ever.
+		t.mu.Lock()
+		keep = t.keep
+		t.mu.Unlock()
+		if keep.Max == 0 || len(meta.Snapshots) < 2*keep.Max {
+			return nil
+		}
+	}
+	return t.beyond(meta, keep, 1)
 }
 
 // beyond lists the snapshots that need not stay, with n newer ones to come.
-func beyond(meta *metadata.Table, k tables.Keep, n int) []*metadata.Snapshot {
-	oldest := time.Now().Add(-k.Age).UnixMilli()
+func (t *tbl) beyond(meta *metadata.Table, k tables.Keep, n int) []*metadata.Snapshot {
+	oldest := t.opts.Now().Add(-k.Age).UnixMilli()
 	keep := make(map[int64]bool)
 	for s := range ancestors(meta, meta.Current()) {
 		n++

@@ -54,6 +54,11 @@ type Options struct {
 	KeepLast     int
 	KeepFor      time.Duration
 	MaxSnapshots int
+	// Kept says that somebody calls Expire, with what is to stay: commits then
+	// expire nothing by themselves, unless there are twice as many snapshots.
+	Kept bool
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 	// Properties are set on new tables, over the defaults.
 	Properties iceberg.Properties
 	// Logger gets what goes wrong after a commit; nil drops it.
@@ -72,6 +77,9 @@ func New(cat *catalog.Catalog, store blob.Store, opts Options) tables.Format {
 	opts.KeepLast = cmp.Or(opts.KeepLast, DefaultKeepLast)
 	opts.KeepFor = cmp.Or(opts.KeepFor, DefaultKeepFor)
 	opts.MaxSnapshots = cmp.Or(opts.MaxSnapshots, DefaultMaxSnapshots)
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}

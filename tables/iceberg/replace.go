@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/apache/iceberg-go"
 
@@ -250,7 +249,7 @@ func (r *removal) count(s *metadata.Snapshot) {
 func (a *appender) newSnapshot(operation string, summary map[string]string) *metadata.Snapshot {
 	schema := a.meta.CurrentSchemaID
 	s := &metadata.Snapshot{
-		ID: a.id, TimestampMs: max(time.Now().UnixMilli(), a.meta.LastUpdatedMs), SchemaID: &schema,
+		ID: a.id, TimestampMs: max(a.t.opts.Now().UnixMilli(), a.meta.LastUpdatedMs), SchemaID: &schema,
 		Operation: operation, Summary: summary,
 		ManifestList: fmt.Sprintf("%s/snap-%d-0-%s.avro", a.meta.MetadataDir(), a.id, a.commit),
 	}

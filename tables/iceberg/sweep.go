@@ -19,6 +19,9 @@ import (
 // and so does everything where gc.enabled is false.
 func (t *tbl) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error) {
 	var out tables.Expired
+	t.mu.Lock()
+	t.keep = k
+	t.mu.Unlock()
 	before, after, gone, err := t.expire(ctx, k)
 	if err != nil || len(gone) == 0 {
 		return out, err
@@ -37,7 +40,7 @@ func (t *tbl) expire(ctx context.Context, k tables.Keep) (before, after *metadat
 			return nil, nil, nil, lerr
 		}
 		before = now.Metadata
-		gone = beyond(before, k, 0)
+		gone = t.beyond(before, k, 0)
 		if len(gone) == 0 || strings.EqualFold(before.Properties[metadata.GCEnabled], "false") {
 			return before, before, nil, nil
 		}

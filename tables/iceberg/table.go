@@ -27,6 +27,7 @@ type tbl struct {
 	id     uuid.UUID      // guarded by mu; set once
 	dir    string         // guarded by mu; blob key of the table's location
 	schema *tables.Schema // guarded by mu
+	keep   tables.Keep    // guarded by mu: of the last Expire
 }
 
 // open reads the table and pins which one it is.

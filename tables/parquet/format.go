@@ -36,6 +36,8 @@ type Config struct {
 	SnapshotEvery int
 	// TrimGrace is how old log entries are, at least, that are removed.
 	TrimGrace time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 	// StagedGrace is how old staged files are, at least, that Open removes
 	// because the table has come past them.
 	StagedGrace time.Duration
@@ -51,6 +53,9 @@ func New(store blob.Store, c Config) tables.Format {
 	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, DefaultSnapshotEvery)
 	c.TrimGrace = cmp.Or(c.TrimGrace, DefaultTrimGrace)
 	c.StagedGrace = cmp.Or(c.StagedGrace, DefaultStagedGrace)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &format{store, c}
 }
 
@@ -118,7 +123,7 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 		return nil, fmt.Errorf("no schema for a new table: %w", tables.ErrSchema)
 	}
 	first := entry{
-		Format: entryFormat, Version: entryVersion, TimeMs: time.Now().UnixMilli(),
+		Format: entryFormat, Version: entryVersion, TimeMs: t.config.Now().UnixMilli(),
 		Schema: s.Schema, Comment: s.Comment, Snapshot: &snapshot{Files: []liveFile{}},
 	}
 	if err := t.log.put(ctx, &first); err != nil && !isExists(err) {

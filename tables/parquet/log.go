@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -226,8 +225,7 @@ func (l log) reload(ctx context.Context) (*state, error) {
 
 // trim removes entries below the snapshot, lowest first: that an entry is there
 // then proves that all above it are.
-func (l log) trim(ctx context.Context, snapshot int64, grace time.Duration) error {
-	oldest := time.Now().Add(-grace).UnixMilli()
+func (l log) trim(ctx context.Context, snapshot, oldest int64) error {
 	for info, err := range l.store.List(ctx, l.prefix+"0") {
 		if err != nil {
 			return fmt.Errorf("list log: %w", err)

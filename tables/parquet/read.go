@@ -212,3 +212,34 @@ func next(src *source, r pqarrow.RecordReader) (more bool, err error) {
 	}
 	return false, nil
 }
+
+// TimestampColumn is when a row's record was made, µs UTC; every table has it.
+const TimestampColumn = "kafka_timestamp"
+
+// NewestRow is the greatest record timestamp of a data file, in Unix ms; ok is
+// false if it cannot be told.
+func NewestRow(ctx context.Context, f blob.File) (ms int64, ok bool, err error) {
+	for batch, err := range ReadRows(ctx, f, []string{TimestampColumn}) {
+		if err != nil {
+			return 0, false, err
+		}
+		col, is := column(batch, TimestampColumn).(*array.Timestamp)
+		if !is || col.NullN() > 0 || col.DataType().(*arrow.TimestampType).Unit != arrow.Microsecond {
+			return 0, false, nil
+		}
+		for _, v := range col.Values() {
+			if at := floorDiv(int64(v), 1000); !ok || at > ms {
+				ms, ok = at, true
+			}
+		}
+	}
+	return ms, ok, nil
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -104,7 +103,7 @@ func (t *table) openLive(ctx context.Context, name string) (blob.File, error) {
 // only what was replaced and is not read any more goes, and old log entries.
 func (t *table) Expire(ctx context.Context, _ tables.Keep) (tables.Expired, error) {
 	var out tables.Expired
-	oldest := time.Now().Add(-t.config.TrimGrace).UnixMilli()
+	oldest := t.config.Now().Add(-t.config.TrimGrace).UnixMilli()
 	for info, err := range t.store.List(ctx, t.base+replacedFolder) {
 		if err != nil {
 			return out, fmt.Errorf("list replaced files of %s: %w", t.base, err)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -87,7 +86,7 @@ func size(ctx context.Context, store blob.Store, key string) (int64, error) {
 // come past: nothing will commit them. It reads their rows, since names are the
 // writer's own. t is not shared yet.
 func (t *table) sweepStaged(ctx context.Context) error {
-	oldest := time.Now().Add(-t.config.StagedGrace).UnixMilli()
+	oldest := t.config.Now().Add(-t.config.StagedGrace).UnixMilli()
 	for info, err := range t.store.List(ctx, t.base+stagedFolder) {
 		if err != nil {
 			return fmt.Errorf("list staged files: %w", err)

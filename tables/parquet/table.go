@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -108,7 +107,7 @@ func (t *table) land(ctx context.Context, e *entry) error {
 	t.unlinked = false
 	if e.Snapshot != nil {
 		// Trimming is not part of the commit: what it leaves, the next does.
-		_ = t.log.trim(ctx, e.Number, t.config.TrimGrace)
+		_ = t.log.trim(ctx, e.Number, t.config.Now().Add(-t.config.TrimGrace).UnixMilli())
 	}
 	return nil
 }
@@ -134,7 +133,7 @@ func (t *table) entryOf(ctx context.Context, c tables.Commit) (*entry, error) {
 func (t *table) next(id string, summary map[string]string) *entry {
 	return &entry{
 		Format: entryFormat, Version: entryVersion, Number: t.state.number + 1,
-		Commit: id, TimeMs: time.Now().UnixMilli(), Progress: t.state.progress.Clone(), Summary: summary,
+		Commit: id, TimeMs: t.config.Now().UnixMilli(), Progress: t.state.progress.Clone(), Summary: summary,
 	}
 }
 

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tarn-io/tarn/sink"
+)
+
+type tableFilesCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run lists the data files of one topic's tables.
+func (c *tableFilesCmd) Run(ctx context.Context, std stdio) error {
+	var all []sink.TableFiles
+	if err := c.call(ctx, http.MethodGet, "/api/tables/"+url.PathEscape(c.Topic)+"/files", nil, &all); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, all)
+	}
+	s := sheet{Columns: []string{"FORMAT", "TABLE", "ROWS", "BYTES", "FILE"}}
+	for _, t := range all {
+		for _, f := range t.Files {
+			s.add(t.Format, t.Table, f.Rows, f.Size, path.Base(f.Key))
+		}
+	}
+	return s.write(std.out, c.Output)
+}
+
+type tableHistoryCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run lists the states of one topic's tables.
+func (c *tableHistoryCmd) Run(ctx context.Context, std stdio) error {
+	var all []sink.TableHistory
+	if err := c.call(ctx, http.MethodGet, "/api/tables/"+url.PathEscape(c.Topic)+"/history", nil, &all); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, all)
+	}
+	s := sheet{Columns: []string{"FORMAT", "TABLE", "VERSION", "TIME", "OPERATION", "ROWS", "FILES", "READABLE"}}
+	for _, t := range all {
+		for _, v := range t.Versions {
+			s.add(t.Format, t.Table, v.ID, time.UnixMilli(v.TimeMs).UTC().Format(time.RFC3339), v.Operation,
+				known(v.Rows), known(v.Files), v.Readable)
+		}
+	}
+	return s.write(std.out, c.Output)
+}
+
+// known spells a figure, a dash for one that is not recorded.
+func known(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+type tableCompactCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run merges the small files of one topic's tables.
+func (c *tableCompactCmd) Run(ctx context.Context, std stdio) error {
+	return keepNow(ctx, std, &c.connect, c.Topic, "compact")
+}
+
+type tableExpireCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run forgets old states of one topic's tables.
+func (c *tableExpireCmd) Run(ctx context.Context, std stdio) error {
+	return keepNow(ctx, std, &c.connect, c.Topic, "expire")
+}
+
+// keepNow asks for maintenance and prints what it did.
+func keepNow(ctx context.Context, std stdio, c *connect, topic, what string) error {
+	var done map[string]sink.Kept
+	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(topic)+"/"+what, nil, &done); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, done)
+	}
+	s := sheet{Columns: []string{"FORMAT", "MERGED", "INTO", "BYTES", "DROPPED-ROWS", "EXPIRED", "REMOVED-FILES"}}
+	for _, format := range slices.Sorted(maps.Keys(done)) {
+		k := done[format]
+		s.add(format, k.Merged, k.Made, k.Bytes, k.Dropped, k.Expired, k.Removed)
+	}
+	return s.write(std.out, c.Output)
+}
