@@ -44,7 +44,18 @@ func rules(t *topic.Topic, limit int) validate.Topic {
 	c := &t.Config
 	return validate.Topic{
 		Name: t.Name, Context: c.SchemaContext, Key: partRules(&c.Key), Value: partRules(&c.Value), Limit: limit,
+		Rules: ruleMode(c.Rules),
 	}
+}
+
+func ruleMode(m topic.RuleMode) validate.RuleMode {
+	switch m {
+	case topic.RulesEnforce:
+		return validate.RulesEnforce
+	case topic.RulesMonitor:
+		return validate.RulesMonitor
+	}
+	return validate.RulesOff
 }
 
 func partRules(u *topic.SchemaUse) validate.Part {
@@ -92,6 +103,7 @@ func reasons(r *validate.Refusal) []record.RecordHeader {
 	out := []record.RecordHeader{{Key: "tarn.invalid.reason", Value: []byte(r.Message())}}
 	for _, h := range []struct{ key, value string }{
 		{"tarn.invalid.part", r.Part},
+		{"tarn.invalid.rule", r.Rule},
 		{"tarn.invalid.path", r.Path},
 		{"tarn.invalid.expected", r.Expected},
 		{"tarn.invalid.found", r.Found},

@@ -124,6 +124,20 @@ func (c *schemaReportCmd) Run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.out, "%s: %d records checked since the broker started, %d refused or set aside, %d taken that would be refused\n",
 			r.Topic, r.Checked, r.Rejected, r.Monitored)
 	}
+	if c.Output == "text" && len(r.Rules) > 0 {
+		s := sheet{Columns: []string{"RULE", "TYPE", "PART", "SCHEMA", "RECORDS", "BROKEN", "NS-PER-RECORD"}}
+		for _, one := range r.Rules {
+			s.add(one.Rule, one.Type, one.Part, one.SchemaID, one.Records, one.Violations, one.Nanos/max(one.Records, 1))
+		}
+		if err := s.write(std.out, c.Output); err != nil {
+			return err
+		}
+	}
+	for _, one := range r.SchemaRules {
+		if c.Output == "text" && one.Idle != "" {
+			fmt.Fprintf(std.out, "not run here: rule %s (%s) of the %s: %s\n", one.Rule, one.Type, one.Part, one.Idle)
+		}
+	}
 	if len(r.Causes) == 0 && c.Output == "text" {
 		return nil
 	}

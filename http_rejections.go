@@ -38,6 +38,7 @@ type rejection struct {
 	Expected        string    `json:"expected,omitempty"`
 	Found           string    `json:"found,omitempty"`
 	Reason          string    `json:"reason"` // its class, as metrics count it
+	Rule            string    `json:"rule,omitempty"`
 	Message         string    `json:"message"`
 	More            int       `json:"more,omitempty"` // of its batch, not listed
 	Monitored       bool      `json:"monitored"`      // it was taken all the same
@@ -49,7 +50,7 @@ func shown(r *validate.Rejection) rejection {
 		Seq: r.Seq, Time: r.Time.UTC(), Topic: r.Topic, Client: r.ClientID, Software: r.Software,
 		SoftwareVersion: r.SoftwareVersion, Remote: r.Remote, Record: r.Index, Part: r.Part,
 		Subject: r.Subject, Version: r.Version, SchemaID: r.SchemaID, Path: r.Path,
-		Expected: r.Expected, Found: r.Found, Reason: string(r.Class), Message: r.Message(), More: r.More,
+		Expected: r.Expected, Found: r.Found, Reason: string(r.Class), Rule: r.Rule, Message: r.Message(), More: r.More,
 		Monitored: r.Monitored, Preview: r.Preview,
 	}
 }
@@ -140,17 +141,22 @@ type validationReport struct {
 	// Causes are the most frequent first; those of topics without rejections for
 	// long may be forgotten.
 	Causes []validate.Count `json:"causes"`
+	// Rules are those that were asked, with what they took.
+	Rules []validate.RuleCost `json:"rules"`
+	// SchemaRules are all rules of the newest schemas.
+	SchemaRules []validate.SchemaRule `json:"schema_rules"`
 }
 
 // report answers a topic's rejections by cause.
 func (n *node) report(w http.ResponseWriter, r *http.Request) {
 	topic := r.PathValue("topic")
-	if n.broker.Topics().View().ByName(topic) == nil {
+	of := n.broker.Topics().View().ByName(topic)
+	if of == nil {
 		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no topic %q", topic)})
 		return
 	}
 	t := n.validator.Tally(topic)
-	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic)}
+	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic), Rules: t.Rules, SchemaRules: n.validator.SchemaRules(rules(of, 0))}
 	for _, c := range t.Bad {
 		if c.Monitored {
 			out.Monitored += c.Records

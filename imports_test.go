@@ -63,7 +63,8 @@ var law = map[string][]string{
 	"registry":          {"schema", "schema/language", "broker/storage"},
 	"registry/dek":      {"broker/storage"},
 	"registry/rest":     {"registry", "registry/dek", "schema"},
-	"registry/validate": {"registry", "schema", "broker/record"},
+	"registry/validate": {"registry", "registry/rules", "schema", "broker/record"},
+	"registry/rules":    {"schema", "schema/avro", "schema/protobuf"},
 
 	// Tables.
 	"tables/blob/blobtest": {"tables/blob"},
@@ -100,6 +101,8 @@ var owners = []struct {
 		"broker/wire", "broker/api", "broker/group", "broker/share", "broker/txn", "broker"}},
 	{"github.com/hamba/avro", []string{"schema/avro"}},
 	{"github.com/bufbuild/protocompile", []string{"schema/protobuf"}},
+	{"cel.dev/", []string{"registry/rules"}},
+	{"buf.build/go/protovalidate", []string{"registry/rules"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},
 	{"github.com/alecthomas/kong", []string{""}},
 	{"github.com/aws/", []string{"tables/blob/s3"}},

@@ -14,7 +14,9 @@ import (
 func (n *node) metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	out := bufio.NewWriter(w)
-	writeValidation(out, n.validator.Tallies())
+	all := n.validator.Tallies()
+	writeValidation(out, all)
+	writeRules(out, all)
 	// The client is gone if this fails; there is nobody to tell.
 	_ = out.Flush()
 }
@@ -32,6 +34,26 @@ func writeValidation(w io.Writer, all []validate.Tally) {
 		for _, c := range t.Bad {
 			fmt.Fprintf(w, "tarn_validation_rejected_records_total{topic=%s,reason=%s,monitored=\"%t\"} %d\n",
 				label(t.Topic), label(string(c.Class)), c.Monitored, c.Records)
+		}
+	}
+}
+
+// writeRules writes what rules have taken.
+func writeRules(w io.Writer, all []validate.Tally) {
+	for _, m := range []struct {
+		name, help string
+		value      func(*validate.RuleCost) any
+	}{
+		{"tarn_validation_rule_records_total", "Records that a rule was asked about; the rule (reading) is reading payloads for rules.", func(r *validate.RuleCost) any { return r.Records }},
+		{"tarn_validation_rule_violations_total", "Records that broke a rule.", func(r *validate.RuleCost) any { return r.Violations }},
+		{"tarn_validation_rule_seconds_total", "Time that rules took.", func(r *validate.RuleCost) any { return float64(r.Nanos) / 1e9 }},
+	} {
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s counter\n", m.name, m.help, m.name)
+		for _, t := range all {
+			for i := range t.Rules {
+				r := &t.Rules[i]
+				fmt.Fprintf(w, "%s{topic=%s,part=%s,schema_id=\"%d\",rule=%s} %v\n", m.name, label(t.Topic), label(r.Part), r.SchemaID, label(r.Rule), m.value(r))
+			}
 		}
 	}
 }

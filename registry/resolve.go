@@ -31,6 +31,8 @@ type Payload struct {
 	Framed bool
 	// Bytes are the payload without its frame. They alias the value.
 	Bytes []byte
+	// Rules are those of the schema's version; nil if it has none. Shared.
+	Rules *schema.RuleSet
 	// Fits says that the payload was found to fit; only Read ever says so.
 	Fits bool
 }
@@ -105,7 +107,7 @@ func (r *Registry) identify(p *Payload, subject string, value, header []byte, ha
 	if parsed.err != nil {
 		return nil, &Unresolved{parsed.err.Error(), e.id}
 	}
-	p.Schema = parsed.schema
+	p.Schema, p.Rules = parsed.schema, e.item.Rules
 	m := parsed.first
 	if e.item.Type == schema.Protobuf {
 		if m, p.Bytes, err = e.message(parsed, &frame); err != nil {

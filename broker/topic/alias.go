@@ -183,7 +183,11 @@ func tansuAliases() []alias {
 // has the module's file as its schema.
 func bufstreamAliases() []alias {
 	payload := func(outcome Invalid) []pair {
-		return []pair{{"tarn.value.schema.validation", string(ValidatePayload)}, {"tarn.schema.on.invalid", string(outcome)}}
+		return []pair{
+			{"tarn.value.schema.validation", string(ValidatePayload)},
+			{"tarn.schema.on.invalid", string(outcome)},
+			{"tarn.schema.rules", string(RulesEnforce)},
+		}
 	}
 	mode := words("bufstream.validate.mode", "must be reject or dlq",
 		map[string][]pair{"reject": payload(InvalidReject), "dlq": payload(InvalidDLQ)})

@@ -71,6 +71,7 @@ type Config struct {
 
 	Key, Value      SchemaUse
 	SchemaContext   string // of the registry, with a dot in front; empty: the default one
+	Rules           RuleMode
 	OnInvalid       Invalid
 	DeadLetterTopic string // empty: the topic's name with DeadLetterSuffix
 
@@ -179,6 +180,10 @@ func consistent(defaults, overrides map[string]string) (Config, error) {
 	if err == nil && c.MinCompactionLagMs > c.MaxCompactionLagMs {
 		err = &ConfigError{Key: "min.compaction.lag.ms", Value: strconv.FormatInt(c.MinCompactionLagMs, 10),
 			Reason: fmt.Sprintf("is above max.compaction.lag.ms, which is %d", c.MaxCompactionLagMs)}
+	}
+	if err == nil && c.Rules != RulesOff && !c.Key.whole() && !c.Value.whole() {
+		err = &ConfigError{Key: "tarn.schema.rules", Value: string(c.Rules),
+			Reason: "rules are asked where whole payloads are checked: set tarn.value.schema.validation or tarn.key.schema.validation to payload or monitor, too"}
 	}
 	return c, err
 }

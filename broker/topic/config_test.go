@@ -74,7 +74,7 @@ func TestDefaultConfig(t *testing.T) {
 		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} " +
-		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} SchemaContext: OnInvalid:reject DeadLetterTopic: " +
+		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
 		"TableEarliest:true JSONExtra:true TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1}"
@@ -116,7 +116,7 @@ func TestCanonical(t *testing.T) {
 		{"tarn.schema.on.invalid=mark", "tarn.schema.on.invalid=mark"},
 		{"tarn.schema.on.invalid=drop", "! reject"},
 		{"tarn.schema.dlq.topic=a/b", "! "},
-		{"bufstream.validate.mode=dlq", "tarn.schema.on.invalid=dlq tarn.value.schema.validation=payload"},
+		{"bufstream.validate.mode=dlq", "tarn.schema.on.invalid=dlq tarn.schema.rules=enforce tarn.value.schema.validation=payload"},
 		{"confluent.value.schema.validation=true", "tarn.value.schema.validation=id"},
 		{"confluent.key.schema.validation=False", "tarn.key.schema.validation=off"},
 		{"confluent.value.subject.name.strategy=RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
@@ -126,7 +126,7 @@ func TestCanonical(t *testing.T) {
 		{"confluent.schema.validation.context.name=default", "tarn.schema.context=default"},
 		{"redpanda.schema.registry.context=.mine", "tarn.schema.context=.mine"},
 		{"redpanda.value.subject.name.strategy=io.confluent.kafka.serializers.subject.TopicNameStrategy", "tarn.value.subject.name.strategy=topic"},
-		{"bufstream.validate.mode=REJECT", "tarn.schema.on.invalid=reject tarn.value.schema.validation=payload"},
+		{"bufstream.validate.mode=REJECT", "tarn.schema.on.invalid=reject tarn.schema.rules=enforce tarn.value.schema.validation=payload"},
 		{"bufstream.validate.mode=off", "! must be reject or dlq"},
 		{"bufstream.validate.dlq.topic=bad", "tarn.schema.dlq.topic=bad"},
 		{"buf.registry.value.schema.module=buf.build/shop/orders", "tarn.value.schema.subject=buf.build/shop/orders"},
@@ -160,7 +160,7 @@ func TestCanonical(t *testing.T) {
 		{"automq.table.topic.errors.tolerance=invalid_data", "tarn.table.invalid=dlq"},
 		{"tansu.schema.validation=true", "tarn.value.schema.validation=payload"},
 		{"tansu.lake.generate.day=cast(ts as date)", "! generated columns"},
-		{"bufstream.validate.mode=reject", "tarn.schema.on.invalid=reject tarn.value.schema.validation=payload"},
+		{"bufstream.validate.mode=reject", "tarn.schema.on.invalid=reject tarn.schema.rules=enforce tarn.value.schema.validation=payload"},
 		{"confluent.value.schema.validation=true|redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
 		{"confluent.value.schema.validation=true|tarn.value.schema.validation=payload", "! contradicts"},
 		{"tarn.table.name=" + strings.Repeat("a", MaxConfigBytes+1), "! at most 8192 bytes"},
@@ -217,6 +217,8 @@ func TestAlter(t *testing.T) {
 		{"unknown operation", []Change{{"retention.ms", 9, "7"}}, false, "! unknown operation 9"},
 		{"replace", []Change{{"flush.ms", Set, "7"}}, true, "flush.ms=7"},
 		{"replace by nothing", nil, true, ""},
+		{"rules without payloads", []Change{{"tarn.schema.rules", Set, "enforce"}}, false, "! set tarn.value.schema.validation"},
+		{"rules with payloads", []Change{{"tarn.schema.rules", Set, "enforce"}, {"tarn.key.schema.validation", Set, "monitor"}}, true, "tarn.key.schema.validation=monitor tarn.schema.rules=enforce"},
 	}
 	for _, tt := range tests {
 		topics, store := open(t)

@@ -33,6 +33,21 @@ type SchemaUse struct {
 	RefuseNull bool
 }
 
+// whole says that payloads are checked from end to end.
+func (u *SchemaUse) whole() bool {
+	return u.Validation == ValidatePayload || u.Validation == ValidateMonitor
+}
+
+// RuleMode says what becomes of records that break a rule of their schema.
+type RuleMode string
+
+// The values of tarn.schema.rules.
+const (
+	RulesOff     RuleMode = "off"
+	RulesEnforce RuleMode = "enforce"
+	RulesMonitor RuleMode = "monitor"
+)
+
 // Bare says what becomes of payloads that name no schema.
 type Bare string
 

@@ -20,6 +20,9 @@ func invalidKeys() []Definition {
 	outcomes := []string{string(InvalidReject), string(InvalidDLQ), string(InvalidMark)}
 	return []Definition{
 		schemaContext(),
+		choice("tarn.schema.rules", "off", []string{string(RulesOff), string(RulesEnforce), string(RulesMonitor)},
+			func(c *Config, s string) { c.Rules = RuleMode(s) },
+			"Whether records must keep those rules of their schema that need no client: CEL conditions on WRITE, and protovalidate's annotations. enforce treats a record that breaks one as tarn.schema.on.invalid says; monitor only counts it. It needs payload or monitor as the validation."),
 		deadLetterTopic(),
 		choice("tarn.schema.on.invalid", "reject", outcomes,
 			func(c *Config, s string) { c.OnInvalid = Invalid(s) },

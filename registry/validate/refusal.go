@@ -40,6 +40,8 @@ type Refusal struct {
 	Subject               string // "" if it depends on the schema, and that is unknown
 	Version               int    // of the subject; 0 if unknown
 	Type                  schema.Type
+	// Rule is the one that was broken; Reason says so, and Path may.
+	Rule string
 	// More counts the refused records after this one that are not listed.
 	More int
 	// Monitored says that the record was taken all the same.
@@ -51,12 +53,20 @@ type Refusal struct {
 // AVRO): $.amount: expected double, found string "12,50"`.
 func (r Refusal) Message() string {
 	text := r.Part + ": " + r.Reason
-	if r.Path != "" {
+	if r.Rule != "" {
+		text = fmt.Sprintf("schema %s v%d (id %d, %s): ", r.Subject, r.Version, r.SchemaID, r.Type)
+		if r.Path != "" {
+			text += r.Path + ": "
+		}
+		text += r.Reason
+	} else if r.Path != "" {
 		text = fmt.Sprintf("schema %s v%d (id %d, %s): %s: expected %s, found %s",
 			r.Subject, r.Version, r.SchemaID, r.Type, r.Path, r.Expected, r.Found)
-		if r.Part == "key" {
-			text = "key: " + text
-		}
+	} else {
+		return text
+	}
+	if r.Part == "key" {
+		text = "key: " + text
 	}
 	return text
 }

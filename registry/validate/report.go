@@ -36,7 +36,7 @@ func causeOf(from Origin, r *Refusal) Cause {
 		ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion,
 		Part: r.Part, Subject: r.Subject, Path: r.Path, Expected: r.Expected, Monitored: r.Monitored,
 	}
-	if c.Path == "" {
+	if c.Path == "" || r.Rule != "" {
 		c.Reason = r.Reason
 	}
 	return c

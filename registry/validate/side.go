@@ -13,6 +13,7 @@ import (
 
 // side is the check of all keys or all values of a batch.
 type side struct {
+	v       *Validator
 	reg     *registry.Registry
 	topic   string
 	context string
@@ -36,11 +37,14 @@ type side struct {
 	// has one schema as a rule, and finding it anew costs a third of the check.
 	frame     []byte
 	validator schema.Validator
+
+	ruleMode RuleMode
+	judged   []judged // by schema; the last one used stands first
 }
 
 func (v *Validator) side(t *Topic, part string, rules *Part) side {
 	s := side{
-		reg: v.reg, topic: t.Name, context: t.Context, part: part, rules: rules,
+		v: v, ruleMode: t.Rules, reg: v.reg, topic: t.Name, context: t.Context, part: part, rules: rules,
 		level: rules.Level, monitor: rules.Level == Monitor, byTopic: rules.Strategy == TopicName || rules.Subject != "",
 		reading: registry.Reading{Check: true, Latest: rules.Latest, Versions: rules.Versions, Message: rules.Message},
 	}
@@ -94,7 +98,7 @@ type named struct{ name, subject string }
 func (s *side) check(rec *record.Record, b []byte, header string) *Refusal {
 	bad := s.look(rec, b, header)
 	if bad != nil {
-		bad.Monitored = s.monitor
+		bad.Monitored = bad.Monitored || s.monitor
 	}
 	return bad
 }
@@ -132,6 +136,9 @@ func (s *side) look(rec *record.Record, b []byte, header string) *Refusal {
 		if err := p.Validator.Validate(p.Bytes); err != nil {
 			return s.invalid(err, p)
 		}
+	}
+	if s.level == Payload && s.ruleMode != RulesOff {
+		return s.judge(&p)
 	}
 	// By attempts a record with this prefix may be bare after all.
 	if p.Framed && !has && s.reading.Bare != registry.BareAttempt {

@@ -25,17 +25,21 @@ const (
 	Null          Class = "null"
 	Undecodable   Class = "undecodable" // the schema has no such message, or no decoder
 	Misfit        Class = "payload"     // the bytes do not fit
+	RuleBroken    Class = "rule"        // they do, and break a rule
 )
 
 // classes lists them.
 func classes() []Class {
-	return []Class{NoSchema, UnknownSchema, WrongSubject, WrongVersion, WrongMessage, Null, Undecodable, Misfit}
+	return []Class{NoSchema, UnknownSchema, WrongSubject, WrongVersion, WrongMessage, Null, Undecodable, Misfit, RuleBroken}
 }
 
 // tally counts what was checked of one topic.
 type tally struct {
 	records atomic.Int64
 	bad     []atomic.Int64 // by class; refused, then monitored
+
+	rules     sync.Map // ruleKey → *ruleTally
+	ruleCount atomic.Int64
 }
 
 func (t *tally) add(c Class, monitored bool, n int64) {
@@ -77,6 +81,8 @@ type Tally struct {
 	// Bad counts records by what was wrong with them; those without any are left
 	// out.
 	Bad []ClassCount
+	// Rules are those that were asked, with what they took.
+	Rules []RuleCost
 }
 
 // ClassCount is how many records a class has kept out or, Monitored, would have.
@@ -87,7 +93,7 @@ type ClassCount struct {
 }
 
 func (t *tally) public(topic string) Tally {
-	out := Tally{Topic: topic, Records: t.records.Load()}
+	out := Tally{Topic: topic, Records: t.records.Load(), Rules: t.publicRules()}
 	all := classes()
 	for i := range t.bad {
 		if n := t.bad[i].Load(); n > 0 {

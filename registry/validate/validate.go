@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/record"
@@ -85,6 +87,9 @@ type Topic struct {
 	// Context is the registry's; "" is the default one.
 	Context    string
 	Key, Value Part
+	// Rules says what becomes of records that break a rule of their schema; they
+	// are asked where whole payloads are checked.
+	Rules RuleMode
 	// Limit is how many refusals are listed; 0 is MaxRefusals.
 	Limit int
 }
@@ -128,6 +133,9 @@ type Validator struct {
 	reg     *registry.Registry
 	rings   *rings
 	tallies tallies
+	// checkers run the rules of schemas, by message; see checkerOf.
+	checkers     sync.Map
+	checkerCount atomic.Int64
 }
 
 // New makes a Validator.
@@ -177,6 +185,8 @@ func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusa
 	}
 	count := v.tallies.of(topic.Name)
 	count.records.Add(int64(i))
+	count.addRules(&key)
+	count.addRules(&value)
 	if len(bad.seen) == 0 {
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"google.golang.org/genproto/googleapis/type/calendarperiod"
 	"google.golang.org/genproto/googleapis/type/color"
 	"google.golang.org/genproto/googleapis/type/date"
@@ -104,6 +105,7 @@ func googleTypeFile(path string) protoreflect.FileDescriptor {
 		postaladdress.File_google_type_postal_address_proto,
 		quaternion.File_google_type_quaternion_proto,
 		timeofday.File_google_type_timeofday_proto,
+		validate.File_buf_validate_validate_proto, // protovalidate's annotations
 	} {
 		if fd.Path() == path {
 			return fd
