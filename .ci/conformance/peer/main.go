@@ -32,10 +32,10 @@ func main() {
 	commands := map[string]func(context.Context, *peer) error{
 		"produce": produce, "send": send, "consume": consume, "raw": raw, "ends": ends, "versions": versions,
 		"pipelined": pipelined, "hostile": hostile, "stream": stream, "descriptors": descriptors,
-		"signin": signin, "serdes-write": serdesWrite, "serdes-read": serdesRead,
+		"signin": signin, "admin": admin, "serdes-write": serdesWrite, "serdes-read": serdesRead,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: peer produce|send|consume|raw|ends|versions|pipelined|hostile|stream|descriptors|signin|serdes-write|serdes-read [flags]")
+		fmt.Fprintln(os.Stderr, "usage: peer produce|send|consume|raw|ends|versions|pipelined|hostile|stream|descriptors|signin|admin|serdes-write|serdes-read [flags]")
 		os.Exit(2)
 	}
 	p := &peer{out: bufio.NewWriter(os.Stdout)}

@@ -1,7 +1,8 @@
 """franz-go's whole test suite, unmodified, out of the module that Tarn's client
 is built with: in memory and on SQLite several times in a row, with connections
 that die all the time, with TLS and certificates of clients, and with TLS and
-SCRAM. The tests of its admin client, which need no broker, run with it."""
+SCRAM. The tests of its admin client, kadm, need no broker; what kadm asks of
+one is asked by the peer."""
 
 import json
 import os
@@ -60,11 +61,21 @@ def run(t):
                         extra=[*flags, *suite.users(), "--kafka.sasl.mechanisms", "SCRAM-SHA-256"])
         if b is None:
             continue
+        administer(t, engine, flags)
         for i in range(RUNS):
             suite.run(t, f"{engine}, run {i + 1} of {RUNS}", b, sasl)
         suite.run(t, f"{engine}, connections that live a second", b, sasl, KGO_TEST_CHAOS="1")
     if "secure" in ON:
         secure(t, suite)
+
+
+def administer(t, engine, flags):
+    """What kadm asks, by the peer, of a broker with nothing in it."""
+    with t.check(f"{engine}, kadm's requests", seconds=180):
+        b = t.start(f"kadm-{engine}", extra=[*flags, "--auth.acl", "--auth.super-users", "ANONYMOUS"])
+        steps = b.peer("admin", seconds=150)
+        equal({s["step"]: s["wrong"] for s in steps if s["wrong"]}, {}, "what is wrong, by step")
+        equal(len(steps), 12, "steps")
 
 
 def secure(t, suite):
