@@ -21,6 +21,7 @@ type consumeCmd struct {
 	Num       int64  `short:"n" help:"Stop after that many records."`
 	Follow    bool   `short:"f" help:"Go on with new records instead of ending at the log end."`
 	Raw       bool   `help:"Do not decode by schema."`
+	Committed bool   `help:"Leave out transactions that are open or aborted (read_committed)."`
 }
 
 // Run writes the topic's records as JSON lines, partition by partition as they
@@ -30,7 +31,12 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	cl, err := c.kafka(ctx)
+	// A log may end with the marker of a transaction, so markers are looked at.
+	opts := []kgo.Opt{kgo.KeepControlRecords()}
+	if c.Committed {
+		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	cl, err := c.kafka(ctx, opts...)
 	if err != nil {
 		return err
 	}
@@ -61,14 +67,17 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 			if !c.Follow && (!open || r.Offset >= end) {
 				continue
 			}
+			if r.Offset+1 >= end {
+				delete(ends, r.Partition)
+			}
+			if r.Attrs.IsControl() {
+				continue
+			}
 			if err := c.print(ctx, out, p, r); err != nil {
 				return err
 			}
 			if n++; n == c.Num {
 				return out.Flush()
-			}
-			if r.Offset+1 >= end {
-				delete(ends, r.Partition)
 			}
 		}
 		if err := out.Flush(); err != nil {
@@ -84,7 +93,11 @@ func (c *consumeCmd) plan(ctx context.Context, adm *kadm.Client) (at map[int32]k
 	if err != nil {
 		return nil, nil, err
 	}
-	lasts, err := adm.ListEndOffsets(ctx, c.Topic)
+	last := adm.ListEndOffsets
+	if c.Committed {
+		last = adm.ListCommittedOffsets
+	}
+	lasts, err := last(ctx, c.Topic)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -24,6 +24,7 @@ type produceCmd struct {
 	Key       string `help:"Key for records that bring none."`
 	Partition int32  `default:"-1" help:"Partition; by key if not given."`
 	Raw       bool   `help:"Send each line as it is, without schema."`
+	TxnID     string `name:"transaction" placeholder:"ID" help:"Produce all lines in one transaction of this id, or, if any is refused, none."`
 }
 
 // line is a record as JSON: what tarn consume writes and tarn produce reads.
@@ -55,11 +56,19 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) error {
 	if c.Partition >= 0 {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
+	if c.TxnID != "" {
+		opts = append(opts, kgo.TransactionalID(c.TxnID))
+	}
 	cl, err := c.kafka(ctx, opts...)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	if c.TxnID != "" {
+		if err := cl.BeginTransaction(); err != nil {
+			return err
+		}
+	}
 	var mu sync.Mutex
 	sent, refused := 0, 0
 	fail := func(n int, err error) {
@@ -97,6 +106,14 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if err := cl.Flush(ctx); err != nil {
 		return err
+	}
+	if c.TxnID != "" {
+		if err := cl.EndTransaction(ctx, kgo.TransactionEndTry(refused == 0)); err != nil {
+			return fmt.Errorf("end the transaction: %w", err)
+		}
+		if refused > 0 {
+			sent = 0
+		}
 	}
 	if c.Output == "json" {
 		err = writeJSON(std.out, map[string]any{"topic": c.Topic, "produced": sent, "refused": refused})

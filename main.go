@@ -25,13 +25,15 @@ type cli struct {
 	Topic      topicCmd      `cmd:"" help:"Create, list, describe, change and delete topics."`
 	Produce    produceCmd    `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
 	Consume    consumeCmd    `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
-	Group      groupCmd      `cmd:"" help:"List, describe and delete consumer groups."`
+	Group      groupCmd      `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
 	Schema     schemaCmd     `cmd:"" help:"Register, list and check schemas."`
 	Apply      applyCmd      `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
 	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Create, list and delete access rules."`
+	Quota      quotaCmd      `cmd:"" help:"List and set quotas of users, clients and addresses."`
+	Txn        txnCmd        `cmd:"" help:"Look into transactions, and abort them."`
 	Client     clientCmd     `cmd:"" help:"List clients, and what they push about themselves."`
 	Listener   listenerCmd   `cmd:"" help:"List Kafka listeners, and set what clients are told."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type txnCmd struct {
+	List      txnListCmd      `cmd:"" help:"List transactional ids with the state of their transaction."`
+	Describe  txnDescribeCmd  `cmd:"" help:"Show the transaction of an id."`
+	Producers txnProducersCmd `cmd:"" help:"List the producers that a topic's logs remember, and where their open transactions begin."`
+	Abort     txnAbortCmd     `cmd:"" help:"Abort what is open of a transactional id, and fence its producer."`
+}
+
+type txnListCmd struct {
+	connect
+}
+
+// Run lists the ids.
+func (c *txnListCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	all, err := adm.ListTransactions(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"TRANSACTIONAL-ID", "PRODUCER-ID", "STATE"}}
+	for _, x := range all.Sorted() {
+		s.add(x.TxnID, x.ProducerID, x.State)
+	}
+	return s.write(std.out, c.Output)
+}
+
+type txnDescribeCmd struct {
+	connect
+	ID string `arg:"" help:"Transactional id."`
+}
+
+// Run describes one id.
+func (c *txnDescribeCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	all, err := adm.DescribeTransactions(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	x := all[c.ID]
+	if x.Err != nil {
+		return fmt.Errorf("transactional id %q: %w", c.ID, x.Err)
+	}
+	started := "-"
+	if x.StartTimestamp > 0 {
+		started = time.UnixMilli(x.StartTimestamp).UTC().Format(time.RFC3339)
+	}
+	if c.Output == "text" {
+		fmt.Fprintf(std.out, "%s  %s  producer %d epoch %d  timeout %v  started %s\n\n",
+			x.TxnID, x.State, x.ProducerID, x.ProducerEpoch, time.Duration(x.TimeoutMillis)*time.Millisecond, started)
+	}
+	s := sheet{Columns: []string{"TOPIC", "PARTITION"}}
+	for _, t := range x.Topics.Sorted() {
+		for _, p := range t.Partitions {
+			s.add(t.Topic, p)
+		}
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, map[string]any{
+			"transactional_id": x.TxnID, "state": x.State, "producer_id": x.ProducerID, "producer_epoch": x.ProducerEpoch,
+			"timeout_ms": x.TimeoutMillis, "started": started, "partitions": objects(s),
+		})
+	}
+	return s.write(std.out, c.Output)
+}
+
+type txnProducersCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run lists producers.
+func (c *txnProducersCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	topics, err := adm.ListTopics(ctx, c.Topic)
+	if err != nil {
+		return err
+	}
+	if err := topics[c.Topic].Err; err != nil {
+		return fmt.Errorf("topic %q: %w", c.Topic, err)
+	}
+	var set kadm.TopicsSet
+	set.Add(c.Topic, topics[c.Topic].Partitions.Numbers()...)
+	all, err := adm.DescribeProducers(ctx, set)
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"PARTITION", "PRODUCER-ID", "EPOCH", "LAST-SEQUENCE", "LAST-WRITE", "OPEN-SINCE-OFFSET"}}
+	for _, p := range all.SortedProducers() {
+		open := "-"
+		if p.CurrentTxnStartOffset >= 0 {
+			open = fmt.Sprint(p.CurrentTxnStartOffset)
+		}
+		s.add(p.Partition, p.ProducerID, p.ProducerEpoch, p.LastSequence, time.UnixMilli(p.LastTimestamp).UTC().Format(time.RFC3339), open)
+	}
+	return s.write(std.out, c.Output)
+}
+
+type txnAbortCmd struct {
+	connect
+	ID string `arg:"" help:"Transactional id."`
+}
+
+// Run takes the id over, which aborts what is open and fences who had it, as a
+// new producer of that id would.
+func (c *txnAbortCmd) Run(ctx context.Context, std stdio) error {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	all, err := adm.DescribeTransactions(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if err := all[c.ID].Err; err != nil {
+		return fmt.Errorf("transactional id %q: %w", c.ID, err)
+	}
+	cl, err := c.kafka(ctx, kgo.TransactionalID(c.ID))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	id, epoch, err := cl.ProducerID(ctx)
+	if err != nil {
+		return fmt.Errorf("take over transactional id %q: %w", c.ID, err)
+	}
+	_, err = fmt.Fprintf(std.out, "%s: nothing is open now; producers before %d epoch %d are fenced\n", c.ID, id, epoch)
+	return err
+}
