@@ -171,12 +171,15 @@ func reviewText(out io.Writer, r *registry.Review) error {
 	case i >= 0 && !r.Levels[i].Compatible && r.Compatible:
 		fmt.Fprintln(out, "\nreaders take it, but tables cannot: its records would be dead letters")
 	}
-	if r.From == 0 {
+	if r.From == 0 && r.Compatible {
 		return nil
 	}
+	if r.From == 0 {
+		return reviewReasons(out, r)
+	}
 	if len(r.Changes) == 0 {
-		_, err := fmt.Fprintln(out, "\nnothing changes for readers or tables")
-		return err
+		fmt.Fprintln(out, "\nnothing changes for readers or tables")
+		return reviewReasons(out, r)
 	}
 	fmt.Fprintln(out)
 	if err := changeSheet(r).write(out, "text"); err != nil {
@@ -185,21 +188,27 @@ func reviewText(out io.Writer, r *registry.Review) error {
 	return reviewReasons(out, r)
 }
 
-// reviewReasons prints why readers refuse, each reason once. A change of language
-// has reasons that are about no field.
+// reviewReasons prints why readers refuse, and what else the subject's settings have
+// against it, each reason once.
 func reviewReasons(out io.Writer, r *registry.Review) error {
-	began := false
-	for _, l := range r.Levels {
-		if l.Level != registry.Backward && l.Level != registry.Forward {
-			continue
-		}
-		for _, reason := range l.Reasons {
-			if !began {
+	said := map[string]bool{}
+	say := func(who string, reasons []string) {
+		for _, reason := range reasons {
+			if said[reason] {
+				continue
+			}
+			if len(said) == 0 {
 				fmt.Fprintln(out)
 			}
-			began = true
-			fmt.Fprintf(out, "%s: %s\n", l.Level, reason)
+			said[reason] = true
+			fmt.Fprintf(out, "%s: %s\n", who, reason)
 		}
 	}
+	for _, l := range r.Levels {
+		if l.Level == registry.Backward || l.Level == registry.Forward || l.Level == registry.Table {
+			say(string(l.Level), l.Reasons)
+		}
+	}
+	say("settings", r.Reasons)
 	return nil
 }

@@ -168,6 +168,9 @@ func (v *view) compareAt(name string, set Settings, sub *subject, d *draft, olde
 // incompatible asks whether data can be read: it finds the first version that
 // speaks against the new one, nil if none does.
 func (v *view) incompatible(name string, set Settings, d *draft, older []*version) *Incompatible {
+	if set.Level == Table {
+		return nil // readers are not asked, not even of another language
+	}
 	word, transitive := strings.CutSuffix(string(set.Level), "_TRANSITIVE")
 	if !transitive && len(older) > 1 {
 		older = older[:1]

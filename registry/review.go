@@ -25,6 +25,8 @@ type Review struct {
 	Level      Level  `json:"level"`
 	Policy     Policy `json:"policy,omitempty"`
 	Compatible bool   `json:"compatible"`
+	// Reasons are all that speaks against it by what is in force.
+	Reasons []string `json:"reasons,omitempty"`
 	// Levels has the verdict of every level that was asked.
 	Levels []LevelVerdict `json:"levels"`
 	// Changes are by field, in the order in which they were found.
@@ -121,7 +123,13 @@ func (r *Registry) Examine(name string, req Request) (Review, error) {
 func (v *view) review(name string, sub *subject, d *draft, older []*version, levels []Level) Review {
 	set := v.settingsOf(sub)
 	out := Review{Subject: name, Type: d.item.Type, Level: set.Level, Policy: set.Policy, Changes: []FieldChange{}}
-	out.Compatible = v.compare(name, sub, d, older) == nil
+	err := v.compare(name, sub, d, older)
+	out.Compatible = err == nil
+	if bad, ok := errors.AsType[*Incompatible](err); ok {
+		for _, x := range bad.Differences {
+			out.Reasons = append(out.Reasons, x.Description)
+		}
+	}
 	for _, level := range levels {
 		out.Levels = append(out.Levels, v.verdict(name, sub, d, older, level))
 	}
@@ -263,5 +271,8 @@ func (r *Review) Refusal() string {
 			return fmt.Sprintf("refused by %s, against version %d", r.Level, l.Against)
 		}
 	}
-	return fmt.Sprintf("refused by %s", r.Level)
+	if r.Policy == Logical {
+		return fmt.Sprintf("refused by the policy %s", r.Policy)
+	}
+	return "refused by the subject's settings"
 }

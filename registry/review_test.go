@@ -94,6 +94,17 @@ c: READER_FIELD_MISSING_DEFAULT_VALUE+FIELD_ADDED <!> adds column c string null`
 	if told(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", told(got), want)
 	}
+	if len(got.Reasons) != 2 || !strings.Contains(got.Reasons[1], "has no default value") {
+		t.Errorf("reasons %q", got.Reasons)
+	}
+	err = r.SetSettings(t.Context(), "s", func(s *Settings) error { s.Policy = Logical; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err = r.Examine("s", order(column("id", `"double"`)))
+	if err != nil || got.Compatible || got.Refusal() != "refused by the policy LOGICAL" || len(got.Reasons) != 1 {
+		t.Errorf("readers take it, tables do not: %+v, %v", got, err)
+	}
 	// Another language: nothing can be compared but the columns.
 	got, err = r.Examine("s", Request{Type: schema.JSON, Text: `{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"],"additionalProperties":false}`})
 	if err != nil || got.Compatible || told(got) != "BACKWARD=! BACKWARD_TRANSITIVE=! FORWARD=! FORWARD_TRANSITIVE=! FULL=! FULL_TRANSITIVE=! TABLE=ok " {

@@ -82,6 +82,15 @@ func TestLevelTableRemembers(t *testing.T) {
 	if err := r.Compatible("s", clash, 0); err != nil {
 		t.Errorf("a version that is gone for good: %v", err)
 	}
+	// Another language with the same columns is fine for tables.
+	other := Request{Type: schema.Protobuf, Text: `syntax = "proto3"; message M { int64 id = 1; }`}
+	if err := r.Compatible("s", other, 0); err != nil {
+		t.Errorf("another language: %v", err)
+	}
+	other.Text = `syntax = "proto3"; message M { string id = 1; }`
+	if err := r.Compatible("s", other, 0); err == nil {
+		t.Error("another language with another column is taken")
+	}
 	// The level of the context holds for a subject's first version, too.
 	if _, err := r.Register(t.Context(), "new", order("")); err == nil {
 		t.Error("a first version without a table form was taken")

@@ -19,6 +19,9 @@ import (
 // pointer.
 var place = regexp.MustCompile(`'(#?/[^']*)'`)
 
+// side finds the first mention of a side; a changed name has none.
+var side = regexp.MustCompile(`(new|old) schema`)
+
 // TestChanges plays the tables of compatibility cases through the API: the whole
 // list, with types, paths, the version that conflicts, and its text.
 func TestChanges(t *testing.T) {
@@ -29,13 +32,16 @@ func TestChanges(t *testing.T) {
 				p := changePlayer{t: t, h: h, change: c, subject: fmt.Sprintf("s%d", i)}
 				p.must(http.MethodPost, "/subjects/"+p.subject+"/versions", p.body(c.Old, "old"))
 				p.level("BACKWARD")
+				p.first = "new"
 				p.check(schematest.Breaking(c.Backward, false))
 				p.level("FORWARD")
+				p.first = "old" // the old version reads
 				p.check(schematest.Breaking(c.Forward, false))
 				p.must(http.MethodPut, "/config/"+p.subject, `{"compatibility":"FORWARD","compatibilityPolicy":"LENIENT"}`)
 				p.check(schematest.Breaking(c.Forward, lang == schema.JSON))
 				p.must(http.MethodDelete, "/config/"+p.subject, "")
 				p.level("FULL")
+				p.first = ""
 				p.check(slices.Sorted(slices.Values(slices.Concat(schematest.Breaking(c.Forward, false), schematest.Breaking(c.Backward, false)))))
 			}
 		})
@@ -47,6 +53,7 @@ type changePlayer struct {
 	h       http.Handler
 	change  schematest.Change
 	subject string
+	first   string // which side descriptions name first; "" is either
 }
 
 // must asks for something that works.
@@ -105,6 +112,9 @@ func (p *changePlayer) check(want []string) {
 		kind, rest, ok := strings.Cut(strings.Trim(strings.TrimPrefix(m, "{errorType:"), `"'`), ",")
 		if at := place.FindStringSubmatch(rest); ok && strings.HasPrefix(m, "{errorType:") && at != nil {
 			found = append(found, strings.Trim(kind, `"'`)+" "+at[1])
+		}
+		if sides := side.FindString(m); p.first != "" && strings.HasPrefix(m, "{errorType:") && sides != "" && !strings.HasPrefix(sides, p.first) {
+			p.t.Errorf("%s: reads from the side of the %s schema: %q", p.change.Name, p.first, m)
 		}
 	}
 	if slices.Sort(found); !slices.Equal(found, want) {
