@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/tarn-io/tarn/broker/acl"
+	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
 )
@@ -28,6 +29,11 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/topics/{topic}/rejections", Tag: "validation", Does: "List rejected records, or follow them as text/event-stream", Query: []string{"limit"}, Out: []rejection{}},
 		{Method: "GET", Path: "/api/topics/{topic}/report", Tag: "validation", Does: "Say what validation refuses or would refuse", Out: validationReport{}},
 		{Method: "POST", Path: "/api/topics/{topic}/redrive", Tag: "validation", Does: "Produce dead letters again, a step at a time", Query: []string{"dry_run", "limit", "from"}, Out: redriven{}},
+
+		{Method: "GET", Path: "/api/topics/{topic}/infer", Tag: "validation", Does: "Propose a schema from the JSON that flows", Query: []string{"records", "part", "format", "closed"}, Out: inferred{}},
+		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version"}, Out: []registry.Description{}},
+		{Method: "GET", Path: "/api/schemas/diff", Tag: "schemas", Does: "Say what changes from one version to another, for readers and tables", Query: []string{"subject", "from", "to"}, Out: registry.Review{}},
+		{Method: "POST", Path: "/api/schemas/check", Tag: "schemas", Does: "Say what a schema would change as the next version", Query: []string{"subject"}, In: schemaText{}, Out: registry.Review{}},
 
 		{Method: "GET", Path: "/api/clients", Tag: "clients", Does: "List connections", Out: []clientInfo{}},
 		{Method: "GET", Path: "/api/clients/metrics", Tag: "clients", Does: "List what clients pushed about themselves", Query: []string{"client_id"}, Out: []instanceInfo{}},

@@ -46,6 +46,13 @@ func versionNumber(r *http.Request, name string) (int, error) {
 	return n, nil
 }
 
+// schemaText is a schema that is asked about, under the names of a registration.
+type schemaText struct {
+	Type       schema.Type        `json:"schemaType"`
+	Text       string             `json:"schema"`
+	References []schema.Reference `json:"references,omitempty"`
+}
+
 // schemaCheck answers what a text would change as a subject's next version. The body
 // is that of a registration.
 func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
@@ -53,11 +60,7 @@ func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
 	if !n.readable(w, r, subject) {
 		return
 	}
-	var body struct {
-		Type       schema.Type        `json:"schemaType"`
-		Text       string             `json:"schema"`
-		References []schema.Reference `json:"references"`
-	}
+	var body schemaText
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSchemaRequest))
 	if err == nil {
 		err = json.Unmarshal(text, &body)

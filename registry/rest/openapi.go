@@ -78,7 +78,9 @@ func parameters() map[string]parameter {
 
 		// Of Tarn's own routes.
 		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "client_id": {word, "a client id"},
-		"from": {word, "where a step begins, as the answer before said"},
+		"from": {word, "where to begin: as the answer before said, or a version"},
+		"to":   {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
+		"part": {word, "key or value"}, "closed": {flag, "take no properties that no record had"},
 	}
 }
 
