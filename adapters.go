@@ -61,7 +61,7 @@ func ruleMode(m topic.RuleMode) validate.RuleMode {
 func partRules(u *topic.SchemaUse) validate.Part {
 	return validate.Part{
 		Level: level(u.Validation), Strategy: strategy(u.Strategy), Subject: u.Subject,
-		Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message, RefuseNull: u.RefuseNull,
+		Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message, RefuseNull: u.RefuseNull, RefuseUnknown: u.RefuseUnknown,
 	}
 }
 

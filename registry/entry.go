@@ -46,6 +46,7 @@ type message struct {
 
 	validator schema.Validator // also of what has no table form
 	invalid   error            // why there is no validator
+	strict    schema.Validator // nil for languages whose schemas say it themselves
 }
 
 func (e *entry) identity() identity { return identity{e.item.Type, e.guid} }
@@ -95,5 +96,10 @@ func newMessage(s schema.Schema, index []int) *message {
 	}
 	m.decoder, m.err = s.Decoder(index)
 	m.validator, m.invalid = s.Validator(index)
+	if s, ok := s.(interface {
+		StrictValidator(index []int) (schema.Validator, error)
+	}); ok && m.invalid == nil {
+		m.strict, m.invalid = s.StrictValidator(index)
+	}
 	return m
 }

@@ -43,6 +43,8 @@ type Reading struct {
 	// Check says that payloads are only checked: schemas without a table form
 	// are fine, and no decoder is given.
 	Check bool
+	// Strict, with Check, refuses Protobuf fields that the schema does not have.
+	Strict bool
 }
 
 // admits tells whether the version of a subject with a number is one of those
@@ -64,9 +66,9 @@ func (r *Registry) Read(how *Reading, value, header []byte, hasHeader bool) (Pay
 	frame, err := schema.ParseFrame(value, header, hasHeader)
 	switch {
 	case err != nil || frame.Form == schema.Header:
-		return r.resolve(how.Subject, value, header, hasHeader, how.Check)
+		return r.resolve(how.Subject, value, header, hasHeader, how)
 	case frame.Form == schema.Prefix:
-		p, err := r.resolve(how.Subject, value, nil, false, how.Check)
+		p, err := r.resolve(how.Subject, value, nil, false, how)
 		if how.Bare != BareAttempt {
 			return p, err
 		}
@@ -174,7 +176,7 @@ func (w *world) asBare(how *Reading, v *view, e *entry, value []byte) (Payload, 
 		}
 	}
 	p.Index, p.Name = m.index, m.name
-	return p, p.by(m, how.Check)
+	return p, p.by(m, how)
 }
 
 // messageNamed finds a message by its name and remembers it; nil if there is

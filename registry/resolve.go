@@ -55,28 +55,31 @@ func (e *Unresolved) Error() string { return e.Reason }
 // It locks nothing, and on success it allocates nothing once a schema has been
 // used. The error is an *Unresolved.
 func (r *Registry) Resolve(subject string, value, header []byte, hasHeader bool) (p Payload, err error) {
-	return r.resolve(subject, value, header, hasHeader, false)
+	return r.resolve(subject, value, header, hasHeader, &Reading{})
 }
 
-func (r *Registry) resolve(subject string, value, header []byte, hasHeader, check bool) (p Payload, err error) {
+func (r *Registry) resolve(subject string, value, header []byte, hasHeader bool, how *Reading) (p Payload, err error) {
 	m, err := r.identify(&p, subject, value, header, hasHeader)
 	if err != nil {
 		return p, err
 	}
-	return p, p.by(m, check)
+	return p, p.by(m, how)
 }
 
-// by fills in what reads the payload, or for check only what checks it.
-func (p *Payload) by(m *message, check bool) error {
+// by fills in what reads the payload, or only what checks it.
+func (p *Payload) by(m *message, how *Reading) error {
 	err := m.err
-	if check {
+	if how.Check {
 		err = m.invalid
 	}
 	if err != nil {
 		return &Unresolved{fmt.Sprintf("payloads of schema %d cannot be decoded: %v", p.ID, err), p.ID}
 	}
 	p.Validator = m.validator
-	if !check {
+	if how.Strict && m.strict != nil {
+		p.Validator = m.strict
+	}
+	if !how.Check {
 		p.Decoder = m.decoder
 	}
 	return nil

@@ -73,8 +73,8 @@ func TestDefaultConfig(t *testing.T) {
 		"SegmentBytes:1073741824 MaxMessageBytes:1048588 Compression:producer GzipLevel:-1 LZ4Level:9 ZstdLevel:3 LogAppendTime:false " +
 		"TimestampBeforeMaxMs:9223372036854775807 TimestampAfterMaxMs:3600000 MinCompactionLagMs:0 " +
 		"MaxCompactionLagMs:9223372036854775807 DeleteRetentionMs:86400000 MinCleanableDirtyRatio:0.5 " +
-		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} " +
-		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
+		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} " +
+		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
 		"TableEarliest:true JSONExtra:true TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1}"

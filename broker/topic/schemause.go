@@ -31,6 +31,8 @@ type SchemaUse struct {
 	Message string
 	// RefuseNull refuses null keys, and null values, which are tombstones.
 	RefuseNull bool
+	// RefuseUnknown refuses Protobuf fields that the schema does not have.
+	RefuseUnknown bool
 }
 
 // whole says that payloads are checked from end to end.
@@ -80,6 +82,9 @@ func schemaKeys(part string, use func(*Config) *SchemaUse) []Definition {
 		choice("tarn."+part+".schema.validation", "off", levels,
 			func(c *Config, s string) { use(c).Validation = Validation(s) },
 			"How far record "+part+"s are held against their schema: id asks for a schema id of the subject, payload for bytes that decode by it; monitor counts what payload would refuse, and refuses nothing."),
+		choice("tarn."+part+".schema.unknown", "allow", []string{"allow", "refuse"},
+			func(c *Config, s string) { use(c).RefuseUnknown = s == "refuse" },
+			"Whether a Protobuf "+part+" may have fields that its schema does not have, where whole payloads are checked. Numbers in extension ranges are always taken. The other languages say it in the schema."),
 		versions("tarn."+part+".schema.versions", use,
 			"Which versions of the subject the "+part+"s may have: any, the latest, or those listed by number."),
 		choice("tarn."+part+".subject.name.strategy", "topic", strategies,

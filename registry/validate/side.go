@@ -46,7 +46,7 @@ func (v *Validator) side(t *Topic, part string, rules *Part) side {
 	s := side{
 		v: v, ruleMode: t.Rules, reg: v.reg, topic: t.Name, context: t.Context, part: part, rules: rules,
 		level: rules.Level, monitor: rules.Level == Monitor, byTopic: rules.Strategy == TopicName || rules.Subject != "",
-		reading: registry.Reading{Check: true, Latest: rules.Latest, Versions: rules.Versions, Message: rules.Message},
+		reading: registry.Reading{Check: true, Strict: rules.RefuseUnknown, Latest: rules.Latest, Versions: rules.Versions, Message: rules.Message},
 	}
 	if s.context == "" {
 		s.context = registry.DefaultContext

@@ -74,3 +74,29 @@ func TestMixedBatch(t *testing.T) {
 		t.Errorf("messages: %+v, %v", got, err)
 	}
 }
+
+// TestUnknownFields takes fields that a Protobuf schema does not have, unless
+// the topic refuses them.
+func TestUnknownFields(t *testing.T) {
+	f := newFixture(t)
+	good, more := framed(3, 4, 2, 0, 8, 7), framed(3, 4, 2, 0, 8, 7, 0x98, 6, 1)
+	for _, tt := range []struct {
+		how  Part
+		want int
+	}{
+		{Part{Level: Payload}, 0},
+		{Part{Level: Payload, RefuseUnknown: true}, 2},
+		{Part{Level: Payload, RefuseUnknown: true, Bare: registry.BareAttempt}, 2},
+		{Part{Level: ID, RefuseUnknown: true}, 0},
+	} {
+		got, err := f.Check(Topic{Name: "proto", Value: tt.how}, batch(t, rec{value: good}, rec{value: more}, rec{value: good}, rec{value: more}), Origin{})
+		if err != nil || len(got) != tt.want {
+			t.Errorf("%+v: %+v, %v", tt.how, got, err)
+		}
+	}
+	// The other languages have a word of their own for it.
+	got, err := f.Check(Topic{Name: "json", Value: Part{Level: Payload, RefuseUnknown: true}}, batch(t, rec{value: framed(4, []byte(`{"n":1,"m":2}`)...)}), Origin{})
+	if err != nil || len(got) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

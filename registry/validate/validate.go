@@ -108,6 +108,9 @@ type Part struct {
 	Message string
 	// RefuseNull refuses what is null.
 	RefuseNull bool
+	// RefuseUnknown refuses Protobuf messages with fields that their schema does
+	// not have, where payloads are checked.
+	RefuseUnknown bool
 }
 
 // Origin says where a batch came from.

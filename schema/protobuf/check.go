@@ -35,7 +35,9 @@ func (w *walker) check(m *message, pos, end, depth int, weak bool) *schema.Inval
 		var err *schema.Invalid
 		switch {
 		case f == nil || !f.takes(int(tag&7)):
-			pos = skipField(b, pos, tag, depth)
+			if pos = skipField(b, pos, tag, depth); w.strict && pos >= 0 && !weak && !m.extendable(int(tag>>3)) {
+				err = w.refuse(start, "fields of message "+m.name, fmt.Sprintf("number %d with wire type %d", tag>>3, tag&7))
+			}
 		case staged && f.special:
 			var bits uint64
 			if bits, pos = value(b, pos, f, int(tag&7), depth); pos >= 0 {
@@ -142,6 +144,11 @@ func (w *walker) checkNested(f *field, pos, end, depth int, weak bool) *schema.I
 	}
 	if !f.msg.known.ranged() || weak {
 		return w.check(f.msg, pos, end, depth+1, weak)
+	}
+	if w.strict { // what reads a range looks at its own fields only
+		if err := w.check(f.msg, pos, end, depth+1, weak); err != nil {
+			return err
+		}
 	}
 	if f.msg.known == knownDecimal {
 		_, err := w.decimal(f, pos, end, depth+1)

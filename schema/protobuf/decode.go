@@ -78,6 +78,24 @@ func (s *Schema) Validator(index []int) (schema.Validator, error) {
 	return p, nil
 }
 
+// strict validates as a plan does, and refuses fields that the schema does not
+// have.
+type strict struct{ *plan }
+
+// Validate checks one payload.
+func (s strict) Validate(payload []byte) error { return s.validate(payload, true) }
+
+// StrictValidator is Validator, and refuses fields at any depth whose number the
+// message does not have, or not with that wire type. Numbers in a message's
+// extension ranges are taken, whoever extends it.
+func (s *Schema) StrictValidator(index []int) (schema.Validator, error) {
+	v, err := s.Validator(index)
+	if err != nil {
+		return nil, err
+	}
+	return strict{v.(*plan)}, nil
+}
+
 // plan makes the message's plan once. The caller holds mu.
 func (s *Schema) plan(md protoreflect.MessageDescriptor) (*plan, error) {
 	if p, ok := s.plans[md.FullName()]; ok {
@@ -137,11 +155,14 @@ func (d *decoder) Columns() *arrow.Schema { return d.columns }
 // Validate checks one payload. It accepts what Decode accepts; Decode refuses
 // besides what columns cannot hold: a proto2 string that is not UTF-8, and more
 // than maxCells, maxSlots or maxJSONBytes allow.
-func (p *plan) Validate(payload []byte) error {
+func (p *plan) Validate(payload []byte) error { return p.validate(payload, false) }
+
+func (p *plan) validate(payload []byte, strict bool) error {
 	w, err := p.walker(payload)
 	if err != nil {
 		return err
 	}
+	w.strict = strict
 	refused := w.check(p.m, 0, len(payload), 1, false)
 	p.done(w)
 	if refused != nil {

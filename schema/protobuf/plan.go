@@ -28,6 +28,8 @@ type message struct {
 	// or below. whole: that depends on the message as merged from all its parts.
 	picky, whole bool
 
+	extensions [][2]int // ranges of numbers for others to use, the end not in it
+
 	staged []*field // fields that check must look at last
 	slots  int      // fields and oneofs
 }
@@ -80,6 +82,16 @@ func (m *message) field(num int) *field {
 	return m.sparse[num]
 }
 
+// extendable says whether a number is in one of the message's extension ranges.
+func (m *message) extendable(num int) bool {
+	for _, r := range m.extensions {
+		if num >= r[0] && num < r[1] {
+			return true
+		}
+	}
+	return false
+}
+
 // planner makes each message's and enum's plan once.
 type planner struct {
 	messages map[protoreflect.FullName]*message
@@ -105,6 +117,10 @@ func (p *planner) message(md protoreflect.MessageDescriptor) (*message, error) {
 		return m, nil
 	}
 	m := &message{name: string(md.FullName()), known: knownOf(md)}
+	for i := range md.ExtensionRanges().Len() {
+		r := md.ExtensionRanges().Get(i)
+		m.extensions = append(m.extensions, [2]int{int(r[0]), int(r[1])})
+	}
 	p.messages[md.FullName()] = m
 	list := md.Fields()
 	m.fields = make([]field, list.Len())

@@ -48,6 +48,7 @@ type walker struct {
 	pushed int    // spent of maxSlots
 	nested int    // of buf in joined: positions mean nothing to the caller
 	order  []int  // of map entries by key
+	strict bool   // check refuses fields that the schema does not have
 }
 
 // keep is how many slots, items or bytes a walker may hold on to between
@@ -65,7 +66,7 @@ func (w *walker) tooWide(pos int) *schema.Invalid {
 
 // reset makes the walker ready for a payload.
 func (w *walker) reset(payload []byte) {
-	w.buf, w.cells, w.pushed, w.nested = payload, 0, 0, 0
+	w.buf, w.cells, w.pushed, w.nested, w.strict = payload, 0, 0, 0, false
 	w.slots, w.items = w.slots[:0], w.items[:0]
 	w.joined, w.text = w.joined[:0], w.text[:0]
 }
