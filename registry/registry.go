@@ -38,13 +38,13 @@ import (
 )
 
 // Limits of one registry. The whole state but the parsed schemas is in memory,
-// and one change copies the maps of names and ids.
+// and every list goes over it.
 const (
 	// MaxSchemaBytes bounds one schema text. Confluent's cloud takes as much;
 	// with JSON's escapes it fits an item of storage.MaxValueBytes many times.
 	MaxSchemaBytes = 1 << 20
-	// MaxSubjects bounds the subjects of a context, those with settings only included: a
-	// names of a list are sorted, some milliseconds.
+	// MaxSubjects bounds the subjects of a context, those with settings only
+	// included: a list sorts their names, some tens of milliseconds.
 	MaxSubjects = 100_000
 	// MaxContexts bounds the contexts: every change looks at each of them.
 	MaxContexts = 1000

@@ -97,6 +97,7 @@ func run(ctx context.Context, o options) error {
 		{"transactions", (*bench).transactions},
 		{"groups", (*bench).groups},
 		{"scale", (*bench).scale},
+		{"registry", (*bench).registry},
 		{"memory", (*bench).memory},
 		{"schema", (*bench).schema},
 	} {
