@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/validate"
 )
 
 type schemaDescribeCmd struct {
@@ -21,7 +22,7 @@ type schemaDescribeCmd struct {
 // limits.
 func (c *schemaDescribeCmd) Run(ctx context.Context, std stdio) error {
 	q := url.Values{"name": {c.Name}, "version": {strconv.Itoa(c.Version)}}
-	var list []registry.Description
+	var list []describedSchema
 	if err := c.call(ctx, http.MethodGet, "/api/schemas/describe?"+q.Encode(), nil, &list); err != nil {
 		return err
 	}
@@ -32,11 +33,27 @@ func (c *schemaDescribeCmd) Run(ctx context.Context, std stdio) error {
 		if i > 0 {
 			fmt.Fprintln(std.out)
 		}
-		if err := describeSchema(std.out, c.Output, &list[i]); err != nil {
+		if err := describeSchema(std.out, c.Output, &list[i].Description); err != nil {
+			return err
+		}
+		if err := describeRules(std.out, c.Output, list[i].Rules); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// describeRules says which rules a schema has, and what they took in the broker.
+func describeRules(out io.Writer, form string, all []validate.DescribedRule) error {
+	if len(all) == 0 || form == "csv" {
+		return nil
+	}
+	fmt.Fprintln(out, "\nrules, and what they took since the broker started:")
+	s := &sheet{Columns: []string{"RULE", "TYPE", "RECORDS", "BROKEN", "NS-PER-RECORD", "NOT RUN HERE BECAUSE"}}
+	for _, r := range all {
+		s.add(r.Rule, r.Type, r.Records, r.Violations, r.Nanos/max(r.Records, 1), r.Idle)
+	}
+	return s.write(out, form)
 }
 
 func describeSchema(out io.Writer, form string, d *registry.Description) error {

@@ -25,13 +25,17 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/tables/{topic}", Tag: "tables", Does: "Get how far a topic's tables are", Out: sink.Status{}},
 		{Method: "POST", Path: "/api/tables/{topic}/flush", Tag: "tables", Does: "Commit what is pending to the tables", Out: sink.Flushed{}},
 		{Method: "POST", Path: "/api/tables/{topic}/verify", Tag: "tables", Does: "Compare the tables with the log", Out: sink.Report{}},
+		{Method: "POST", Path: "/api/tables/{topic}/compact", Tag: "tables", Does: "Rewrite small files of the tables", Out: map[string]sink.Kept{}},
+		{Method: "POST", Path: "/api/tables/{topic}/expire", Tag: "tables", Does: "Expire snapshots of the tables", Out: map[string]sink.Kept{}},
+		{Method: "GET", Path: "/api/tables/{topic}/files", Tag: "tables", Does: "List the tables' files", Out: []sink.TableFiles{}},
+		{Method: "GET", Path: "/api/tables/{topic}/history", Tag: "tables", Does: "List the tables' commits", Out: []sink.TableHistory{}},
 
 		{Method: "GET", Path: "/api/topics/{topic}/rejections", Tag: "validation", Does: "List rejected records, or follow them as text/event-stream", Query: []string{"limit"}, Out: []rejection{}},
 		{Method: "GET", Path: "/api/topics/{topic}/report", Tag: "validation", Does: "Say what validation refuses or would refuse", Out: validationReport{}},
 		{Method: "POST", Path: "/api/topics/{topic}/redrive", Tag: "validation", Does: "Produce dead letters again, a step at a time", Query: []string{"dry_run", "limit", "from"}, Out: redriven{}},
 
 		{Method: "GET", Path: "/api/topics/{topic}/infer", Tag: "validation", Does: "Propose a schema from the JSON that flows", Query: []string{"records", "part", "format", "closed"}, Out: inferred{}},
-		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version"}, Out: []registry.Description{}},
+		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version"}, Out: []describedSchema{}},
 		{Method: "GET", Path: "/api/schemas/diff", Tag: "schemas", Does: "Say what changes from one version to another, for readers and tables", Query: []string{"subject", "from", "to"}, Out: registry.Review{}},
 		{Method: "POST", Path: "/api/schemas/check", Tag: "schemas", Does: "Say what a schema would change as the next version", Query: []string{"subject"}, In: schemaText{}, Out: registry.Review{}},
 

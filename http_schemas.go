@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/schema"
 )
 
@@ -73,6 +74,25 @@ func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
 		registry.Request{Type: body.Type, Text: body.Text, References: body.References}))
 }
 
+// describedSchema is a subject's version with its rules.
+type describedSchema struct {
+	registry.Description
+	Rules []validate.DescribedRule `json:"rules"`
+}
+
+// withRules adds the rules of a version's schema, and what they took.
+func (n *node) withRules(d registry.Description) describedSchema {
+	out := describedSchema{d, []validate.DescribedRule{}}
+	v, err := n.registry.Version(d.Subject, d.Version, false)
+	if err != nil || n.validator == nil {
+		return out // it was deleted a moment ago
+	}
+	if s, err := n.registry.Schema(v.Context, v.ID); err == nil {
+		out.Rules = n.validator.RulesOf(s, v.ID, v.Rules)
+	}
+	return out
+}
+
 // schemaDescribe answers what a subject's version means, or for a topic's name the
 // latest ones of its keys and values. A subject goes before a topic of its name.
 func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +101,7 @@ func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: err.Error()})
 		return
 	}
-	var list []registry.Description
+	var list []describedSchema
 	for _, subject := range n.subjectsOf(r.URL.Query().Get("name")) {
 		if !n.readable(w, r, subject) {
 			return
@@ -91,7 +111,7 @@ func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
 			answerReview(w)(nil, err)
 			return
 		}
-		list = append(list, d)
+		list = append(list, n.withRules(d))
 	}
 	answer(w, http.StatusOK, list)
 }

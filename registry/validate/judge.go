@@ -100,7 +100,7 @@ func (s *side) judgedOf(p *registry.Payload) *judged {
 
 // SchemaRule is a rule of the schema that reads a topic's bare payloads now.
 type SchemaRule struct {
-	Part     string `json:"part"`
+	Part     string `json:"part,omitempty"`
 	SchemaID int    `json:"schema_id"`
 	Rule     string `json:"rule"`
 	Type     string `json:"type"`
@@ -129,6 +129,34 @@ func (v *Validator) SchemaRules(t Topic) []SchemaRule {
 		}
 	}
 	return out
+}
+
+// RulesOf lists the rules of a schema's version, whatever topic asks for them.
+func (v *Validator) RulesOf(s schema.Schema, id int, set *schema.RuleSet) []DescribedRule {
+	out := []DescribedRule{}
+	for _, r := range rules.Compile(s, nil, set).Rules() {
+		d := DescribedRule{SchemaRule: SchemaRule{"", id, r.Name, r.Type, r.Idle, r.Advisory}}
+		for _, t := range v.tallies.topics.Range {
+			for k, c := range t.(*tally).rules.Range {
+				key, cost := k.(ruleKey), c.(*ruleTally)
+				if key.id == id && key.name == r.Name {
+					d.Records += cost.records.Load()
+					d.Nanos += cost.nanos.Load()
+					d.Violations += cost.violations.Load()
+				}
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// DescribedRule is a rule with what it took in all topics since the start.
+type DescribedRule struct {
+	SchemaRule
+	Records    int64 `json:"records"`
+	Nanos      int64 `json:"ns"` // of all records
+	Violations int64 `json:"violations"`
 }
 
 // ruleKey is a rule of a topic's keys or values.
