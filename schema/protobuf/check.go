@@ -77,11 +77,14 @@ func (w *walker) checkStaged(m *message, base, depth int) *schema.Invalid {
 			if f.required {
 				return w.missing(f)
 			}
-			continue
+			if !f.inEntry {
+				continue
+			}
 		}
 		if f.msg == nil {
 			continue
 		}
+		// An entry without a value has an empty one: bits are 0.
 		if err := w.checkWhole(f, s, depth); err != nil {
 			return err.In(f.name)
 		}

@@ -184,6 +184,8 @@ func TestRefused(t *testing.T) {
 		{"required missing", wireText2, bin(5, text(2, "s")), "$.r.id: expected a value, since the field is required, found none"},
 		{"required of the wrong type", wireText2, bin(5, text(1, "s")), "$.r.id: expected a value, since the field is required, found none"},
 		{"required missing in a list", wireText2, join(bin(6, varint(1, 1)), bin(6)), "$.rs[1].id: expected a value, since the field is required, found none"},
+		{"required missing in a map without value", wireText2, bin(10, text(1, "k")), `$.rm["k"].id: expected a value, since the field is required, found none`},
+		{"required missing in an empty entry", wireText2, bin(10), `$.rm[""].id: expected a value, since the field is required, found none`},
 		{"required missing in a map", wireText2, bin(10, text(1, "k"), bin(2, text(2, "x"))), `$.rm["k"].id: expected a value, since the field is required, found none`},
 		{"required missing in a oneof", wireText2, join(varint(8, 1), bin(7)), "$.a.id: expected a value, since the field is required, found none"},
 	}
