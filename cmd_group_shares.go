@@ -18,7 +18,7 @@ func (c *groupDescribeCmd) shares(ctx context.Context, adm *kadm.Client, std std
 	}
 	g := described[c.Name]
 	if errors.Is(g.Err, kerr.GroupIDNotFound) {
-		return fmt.Errorf("group %q does not exist", c.Name)
+		return c.streams(ctx, adm, std)
 	}
 	if g.Err != nil {
 		return fmt.Errorf("group %q: %w", c.Name, g.Err)
