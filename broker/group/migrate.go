@@ -112,6 +112,7 @@ func (m *modern) adopt(now time.Time, it *groupItem) bool {
 		// A client's assignor may give a partition to two; the first has it.
 		mem.assigned = slices.DeleteFunc(m.named(given), func(k offsetKey) bool { return m.owners[k] != "" })
 		mem.target = mem.assigned
+		mem.note(mem.epoch)
 		m.insert(mem)
 		m.touch(now, mem)
 	}

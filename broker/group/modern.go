@@ -52,6 +52,9 @@ type consumer struct {
 	assigned        partitions // may be used by it
 	revoking        partitions // is to be given back: still its own
 	target          partitions // of the group's assignment epoch
+	// given is the epoch at which each partition was given: with an older one
+	// no offset of it is taken (KIP-1251).
+	given map[offsetKey]int32
 
 	classic *classicSide // of a client of the classic protocol, else nil
 
@@ -375,10 +378,29 @@ func (m *modern) mayCommit(_ time.Time, r committer) wire.Code {
 		return wire.IllegalGeneration
 	case !r.txn && r.version < memberEpochs && mem.classic == nil:
 		return wire.UnsupportedVersion
-	case r.epoch != mem.epoch:
+	case r.epoch != mem.epoch && !m.hadAll(mem, r):
 		return wire.StaleMemberEpoch
 	}
 	return wire.None
+}
+
+// hadAll reports whether a request of an epoch before is only about partitions
+// that the member has, and had then (KIP-1251): it has not heard of its new epoch
+// yet, and nobody else can have committed offsets of them.
+func (m *modern) hadAll(mem *consumer, r committer) bool {
+	if r.epoch < 0 || r.epoch > mem.epoch || r.partitions == nil {
+		return false
+	}
+	for topic, numbers := range r.partitions() {
+		id, _, ok := m.topics.ByName(topic)
+		for _, n := range numbers {
+			given, has := mem.given[offsetKey{id, n}]
+			if !ok || !has || given > r.epoch {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // mayFetch says whether a request may read offsets: a member that says who it

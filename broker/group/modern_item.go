@@ -26,8 +26,36 @@ type consumerItem struct {
 	Assigned    partitions `json:"assigned,omitempty"`
 	Revoking    partitions `json:"revoking,omitempty"`
 	Target      partitions `json:"target,omitempty"`
+	Given       []given    `json:"given,omitempty"`
 
 	Classic *classicItem `json:"classic,omitempty"`
+}
+
+// given says since which epoch a member has partitions; those that are not in it
+// it has since its epoch.
+type given struct {
+	Epoch      int32      `json:"epoch"`
+	Partitions partitions `json:"partitions"`
+}
+
+// givens lists what the member has since an epoch before its own.
+func (c *consumer) givens() []given {
+	var list []given
+	at := map[int32]int{}
+	for _, k := range c.assigned.union(c.revoking) {
+		since := c.given[k]
+		if since == c.epoch {
+			continue
+		}
+		i, ok := at[since]
+		if !ok {
+			i = len(list)
+			at[since] = i
+			list = append(list, given{Epoch: since})
+		}
+		list[i].Partitions = append(list[i].Partitions, k)
+	}
+	return list
 }
 
 // classicItem is what a member has that speaks the classic protocol.
@@ -50,7 +78,7 @@ func (m *modern) snapshot() *groupItem {
 			ID: mem.id, Rack: mem.rack, ClientID: mem.client.ID, ClientHost: mem.client.Host, Principal: mem.client.Principal,
 			RebalanceMs: mem.rebalance.Milliseconds(), Topics: mem.names, Regex: mem.regex, Assignor: mem.assignor,
 			Epoch: mem.epoch, Previous: mem.previous, State: mem.state.String(),
-			Assigned: mem.assigned, Revoking: mem.revoking, Target: mem.target,
+			Assigned: mem.assigned, Revoking: mem.revoking, Target: mem.target, Given: mem.givens(),
 		}
 		if mem.static {
 			instance := mem.instance
@@ -76,6 +104,13 @@ func (m *modern) restore(now time.Time, it groupItem) {
 			epoch: ci.Epoch, previous: ci.Previous, assigned: ci.Assigned, revoking: ci.Revoking, target: ci.Target,
 		}
 		mem.state, _ = parseMemberState(ci.State)
+		mem.given = map[offsetKey]int32{}
+		for _, gi := range ci.Given {
+			for _, k := range gi.Partitions {
+				mem.given[k] = gi.Epoch
+			}
+		}
+		mem.note(mem.epoch)
 		if ci.Instance != nil {
 			mem.static, mem.instance = true, *ci.Instance
 		}

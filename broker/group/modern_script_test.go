@@ -153,7 +153,7 @@ func (s *consumerScript) run(words []string) {
 		code := s.c.mayFetch(&id, int32(s.number(a["epoch"], "-1")))
 		if plain[0] == "commit" {
 			code = s.c.mayCommit(s.now, committer{id: id, instance: a.instance(), epoch: int32(s.number(a["epoch"], "-1")),
-				txn: a["txn"] == "yes", version: int16(s.number(a["v"], "9"))})
+				txn: a["txn"] == "yes", version: int16(s.number(a["v"], "9")), partitions: s.committed(a)})
 		}
 		fmt.Fprintln(&s.out, code)
 		return
@@ -180,6 +180,18 @@ func (s *consumerScript) run(words []string) {
 		s.t.Fatalf("unknown command %q", plain[0])
 	}
 	s.print()
+}
+
+// committed is what a commit is of, such as of=t0:0,1; nil without.
+func (s *consumerScript) committed(a args) func() map[string][]int32 {
+	if a["of"] == "" {
+		return nil
+	}
+	return func() map[string][]int32 {
+		out := map[string][]int32{}
+		parsePartitions(s.t, a["of"]).topics(func(id storage.TopicID, numbers []int32) { out[fmt.Sprint("t", id[15])] = numbers })
+		return out
+	}
 }
 
 // beat reads a request: topics=t0,t1 owned=t0:0,1/t1:2 (owned=- is none).

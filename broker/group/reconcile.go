@@ -75,9 +75,25 @@ func (m *modern) step(now time.Time, mem *consumer, next consumer, epoch int32) 
 		m.arm(next.revokeBy)
 	}
 	m.disown(mem)
+	next.note(next.epoch)
 	*mem = next
 	m.own(mem)
 	m.changed, m.moved = true, now
+}
+
+// note remembers of which epoch on the member has what it has.
+func (c *consumer) note(epoch int32) {
+	given := make(map[offsetKey]int32, len(c.assigned)+len(c.revoking))
+	for _, p := range []partitions{c.assigned, c.revoking} {
+		for _, k := range p {
+			since, ok := c.given[k]
+			if !ok {
+				since = epoch
+			}
+			given[k] = since
+		}
+	}
+	c.given = given
 }
 
 // release takes back what a member was to give back: it says that it uses
@@ -88,6 +104,7 @@ func (m *modern) release(mem *consumer) {
 	}
 	m.disown(mem)
 	mem.revoking, mem.revokeBy, mem.state = nil, time.Time{}, reconciled
+	mem.note(mem.epoch)
 	m.own(mem)
 	if mem.epoch == m.assigned {
 		mem.state = unreleased // look again whether all of the target is there
