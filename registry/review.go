@@ -27,7 +27,8 @@ type Review struct {
 	Compatible bool   `json:"compatible"`
 	// Reasons are all that speaks against it by what is in force.
 	Reasons []string `json:"reasons,omitempty"`
-	// Levels has the verdict of every level that was asked.
+	// Levels has the verdict of every level that was asked; the transitive ones are
+	// asked about the newest 200 versions.
 	Levels []LevelVerdict `json:"levels"`
 	// Changes are by field, in the order in which they were found.
 	Changes []FieldChange `json:"changes"`
@@ -61,6 +62,11 @@ type FieldChange struct {
 	// Table is what tables do.
 	Table []schema.TableEffect `json:"table,omitempty"`
 }
+
+// maxReviewed bounds the versions that a review's transitive levels look at, the
+// newest ones: a review asks all levels, and each may cost a second for a pair of
+// large JSON schemas. The level in force is asked in full.
+const maxReviewed = 200
 
 // pairLevels are those that two versions alone can be asked about; allLevels those
 // that a new schema is.
@@ -163,7 +169,7 @@ func (v *view) verdict(name string, sub *subject, d *draft, older []*version, le
 	set := v.settingsOf(sub)
 	set.Level = level
 	older = grouped(older, set.Group, &d.item)
-	bad := v.incompatible(name, set, d, older)
+	bad := v.incompatible(name, set, d, older[:min(len(older), maxReviewed)])
 	if level == Table {
 		bad, _ = errors.AsType[*Incompatible](v.tableRefusal(name, sub, d, older))
 	}
