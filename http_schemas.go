@@ -125,7 +125,7 @@ func (n *node) subjectsOf(name string) []string {
 	}
 	var list []string
 	for _, part := range []string{"key", "value"} {
-		subject := n.registry.Alias(n.registry.SubjectOf(name, part))
+		subject := n.registry.Alias(n.subjectOf(name, part))
 		if _, ok := n.registry.Latest(subject); ok {
 			list = append(list, subject)
 		}
@@ -134,6 +134,21 @@ func (n *node) subjectsOf(name string) []string {
 		return []string{subject}
 	}
 	return list
+}
+
+// subjectOf is the subject of a topic's keys or values, as its configs say if
+// there is such a topic.
+func (n *node) subjectOf(name, part string) string {
+	if n.broker != nil {
+		if t := n.broker.Topics().View().ByName(name); t != nil {
+			given := t.Config.Value.Subject
+			if part == "key" {
+				given = t.Config.Key.Subject
+			}
+			return validate.SubjectOf(n.registry, name, t.Config.SchemaContext, part, given)
+		}
+	}
+	return n.registry.SubjectOf(name, part)
 }
 
 // answerReview answers with what the registry says, or why it cannot.

@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"buf.build/go/protovalidate"
@@ -129,7 +130,7 @@ func annotations(v protovalidate.Validator, m proto.Message) (bad *Violation, er
 		}
 	}()
 	err = v.Validate(m)
-	broken, ok := err.(*protovalidate.ValidationError)
+	broken, ok := errors.AsType[*protovalidate.ValidationError](err)
 	if !ok || len(broken.Violations) == 0 {
 		return nil, err
 	}
