@@ -181,7 +181,7 @@ func (d *draft) find(s *subject, deleted bool) *version {
 
 // same reports whether e is the schema of d. A text without references is the
 // same as one with references that resolves to it: clients send the classes they
-// were generated.
+// were generated. A descriptor is the same as any text that has it.
 func (d *draft) same(v *view, e *entry) bool {
 	if d.item.Type != e.item.Type {
 		return false
@@ -197,8 +197,28 @@ func (d *draft) same(v *view, e *entry) bool {
 		}
 		stored.References = nil
 	}
+	if d.item.Text != stored.Text && d.descriptor() {
+		p := e.load(v)
+		if p.err != nil || !sameDescriptor(d.schema, p.schema) {
+			return false
+		}
+		stored.Text = d.item.Text
+	}
 	return d.item.Text == stored.Text && slices.Equal(d.item.References, stored.References) &&
 		(!d.exact || d.item.guid() == stored.guid() || d.item.unversioned().guid() == stored.unversioned().guid())
+}
+
+// descriptor reports whether the request's text is a Protobuf descriptor in
+// base64, which has neither layout nor comments.
+func (d *draft) descriptor() bool {
+	return d.item.Type == schema.Protobuf && !strings.ContainsAny(d.text, ";{")
+}
+
+// sameDescriptor reports whether two Protobuf schemas have one descriptor.
+func sameDescriptor(a, b schema.Schema) bool {
+	one, ok, err := language.Format(a, "serialized")
+	two, ok2, err2 := language.Format(b, "serialized")
+	return err == nil && err2 == nil && ok && ok2 && one == two
 }
 
 func latestOf(s *subject) *version {
