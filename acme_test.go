@@ -156,7 +156,7 @@ func (a *authority) verify(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := jose.ParseSigned(string(b), []jose.SignatureAlgorithm{jose.ES256})
+	s, err := jose.ParseSignedJSON(string(b), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.URL.Path, err)
 	}

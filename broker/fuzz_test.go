@@ -66,7 +66,8 @@ func FuzzConnection(f *testing.F) {
 	}
 	lg := &panics{}
 	ctx, cancel := context.WithCancel(context.Background())
-	b, err := Open(ctx, Config{Engine: memory.New(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}, GroupInitialDelay: -1, Log: lg.logger()})
+	b, err := Open(ctx, Config{Engine: memory.New(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}, GroupInitialDelay: -1,
+		Times: Times{MinSession: time.Millisecond}, Log: lg.logger()})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -203,7 +204,8 @@ func fillSeed(tb testing.TB, req kmsg.Request) {
 		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = "new", 1, 1
 		q.Topics = append(q.Topics, rt)
 	case *kmsg.JoinGroupRequest:
-		q.Group, q.ProtocolType, q.SessionTimeoutMillis = "g", "consumer", 10_000
+		// Nobody waits long for a member that does not come again.
+		q.Group, q.ProtocolType, q.SessionTimeoutMillis, q.RebalanceTimeoutMillis = "g", "consumer", 100, 100
 		q.Protocols = append(q.Protocols, kmsg.NewJoinGroupRequestProtocol())
 	case *kmsg.ConsumerGroupHeartbeatRequest:
 		q.Group, q.MemberID, q.RebalanceTimeoutMillis = "c", "m", 10_000
