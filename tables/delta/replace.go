@@ -156,20 +156,17 @@ func cloneWith(m map[string]string, key, value string) map[string]string {
 // Keep.Age, but Keep.Max at most; and those of the last MinHistory in any case,
 // since readers hold on to a state for as long as they read.
 func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	var out tables.Expired
-	if err := t.refresh(ctx); err != nil {
-		return out, fmt.Errorf("expire %s: %w", t.base, err)
-	}
 	cut, err := t.log.cut(ctx, k, t.config.Now(), t.config.MinHistory)
 	if err != nil {
 		return out, fmt.Errorf("expire %s: %w", t.base, err)
 	}
-	for _, r := range t.state.removes {
-		if r.DeletionTimestamp >= cut {
-			continue
-		}
+	old, before, err := t.removedBefore(ctx, cut)
+	if err != nil {
+		return out, fmt.Errorf("expire %s: %w", t.base, err)
+	}
+	// Commits do not wait for deletions: nothing live is among these files.
+	for _, r := range old {
 		key, err := decodePath(r.Path, t.base, t.store.Key)
 		if err != nil {
 			continue // outside the store: not ours to delete
@@ -177,18 +174,37 @@ func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, erro
 		if err := t.store.Delete(ctx, key); err != nil {
 			return out, fmt.Errorf("remove %s: %w", key, err)
 		}
-		delete(t.state.removes, r.Path)
 		out.Files++
 		out.Bytes += r.Size
 	}
-	before := t.state.oldest
 	oldest, err := t.log.clean(ctx, cut)
 	if err != nil {
 		return out, fmt.Errorf("expire %s: %w", t.base, err)
 	}
-	t.state.oldest = max(before, oldest)
-	out.Versions = int(t.state.oldest - before)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range old {
+		delete(t.state.removes, r.Path)
+	}
+	t.state.oldest = max(t.state.oldest, oldest)
+	out.Versions = int(max(0, oldest-before))
 	return out, nil
+}
+
+// removedBefore lists the files that were taken out before a time in Unix ms,
+// and says which version is the oldest.
+func (t *table) removedBefore(ctx context.Context, cut int64) (old []remove, oldest int64, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range t.state.removes {
+		if r.DeletionTimestamp < cut {
+			old = append(old, r)
+		}
+	}
+	return old, t.state.oldest, nil
 }
 
 // cut is the time, in Unix ms, before which states go.
@@ -217,22 +233,10 @@ func (l log) cut(ctx context.Context, k tables.Keep, now time.Time, floor time.D
 // Sweep implements tables.Maintainer: data files that no version names, whose
 // rows the table has come past, and which nobody is about to commit.
 func (t *table) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	var out tables.Removed
-	if err := t.refresh(ctx); err != nil {
+	named, progress, err := t.names(ctx)
+	if err != nil {
 		return out, fmt.Errorf("sweep %s: %w", t.base, err)
-	}
-	named := make(map[string]bool)
-	for p := range t.state.byPath {
-		if key, err := decodePath(p, t.base, t.store.Key); err == nil {
-			named[key] = true
-		}
-	}
-	for p := range t.state.removes {
-		if key, err := decodePath(p, t.base, t.store.Key); err == nil {
-			named[key] = true
-		}
 	}
 	for info, err := range t.store.List(ctx, t.base) {
 		if err != nil {
@@ -243,7 +247,7 @@ func (t *table) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, erro
 			named[info.Key] || info.ModifiedMs > s.Before.UnixMilli() || s.Pending(info.Key) {
 			continue
 		}
-		over, err := parquet.Superseded(ctx, t.store, info.Key, t.state.progress)
+		over, err := parquet.Superseded(ctx, t.store, info.Key, progress)
 		if err != nil {
 			return out, err
 		}
@@ -257,6 +261,27 @@ func (t *table) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, erro
 		out.Bytes += info.Size
 	}
 	return out, nil
+}
+
+// names are the keys of all files that a state may name, and the progress.
+func (t *table) names(ctx context.Context) (map[string]bool, tables.Progress, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(ctx); err != nil {
+		return nil, tables.Progress{}, err
+	}
+	named := make(map[string]bool)
+	for p := range t.state.byPath {
+		if key, err := decodePath(p, t.base, t.store.Key); err == nil {
+			named[key] = true
+		}
+	}
+	for p := range t.state.removes {
+		if key, err := decodePath(p, t.base, t.store.Key); err == nil {
+			named[key] = true
+		}
+	}
+	return named, t.state.progress.Clone(), nil
 }
 
 // History implements tables.Maintainer: the versions whose commit files are
