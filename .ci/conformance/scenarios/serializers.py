@@ -93,7 +93,7 @@ class Language:
 
     def read(self, topic, deserialize, n):
         """Consumes n records and returns what the deserializer makes of them."""
-        c = Consumer({"bootstrap.servers": self.b.kafka, "group.id": f"g-{uuid.uuid4()}", "auto.offset.reset": "earliest"})
+        c = Consumer({"bootstrap.servers": self.b.kafka, "group.id": f"g-{uuid.uuid4()}", "auto.offset.reset": "earliest", "log_level": 2})
         try:
             c.subscribe([topic])
             out = []
