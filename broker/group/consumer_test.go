@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/streams"
 )
 
 // FuzzSubscription holds the parser to kmsg's: what both take, they read alike.
@@ -70,6 +72,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add("group/g", []byte(`{"type":"classic","leader":"a","members":[{"id":"a","session_ms":1,"rebalance_ms":1}]}`))
 	f.Add("group/g", []byte(`{"type":"consumer","generation":2,"assignment_epoch":2,"consumers":[{"id":"a","epoch":1,"state":"unrevoked","revoking":`+
 		onePartition+`,"classic":{"session_ms":1,"protocols":[{"name":"range"}]},"rebalance_ms":1}]}`))
+	f.Add("group/g", []byte(`{"type":"streams","streams":{"epoch":3,"assignment_epoch":3,"topology":{"subtopologies":[{"id":"0","sources":["t0"]}]},`+
+		`"members":[{"id":"a","epoch":3,"state":"stable","assigned":{"active":[{"subtopology":"0","partitions":[1]}]}}]}}`))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		it := storageItem(key, value)
 		if group, k, o, err := decodeOffset(it); err == nil {
@@ -83,6 +87,15 @@ func FuzzDecode(f *testing.F) {
 			m.restore(fixedTime, g)
 			if got := m.snapshot(); len(got.Consumers) != len(g.Consumers) || got.checkConsumers() != nil {
 				t.Errorf("%+v became %+v", g, got)
+			}
+		} else if err == nil && g.Type == typeStreams {
+			settings := func() streams.Settings { return streams.Settings{Session: 1} }
+			m := streams.New(9, &sizedTopics{sizes: map[string]int32{"t0": 2}}, settings, fixedTime)
+			m.Restore(fixedTime, g.Streams)
+			m.Describe()
+			m.Beat(fixedTime, streams.Beat{ID: "a", Epoch: 3, Rebalance: -1})
+			if err := m.Item().Check(); err != nil {
+				t.Errorf("%+v: %v", g.Streams, err)
 			}
 		} else if err == nil {
 			m := restore(rules{}, fixedTime, g)

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,16 +56,10 @@ func (e errTopology) Error() string { return string(e) }
 func Configure(t *Topology, topics Topics) (*Configured, error) {
 	c := configurator{t: t, topics: topics, decided: map[string]int32{}}
 	out, err := c.run()
-	var why *problem
-	switch e := err.(type) {
-	case nil:
-		return out, nil
-	case *problem:
-		why = e
-	default:
-		return nil, err
+	if why := (*problem)(nil); errors.As(err, &why) {
+		return &Configured{Problem: (*Status)(why)}, nil
 	}
-	return &Configured{Problem: (*Status)(why)}, nil
+	return out, err
 }
 
 type configurator struct {
