@@ -83,7 +83,7 @@ func (r *Registry) Tag(ctx context.Context, name string, number int, t TagReques
 		t.Metadata = ver.Metadata
 	}
 	if t.MergeRules != nil || t.RemoveRules != nil {
-		old := Version{}
+		var old Version
 		if t.NewVersion > 1 {
 			old, _ = r.Version(name, t.NewVersion-1, false)
 		} else {

@@ -2,6 +2,7 @@ package dek
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -76,6 +77,8 @@ func (s *state) put(it storage.Item) error {
 	return nil
 }
 
+// broken says that an item cannot be read; why may be nil.
 func broken(key string, why error) error {
-	return fmt.Errorf("%w: item %q of the key registry: %v", storage.ErrBroken, key, why)
+	err := fmt.Errorf("%w: item %q of the key registry", storage.ErrBroken, key)
+	return errors.Join(err, why)
 }
