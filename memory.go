@@ -35,9 +35,14 @@ type ebb struct {
 // startEbb gives back what the start has left (libraries' tables, the replay of
 // topics and schemas), and from then on what bursts leave, until ctx ends.
 func startEbb(ctx context.Context) {
-	e := &ebb{ctx: ctx, quiet: quietFor, release: debug.FreeOSMemory, allocated: allocated}
+	e := &ebb{ctx: ctx, quiet: quietFor, release: giveBack, allocated: allocated}
 	e.timer = time.AfterFunc(0, e.rest)
 	e.watch()
+}
+
+func giveBack() {
+	debug.FreeOSMemory()
+	dropMapped()
 }
 
 // watch has collected called after the next collection.

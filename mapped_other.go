@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// dropMapped does nothing: other systems are not told.
+func dropMapped() {}
