@@ -98,6 +98,9 @@ func (r resolver) add(name, text string) error {
 	return checkNesting(fdp.MessageType, 1)
 }
 
+// errNoFile says that an import leads nowhere.
+var errNoFile = errors.New("no reference has this name, and it is none of the files that need none")
+
 // FindFileByPath looks among the references first, then among the files that
 // need none. The standard imports come after both.
 func (r resolver) FindFileByPath(path string) (protocompile.SearchResult, error) {
@@ -112,7 +115,7 @@ func (r resolver) FindFileByPath(path string) (protocompile.SearchResult, error)
 	if fd := googleTypeFile(path); fd != nil {
 		return protocompile.SearchResult{Desc: fd}, nil
 	}
-	return protocompile.SearchResult{}, protoregistry.NotFound
+	return protocompile.SearchResult{}, errNoFile
 }
 
 // compile parses and links files, which may import one another. Parallelism
@@ -133,15 +136,20 @@ func (r resolver) compile(names ...string) (linker.Files, error) {
 	return nil, refused
 }
 
+// reason is an error's text. The errors of protobuf's library have now one kind
+// of space and now another, so that nobody relies on their words; but people
+// search for them, and golden files hold ours.
+func reason(err error) string { return strings.ReplaceAll(err.Error(), "\u00a0", " ") }
+
 // refusal makes a ParseError of the compiler's error, and says which file it is
 // about if that is known.
 func refusal(err error) (name string, refused *schema.ParseError) {
 	var at reporter.ErrorWithPos
 	if !errors.As(err, &at) {
-		return "", &schema.ParseError{Msg: err.Error()}
+		return "", &schema.ParseError{Msg: reason(err)}
 	}
 	pos := at.GetPosition()
-	return pos.Filename, &schema.ParseError{Line: pos.Line, Column: pos.Col, Msg: at.Unwrap().Error()}
+	return pos.Filename, &schema.ParseError{Line: pos.Line, Column: pos.Col, Msg: reason(at.Unwrap())}
 }
 
 func inReference(name string, err error) error {
@@ -164,7 +172,7 @@ func (r resolver) parseDescriptor(fdp *descriptorpb.FileDescriptorProto, encoded
 	}
 	text, err := printFile(file)
 	if err != nil {
-		return nil, &schema.ParseError{Msg: err.Error()}
+		return nil, &schema.ParseError{Msg: reason(err)}
 	}
 	if err := r.add(mainName, text); err != nil {
 		return nil, err
@@ -185,12 +193,12 @@ func (r resolver) link(fdp *descriptorpb.FileDescriptorProto) (protoreflect.File
 	known := new(protoregistry.Files)
 	for _, f := range deps {
 		if err := register(known, f); err != nil {
-			return nil, &schema.ParseError{Msg: err.Error()}
+			return nil, &schema.ParseError{Msg: reason(err)}
 		}
 	}
 	file, err := protodesc.NewFile(fdp, known)
 	if err != nil {
-		return nil, &schema.ParseError{Msg: err.Error()}
+		return nil, &schema.ParseError{Msg: reason(err)}
 	}
 	return file, nil
 }
