@@ -19,10 +19,10 @@ func (s *Schema) Resolved() string {
 	if d := s.docs.root.get("$schema"); d != nil {
 		dialect = d.text
 	}
-	switch draft := draftOf(dialect); {
-	case draft == js.Draft4:
+	switch draftOf(dialect) {
+	case js.Draft4:
 		id = "id"
-	case draft == js.Draft2019, draft == js.Draft2020:
+	case js.Draft2019, js.Draft2020:
 		defs = "$defs"
 	}
 	held := &tree{kind: '{'}
