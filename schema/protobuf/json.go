@@ -73,12 +73,18 @@ func (w *walker) jsonObject(m *message, base, depth int) *schema.Invalid {
 		if !f.presence && !f.repeated && w.isZero(f, s.bits) {
 			continue
 		}
+		begun := len(w.text)
 		w.text = append(w.text, open)
 		w.text = append(appendJSONString(w.text, f.json), ':')
-		open = ','
+		value := len(w.text)
 		if err := w.jsonField(f, s, depth); err != nil {
 			return err.In(f.name)
 		}
+		if (f.repeated || f.mapped) && len(w.text) == value+2 { // [] or {}: no value came of the bytes, so it is not set
+			w.text = w.text[:begun]
+			continue
+		}
+		open = ','
 	}
 	if open == '{' {
 		w.text = append(w.text, '{')

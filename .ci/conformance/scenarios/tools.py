@@ -349,7 +349,8 @@ def telemetry(t, b):
             want(got and all(software in r["software"] and r["metric"].startswith("org.apache.kafka.producer.") for r in got),
                  f"{client} pushed {got}")
         total = [r["value"] for r in pushed("told-java") if r["metric"].endswith("producer.record.send.total")]
-        want(total and float(total[0]) == 300, f"records sent, as the producer says, are {total}")
+        # The push at the end is sent as the producer closes, and may not get through.
+        want(total and 0 < float(total[0]) <= 300, f"records sent, as the producer says, are {total}")
         equal(pushed("untold-java"), [], "what was pushed without a subscription")
         command("--delete", "--name", "own")
         want("own" not in command("--list"), "the subscription is still listed")
