@@ -1,9 +1,11 @@
 package protobuf
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -136,6 +138,9 @@ func checkAgainst(t *testing.T, name string, md protoreflect.MessageDescriptor, 
 	if (ours == nil) != (err == nil) {
 		t.Fatalf("%s: Validate: %v, Decode: %v\n%x", name, ours, err, payload)
 	}
+	if theirs == nil && outOfColumn(err) {
+		return false
+	}
 	if (theirs == nil) != (err == nil) {
 		t.Fatalf("%s: protobuf-go: %v, ours: %v\n%x", name, theirs, err, payload)
 	}
@@ -147,4 +152,19 @@ func checkAgainst(t *testing.T, name string, md protoreflect.MessageDescriptor, 
 		t.Fatalf("%s:\n got %v\nwant %v\n%x", name, got, want, payload)
 	}
 	return true
+}
+
+// outOfColumn says whether a payload is refused for a value that a message can
+// hold and its column cannot: dates without a day, times and decimals beyond.
+func outOfColumn(err error) bool {
+	bad, ok := errors.AsType[*schema.Invalid](err)
+	if !ok {
+		return false
+	}
+	for _, want := range []string{"a full date", "a time from", "a timestamp from", "a duration", "a decimal of", "decimal("} {
+		if strings.HasPrefix(bad.Expected, want) {
+			return true
+		}
+	}
+	return false
 }
