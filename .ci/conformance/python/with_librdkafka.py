@@ -7,7 +7,7 @@ import os
 from records import Record
 
 L = c.CDLL(os.environ["LIBRDKAFKA"])
-MESSAGE_ERROR, PARTITION_EOF, QUEUE_FULL = -1, -191, -184
+MESSAGE_ERROR, PARTITION_EOF, NO_OFFSET, QUEUE_FULL = -1, -191, -168, -184
 
 
 class Message(c.Structure):
@@ -167,7 +167,9 @@ class Consumer:
             i += 1
 
     def commit(self):
-        check(L.rd_kafka_commit(self.rk, None, 0), "commit")
+        code = L.rd_kafka_commit(self.rk, None, 0)
+        if code != NO_OFFSET:  # nothing was read since the last one
+            check(code, "commit")
 
     def close(self):
         check(L.rd_kafka_consumer_close(self.rk), "close")
