@@ -15,7 +15,7 @@ import (
 // without being read; but under pressure the system can have them at once, which
 // it is slow to take from a process. Best effort: on an error nothing is lost.
 func dropMapped() {
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
@@ -23,24 +23,34 @@ func dropMapped() {
 	if err != nil {
 		return
 	}
-	for _, r := range programRanges(maps, exe) {
+	for _, r := range programRanges(smaps, exe) {
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, r.start, r.end-r.start, syscall.MADV_DONTNEED)
 	}
 }
 
 type addresses struct{ start, end uintptr }
 
-// programRanges finds the mappings of exe that nobody has written to or can:
-// those are read from the file again when they are touched (proc(5), madvise(2)).
-func programRanges(maps []byte, exe string) (out []addresses) {
-	for lines := bufio.NewScanner(bytes.NewReader(maps)); lines.Scan(); {
-		f := strings.Fields(lines.Text()) // range, access, offset, device, inode, path
-		if len(f) < 6 || strings.Join(f[5:], " ") != exe || f[1][0] != 'r' || f[1][1] == 'w' {
-			continue
-		}
-		var r addresses
-		if n, err := fmt.Sscanf(f[0], "%x-%x", &r.start, &r.end); err == nil && n == 2 {
-			out = append(out, r)
+// programRanges finds, in the text of smaps (proc(5)), the mappings of exe that
+// nobody can write to and nobody has: those are read from the file again when
+// they are touched (madvise(2)). A loader writes to parts of a relocatable
+// program before it protects them, and a debugger sets its marks; such pages
+// count as anonymous, and would be lost.
+func programRanges(smaps []byte, exe string) (out []addresses) {
+	var at addresses
+	ours := false
+	for lines := bufio.NewScanner(bytes.NewReader(smaps)); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) == 3 && f[0] == "Anonymous:":
+			if ours && f[1] == "0" {
+				out = append(out, at)
+			}
+			ours = false
+		case len(f) > 0 && !strings.HasSuffix(f[0], ":"): // range, access, offset, device, inode, path
+			ours = len(f) > 5 && strings.Join(f[5:], " ") == exe && f[1][0] == 'r' && f[1][1] != 'w'
+			if n, err := fmt.Sscanf(f[0], "%x-%x", &at.start, &at.end); err != nil || n != 2 {
+				ours = false
+			}
 		}
 	}
 	return out

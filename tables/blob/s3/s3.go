@@ -190,7 +190,7 @@ func (s *Store) settle(ctx context.Context, key, writer string, cause error) err
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.cfg.Bucket, Key: s.at(key)})
 	switch {
 	case err != nil: // gone again, or not to be seen: nobody knows
-		return fmt.Errorf("put %s: %w", key, errors.Join(s.explain(cause), s.explain(err)))
+		return fmt.Errorf("put %s: %w (who holds the key could not be seen: %v)", key, s.explain(cause), err) //nolint:errorlint // that nothing is there now does not say what happened
 	case head.Metadata[writerKey] == writer:
 		return nil
 	}
