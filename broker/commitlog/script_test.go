@@ -22,12 +22,12 @@ import (
 
 var update = flag.Bool("update", false, "write what scripts print into testdata")
 
-// TestCompactScripts runs testdata/compact/*.txt. Lines that begin with "> " are
-// commands, those with "#" comments; all others are what is printed, the whole of
-// it. Every engine prints the same.
-func TestCompactScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/compact/*.txt")
-	if err != nil || len(files) < 8 {
+// TestScripts runs testdata/compact/*.txt and testdata/log/*.txt. Lines that begin
+// with "> " are commands, those with "#" comments; all others are what is printed,
+// the whole of it. Every engine prints the same.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.txt")
+	if err != nil || len(files) < 15 {
 		t.Fatalf("found %d scripts, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -35,8 +35,8 @@ func TestCompactScripts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			got := runCompactScript(t, memory.New(), string(want))
+		t.Run(scriptName(file), func(t *testing.T) {
+			got := runScript(t, memory.New(), string(want))
 			if *update {
 				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
@@ -45,13 +45,13 @@ func TestCompactScripts(t *testing.T) {
 			}
 			compareScript(t, want, got)
 		})
-		t.Run(filepath.Base(file)+" on sqlite", func(t *testing.T) {
+		t.Run(scriptName(file)+" on sqlite", func(t *testing.T) {
 			e, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "tarn.db")})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer e.Close()
-			compareScript(t, want, runCompactScript(t, e, string(want)))
+			compareScript(t, want, runScript(t, e, string(want)))
 		})
 	}
 }
@@ -66,8 +66,12 @@ func compareScript(t *testing.T, want, got []byte) {
 	}
 }
 
-// compactScript is a log with what a script needs around it.
-type compactScript struct {
+func scriptName(file string) string {
+	return filepath.Base(filepath.Dir(file)) + " " + filepath.Base(file)
+}
+
+// script is a log with what a script needs around it.
+type script struct {
 	t      *testing.T
 	engine *faulty.Engine
 	out    bytes.Buffer
@@ -78,8 +82,8 @@ type compactScript struct {
 	b      record.Builder
 }
 
-func runCompactScript(t *testing.T, e storage.Engine, text string) []byte {
-	s := &compactScript{t: t, engine: faulty.New(e), now: time.UnixMilli(1000)}
+func runScript(t *testing.T, e storage.Engine, text string) []byte {
+	s := &script{t: t, engine: faulty.New(e), now: time.UnixMilli(1000)}
 	s.open()
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
@@ -94,10 +98,18 @@ func runCompactScript(t *testing.T, e storage.Engine, text string) []byte {
 	return s.out.Bytes()
 }
 
-func (s *compactScript) open() {
+// strangerID is a producer that has begun no transaction with the coordinator.
+const strangerID = 99
+
+func (s *script) open() {
 	logs := New(Config{
 		Engine: s.engine, CompactionKeys: s.keys, Now: func() time.Time { return s.now },
-		Admit: func(storage.TP, record.Header) error { return nil },
+		Admit: func(_ storage.TP, h record.Header) error {
+			if h.ProducerID == strangerID {
+				return ErrNoTransaction
+			}
+			return nil
+		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -110,9 +122,9 @@ func (s *compactScript) open() {
 	}
 }
 
-func (s *compactScript) printf(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
+func (s *script) printf(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
 
-func (s *compactScript) run(words []string) {
+func (s *script) run(words []string) {
 	number := func(i int) int64 {
 		n, err := strconv.ParseInt(words[i], 10, 64)
 		if err != nil {
@@ -125,6 +137,9 @@ func (s *compactScript) run(words []string) {
 		s.put(words[1:])
 	case "commit", "abort":
 		m := record.Marker{ProducerID: number(1), Commit: words[0] == "commit", Timestamp: s.now.UnixMilli()}
+		if len(words) > 2 {
+			m.ProducerEpoch = int16(number(2))
+		}
 		b, err := m.Batch()
 		s.append(b, err)
 	case "sleep":
@@ -146,12 +161,13 @@ func (s *compactScript) run(words []string) {
 	case "log":
 		s.show()
 	default:
-		s.t.Fatalf("unknown command %q", words)
+		s.runLog(words, number)
 	}
 }
 
-// put appends one batch: options, then key=value; "-" is null.
-func (s *compactScript) put(words []string) {
+// put appends one batch: options, then key=value; "-" is null. pid comes before
+// epoch and seq.
+func (s *script) put(words []string) {
 	o, stamp := options{}, false
 	null := func(v string) []byte {
 		if v == "-" {
@@ -168,6 +184,8 @@ func (s *compactScript) put(words []string) {
 			o.Codec, _ = record.ParseCodec(v)
 		case "pid":
 			o.Producer = &record.Producer{ID: int64(n)}
+		case "epoch":
+			o.Producer.Epoch = int16(n)
 		case "seq":
 			o.Producer.BaseSequence = int32(n)
 		case "txn":
@@ -191,7 +209,7 @@ func (s *compactScript) put(words []string) {
 	s.commit(Batch{TP: tp0, Bytes: b, Header: h, Stamp: stamp})
 }
 
-func (s *compactScript) append(b []byte, err error) {
+func (s *script) append(b []byte, err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -202,7 +220,7 @@ func (s *compactScript) append(b []byte, err error) {
 	s.commit(Batch{TP: tp0, Bytes: b, Header: h})
 }
 
-func (s *compactScript) commit(b Batch) {
+func (s *script) commit(b Batch) {
 	done, err := put(s.t, s.logs, b)
 	switch {
 	case err != nil:
@@ -213,7 +231,7 @@ func (s *compactScript) commit(b Batch) {
 }
 
 // compact runs passes until there is no more to do.
-func (s *compactScript) compact(words []string) {
+func (s *script) compact(words []string) {
 	c := Compaction{Head: 1 << 40, MaxLagMs: 1<<63 - 1, DeleteRetentionMs: 1000}
 	for _, w := range words {
 		k, v, _ := strings.Cut(w, "=")
@@ -255,7 +273,7 @@ func (s *compactScript) compact(words []string) {
 }
 
 // show prints what readers find, batch by batch, and what is known beside it.
-func (s *compactScript) show() {
+func (s *script) show() {
 	g, err := s.logs.Log(s.t.Context(), tp0)
 	if err != nil {
 		s.t.Fatal(err)
@@ -281,7 +299,7 @@ func (s *compactScript) show() {
 	s.printf("= %d…%d, stable %d, aborted %d", start, end, g.LastStable(), len(aborted))
 }
 
-func (s *compactScript) showBatch(b record.Batch, aborted AbortedTxns) {
+func (s *script) showBatch(b record.Batch, aborted AbortedTxns) {
 	h := b.Header
 	words := []string{fmt.Sprintf("%d…%d", h.BaseOffset, h.LastOffset())}
 	if err := record.CheckCRC(b.Bytes); err != nil {
@@ -312,7 +330,7 @@ func (s *compactScript) showBatch(b record.Batch, aborted AbortedTxns) {
 	s.printf("%s", strings.Join(words, " "))
 }
 
-func (s *compactScript) records(b []byte) []string {
+func (s *script) records(b []byte) []string {
 	var r record.Reader
 	var out []string
 	null := func(v []byte) string {
