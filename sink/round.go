@@ -29,6 +29,7 @@ type round struct {
 	rest          bool            // pause as long as each rewrite took
 	did           map[string]Kept // by format
 	pending       map[string]bool // keys of files that somebody may commit
+	pendingAt     time.Time       // when pending was read
 }
 
 // run looks at every table, and reports whether it has changed one. A table
@@ -166,9 +167,11 @@ func (r *round) forget(ctx context.Context, t tables.Maintainer, done *Kept) err
 
 // clean removes files that nothing names. What is pending is read before the
 // table is: a file that is neither was not about to be committed in between,
-// unless it is younger than the age guard.
+// unless it is younger than the age guard. The guard counts from that reading,
+// since the tables before this one may have taken long.
 func (r *round) clean(ctx context.Context, t tables.Maintainer, done *Kept) error {
 	if r.pending == nil {
+		r.pendingAt = time.Now()
 		pending, err := r.s.pendingFiles(ctx)
 		if err != nil {
 			return err
@@ -176,7 +179,7 @@ func (r *round) clean(ctx context.Context, t tables.Maintainer, done *Kept) erro
 		r.pending = pending
 	}
 	swept, err := t.Sweep(ctx, tables.Sweep{
-		Before:  time.Now().Add(-r.s.topic.OrphanAge),
+		Before:  r.pendingAt.Add(-r.s.topic.OrphanAge),
 		Pending: func(key string) bool { return r.pending[key] },
 	})
 	done.Removed += swept.Files
