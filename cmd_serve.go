@@ -71,6 +71,7 @@ type node struct {
 	store     blob.Store
 	registry  *registry.Registry
 	keys      *dek.Store
+	tokens    *tokens // of the catalog's clients; nil without --http.auth
 	validator *validate.Validator
 	broker    *broker.Broker
 	catalog   *catalog.Catalog
@@ -148,6 +149,12 @@ func (n *node) open(ctx context.Context) error {
 	}
 	if err := n.openIdentity(ctx); err != nil {
 		return err
+	}
+	if c.HTTPAuth {
+		var err error
+		if n.tokens, err = openTokens(ctx, n.engine, n.who.users); err != nil {
+			return err
+		}
 	}
 	listeners, err := n.listeners()
 	if err != nil {

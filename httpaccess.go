@@ -57,7 +57,7 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) || strings.HasPrefix(r.URL.Path, schemaPages) {
+		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) || r.URL.Path == tokenRoute || strings.HasPrefix(r.URL.Path, schemaPages) {
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -74,7 +74,7 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 			op = acl.Read // it shows what is in records
 		}
 		if !n.allowed(r, op, res, name, false) {
-			answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: " + op.String() + " " + res.String() + " " + name})
+			refuse(w, r, http.StatusForbidden, 40301, "not allowed: "+op.String()+" "+res.String()+" "+name)
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/tarn-io/tarn/broker/auth"
 )
@@ -28,28 +27,41 @@ func (n *node) authenticate(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if healthProbe(r) {
+		if healthProbe(r) || r.URL.Path == tokenRoute {
 			next.ServeHTTP(w, r)
 			return
 		}
 		who, err := n.identify(r)
 		if err != nil {
 			if r.Header.Get("Authorization") != "" {
-				n.lg.Warn("authentication failed", "remote", r.RemoteAddr, "listener", "http", "reason", err)
-				select {
-				case <-time.After(n.cmd.SASLDelay): // guessing is slow
-				case <-r.Context().Done():
-				}
+				n.slowly(r, err)
 			}
 			w.Header().Add("WWW-Authenticate", `Basic realm="tarn", charset="UTF-8"`)
-			if n.who.oauth != nil {
+			if n.who.oauth != nil || icebergPage(r) {
 				w.Header().Add("WWW-Authenticate", `Bearer realm="tarn"`)
 			}
-			answer(w, http.StatusUnauthorized, apiError{Code: 40101, Message: "Unauthorized"})
+			refuse(w, r, http.StatusUnauthorized, 40101, "Unauthorized")
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
 	})
+}
+
+// icebergPage reports whether a request is one to the Iceberg catalog.
+func icebergPage(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/iceberg/") }
+
+// refuse answers somebody who may not do what he asks, in the words of the
+// surface: Iceberg's clients tell errors by their type.
+func refuse(w http.ResponseWriter, r *http.Request, status, code int, message string) {
+	if !icebergPage(r) {
+		answer(w, status, apiError{Code: code, Message: message})
+		return
+	}
+	kind := "NotAuthorizedException"
+	if status == http.StatusForbidden {
+		kind = "ForbiddenException"
+	}
+	answer(w, status, map[string]any{"error": map[string]any{"message": message, "type": kind, "code": status}})
 }
 
 // healthProbe reports whether a request only asks how the broker is.
@@ -66,8 +78,13 @@ func (n *node) identify(r *http.Request) (auth.Principal, error) {
 		return auth.User(user), nil
 	}
 	kind, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if ok && strings.EqualFold(kind, "bearer") && n.tokens != nil && strings.HasPrefix(token, tokenPrefix) {
+		c, err := n.tokens.verify(token)
+		return auth.User(c.User), err
+	}
 	if ok && strings.EqualFold(kind, "bearer") && n.who.oauth != nil {
-		who, _, err := n.who.oauth.Verify(r.Context(), strings.TrimSpace(token))
+		who, _, err := n.who.oauth.Verify(r.Context(), token)
 		return who, err
 	}
 	return auth.Principal{}, errNoCredentials

@@ -32,40 +32,11 @@ type Options struct {
 }
 
 // server answers the Iceberg REST catalog API, as of the OpenAPI description
-// of Iceberg 1.10 (open-api/rest-catalog-open-api.yaml), without views,
-// functions, server-side planning and credentials.
+// of Iceberg 1.10 (open-api/rest-catalog-open-api.yaml). routes.go tells what of
+// it is served.
 type server struct {
 	cat  *Catalog
 	opts Options
-}
-
-// route is one line of the API.
-type route struct {
-	method, path string // path below /v1, as the API description writes it
-	serve        func(*server, http.ResponseWriter, *http.Request) error
-}
-
-// routes is the list of what is served; /v1/config tells it to clients.
-func routes() []route {
-	return []route{
-		{"GET", "/namespaces", (*server).listNamespaces},
-		{"POST", "/namespaces", (*server).createNamespace},
-		{"GET", "/namespaces/{namespace}", (*server).loadNamespace},
-		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists},
-		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace},
-		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties},
-		{"GET", "/namespaces/{namespace}/tables", (*server).listTables},
-		{"POST", "/namespaces/{namespace}/tables", (*server).createTable},
-		{"POST", "/namespaces/{namespace}/register", (*server).registerTable},
-		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable},
-		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists},
-		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable},
-		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable},
-		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable},
-		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics},
-		{"POST", "/tables/rename", (*server).renameTable},
-		{"POST", "/transactions/commit", (*server).commitTransaction},
-	}
 }
 
 // Handler serves a catalog under /iceberg/v1/… and, for callers that strip the
@@ -77,6 +48,9 @@ func Handler(c *Catalog, opts Options) http.Handler {
 		mux.Handle("GET "+base+"/config", s.handler((*server).config))
 		for _, r := range routes() {
 			mux.Handle(r.method+" "+base+r.path, s.handler(r.serve))
+		}
+		for _, u := range unserved() {
+			mux.Handle(u.method+" "+base+u.path, s.handler(u.refuse))
 		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -131,6 +105,8 @@ func answerTo(err error) *httpError {
 		return &httpError{http.StatusInternalServerError, "CommitStateUnknownException", msg}
 	case errors.Is(err, ErrNoSuchTable):
 		return &httpError{http.StatusNotFound, "NoSuchTableException", msg}
+	case errors.Is(err, ErrNoSuchView):
+		return &httpError{http.StatusNotFound, "NoSuchViewException", msg}
 	case errors.Is(err, ErrNoSuchNamespace):
 		return &httpError{http.StatusNotFound, "NoSuchNamespaceException", msg}
 	case errors.Is(err, ErrTableAlreadyExists), errors.Is(err, ErrNamespaceAlreadyExists):

@@ -174,7 +174,10 @@ func TestGoldenAnswers(t *testing.T) {
 			`{"requirements":[],"updates":[{"action":"fly"}]}`, 400},
 		{"err_body", "POST", "/namespaces/default/tables/orders", `{"requirements":`, 400},
 		{"err_overlap", "POST", "/namespaces/default/properties", `{"removals":["a"],"updates":{"a":"1"}}`, 422},
-		{"err_endpoint", "GET", "/namespaces/default/views", "", 404},
+		{"list_views", "GET", "/namespaces/default/views", "", 200},
+		{"err_no_view", "GET", "/namespaces/default/views/none", "", 404},
+		{"err_unsupported", "POST", "/namespaces/default/views", "{}", 406},
+		{"err_endpoint", "GET", "/namespaces/default/nothing", "", 404},
 	} {
 		code, _, body := do(t, tt.method, srv.URL+"/iceberg/v1"+tt.path, tt.body)
 		if code != tt.code {
