@@ -57,6 +57,7 @@ var law = map[string][]string{
 	"schema/avro":       {"schema"},
 	"schema/jsonschema": {"schema"},
 	"schema/protobuf":   {"schema"},
+	"schema/plain":      {"schema"},
 	"schema/sample":     {"schema"},
 	"schema/schematest": {"schema"},
 	"schema/language":   {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
@@ -83,7 +84,7 @@ var law = map[string][]string{
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "tables", "tables/blob", "tables/parquet", "tables/maintenance",
+		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/parquet", "tables/maintenance",
 	},
 }
 

@@ -61,7 +61,7 @@ func TestAbsorbIsMerge(t *testing.T) {
 				t.Fatalf("seed %d: %s %q, tables say %q", seed, k.as, got, paths)
 			}
 		}
-		if got, want := plain(columns.Fields()), plain(next.Arrow.Fields()); got != want {
+		if got, want := flat(columns.Fields()), flat(next.Arrow.Fields()); got != want {
 			t.Fatalf("seed %d: columns\n%s\ntables have\n%s", seed, got, want)
 		}
 	}
@@ -80,8 +80,8 @@ func effectPaths(effects []schema.TableEffect, kind schema.TableEffectKind) []st
 	return out
 }
 
-// plain writes columns without their metadata.
-func plain(fields []arrow.Field) string {
+// flat writes columns without their metadata.
+func flat(fields []arrow.Field) string {
 	var words []string
 	for _, f := range fields {
 		word := f.Name + " " + f.Type.ID().String()
@@ -89,7 +89,7 @@ func plain(fields []arrow.Field) string {
 			word = f.Name + " " + d.String()
 		}
 		if held := tables.Children(f.Type); held != nil {
-			word += "(" + plain(held) + ")"
+			word += "(" + flat(held) + ")"
 		}
 		words = append(words, fmt.Sprintf("%s %t", word, f.Nullable))
 	}

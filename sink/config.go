@@ -99,6 +99,9 @@ const (
 	CompactNone = "none"
 )
 
+// Values of Topic.KeyAs and Topic.ValueAs beside those of plain.Manner.
+const AsSchema = "schema"
+
 // ErrNoTable is refused: the topic has no tables.
 var ErrNoTable = errors.New("topic has no tables: set tarn.table.formats")
 
@@ -165,6 +168,9 @@ type Topic struct {
 	Retention time.Duration
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
+	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or
+	// "", is by their schemas.
+	KeyAs, ValueAs string
 	// Key and Value say which schemas the parts have. A Subject of "" is the one
 	// that the registry has the topic's part bound to.
 	Key, Value registry.Reading

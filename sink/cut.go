@@ -47,12 +47,15 @@ type cut struct {
 	looked   int64 // rows at the last look
 	held     int64 // bytes of columns then
 
-	key, value registry.Reading // which schemas the parts have
+	key, value           registry.Reading // which schemas the parts have
+	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
 }
 
 func (s *sink) newCut(from offsets) *cut {
 	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
 	c.key, c.value = s.reading(keyPart), s.reading(valuePart)
+	c.keyPlain, _ = s.plain(keyPart)
+	c.valuePlain, _ = s.plain(valuePart)
 	c.keyed = s.keyDecoder() != nil
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
@@ -229,7 +232,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
-		v, err := c.s.registry.Read(&c.value, r.Value, header, has)
+		v, err := c.payload(c.valuePlain, &c.value, r.Value, header, has)
 		if err != nil {
 			return v.ID, err
 		}
@@ -237,7 +240,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	}
 	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
-		v, err := c.s.registry.Read(&c.key, r.Key, header, has)
+		v, err := c.payload(c.keyPlain, &c.key, r.Key, header, has)
 		if err != nil {
 			return schemaID, fmt.Errorf("key: %w", err)
 		}
@@ -256,6 +259,14 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	}
 	c.unlooked += g.leaves
 	return schemaID, err
+}
+
+// payload finds the decoder of a key or value.
+func (c *cut) payload(without schema.Decoder, how *registry.Reading, b, header []byte, has bool) (registry.Payload, error) {
+	if without != nil {
+		return registry.Payload{Decoder: without, Bytes: b}, nil
+	}
+	return c.s.registry.Read(how, b, header, has)
 }
 
 // group returns the group of k; at its first record the table's schema takes

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/plain"
 	"github.com/tarn-io/tarn/tables"
 )
 
@@ -28,7 +29,7 @@ func (s *sink) settleSchema(ctx context.Context) error {
 		return err
 	}
 	if columns == nil {
-		return &stopError{WaitingForSchema, fmt.Errorf("%w for subject %s: register one, the tables are made then", errNoSchema, s.subject(valuePart))}
+		return &stopError{WaitingForSchema, fmt.Errorf("%w for subject %s: register one, the tables are made then; or set tarn.table.value.as=json, string or binary", errNoSchema, s.subject(valuePart))}
 	}
 	first, err := tables.NewSchema(columns)
 	if err != nil {
@@ -85,9 +86,29 @@ func (s *sink) keyDecoder() schema.Decoder {
 	return key
 }
 
+// plain reads a part that is taken without a schema; false if it has one. A nil
+// decoder stands for a key that is only kept.
+func (s *sink) plain(part string) (schema.Decoder, bool) {
+	as := s.topic.ValueAs
+	if part == keyPart {
+		as = s.topic.KeyAs
+	}
+	if part == keyPart && as == string(plain.Binary) {
+		return nil, true // kafka_key has it
+	}
+	d, err := plain.New(plain.Manner(as))
+	if err != nil {
+		return nil, false
+	}
+	return d, true
+}
+
 // newestDecoder reads a part's bare payloads as of now: by the newest version,
 // or the newest of those that the topic takes. nil if there is none.
 func (s *sink) newestDecoder(part string) (schema.Decoder, error) {
+	if d, ok := s.plain(part); ok {
+		return d, nil
+	}
 	how := s.reading(part)
 	p, ok, err := s.registry.Newest(&how)
 	if !ok {

@@ -3,6 +3,7 @@ package sink_test
 import (
 	"testing"
 
+	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/sink"
 )
@@ -74,6 +75,25 @@ func TestWaitsForSchema(t *testing.T) {
 	if _, err := w.manager.Flush(t.Context(), "orders"); err == nil {
 		t.Error("flush after the end: want an error")
 	}
+}
+
+// TestPlainDeadLetters: what is no JSON, or no text, is a dead letter; a topic
+// that gets a schema goes on in the same table.
+func TestPlainDeadLetters(t *testing.T) {
+	w := newWorld(t)
+	w.alter(func(t *sink.Topic) { t.KeyAs, t.ValueAs = "string", "json" })
+	w.run()
+	b := record.NewBuilder(record.Options{})
+	b.Append(1700000000000, []byte("k"), []byte(`{"a":1}`))
+	b.Append(1700000000000, []byte("k"), []byte(`{"a":`))
+	b.Append(1700000000000, []byte("\xff"), []byte(`[]`))
+	b.Append(1700000000000, nil, []byte(`"x"`))
+	w.append(0, b)
+	w.verify(2, 2)
+	id := w.register("orders-value", orderV1)
+	w.alter(func(t *sink.Topic) { t.ValueAs = sink.AsSchema })
+	w.produce(0, order(id, 1, "a"))
+	w.verify(3, 2)
 }
 
 // TestSchemaOfEmptyTables restarts between the making of tables and their first

@@ -16,6 +16,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
@@ -49,6 +50,31 @@ func TestValues(t *testing.T) {
 	t.Run("avro", testAvroValues)
 	t.Run("protobuf", testProtobufValues)
 	t.Run("json", testJSONValues)
+	t.Run("plain", testPlainValues)
+}
+
+// testPlainValues reads topics without a schema, in the manners there are.
+func testPlainValues(t *testing.T) {
+	const meta = `"kafka_partition":0,"kafka_timestamp":"2023-11-14T22:13:20Z","kafka_headers":[],"kafka_schema_id":null,`
+	for _, c := range []struct {
+		key, value string
+		payload    string
+		want       string // of key and value
+	}{
+		{sink.AsSchema, "binary", "\x00\xff", `"kafka_key":"aw==","value":"AP8="`},
+		{"binary", "string", "\x00\x00\x00\x00\x01Köln", `"kafka_key":"aw==","value":"\u0000\u0000\u0000\u0000\u0001Köln"`},
+		{"string", "json", ` {"a": 1.50}`, `"kafka_key":"aw==","kafka_key_decoded":{"value":"k"},"value":" {\"a\": 1.50}"`},
+	} {
+		t.Run(c.value, func(t *testing.T) {
+			w := newWorld(t)
+			w.alter(func(t *sink.Topic) { t.KeyAs, t.ValueAs = c.key, c.value })
+			null := strings.Replace(c.want, `"value":`+c.want[strings.LastIndex(c.want, `"value":`)+8:], `"value":null`, 1)
+			w.expect(t, []produced{
+				{1700000000000, []byte("k"), []byte(c.payload), nil, `{` + meta + `"kafka_offset":0,` + c.want + `}`},
+				{1700000000000, []byte("k"), nil, nil, `{` + meta + `"kafka_offset":1,` + null + `}`},
+			})
+		})
+	}
 }
 
 func testAvroValues(t *testing.T) {

@@ -114,10 +114,11 @@ func redpandaAliases() []alias {
 	return append(out,
 		same("redpanda.schema.registry.context", "tarn.schema.context"),
 		words("redpanda.iceberg.mode",
-			"Tarn decodes values by the schema id they carry: use value_schema_id_prefix, or tarn.table.formats=iceberg",
+			"Tarn decodes values by the schema id they carry, or not at all: use value_schema_id_prefix, key_value, or tarn.table.formats=iceberg",
 			map[string][]pair{
 				"disabled":               {{"tarn.table.formats", ""}},
-				"value_schema_id_prefix": {{"tarn.table.formats", FormatIceberg}},
+				"value_schema_id_prefix": {{"tarn.table.formats", FormatIceberg}, {"tarn.table.value.as", "schema"}},
+				"key_value":              {{"tarn.table.formats", FormatIceberg}, {"tarn.table.value.as", "binary"}},
 			}),
 		refused("redpanda.iceberg.partition.spec", "tables are not partitioned yet"),
 		same("redpanda.iceberg.target.lag.ms", "tarn.table.commit.interval.ms"),
@@ -129,13 +130,13 @@ func redpandaAliases() []alias {
 
 func automqAliases() []alias {
 	const p = "automq.table.topic."
-	const byID = "Tarn decodes records by the schema id they carry: use by_schema_id, or leave the key out"
+	const byID = "Tarn decodes records by the schema id they carry: use convert.value.type or convert.key.type with by_schema_id, or leave the key out"
 	out := []alias{
 		flag(p+"enable", []pair{{"tarn.table.formats", FormatIceberg}}, []pair{{"tarn.table.formats", ""}}),
 		same(p+"commit.interval.ms", "tarn.table.commit.interval.ms"),
 		refused(p+"namespace", "all tables lie in the warehouse's namespace; tarn.table.name sets a table's name"),
-		words(p+"convert.value.type", byID, map[string][]pair{"by_schema_id": nil}),
-		words(p+"convert.key.type", byID, map[string][]pair{"by_schema_id": nil}),
+		converted(p+"convert.value.type", "tarn.table.value.as"),
+		converted(p+"convert.key.type", "tarn.table.key.as"),
 		words(p+"errors.tolerance", "Tarn neither stops at a bad record nor drops it: use invalid_data, which fills the dead-letter table",
 			map[string][]pair{"invalid_data": {{"tarn.table.invalid", "dlq"}}}),
 		words(p+"transform.value.type", "records are not reshaped on the way to a table: use none",
@@ -155,6 +156,12 @@ func automqAliases() []alias {
 		out = append(out, refused(p+"expire.snapshot."+rest, "snapshots expire by the sink's settings, not a topic's"))
 	}
 	return out
+}
+
+// converted is how AutoMQ says what becomes of a part.
+func converted(name, key string) alias {
+	return words(name, "use by_schema_id, string or raw: Tarn decodes records by the schema id they carry, or not at all",
+		map[string][]pair{"by_schema_id": {{key, "schema"}}, "string": {{key, "string"}}, "raw": {{key, "binary"}}})
 }
 
 // flagOff accepts false, which is how things are, and refuses true.

@@ -82,6 +82,8 @@ type Config struct {
 	CommitRows       int64
 	TableEarliest    bool // tarn.table.start is earliest
 	JSONExtra        bool
+	TableKeyAs       string // schema, binary, string or json
+	TableValueAs     string
 
 	TableCompact      string // auto, all or none
 	TableCompactBytes int64

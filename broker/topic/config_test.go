@@ -76,7 +76,7 @@ func TestDefaultConfig(t *testing.T) {
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} " +
 		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableEarliest:true JSONExtra:true TableCompact:auto TableCompactBytes:67108864 " +
+		"TableEarliest:true JSONExtra:true TableKeyAs:schema TableValueAs:schema TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -146,9 +146,12 @@ func TestCanonical(t *testing.T) {
 		{"confluent.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
 		{"redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
 		{"redpanda.key.subject.name.strategy=TopicRecordNameStrategy", "tarn.key.subject.name.strategy=topic_record"},
-		{"redpanda.iceberg.mode=value_schema_id_prefix", "tarn.table.formats=iceberg"},
+		{"redpanda.iceberg.mode=value_schema_id_prefix", "tarn.table.formats=iceberg tarn.table.value.as=schema"},
 		{"redpanda.iceberg.mode=disabled", "tarn.table.formats="},
-		{"redpanda.iceberg.mode=key_value", "! by the schema id they carry"},
+		{"redpanda.iceberg.mode=key_value", "tarn.table.formats=iceberg tarn.table.value.as=binary"},
+		{"redpanda.iceberg.mode=value_schema_latest", "! by the schema id they carry"},
+		{"automq.table.topic.convert.value.type=string|automq.table.topic.convert.key.type=raw", "tarn.table.key.as=binary tarn.table.value.as=string"},
+		{"tarn.table.value.as=xml", `! one of schema, binary, string, json`},
 		{"redpanda.iceberg.target.lag.ms=5000", "tarn.table.commit.interval.ms=5000"},
 		{"redpanda.iceberg.target.lag.ms=5", "! at least 100"},
 		{"redpanda.iceberg.delete=false", ""},

@@ -51,6 +51,9 @@ func tableKeys() []Definition {
 			"What happens to records that cannot become rows of the table."),
 		boolean("tarn.table.json.extra", true, func(c *Config) *bool { return &c.JSONExtra },
 			"Whether fields of JSON records that the schema does not name are kept in a column of their own."),
+		choice("tarn.table.key.as", "schema", readAs,
+			func(c *Config, s string) { c.TableKeyAs = s },
+			"What tables make of keys: by their schema, if they have one; string or json, whatever the registry has, as the field value of kafka_key_decoded; binary only keeps kafka_key, which is always there."),
 		tableName(),
 		long("tarn.table.orphan.retention.ms", 259_200_000, 3_600_000, func(c *Config) *int64 { return &c.TableOrphanMs },
 			"How old a file that no table names and no commit waits for is before it is removed, in ms."),
@@ -63,8 +66,14 @@ func tableKeys() []Definition {
 		choice("tarn.table.start", "earliest", []string{"earliest", "latest"},
 			func(c *Config, s string) { c.TableEarliest = s == "earliest" },
 			"Where a new table begins: with the oldest record the log holds, or with the next one."),
+		choice("tarn.table.value.as", "schema", readAs,
+			func(c *Config, s string) { c.TableValueAs = s },
+			"What tables make of values: columns by their schema; or without one a column named value of binary, string (UTF-8) or json (text of one JSON value each). What is not so is a dead letter."),
 	}
 }
+
+// readAs are the ways in which tables take keys and values.
+var readAs = []string{"schema", "binary", "string", "json"}
 
 // later defines a key whose other values are to come: for now it has one, and
 // the others are refused by saying so.
