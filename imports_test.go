@@ -71,6 +71,7 @@ var law = map[string][]string{
 	"tables/blob/blobtest": {"tables/blob"},
 	"tables/blob/s3":       {"tables/blob"},
 	"tables/parquet":       {"tables", "tables/blob"},
+	"tables/layout":        {"tables"},
 	"tables/metadata":      {},
 	"tables/catalog":       {"tables", "tables/blob", "tables/metadata"},
 	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog", "tables/metadata"},

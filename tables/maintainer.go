@@ -41,6 +41,10 @@ type LiveFile struct {
 	// Deletes says that delete files of other writers may take rows of it away:
 	// it must not be rewritten as it is.
 	Deletes bool `json:"deletes,omitempty"`
+	// Partition names the partition spec and the values that its rows have: files
+	// of another one must not be merged with it. It is a word of the format's,
+	// empty for none.
+	Partition string `json:"partition,omitempty"`
 }
 
 // Replacement is one change of a table's files.
@@ -49,7 +53,9 @@ type Replacement struct {
 	ID string
 	// Remove are keys of live files.
 	Remove []string
-	// Add are the files with their rows; each lies at its DataPath.
+	// Add are the files with their rows; each lies at its DataPath. Those without
+	// values of a partition have the ones of Remove, which are then of one
+	// partition.
 	Add []DataFile
 	// Drop says that the rows of Remove are to go; without it, Add has the
 	// same rows.

@@ -86,7 +86,17 @@ func (t *Schema) Merge(s *arrow.Schema) (*Schema, []Change, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	next.LastID = m.last
+	next.LastID, next.Layout = m.last, t.Layout
+	for _, c := range m.changes {
+		for _, f := range t.Layout.Partition {
+			if c.Kind == Added && c.ParentID == 0 && strings.EqualFold(f.Name, c.Path) {
+				m.conflicts = append(m.conflicts, Conflict{c.Path, "a partition field of that name", "a column"})
+			}
+		}
+	}
+	if len(m.conflicts) > 0 {
+		return nil, nil, &MergeConflict{m.conflicts}
+	}
 	return next, m.changes, nil
 }
 

@@ -40,6 +40,8 @@ type Schema struct {
 	LastID int
 	// Arrow is the schema; each field's metadata has FieldIDKey.
 	Arrow *arrow.Schema
+	// Layout is how rows written with this schema are put into files.
+	Layout Layout
 }
 
 // NewSchema gives every field of s a fresh id, from 1, in the order of
@@ -277,7 +279,7 @@ func (t *Schema) MapLeaves(f func(arrow.Field) arrow.Field) *Schema {
 	if !changed {
 		return t
 	}
-	return &Schema{ID: t.ID, LastID: t.LastID, Arrow: arrow.NewSchema(fields, nil)}
+	return &Schema{ID: t.ID, LastID: t.LastID, Arrow: arrow.NewSchema(fields, nil), Layout: t.Layout}
 }
 
 func mapLeaves(fields []arrow.Field, f func(arrow.Field) arrow.Field) ([]arrow.Field, bool) {

@@ -20,6 +20,7 @@ type schemaJSON struct {
 	ID     int         `json:"id"`
 	LastID int         `json:"last_id"`
 	Fields []fieldJSON `json:"fields"`
+	Layout *Layout     `json:"layout,omitempty"`
 }
 
 type fieldJSON struct {
@@ -37,7 +38,11 @@ func (t *Schema) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(schemaJSON{t.ID, t.LastID, fields})
+	out := schemaJSON{ID: t.ID, LastID: t.LastID, Fields: fields}
+	if !t.Layout.Empty() {
+		out.Layout = &t.Layout
+	}
+	return json.Marshal(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Errors are ErrSchema.
@@ -58,16 +63,23 @@ func (t *Schema) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("last id %d is below field id %d: %w", j.LastID, s.LastID, ErrSchema)
 	}
 	s.LastID = j.LastID
+	if j.Layout != nil {
+		if err := j.Layout.check(s); err != nil {
+			return err
+		}
+		s.Layout = *j.Layout
+	}
 	*t = *s
 	return nil
 }
 
-// Equal reports whether t and o are the same schema, ids and comments included.
+// Equal reports whether t and o are the same schema, ids, comments and layout
+// included.
 func (t *Schema) Equal(o *Schema) bool {
 	if t == nil || o == nil {
 		return t == o
 	}
-	return t.ID == o.ID && t.LastID == o.LastID && t.Arrow.Equal(o.Arrow)
+	return t.ID == o.ID && t.LastID == o.LastID && t.Arrow.Equal(o.Arrow) && t.Layout.Equal(o.Layout)
 }
 
 func fieldsToJSON(fields []arrow.Field) ([]fieldJSON, error) {

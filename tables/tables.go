@@ -98,6 +98,12 @@ type DataFile struct {
 	SplitPos []int64 `json:"split_pos"`
 	// WrittenMs is when it was written, Unix ms.
 	WrittenMs int64 `json:"written_ms"`
+	// Partition are the values that all its rows have, one for each field of the
+	// partition spec that it was written with; empty for none.
+	Partition []PartitionValue `json:"partition,omitempty"`
+	// Sorted says that its rows are in the order of Sort of the layout that it
+	// was written with.
+	Sorted bool `json:"sorted,omitempty"`
 }
 
 // ColumnStats are a leaf column's statistics. Min and Max are in Iceberg's
