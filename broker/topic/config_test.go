@@ -83,11 +83,14 @@ func TestDefaultConfig(t *testing.T) {
 	}
 }
 
+// canonicalCase is what Canonical makes of configs.
+type canonicalCase struct {
+	in   string // key=value, "|" between them
+	want string // the same, sorted, or "! text" for a refusal
+}
+
 func TestCanonical(t *testing.T) {
-	tests := []struct {
-		in   string // key=value lines
-		want string // the same, sorted, or "! text" for a refusal
-	}{
+	testCanonical(t, []canonicalCase{
 		{"cleanup.policy=compact, delete", "cleanup.policy=compact, delete"},
 		{"cleanup.policy=", "! must name delete, compact or both"},
 		{"cleanup.policy=compact,compact", "! twice"},
@@ -142,6 +145,14 @@ func TestCanonical(t *testing.T) {
 		{"tarn.key.schema.bare=guess", "! must be one of latest, attempt, refuse"},
 		{"tarn.key.schema.null=refuse", "tarn.key.schema.null=refuse"},
 		{"tarn.value.schema.subject=a\nb", "! control characters"},
+		{"tarn.table.value.as=xml", `! one of schema, binary, string, json`},
+		{"tarn.table.name=" + strings.Repeat("a", MaxConfigBytes+1), "! at most 8192 bytes"},
+	})
+}
+
+// TestCanonicalAliases is about the names that other vendors have.
+func TestCanonicalAliases(t *testing.T) {
+	testCanonical(t, []canonicalCase{
 		{"confluent.value.schema.validation=maybe", "! true or false"},
 		{"confluent.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy", "tarn.value.subject.name.strategy=record"},
 		{"redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
@@ -151,7 +162,6 @@ func TestCanonical(t *testing.T) {
 		{"redpanda.iceberg.mode=key_value", "tarn.table.formats=iceberg tarn.table.value.as=binary"},
 		{"redpanda.iceberg.mode=value_schema_latest", "! by the schema id they carry"},
 		{"automq.table.topic.convert.value.type=string|automq.table.topic.convert.key.type=raw", "tarn.table.key.as=binary tarn.table.value.as=string"},
-		{"tarn.table.value.as=xml", `! one of schema, binary, string, json`},
 		{"redpanda.iceberg.target.lag.ms=5000", "tarn.table.commit.interval.ms=5000"},
 		{"redpanda.iceberg.target.lag.ms=5", "! at least 100"},
 		{"redpanda.iceberg.delete=false", ""},
@@ -166,8 +176,11 @@ func TestCanonical(t *testing.T) {
 		{"bufstream.validate.mode=reject", "tarn.schema.on.invalid=reject tarn.schema.rules=enforce tarn.value.schema.validation=payload"},
 		{"confluent.value.schema.validation=true|redpanda.value.schema.id.validation=true", "tarn.value.schema.validation=id"},
 		{"confluent.value.schema.validation=true|tarn.value.schema.validation=payload", "! contradicts"},
-		{"tarn.table.name=" + strings.Repeat("a", MaxConfigBytes+1), "! at most 8192 bytes"},
-	}
+	})
+}
+
+func testCanonical(t *testing.T, tests []canonicalCase) {
+	t.Helper()
 	for _, tt := range tests {
 		in := map[string]string{}
 		for entry := range strings.SplitSeq(tt.in, "|") {
