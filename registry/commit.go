@@ -23,7 +23,7 @@ func (r *Registry) mutate(ctx context.Context, name string, plan func(*view) (st
 	defer func() { r.turn <- struct{}{} }()
 	for range maxAttempts {
 		if r.stale {
-			if _, err := r.reload(ctx); err != nil {
+			if err := r.reload(ctx, nil); err != nil {
 				return fmt.Errorf("read the registry again: %w", err)
 			}
 		}
@@ -54,8 +54,11 @@ func (r *Registry) commit(ctx context.Context, w storage.Write) (conflict bool, 
 		return false, fmt.Errorf("store the change: %w", err)
 	}
 	r.stale = true
-	items, again := r.reload(context.WithoutCancel(ctx))
-	if again == nil && persisted(items, w) {
+	there := make(map[string]storage.Item, len(w.Set))
+	for _, it := range w.Set {
+		there[it.Key] = storage.Item{}
+	}
+	if again := r.reload(context.WithoutCancel(ctx), there); again == nil && persisted(there, w) {
 		r.lg.Warn("a change of the registry was reported as failed and is in the store", "error", err)
 		return false, nil
 	}
@@ -63,13 +66,10 @@ func (r *Registry) commit(ctx context.Context, w storage.Write) (conflict bool, 
 }
 
 // persisted reports whether the store holds what w would have written.
-func persisted(list []storage.Item, w storage.Write) bool {
-	items := make(map[string]storage.Item, len(list))
-	for _, it := range list {
-		items[it.Key] = it
-	}
+func persisted(there map[string]storage.Item, w storage.Write) bool {
 	for _, it := range w.Set {
-		if got, ok := items[it.Key]; ok == it.Delete || !it.Delete && !bytes.Equal(got.Value, it.Value) {
+		got := there[it.Key]
+		if exists := got.Version > 0; exists == it.Delete || !it.Delete && !bytes.Equal(got.Value, it.Value) {
 			return false
 		}
 	}
@@ -89,26 +89,20 @@ func (r *Registry) publish(items []storage.Item) error {
 	return nil
 }
 
-// reload takes over what the store has now, and returns it. Schemas that are
-// known already keep their parsed form.
-func (r *Registry) reload(ctx context.Context) ([]storage.Item, error) {
-	var items []storage.Item
-	for it, err := range r.engine.Scan(ctx, prefix) {
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, it)
+// reload takes over what the store has now, and fills in those of its items whose
+// keys are in wanted, which may be nil. Schemas that are known already keep their
+// parsed form.
+func (r *Registry) reload(ctx context.Context, wanted map[string]storage.Item) error {
+	w, err := load(ctx, r.engine, wanted)
+	if err != nil {
+		return err
 	}
 	old := r.world.Load()
-	w, err := newWorld().apply(items)
-	if err != nil {
-		return nil, err
-	}
 	w.keep(old)
 	r.world.Store(w)
 	close(old.changed)
 	r.stale = false
-	return items, nil
+	return nil
 }
 
 // keep shares the parsed schemas of an older state where the item is the same.

@@ -67,8 +67,8 @@ func TestContextsRestart(t *testing.T) {
 		"versions":        {r.List(AnyContext, All, false), again.List(AnyContext, All, false)},
 		"level":           {r.Level(":.lab:s"), again.Level(":.lab:s")},
 		"mode":            {r.ModeInForce(":.copy:x"), again.ModeInForce(":.copy:x")},
-		"twin":            {r.world.Load().view(".copy").same.get(identityOf(t, r, ".copy", 8)).id, 5},
-		"twin, restarted": {again.world.Load().view(".copy").same.get(identityOf(t, again, ".copy", 8)).id, 5},
+		"twin":            {r.world.Load().view(".copy").same.get(identityIn(t, r, ".copy", 8)).id, 5},
+		"twin, restarted": {again.world.Load().view(".copy").same.get(identityIn(t, again, ".copy", 8)).id, 5},
 		"ids of .gone":    {r.MaxID(".gone"), again.MaxID(".gone")},
 	} {
 		if got, want := fmt.Sprintf("%+v", pair[1]), fmt.Sprintf("%+v", pair[0]); got != want {
@@ -80,7 +80,7 @@ func TestContextsRestart(t *testing.T) {
 	}
 }
 
-func identityOf(t *testing.T, r *Registry, context string, id int) identity {
+func identityIn(t *testing.T, r *Registry, context string, id int) identity {
 	t.Helper()
 	e := r.world.Load().view(context).ids.get(id)
 	if e == nil {

@@ -16,7 +16,6 @@ type entry struct {
 	context     string
 	item        schemaItem
 	guid        [16]byte
-	guidText    string
 	itemVersion int64
 
 	mu     sync.Mutex // held while parsing or adding a message
@@ -49,11 +48,11 @@ type message struct {
 	strict    schema.Validator // nil for languages whose schemas say it themselves
 }
 
-func (e *entry) identity() identity { return identity{e.item.Type, e.guid} }
+func (e *entry) identity() identity { return identityOf(e.guid, e.item.Type) }
 
 func (e *entry) public() Version {
 	return Version{
-		Context: e.context, ID: e.id, GUID: e.guidText, Type: e.item.Type, Text: e.item.Text,
+		Context: e.context, ID: e.id, GUID: guidString(e.guid), Type: e.item.Type, Text: e.item.Text,
 		References: e.item.References, Metadata: e.item.Metadata, Rules: e.item.Rules,
 	}
 }

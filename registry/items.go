@@ -108,9 +108,9 @@ func decode(it storage.Item, into any) error {
 
 // idOf reads the id from a schema's key.
 func (k keys) idOf(key string) (int, error) {
-	text := strings.TrimPrefix(key, string(k)+prefixSchema)
+	text := key[len(k)+len(prefixSchema):]
 	id, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || id <= 0 || k.schema(int(id)) != key {
+	if err != nil || id <= 0 || len(text) != idDigits || text[0] == '+' {
 		return 0, broken(key, "not a schema id")
 	}
 	return int(id), nil

@@ -18,6 +18,7 @@ type pmap[K comparable, V any] struct {
 	parts []map[K]V // nil while there is nothing
 	owned []bool    // parts that no other copy has
 	n     int
+	room  int // of a part that is made
 }
 
 func newPmap[K comparable, V any]() *pmap[K, V] { return &pmap[K, V]{seed: maphash.MakeSeed()} }
@@ -76,12 +77,15 @@ func (m *pmap[K, V]) own(key K) map[K]V {
 	i := m.part(key)
 	if !m.owned[i] {
 		if m.parts[i] = maps.Clone(m.parts[i]); m.parts[i] == nil {
-			m.parts[i] = map[K]V{}
+			m.parts[i] = make(map[K]V, m.room)
 		}
 		m.owned[i] = true
 	}
 	return m.parts[i]
 }
+
+// expect makes room for n entries in parts that are made from now on.
+func (m *pmap[K, V]) expect(n int) { m.room = n / tableParts }
 
 // set and delete change m, which nobody else has yet.
 func (m *pmap[K, V]) set(key K, value V) {

@@ -192,7 +192,7 @@ func (r *Registry) ByGUID(guid string) ([]Version, error) {
 	if u, err := uuid.Parse(guid); err == nil {
 		w := r.world.Load()
 		for _, context := range slices.Sorted(maps.Keys(w.views)) {
-			if e := w.views[context].guids.get(u); e != nil {
+			if e := w.views[context].byGUID(u); e != nil {
 				list = append(list, e.public())
 			}
 		}
@@ -206,7 +206,7 @@ func (r *Registry) ByGUID(guid string) ([]Version, error) {
 // guid finds the schema of a GUID in whatever context, nil if there is none.
 func (w *world) guid(guid [16]byte) *entry {
 	for _, context := range slices.Sorted(maps.Keys(w.views)) {
-		if e := w.views[context].guids.get(guid); e != nil {
+		if e := w.views[context].byGUID(guid); e != nil {
 			return e
 		}
 	}

@@ -214,7 +214,7 @@ func (r *Registry) Admitted(how *Reading, subject string, id int) (number int, o
 	if s == nil || s.latest == nil {
 		return 0, false
 	}
-	number, ok = s.held[id]
+	number, ok = s.newest(id)
 	switch {
 	case !ok:
 		return 0, false

@@ -323,7 +323,6 @@ func (v *view) entryOf(item schemaItem, id int) (*entry, error) {
 	if e.id > math.MaxInt32 {
 		return nil, &Refused{Kind: ErrTooMany, Detail: "all schema ids are given out"}
 	}
-	e.guidText = guidString(e.guid)
 	return e, nil
 }
 

@@ -16,6 +16,7 @@
 //	contexts.go    contexts; the immutable state of all of them that readers take
 //	pmap.go        maps of which a changed copy costs little
 //	view.go        the state of one context; apply
+//	load.go        start-up: one pass over the store
 //	commit.go      one change = one Engine.Commit, then apply
 //	items.go       keys and values in the store
 //
@@ -102,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r := &Registry{engine: cfg.Engine, lg: cfg.Log, now: cfg.Now, turn: make(chan struct{}, 1)}
 	r.turn <- struct{}{}
 	r.world.Store(newWorld())
-	if _, err := r.reload(ctx); err != nil {
+	if err := r.reload(ctx, nil); err != nil {
 		return nil, fmt.Errorf("open the registry: %w", err)
 	}
 	return r, nil

@@ -134,7 +134,7 @@ func (v *view) entryFor(subject string, f *schema.Frame) (*entry, error) {
 		}
 		return nil, &Unresolved{Reason: fmt.Sprintf("no schema id, and subject %q has no schema", subject)}
 	case f.HasGUID:
-		if e := v.guids.get(f.GUID); e != nil {
+		if e := v.byGUID(f.GUID); e != nil {
 			return e, nil
 		}
 		if e := v.world.guid(f.GUID); e != nil {
@@ -226,6 +226,5 @@ func (r *Registry) VersionOf(subject string, id int) (number int, ok bool) {
 	if s == nil {
 		return 0, false
 	}
-	number, ok = s.held[id]
-	return number, ok
+	return s.newest(id)
 }

@@ -25,16 +25,42 @@ type view struct {
 	subjects *pmap[string, *subject]
 	ids      *pmap[int, *entry]
 	same     *pmap[identity, *entry] // by what makes two schemas the same
-	guids    *pmap[[16]byte, *entry]
-	refers   *pmap[int, *entry] // the ids that refer to others
+	refers   *pmap[int, *entry]      // the ids that refer to others
 
 	nextVersion, settingsVersion int64 // of their items
 }
 
 // identity is what two registrations of the same schema have in common.
 type identity struct {
-	language schema.Type
 	guid     [16]byte
+	language byte
+}
+
+// languages are those that schemas of a GUID may have, with their sign in an
+// identity.
+var languages = [...]struct {
+	language schema.Type
+	sign     byte
+}{{schema.Avro, 'a'}, {schema.JSON, 'j'}, {schema.Protobuf, 'p'}}
+
+func identityOf(guid [16]byte, language schema.Type) identity {
+	for _, l := range languages {
+		if l.language == language {
+			return identity{guid, l.sign}
+		}
+	}
+	return identity{guid, 0}
+}
+
+// byGUID is the schema of a GUID, nil if there is none. The oldest id speaks for
+// it: another language may have the same one, and in import mode another id.
+func (v *view) byGUID(guid [16]byte) (oldest *entry) {
+	for _, l := range languages {
+		if e := v.same.get(identity{guid, l.sign}); e != nil && (oldest == nil || e.id < oldest.id) {
+			oldest = e
+		}
+	}
+	return oldest
 }
 
 // subject is a subject's state. It is immutable.
@@ -45,7 +71,7 @@ type subject struct {
 	item        subjectItem
 	versions    []version   // ascending by number
 	latest      *version    // newest that is not deleted, nil if there is none
-	held        map[int]int // id → newest number with it that is not deleted
+	held        map[int]int // id → newest number with it that is not deleted; nil if versions are few
 }
 
 // version is one version of a subject.
@@ -58,7 +84,7 @@ func newView(w *world, context string) *view {
 	return &view{
 		world: w, context: context, keys: keysOf(context), next: 1,
 		subjects: newPmap[string, *subject](), ids: newPmap[int, *entry](),
-		same: newPmap[identity, *entry](), guids: newPmap[[16]byte, *entry](), refers: newPmap[int, *entry](),
+		same: newPmap[identity, *entry](), refers: newPmap[int, *entry](),
 	}
 }
 
@@ -125,18 +151,15 @@ func (v *view) applySchemas(items []storage.Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	v.ids, v.same, v.guids, v.refers = v.ids.clone(), v.same.clone(), v.guids.clone(), v.refers.clone()
-	entries := make([]*entry, len(items))
-	err := each(len(items), func(i int) (err error) {
-		entries[i], err = v.readSchema(items[i])
-		return err
-	})
+	v.ids, v.same, v.refers = v.ids.clone(), v.same.clone(), v.refers.clone()
+	entries, err := readSchemas(v.keys, v.context, items)
 	if err != nil {
 		return err
 	}
-	for i, e := range entries {
-		switch {
+	for i := range entries {
+		switch e := &entries[i]; {
 		case !items[i].Delete:
+			v.ids.set(e.id, e)
 			v.remember(e)
 		case v.ids.get(e.id) != nil:
 			old := v.ids.get(e.id)
@@ -147,31 +170,10 @@ func (v *view) applySchemas(items []storage.Item) error {
 	return nil
 }
 
-// readSchema decodes a schema's item; of a deleted one only the id.
-func (v *view) readSchema(it storage.Item) (*entry, error) {
-	id, err := v.keys.idOf(it.Key)
-	e := &entry{id: id, context: v.context, itemVersion: it.Version}
-	if err != nil || it.Delete {
-		return e, err
-	}
-	if err := decode(it, &e.item); err != nil {
-		return nil, err
-	}
-	e.guid = e.item.guid()
-	e.guidText = guidString(e.guid)
-	return e, nil
-}
-
-// remember takes e into the indexes.
+// remember takes e into the indexes beside ids.
 func (v *view) remember(e *entry) {
-	v.ids.set(e.id, e)
 	if len(e.item.References) > 0 {
 		v.refers.set(e.id, e)
-	}
-	// The oldest id speaks for its GUID; another language may have the same one,
-	// and in import mode another id.
-	if old := v.guids.get(e.guid); old == nil || old.id >= e.id {
-		v.guids.set(e.guid, e)
 	}
 	old := v.same.get(e.identity())
 	v.twins = v.twins || old != nil && old.id != e.id
@@ -180,8 +182,7 @@ func (v *view) remember(e *entry) {
 	}
 }
 
-// forget removes e from the indexes, leaving GUIDs to another entry that has
-// the same one.
+// forget removes e from the indexes, leaving its identity to another id.
 func (v *view) forget(e *entry) {
 	if len(e.item.References) > 0 {
 		v.refers.delete(e.id)
@@ -190,15 +191,6 @@ func (v *view) forget(e *entry) {
 		v.same.delete(e.identity())
 		if v.twins {
 			v.succeed(e)
-		}
-	}
-	if v.guids.get(e.guid) != e {
-		return
-	}
-	v.guids.delete(e.guid)
-	for _, language := range []schema.Type{schema.Avro, schema.JSON, schema.Protobuf} {
-		if other := v.same.get(identity{language, e.guid}); other != nil {
-			v.guids.set(e.guid, other)
 		}
 	}
 }
@@ -257,9 +249,14 @@ func (v *view) applyOther(it storage.Item) error {
 
 // subject builds a subject from its item.
 func (v *view) subject(name string, it storage.Item) (*subject, error) {
-	s := &subject{name: name, context: v.context, itemVersion: it.Version, held: map[int]int{}}
-	if err := decode(it, &s.item); err != nil {
-		return nil, err
+	s := &subject{name: name, context: v.context, itemVersion: it.Version}
+	if !readVersions(it.Value, &s.item) {
+		if err := decode(it, &s.item); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.item.Versions) > fewVersions {
+		s.held = make(map[int]int, len(s.item.Versions))
 	}
 	s.versions = make([]version, len(s.item.Versions))
 	for i, vi := range s.item.Versions {
@@ -270,10 +267,29 @@ func (v *view) subject(name string, it storage.Item) (*subject, error) {
 		s.versions[i] = version{vi, e}
 		if !vi.Deleted {
 			s.latest = &s.versions[i]
-			s.held[vi.ID] = vi.Version
+			if s.held != nil {
+				s.held[vi.ID] = vi.Version
+			}
 		}
 	}
 	return s, nil
+}
+
+// fewVersions is up to how many versions going over them is as fast as a map.
+const fewVersions = 16
+
+// newest is the newest version with an id that is not deleted.
+func (s *subject) newest(id int) (number int, ok bool) {
+	if s.held != nil {
+		number, ok = s.held[id]
+		return number, ok
+	}
+	for i := len(s.versions) - 1; i >= 0; i-- {
+		if ver := &s.versions[i]; ver.ID == id && !ver.Deleted {
+			return ver.Version, true
+		}
+	}
+	return 0, false
 }
 
 // find gives a subject's version by number, -1 the latest, deleted ones only if

@@ -47,10 +47,22 @@ func (b *bench) registry() error {
 		}
 		defer s.Kill()
 		b.table.add(size+"start to ready", "ms", float64(time.Since(s.Began))/1e6, float64(base)/1e6, "tarn version")
-		if n, _, err := s.Resident(); err == nil {
-			b.table.add(size+"memory after start", "MB", float64(n)/1e6, 0, "")
+		if used, err := s.CPU(); err == nil { // says more than the time where others compute too
+			b.table.add(size+"CPU to ready", "ms", used.Seconds()*1e3, 0, "")
 		}
-		return b.askRegistry(s, size, subjects)
+		if err := b.askRegistry(s, size, subjects); err != nil {
+			return err
+		}
+		// Memory is given back when a burst is over for some seconds.
+		select {
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		case <-time.After(settleFor):
+		}
+		if n, _, err := s.Resident(); err == nil {
+			b.table.add(size+"memory at rest", "MB", float64(n)/1e6, 0, "")
+		}
+		return nil
 	})
 	if err != nil {
 		return err
