@@ -77,15 +77,16 @@ var law = map[string][]string{
 	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog", "tables/metadata"},
 	"tables/delta":         {"tables", "tables/blob", "tables/parquet"},
 	"tables/maintenance":   {"tables", "tables/blob", "tables/parquet"},
+	"tables/upsert":        {"tables", "tables/blob", "tables/parquet", "tables/maintenance"},
 	// Test code only: iceberg-go on tables of our catalog.
 	"tables/catalog/catalogtest": {"tables/blob", "tables/catalog", "tables/metadata"},
-	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet", "tables/maintenance"},
+	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet", "tables/maintenance", "tables/upsert"},
 
 	// The sink pulls from the log; the broker knows nothing of it. It encodes
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/parquet", "tables/maintenance",
+		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 }
 

@@ -32,6 +32,9 @@ var (
 	// ErrFile is refused: a file of the commit is not at its DataPath, has
 	// another size than stated, or is in the table already.
 	ErrFile = errors.New("data file cannot be committed")
+	// ErrMoved is refused: Commit.Remove was worked out on a state that is not
+	// the table's present one. Nothing was written. List the files again.
+	ErrMoved = errors.New("table's files have changed since they were listed")
 	// ErrBroken says that the table's own metadata contradicts itself.
 	ErrBroken = errors.New("table metadata is damaged")
 )
@@ -129,6 +132,9 @@ type Commit struct {
 	Expect, Progress Progress
 	// Add are the files it gains. Their Ranges lie between Expect and Progress.
 	Add []DataFile
+	// Remove, if not nil, takes files out in the same change. The rows of theirs
+	// that are to stay are in files of Add. Only a Replacer takes it.
+	Remove *Removal
 	// Schema is the schema from this commit on; nil leaves it as it is. It
 	// must extend the present one (see Schema.Merge).
 	Schema *Schema
@@ -152,8 +158,8 @@ type Table interface {
 	// before it is committed.
 	DataPath(name string) string
 	// Commit applies c whole or not at all, durable on return. Errors:
-	// ErrConflict, ErrUnsupported, ErrFile (refused); any other error means
-	// that the outcome is unknown: read Progress and compare.
+	// ErrConflict, ErrMoved, ErrUnsupported, ErrFile (refused); any other error
+	// means that the outcome is unknown: read Progress and compare.
 	Commit(ctx context.Context, c Commit) error
 	// Landed reports whether commit id has brought the data file at key (its
 	// DataPath) into the table: whether the table names it, or a version of the

@@ -16,28 +16,41 @@ import (
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
-var _ tables.Maintainer = (*table)(nil)
+var _ tables.Replacer = (*table)(nil)
 
 // keyAppendOnly is the table property that forbids taking rows away.
 const keyAppendOnly = "delta.appendOnly"
 
 // Live implements tables.Maintainer.
 func (t *table) Live(ctx context.Context) ([]tables.LiveFile, error) {
+	f, err := t.Files(ctx)
+	return f.Live, err
+}
+
+// Files implements tables.Replacer. A state is a version.
+func (t *table) Files(ctx context.Context) (tables.Files, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	var none tables.Files
 	if err := t.refresh(ctx); err != nil {
-		return nil, fmt.Errorf("list files of %s: %w", t.base, err)
+		return none, fmt.Errorf("list files of %s: %w", t.base, err)
 	}
-	out := make([]tables.LiveFile, 0, len(t.state.byPath))
+	out := tables.Files{
+		State: t.state.name(), Progress: t.state.progress.Clone(),
+		Live: make([]tables.LiveFile, 0, len(t.state.byPath)),
+	}
 	for _, a := range t.state.live() {
 		key, err := decodePath(a.Path, t.base, t.store.Key)
 		if err != nil {
-			return nil, err
+			return none, err
 		}
-		out = append(out, tables.LiveFile{Key: key, Size: a.Size, Rows: a.rows})
+		out.Live = append(out.Live, tables.LiveFile{Key: key, Size: a.Size, Rows: a.rows})
 	}
 	return out, nil
 }
+
+// name names the state for Commit.Remove.
+func (s *state) name() string { return strconv.FormatInt(s.version, 10) }
 
 // Replace implements tables.Maintainer. Where another writer takes the next
 // version it moves to the one after, as long as the files are live.
@@ -74,14 +87,6 @@ func (t *table) Replace(ctx context.Context, r tables.Replacement) error {
 // is in it: the progress stays.
 func (t *table) replacement(r tables.Replacement) ([]action, error) {
 	nowMs := t.config.Now().UnixMilli()
-	live := make(map[string]*add, len(t.state.byPath))
-	for _, a := range t.state.live() {
-		key, err := decodePath(a.Path, t.base, t.store.Key)
-		if err != nil {
-			return nil, err
-		}
-		live[key] = a
-	}
 	physical, err := physical(t.state.schema)
 	if err != nil {
 		return nil, err
@@ -91,21 +96,16 @@ func (t *table) replacement(r tables.Replacement) ([]action, error) {
 		return nil, err
 	}
 	out := []action{{CommitInfo: info}}
-	if r.Drop && strings.EqualFold(t.state.meta.Configuration[keyAppendOnly], "true") {
-		meta := *t.state.meta
-		meta.Configuration = cloneWith(meta.Configuration, keyAppendOnly, "false")
-		out = append(out, action{MetaData: &meta})
+	removes, err := t.removals(r.Remove, r.Drop, nowMs)
+	if err != nil {
+		return nil, err
 	}
-	for _, key := range r.Remove {
-		a, ok := live[key]
-		if !ok {
-			return nil, fmt.Errorf("%s is not live: %w", key, tables.ErrConflict)
-		}
-		out = append(out, action{Remove: &remove{
-			Path: a.Path, DeletionTimestamp: nowMs, DataChange: r.Drop, Size: a.Size,
-			ExtendedFileMetadata: true, PartitionValues: nonNil(a.PartitionValues),
-		}})
+	if meta := t.state.meta; r.Drop && meta.appendOnly() {
+		free := *meta
+		free.Configuration = cloneWith(meta.Configuration, keyAppendOnly, "false")
+		out = append(out, action{MetaData: &free})
 	}
+	out = append(out, removes...)
 	for _, f := range r.Add {
 		stats, err := statsJSON(f, physical)
 		if err != nil {
@@ -117,6 +117,38 @@ func (t *table) replacement(r tables.Replacement) ([]action, error) {
 		}})
 	}
 	return out, nil
+}
+
+// removals are the actions that take live files out.
+func (t *table) removals(keys []string, dataChange bool, nowMs int64) ([]action, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	live := make(map[string]*add, len(t.state.byPath))
+	for _, a := range t.state.live() {
+		key, err := decodePath(a.Path, t.base, t.store.Key)
+		if err != nil {
+			return nil, err
+		}
+		live[key] = a
+	}
+	out := make([]action, len(keys))
+	for i, key := range keys {
+		a, ok := live[key]
+		if !ok {
+			return nil, fmt.Errorf("%s is not live: %w", key, tables.ErrConflict)
+		}
+		out[i] = action{Remove: &remove{
+			Path: a.Path, DeletionTimestamp: nowMs, DataChange: dataChange, Size: a.Size,
+			ExtendedFileMetadata: true, PartitionValues: nonNil(a.PartitionValues),
+		}}
+	}
+	return out, nil
+}
+
+// appendOnly reports whether the table's properties forbid taking rows away.
+func (m *metaData) appendOnly() bool {
+	return strings.EqualFold(m.Configuration[keyAppendOnly], "true")
 }
 
 func replaceInfo(r tables.Replacement, nowMs int64) (*commitInfo, error) {

@@ -100,6 +100,9 @@ func (t *table) commit(ctx context.Context, c tables.Commit) error {
 		if !t.state.progress.Equal(c.Expect) {
 			return fmt.Errorf("table is at %v, not %v: %w", t.state.progress, c.Expect, tables.ErrConflict)
 		}
+		if c.Remove != nil && c.Remove.State != t.state.name() {
+			return fmt.Errorf("table is at version %d, not %s: %w", t.state.version, c.Remove.State, tables.ErrMoved)
+		}
 		if err := t.checkFiles(ctx, c.Add); err != nil {
 			return err
 		}
@@ -170,6 +173,15 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	if err != nil {
 		return nil, err
 	}
+	var removes []action
+	if c.Remove != nil {
+		if removes, err = t.removals(c.Remove.Files, true, nowMs); err != nil {
+			return nil, err
+		}
+	}
+	if len(removes) > 0 && meta.appendOnly() {
+		meta.Configuration[keyAppendOnly], changed = "false", true
+	}
 	out := []action{{CommitInfo: info}}
 	if p, more := t.state.protocol.with(protocolFor(physical, widened)); more {
 		out = append(out, action{Protocol: &p})
@@ -178,7 +190,7 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 		out = append(out, action{MetaData: &meta})
 	}
 	slices.SortFunc(txns, func(a, b action) int { return cmp.Compare(a.Txn.AppID, b.Txn.AppID) })
-	out = append(out, txns...)
+	out = append(append(out, txns...), removes...)
 	for _, f := range c.Add {
 		stats, err := statsJSON(f, physical)
 		if err != nil {
@@ -237,6 +249,11 @@ func infoOf(c tables.Commit, nowMs int64) (*commitInfo, error) {
 		"numFiles":       strconv.Itoa(len(c.Add)),
 		"numOutputRows":  strconv.FormatInt(rows, 10),
 		"numOutputBytes": strconv.FormatInt(bytes, 10),
+	}
+	if c.Remove != nil && len(c.Remove.Files) > 0 {
+		info.Operation, info.IsBlindAppend = "MERGE", false
+		info.OperationParameters = map[string]any{"predicate": "[]"}
+		info.OperationMetrics["numTargetFilesRemoved"] = strconv.Itoa(len(c.Remove.Files))
 	}
 	if len(c.Summary) > 0 {
 		text, err := json.Marshal(c.Summary)

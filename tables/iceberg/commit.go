@@ -121,7 +121,12 @@ func (t *tbl) planSchema(p *plan, c tables.Commit) error {
 
 // planRows writes the manifests of a snapshot that adds the files.
 func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
-	if len(c.Add) == 0 {
+	if c.Remove != nil {
+		if err := removable(p.base, c.Remove); err != nil {
+			return err
+		}
+	}
+	if len(c.Add) == 0 && (c.Remove == nil || len(c.Remove.Files) == 0) {
 		return nil
 	}
 	files, err := t.dataFiles(ctx, p.after, c.Add)
@@ -140,7 +145,11 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if err != nil {
 		return err
 	}
-	p.snap, err = a.snapshot(ctx, files, summary)
+	if c.Remove != nil && len(c.Remove.Files) > 0 {
+		p.snap, err = a.overwrite(ctx, c.Remove.Files, files, summary)
+	} else {
+		p.snap, err = a.snapshot(ctx, files, summary)
+	}
 	p.written = a.written
 	if err != nil {
 		return err
@@ -155,6 +164,28 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 		p.updates = append(p.updates, metadata.Update{Action: metadata.RemoveSnapshots, SnapshotIDs: ids})
 	}
 	return nil
+}
+
+// removable says why files picked in a state cannot be taken out of the table as
+// it is now.
+func removable(meta *metadata.Table, r *tables.Removal) error {
+	if have := stateOf(meta); have != r.State {
+		return fmt.Errorf("the current snapshot is %q, not %q: %w", have, r.State, tables.ErrMoved)
+	}
+	if meta.Version > 2 && len(r.Files) > 0 {
+		return fmt.Errorf("rows of format version %d have ids that a rewrite must keep: %w", meta.Version, tables.ErrUnsupported)
+	}
+	return nil
+}
+
+// overwrite writes manifests and list of a snapshot that takes files out and
+// puts others in, as one change of the writer's.
+func (a *appender) overwrite(ctx context.Context, remove []string, files []iceberg.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+	s, err := a.replacement(ctx, tables.Replacement{Remove: remove, Drop: true}, files, summary)
+	if s != nil && len(files) > 0 {
+		s.Operation = metadata.Overwrite
+	}
+	return s, err
 }
 
 // mainAt moves the main branch, whose retention stays as others set it.

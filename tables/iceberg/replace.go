@@ -18,7 +18,7 @@ import (
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
-var _ tables.Maintainer = (*tbl)(nil)
+var _ tables.Replacer = (*tbl)(nil)
 
 // maintenanceKey, in a snapshot's summary, is the id of the Replacement that
 // made it. Such a snapshot has no tarn.commit-id: it is none of the writer's.
@@ -37,8 +37,35 @@ func (t *tbl) Live(ctx context.Context) ([]tables.LiveFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.liveFiles(now.Metadata, data, len(deletes) > 0)
+}
+
+// Files implements tables.Replacer. A state is a snapshot: what moves the
+// progress and no rows leaves the files as they are.
+func (t *tbl) Files(ctx context.Context) (tables.Files, error) {
+	now, data, deletes, err := t.current(ctx)
+	if err != nil {
+		return tables.Files{}, err
+	}
+	p, err := progressOf(now.Metadata)
+	if err != nil {
+		return tables.Files{}, err
+	}
+	live, err := t.liveFiles(now.Metadata, data, len(deletes) > 0)
+	return tables.Files{State: stateOf(now.Metadata), Progress: p, Live: live}, err
+}
+
+// stateOf names the current snapshot, as the empty text where there is none.
+func stateOf(meta *metadata.Table) string {
+	if s := meta.Current(); s != nil {
+		return strconv.FormatInt(s.ID, 10)
+	}
+	return ""
+}
+
+func (t *tbl) liveFiles(meta *metadata.Table, data []iceberg.ManifestEntry, deletes bool) ([]tables.LiveFile, error) {
 	slices.SortStableFunc(data, func(a, b iceberg.ManifestEntry) int {
-		return cmp.Or(cmp.Compare(least(now.Metadata, a), least(now.Metadata, b)), cmp.Compare(a.SequenceNum(), b.SequenceNum()))
+		return cmp.Or(cmp.Compare(least(meta, a), least(meta, b)), cmp.Compare(a.SequenceNum(), b.SequenceNum()))
 	})
 	out := make([]tables.LiveFile, len(data))
 	for i, e := range data {
@@ -46,9 +73,7 @@ func (t *tbl) Live(ctx context.Context) ([]tables.LiveFile, error) {
 		if !ok {
 			return nil, fmt.Errorf("data file %s is outside the warehouse: %w", e.DataFile().FilePath(), tables.ErrBroken)
 		}
-		out[i] = tables.LiveFile{
-			Key: key, Size: e.DataFile().FileSizeBytes(), Rows: e.DataFile().Count(), Deletes: len(deletes) > 0,
-		}
+		out[i] = tables.LiveFile{Key: key, Size: e.DataFile().FileSizeBytes(), Rows: e.DataFile().Count(), Deletes: deletes}
 	}
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -135,7 +136,7 @@ func encodeOnce(ctx context.Context, store blob.Store, physical *tables.Schema, 
 	e := &encoder{physical: physical, w: parquet.NewWriter(physical, opts, size)}
 	defer e.release()
 	for _, f := range group {
-		if err := e.read(ctx, store, f.Key); err != nil {
+		if err := e.read(ctx, store, f.Key, nil); err != nil {
 			return parquet.File{}, fmt.Errorf("rewrite %s: %w", f.Key, err)
 		}
 	}
@@ -154,7 +155,9 @@ type encoder struct {
 	bytes    int64
 }
 
-func (e *encoder) read(ctx context.Context, store blob.Store, key string) error {
+// read takes in a file's rows but those at the positions of drop, which are
+// sorted.
+func (e *encoder) read(ctx context.Context, store blob.Store, key string, drop []int64) error {
 	f, err := store.Open(ctx, key)
 	if errors.Is(err, blob.ErrNotFound) {
 		return fmt.Errorf("%w: %w", tables.ErrConflict, err) // replaced by others meanwhile
@@ -163,6 +166,7 @@ func (e *encoder) read(ctx context.Context, store blob.Store, key string) error 
 		return err
 	}
 	defer f.Close()
+	at := int64(0) // position of the batch's first row
 	for b, err := range parquet.ReadWhole(ctx, f, readBytes) {
 		if err != nil {
 			return err
@@ -170,6 +174,15 @@ func (e *encoder) read(ctx context.Context, store blob.Store, key string) error 
 		fit, err := tables.Convert(b, e.physical)
 		if err != nil {
 			return err
+		}
+		n := sort.Search(len(drop), func(i int) bool { return drop[i] >= at+b.NumRows() })
+		if fit, err = without(ctx, fit, drop[:n], at); err != nil {
+			return err
+		}
+		drop, at = drop[n:], at+b.NumRows()
+		if fit.NumRows() == 0 {
+			fit.Release()
+			continue
 		}
 		e.rows = append(e.rows, fit)
 		e.count, e.bytes = e.count+fit.NumRows(), e.bytes+recordSize(fit)

@@ -202,6 +202,27 @@ func leafIndices(fr *pqarrow.FileReader, columns []string) ([]int, error) {
 	return at, nil
 }
 
+// Columns returns which of the names are top-level columns of a file. Errors are
+// those of ReadRows.
+func Columns(ctx context.Context, f blob.File, names []string) (have []string, err error) {
+	src := &source{ctx: ctx, file: f}
+	defer func() { err = src.explain("open parquet file", recover(), err) }()
+	pf, err := file.NewParquetReader(io.NewSectionReader(src, 0, f.Size()))
+	if err != nil {
+		return nil, err
+	}
+	s := pf.MetaData().Schema
+	for _, name := range names {
+		for i := range s.NumColumns() {
+			if s.ColumnRoot(i).Name() == name {
+				have = append(have, name)
+				break
+			}
+		}
+	}
+	return have, nil
+}
+
 func next(src *source, r pqarrow.RecordReader) (more bool, err error) {
 	defer func() { err = src.explain("read parquet rows", recover(), err) }()
 	if r.Next() {

@@ -68,6 +68,9 @@ func (t *table) DataPath(name string) string {
 
 // Commit implements tables.Table.
 func (t *table) Commit(ctx context.Context, c tables.Commit) error {
+	if c.Remove != nil {
+		return fmt.Errorf("commit %s: a reader by glob would see rows go before those that replace them come: %w", c.ID, tables.ErrUnsupported)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.unlinked || !t.state.progress.Equal(c.Expect) {

@@ -48,6 +48,9 @@ func Run(t *testing.T, open func(t *testing.T, store blob.Store) tables.Format) 
 		"CompactBeside":   testCompactBeside,
 		"DropRows":        testDropRows,
 		"Sweep":           testSweep,
+		"Upsert":          testUpsert,
+		"UpsertCrash":     testUpsertCrash,
+		"UpsertBeside":    testUpsertBeside,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{T: t, store: blobtest.NewFaulty(blob.NewMemory())}
