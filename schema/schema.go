@@ -91,6 +91,19 @@ type Schema interface {
 	Reads(writer Schema) []Incompatibility
 }
 
+// Resolver is a schema that turns payloads written with another version of it
+// into rows of its own columns. Avro has it; the other languages match fields by
+// number or by name, and have no rules for it.
+type Resolver interface {
+	// Resolve compiles a decoder for payloads of the writer: fields of its own
+	// that the writer lacks get their defaults, those that only the writer has are
+	// checked and left out. Decoders are cached: the same writer gives the same
+	// one. An error says why no payload of the writer can be read; payloads that
+	// cannot be read for their values (a symbol, a branch) are refused one by one.
+	// Safe for concurrent use.
+	Resolve(writer Schema) (Decoder, error)
+}
+
 // Incompatibility is one reason for a failed compatibility check. Types are those
 // of Confluent's registry, which tools know; descriptions are for people.
 type Incompatibility struct {

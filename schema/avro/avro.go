@@ -21,6 +21,10 @@ type Schema struct {
 	canonical, normalized string
 	decoder               func() (*decoder, error)
 	checker               func() (*decoder, error) // of a schema without a table form
+	resolved              struct {
+		mu sync.Mutex
+		by map[*Schema]resolution // guarded by mu; by the writer
+	}
 }
 
 // Parse reads an Avro schema text with the texts it refers to. Names, defaults

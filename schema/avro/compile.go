@@ -40,6 +40,14 @@ const (
 	opTop      // around a schema that is no record
 	opUnion    // struct of branches
 	opBack     // a type inside itself: JSON text
+
+	// Steps of a resolved decoder alone, see resolve.go.
+	opTo      // a writer's record into the reader's
+	opFrom    // a writer's union
+	opInto    // a value into a branch of the reader's union
+	opPromote // a value of a narrower type
+	opSymbols // an enum, by the reader's symbols
+	opNever   // what does not resolve
 )
 
 // node is one step of a compiled decoder. Nodes form a tree like the columns;
@@ -62,6 +70,19 @@ type node struct {
 	item   int // opArray, opMap: the least bytes an item takes
 	cost   int // bytes that a value fills in columns before its content
 	text   int // bytes that a value fills in JSON text before its content
+
+	steps    []step    // opTo: what becomes of each kid
+	fillings []filling // opTo: what the writer lacks
+	top      bool      // opTo: it fills the row, which ends itself
+	from     kind      // opPromote
+	known    []bool    // opSymbols: whether the reader has one
+}
+
+// step says where a field of the writer goes.
+type step struct {
+	column int    // in the reader's record; -1: it is left out
+	name   string // the reader's
+	again  bool   // the field before once more, for another column
 }
 
 // maxDigits bounds a decimal's precision, since telling digits takes time in

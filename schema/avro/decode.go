@@ -15,13 +15,14 @@ import (
 type decoder struct {
 	root    *node // a record, or opTop around another type
 	columns *arrow.Schema
+	direct  bool // root is opTo or opFrom: it fills the row itself
 }
 
 func (d *decoder) Columns() *arrow.Schema { return d.columns }
 
 func (d *decoder) Validate(payload []byte) error {
 	r := reader{b: payload}
-	if e := r.run(d.root, nil, 0, 1); e != nil {
+	if e := r.whole(d, nil); e != nil {
 		return e
 	}
 	if r.pos < len(r.b) {
@@ -43,13 +44,20 @@ func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
 
 func (d *decoder) row(payload []byte, rows *schema.Rows) error {
 	r := reader{b: payload}
-	if e := r.run(d.root, rows.Top(), 0, 1); e != nil {
+	if e := r.whole(d, rows.Top()); e != nil {
 		return e
 	}
 	if r.pos < len(r.b) {
 		return r.refuse("the end of the payload")
 	}
 	return rows.EndRow()
+}
+
+func (r *reader) whole(d *decoder, top *schema.Column) *schema.Invalid {
+	if d.direct {
+		return r.one(d.root, top)
+	}
+	return r.run(d.root, top, 0, 1)
 }
 
 // run reads the values of n's kids, count times over, and appends each to the
@@ -213,6 +221,8 @@ func (r *reader) rare(n *node, c *schema.Column) *schema.Invalid {
 		return r.union(n, c)
 	case opBack:
 		return r.back(n, c)
+	default:
+		return r.resolved(n, c)
 	}
 	return nil
 }

@@ -53,9 +53,67 @@ func (w *textWriter) value(n *node) {
 		w.quote(decimalText(bigFromBytes(b), n.scale))
 	case opBack:
 		w.value(n.kids[0])
+	case opTo, opFrom, opInto, opPromote, opSymbols:
+		w.resolved(n)
 	default:
 		w.nested(n)
 	}
+}
+
+// resolved writes a writer's value as the reader has it.
+func (w *textWriter) resolved(n *node) {
+	switch n.op {
+	case opTo:
+		w.to(n)
+	case opFrom:
+		v, _ := w.index()
+		w.value(n.kids[v])
+	case opInto:
+		w.word("{")
+		w.key(n.names[0])
+		w.value(n.kids[0])
+		w.word("}")
+	case opSymbols:
+		v, _ := w.index()
+		w.quote(n.names[v])
+	case opPromote:
+		to := n.kids[0].typ.kind
+		if to != kindFloat && to != kindDouble {
+			w.value(n.kids[0])
+			return
+		}
+		x, _ := w.number(n.from)
+		if to == kindFloat {
+			w.float(float64(x.single), 32)
+		} else {
+			w.float(x.double, 64)
+		}
+	}
+}
+
+func (w *textWriter) to(n *node) {
+	at, open := w.pos, "{"
+	for i, s := range n.steps {
+		if s.again {
+			w.pos = at
+		}
+		at = w.pos
+		if s.column < 0 {
+			_ = w.one(n.kids[i], nil) // it was taken before, as all that is written here
+			continue
+		}
+		w.word(open)
+		w.key(s.name)
+		w.value(n.kids[i])
+		open = ","
+	}
+	for _, f := range n.fillings {
+		w.word(open)
+		w.key(f.name)
+		w.word(f.text)
+		open = ","
+	}
+	w.word("}")
 }
 
 func (w *textWriter) nested(n *node) {
