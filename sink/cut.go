@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type cut struct {
 
 	key, value           registry.Reading // which schemas the parts have
 	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
+	lastKey, lastValue   lastFrame
 }
 
 func (s *sink) newCut(from offsets) *cut {
@@ -232,7 +234,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
-		v, err := c.payload(c.valuePlain, &c.value, r.Value, header, has)
+		v, err := c.payload(c.valuePlain, &c.value, &c.lastValue, r.Value, header, has)
 		if err != nil {
 			return v.ID, err
 		}
@@ -240,7 +242,7 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	}
 	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
-		v, err := c.payload(c.keyPlain, &c.key, r.Key, header, has)
+		v, err := c.payload(c.keyPlain, &c.key, &c.lastKey, r.Key, header, has)
 		if err != nil {
 			return schemaID, fmt.Errorf("key: %w", err)
 		}
@@ -261,12 +263,30 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	return schemaID, err
 }
 
+// lastFrame is a prefix with a schema's id, and what the registry said of it:
+// what has the same prefix is decoded alike, as long as the cut lasts.
+type lastFrame struct {
+	prefix  []byte // empty: none
+	payload registry.Payload
+}
+
 // payload finds the decoder of a key or value.
-func (c *cut) payload(without schema.Decoder, how *registry.Reading, b, header []byte, has bool) (registry.Payload, error) {
+func (c *cut) payload(without schema.Decoder, how *registry.Reading, last *lastFrame, b, header []byte, has bool) (registry.Payload, error) {
 	if without != nil {
 		return registry.Payload{Decoder: without, Bytes: b}, nil
 	}
-	return c.s.registry.Read(how, b, header, has)
+	if n := len(last.prefix); n > 0 && !has && bytes.HasPrefix(b, last.prefix) {
+		p := last.payload
+		p.Bytes = b[n:]
+		return p, nil
+	}
+	p, err := c.s.registry.Read(how, b, header, has)
+	// A prefix is whole: Protobuf's says itself how long it is. Where payloads are
+	// tried out, the same bytes may be no prefix in another.
+	if n := len(b) - len(p.Bytes); err == nil && !has && p.Framed && how.Bare != registry.BareAttempt {
+		last.prefix, last.payload = append(last.prefix[:0], b[:n]...), p
+	}
+	return p, err
 }
 
 // group returns the group of k; at its first record the table's schema takes
@@ -305,11 +325,11 @@ func (c *cut) batches() ([]arrow.RecordBatch, error) {
 		if g.len() == 0 {
 			continue
 		}
-		b, err := g.batch(c.schema, c.s.topic.JSONExtra)
+		b, err := g.batches(c.schema, c.s.topic.JSONExtra)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, b)
+		out = append(out, b...)
 	}
 	return out, nil
 }

@@ -77,8 +77,49 @@ type group struct {
 	valueRows *schema.Rows // nil if value is
 	refused   error        // why the table cannot take this group's columns
 	leaves    int64        // values of a row, at least
+	full      []chunk      // rows that are through
+	rows      int          // in full
+	bytes     int64        // in full
 	held      int64        // bytes of the columns at the last look
 	weighed   int          // rows then
+}
+
+// chunkRows is how many rows stand in columns before new ones are begun. Those
+// of the first chunk tell how large the next will be, so columns hardly grow,
+// which would copy them; and it is few enough for a processor's caches.
+const chunkRows = 1 << 14
+
+// chunk are rows in the columns of their group; key and value are nil as there.
+type chunk struct {
+	kafka, key, value arrow.RecordBatch
+}
+
+// through closes the rows at hand, if there are any.
+func (g *group) through() {
+	n := g.kafka.Len()
+	if n == 0 {
+		return
+	}
+	g.bytes += g.columnBytes()
+	c := chunk{kafka: g.kafka.Batch()}
+	if g.keyRows != nil {
+		c.key = g.keyRows.Batch()
+	}
+	if g.valueRows != nil {
+		c.value = g.valueRows.Batch()
+	}
+	g.full, g.rows = append(g.full, c), g.rows+n
+}
+
+// columnBytes is how many bytes the columns at hand hold.
+func (g *group) columnBytes() int64 {
+	n := g.kafka.Bytes()
+	for _, r := range []*schema.Rows{g.keyRows, g.valueRows} {
+		if r != nil {
+			n += r.Bytes()
+		}
+	}
+	return n
 }
 
 func newGroup(k groupKey) (*group, error) {
@@ -118,12 +159,7 @@ func (g *group) weigh() int64 {
 	if g.weighed == g.len() {
 		return g.held
 	}
-	g.weighed, g.held = g.len(), g.kafka.Bytes()
-	for _, r := range []*schema.Rows{g.keyRows, g.valueRows} {
-		if r != nil {
-			g.held += r.Bytes()
-		}
-	}
+	g.weighed, g.held = g.len(), g.bytes+g.columnBytes()
 	return g.held
 }
 
@@ -148,6 +184,9 @@ func (g *group) add(partition int32, r *record.Record, keyBytes, valueBytes []by
 			g.keyRows.DropLast()
 		}
 		return err
+	}
+	if g.kafka.Len() >= chunkRows {
+		g.through()
 	}
 	return nil
 }
@@ -196,26 +235,39 @@ func appendBytes(c *schema.Column, b []byte) {
 	}
 }
 
-func (g *group) len() int { return g.kafka.Len() }
+func (g *group) len() int { return g.rows + g.kafka.Len() }
 
-// batch hands the group's rows over in the table's columns.
-func (g *group) batch(to *tables.Schema, extra bool) (arrow.RecordBatch, error) {
-	meta := g.kafka.Batch()
-	fields, cols := kafkaColumns(), append([]arrow.Array(nil), meta.Columns()...)
-	if g.key != nil {
-		keys := array.RecordToStructArray(g.keyRows.Batch())
+// batches hands the group's rows over in the table's columns, and leaves none.
+func (g *group) batches(to *tables.Schema, extra bool) ([]arrow.RecordBatch, error) {
+	g.through()
+	out := make([]arrow.RecordBatch, 0, len(g.full))
+	for _, c := range g.full {
+		b, err := c.batch(to, extra)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	g.full, g.rows, g.bytes = nil, 0, 0
+	return out, nil
+}
+
+// batch is a chunk in the table's columns.
+func (c chunk) batch(to *tables.Schema, extra bool) (arrow.RecordBatch, error) {
+	fields, cols := kafkaColumns(), append([]arrow.Array(nil), c.kafka.Columns()...)
+	if c.key != nil {
+		keys := array.RecordToStructArray(c.key)
 		fields = append(fields, arrow.Field{Name: nameKeyDecoded, Type: keys.DataType(), Nullable: true})
 		cols = append(cols, keys)
 	}
-	if g.value != nil {
-		b := g.valueRows.Batch()
-		for i, f := range b.Schema().Fields() {
+	if c.value != nil {
+		for i, f := range c.value.Schema().Fields() {
 			if extra || f.Name != nameExtra {
-				fields, cols = append(fields, f), append(cols, b.Column(i))
+				fields, cols = append(fields, f), append(cols, c.value.Column(i))
 			}
 		}
 	}
-	rec := array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, meta.NumRows())
+	rec := array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, c.kafka.NumRows())
 	out, err := tables.Project(rec, to)
 	if err != nil {
 		return nil, fmt.Errorf("fit rows to the table: %w", err)
