@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/tarn-io/tarn/sink"
 )
@@ -14,6 +13,7 @@ import (
 type tableCmd struct {
 	List   tableListCmd   `cmd:"" help:"List topics that have tables."`
 	Status tableStatusCmd `cmd:"" help:"Show how far a topic's tables have come."`
+	Wait   tableWaitCmd   `cmd:"" help:"Wait until records are visible in a topic's tables; exit 1 if they are not in time."`
 	Flush  tableFlushCmd  `cmd:"" help:"Commit everything that is in the log now, and wait for it."`
 	Verify tableVerifyCmd `cmd:"" help:"Compare log and tables offset by offset; exit 1 with the gaps and duplicates, 2 if it could not tell."`
 
@@ -43,38 +43,6 @@ func (c *tableListCmd) Run(ctx context.Context, std stdio) error {
 			formats = append(formats, f.Format)
 		}
 		s.add(t.Topic, t.Table, strings.Join(formats, "+"), t.State, t.Behind)
-	}
-	return s.write(std.out, c.Output)
-}
-
-type tableStatusCmd struct {
-	connect
-	Topic string `arg:"" help:"Topic."`
-}
-
-// Run shows one topic's tables.
-func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
-	var t sink.Status
-	if err := c.call(ctx, http.MethodGet, "/api/tables/"+url.PathEscape(c.Topic), nil, &t); err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		return writeJSON(std.out, t)
-	}
-	if c.Output == "text" {
-		fmt.Fprintf(std.out, "%s  table %s  %s", t.Topic, t.Table, t.State)
-		if t.Message != "" {
-			fmt.Fprintf(std.out, ": %s", t.Message)
-		}
-		fmt.Fprintf(std.out, "\n%d records behind the log\n\n", t.Behind)
-	}
-	s := sheet{Columns: []string{"FORMAT", "ROWS", "FILES", "BYTES", "VERSION", "COMMITTED", "LOCATION"}}
-	for _, f := range t.Formats {
-		at := "-"
-		if f.CommitMs > 0 {
-			at = time.UnixMilli(f.CommitMs).UTC().Format(time.RFC3339)
-		}
-		s.add(f.Format, f.Rows, f.Files, f.Bytes, f.Version, at, f.Location)
 	}
 	return s.write(std.out, c.Output)
 }

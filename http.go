@@ -80,7 +80,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	// Streams of events would not end by themselves.
-	n.stopping, n.streams = make(chan struct{}), make(chan struct{}, maxStreams)
+	n.stopping, n.streams, n.waits = make(chan struct{}), make(chan struct{}, maxStreams), make(chan struct{}, maxWaits)
 	n.web.RegisterOnShutdown(func() { close(n.stopping) })
 	return nil
 }
@@ -145,6 +145,7 @@ func (n *node) tablesAPI() http.Handler {
 	mux.HandleFunc("GET /api/tables/{topic}", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Status(r.Context(), r.PathValue("topic")))
 	})
+	mux.HandleFunc("GET /api/tables/{topic}/wait", n.waitAPI)
 	mux.HandleFunc("POST /api/tables/{topic}/flush", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Flush(r.Context(), r.PathValue("topic")))
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
+	"github.com/tarn-io/tarn/sink"
 )
 
 // rejecting is a node with a topic "orders" behind a server of its rejections.
@@ -28,7 +29,7 @@ func rejecting(t *testing.T) (n *node, base string, refuse func(value string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n = &node{broker: b.Broker, validator: validate.New(validate.Config{Registry: reg}),
+	n = &node{broker: b.Broker, validator: validate.New(validate.Config{Registry: reg}), sinks: sink.New(sink.Config{}),
 		streams: make(chan struct{}, 1), stopping: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/topics/{topic}/rejections", n.rejections)

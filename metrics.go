@@ -6,17 +6,19 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tarn-io/tarn/registry/validate"
 )
 
 // metrics answers in Prometheus' text format, version 0.0.4.
-func (n *node) metrics(w http.ResponseWriter, _ *http.Request) {
+func (n *node) metrics(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	out := bufio.NewWriter(w)
 	all := n.validator.Tallies()
 	writeValidation(out, all)
 	writeRules(out, all)
+	writeTables(out, n.sinks.Measures(r.Context()), time.Now())
 	// The client is gone if this fails; there is nobody to tell.
 	_ = out.Flush()
 }

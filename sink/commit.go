@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -32,6 +33,7 @@ func (s *sink) finish(ctx context.Context) error {
 	tried := map[*member]bool{} // and not to be tried again now
 	for _, e := range slices.Clone(s.pending) {
 		left := 0
+		var took time.Duration
 		for _, m := range s.members {
 			if _, ok := e.Formats[m.name]; !ok || e.done[m.name] {
 				continue
@@ -41,6 +43,7 @@ func (s *sink) finish(ctx context.Context) error {
 				tried[m] = true // entries keep their order
 				continue
 			}
+			begun := s.now()
 			err := s.commit(ctx, e, m)
 			if errors.Is(err, errVoid) {
 				if err := s.void(ctx, m, err); err != nil {
@@ -54,10 +57,14 @@ func (s *sink) finish(ctx context.Context) error {
 				tried[m] = true
 				continue
 			}
+			took += s.taken(e, m, begun)
 			m.well()
 			s.noteCommit()
 			e.done[m.name] = true
 			left--
+		}
+		if took > 0 {
+			s.noteRound(took)
 		}
 		if left > 0 {
 			continue
@@ -71,6 +78,15 @@ func (s *sink) finish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// taken notes a commit that went in, and returns how long it took.
+func (s *sink) taken(e *entry, m *member, begun time.Time) time.Duration {
+	took := s.now().Sub(begun)
+	s.gauge.committed(m.name, CommitInfo{
+		AtMs: s.now().UnixMilli(), TookMs: took.Milliseconds(), Rows: e.Rows, DeadLetters: e.Dead,
+	}, took)
+	return max(took, 1)
 }
 
 // commit brings one entry into one format: its dead letters first, then its

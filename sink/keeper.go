@@ -24,6 +24,12 @@ const (
 	// names, are looked for.
 	expireEvery = 10 * time.Minute
 	sweepEvery  = time.Hour
+	// idleShare, idleLeast and idleMost say how often a table without commits is
+	// looked at while something of it may still become old enough to go: each
+	// fourth of the shorter of its two times, within these bounds.
+	idleShare = 4
+	idleLeast = expireEvery
+	idleMost  = 6 * time.Hour
 	// keepRetry is the pause after a round that failed.
 	keepRetry = 5 * time.Minute
 	// maxMerges bounds the rewrites of one table in a round, so that a table with
@@ -37,6 +43,9 @@ const (
 // them.
 type Kept struct {
 	AtMs int64 `json:"at_ms"` // end of the last round, Unix ms; 0: none yet
+	// Rounds were looks at the table, of which Failed went wrong.
+	Rounds int `json:"rounds"`
+	Failed int `json:"failed"`
 	// Merged files became Made; since this process began.
 	Merged  int   `json:"merged"`
 	Made    int   `json:"made"`
@@ -58,6 +67,7 @@ type upkeep struct {
 	kept    map[string]Kept // guarded by mu, by format
 	commits int             // guarded by mu: since the last round began
 	due     time.Time       // guarded by mu; zero: nothing to do
+	latest  time.Time       // guarded by mu: the last commit, or the start
 	expired time.Time       // guarded by mu: the last look for old states
 	swept   time.Time       // guarded by mu
 
@@ -65,7 +75,7 @@ type upkeep struct {
 }
 
 func newUpkeep(due time.Time) *upkeep {
-	return &upkeep{working: make(chan struct{}, 1), kept: map[string]Kept{}, newest: map[string]int64{}, due: due}
+	return &upkeep{working: make(chan struct{}, 1), kept: map[string]Kept{}, newest: map[string]int64{}, due: due, latest: time.Now()}
 }
 
 // enter takes the place; leave gives it back.
@@ -86,6 +96,7 @@ func (u *upkeep) note(due time.Time) (first bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.commits++
+	u.latest = time.Now()
 	if !u.due.IsZero() && !u.due.After(due) {
 		return false
 	}
@@ -97,6 +108,19 @@ func (u *upkeep) dueAt() time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.due
+}
+
+// idle asks for another round of a table to which nothing may come any more: its
+// old states, replaced files and orphans go when their time has come, and not
+// only with the next commit. When all of them must be gone it ends.
+func (u *upkeep) idle(t Topic, now time.Time) {
+	u.mu.Lock()
+	last := u.latest
+	u.mu.Unlock()
+	every := min(max(min(t.History, t.OrphanAge)/idleShare, idleLeast), idleMost)
+	if now.Sub(last) < t.History+t.OrphanAge+2*every {
+		u.later(now.Add(every))
+	}
 }
 
 // begin starts a round.
@@ -131,6 +155,7 @@ func (u *upkeep) add(format string, more Kept) {
 	defer u.mu.Unlock()
 	k := u.kept[format]
 	k.AtMs, k.Error = more.AtMs, more.Error
+	k.Rounds, k.Failed = k.Rounds+more.Rounds, k.Failed+more.Failed
 	k.Merged, k.Made, k.Bytes = k.Merged+more.Merged, k.Made+more.Made, k.Bytes+more.Bytes
 	k.Expired, k.Removed, k.Dropped = k.Expired+more.Expired, k.Removed+more.Removed, k.Dropped+more.Dropped
 	u.kept[format] = k
@@ -216,6 +241,8 @@ func (m *Manager) keepOne(ctx context.Context, s *sink) {
 		u.later(time.Now().Add(keepRetry))
 	case did:
 		u.later(time.Now().Add(keepAgain))
+	default:
+		u.idle(s.topic, time.Now())
 	}
 	if s.topic.Retention > 0 {
 		u.later(time.Now().Add(max(time.Minute, s.topic.Retention/20)))

@@ -102,7 +102,7 @@ func (s *sink) due(lanes []*lane, stable offsets) []*lane {
 				s.behindSince = s.now()
 			}
 			size := cmp.Or(s.recordBytes, guessedRecord)
-			if n >= s.topic.CommitRows || n >= s.topic.CommitBytes/size || s.now().Sub(s.behindSince) >= s.topic.CommitInterval {
+			if n >= s.topic.CommitRows || n >= s.topic.CommitBytes/size || s.now().Sub(s.behindSince) >= s.interval() {
 				out = append(out, l)
 			}
 		}

@@ -116,7 +116,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
 		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats),
-		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)),
+		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(),
 	}
 	s.noteCommit = func() {
 		if s.upkeep.note(time.Now().Add(c.KeepEvery)) {

@@ -52,6 +52,7 @@ func (s *sink) fail(m *member, err error, out bool) {
 	m.pause = min(max(2*m.pause, firstRetry), lastRetry)
 	m.until = s.now().Add(m.pause)
 	m.known = m.known && !out
+	s.gauge.failed(m.name, errorInfo(s.now(), err))
 }
 
 // well notes that m's table has taken something.

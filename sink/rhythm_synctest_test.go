@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // rhythm is a world on a clock of its own that counts what a sink does. Its
@@ -26,6 +27,9 @@ type rhythm struct {
 	rows    atomic.Int64
 	looks   atomic.Int64 // at the clock: a sink that wakes looks at it, or at its table
 	fails   atomic.Bool  // commits
+	takes   atomic.Int64 // a commit, in ns
+	// troubles has commits tell of an attempt that failed.
+	troubles atomic.Bool
 }
 
 // Name implements tables.Format.
@@ -59,7 +63,11 @@ func (c *counter) Progress(context.Context) (tables.Progress, error) {
 }
 
 // Commit implements tables.Table.
-func (c *counter) Commit(_ context.Context, commit tables.Commit) error {
+func (c *counter) Commit(ctx context.Context, commit tables.Commit) error {
+	if c.troubles.Load() {
+		blob.Trouble(ctx, errFault)
+	}
+	time.Sleep(time.Duration(c.takes.Load()))
 	c.commits.Add(1)
 	if c.fails.Load() {
 		return errFault

@@ -52,12 +52,12 @@ func (r *round) run(ctx context.Context) (did bool, err error) {
 				err = r.table(ctx, format, t, &done)
 			}
 			if err != nil && ctx.Err() == nil {
-				done.Error = err.Error()
+				done.Error, done.Failed = err.Error(), 1
 				all = append(all, fmt.Errorf("%s table %s: %w", format, name, err))
 				r.s.lg.Warn("maintenance of a table failed; it is tried again", "format", format, "table", name, "error", err)
 			}
 		}
-		done.AtMs = time.Now().UnixMilli()
+		done.AtMs, done.Rounds = time.Now().UnixMilli(), 1
 		r.did[format] = done
 		r.s.upkeep.add(format, done)
 		if done.Merged+done.Expired+done.Removed > 0 || done.Dropped > 0 {

@@ -76,6 +76,18 @@ func (s *sink) newestColumns() (*arrow.Schema, error) {
 	return tableColumns(s.keyDecoder(), value, s.topic.JSONExtra), nil
 }
 
+// newestVersion names the newest version by which values are read, nil if there
+// is none.
+func (s *sink) newestVersion() *SchemaInfo {
+	how := s.reading(valuePart)
+	p, ok, err := s.registry.Newest(&how)
+	if !ok || err != nil {
+		return nil
+	}
+	number, _ := s.registry.VersionOf(how.Subject, p.ID)
+	return &SchemaInfo{Subject: how.Subject, Version: number, ID: p.ID}
+}
+
 // keyDecoder is that of the key's newest version, nil if there is none or it
 // has no table form: keys are then kept as they are, and not decoded.
 func (s *sink) keyDecoder() schema.Decoder {

@@ -35,6 +35,7 @@ type sink struct {
 	needs   needs         // what retention may ask
 	opened  openTables    // what others may read
 	upkeep  *upkeep       // what the keeper knows
+	gauge   *gauge        // how far and how fresh the tables are
 	drafted fileSet       // files of the draft
 
 	noteCommit func() // tells the keeper
@@ -61,6 +62,7 @@ type sink struct {
 		from, to offsets
 	}
 	turn    int // counts cuts, for lanes to take turns
+	wide    int // how often the interval is doubled, see interval
 	waiter  *commitlog.Waiter
 	watched map[int32]*commitlog.Log
 }
@@ -72,13 +74,18 @@ func (s *sink) run(ctx context.Context) {
 	s.waiter, s.watched = commitlog.NewWaiter(), map[int32]*commitlog.Log{}
 	defer s.unwatch()
 	retry := firstRetry
+	tell := func(err error) {
+		if s.status.trouble(err) {
+			s.lg.Warn("a table's store or catalog does not answer; it is tried again", "error", err)
+		}
+	}
 	for ctx.Err() == nil {
 		registered := s.registry.Changed()
-		more, err := s.step(ctx)
+		more, err := s.step(blob.WithTrouble(ctx, tell))
 		if ctx.Err() != nil {
 			return
 		}
-		s.report(err)
+		s.noteStandings(ctx, s.report(err))
 		s.noteNeeds(ctx)
 		s.drafted.set(s.draft)
 		s.answerFlushes(ctx, more, err)
@@ -156,7 +163,7 @@ func (s *sink) pause() time.Duration {
 		}
 	}
 	if !s.behindSince.IsZero() {
-		sooner(min(checkEvery, s.behindSince.Add(s.topic.CommitInterval).Sub(s.now())))
+		sooner(min(checkEvery, s.behindSince.Add(s.interval()).Sub(s.now())))
 	}
 	for _, m := range s.members {
 		if m.err != nil {

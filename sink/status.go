@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,21 @@ type Status struct {
 	// State is that of the sink, or of the format that is worst off.
 	State   State  `json:"state"`
 	Message string `json:"message,omitempty"`
-	// Behind is how many offsets the tables are behind the log.
-	Behind  int64          `json:"behind"`
+	// Behind is how many offsets the tables are behind the log, PendingBytes
+	// about how many bytes of records these are: as many as a record had lately.
+	Behind       int64 `json:"behind"`
+	PendingBytes int64 `json:"pending_bytes"`
+	Pace
+	// Schema is the newest version of the value's subject; nil: there is none.
+	Schema  *SchemaInfo    `json:"schema,omitempty"`
 	Formats []FormatStatus `json:"formats"`
+}
+
+// SchemaInfo names a version of a subject.
+type SchemaInfo struct {
+	Subject string `json:"subject"`
+	Version int    `json:"version"`
+	ID      int    `json:"id"`
 }
 
 // FormatStatus is one format's table.
@@ -60,6 +73,13 @@ type FormatStatus struct {
 	Message     string          `json:"message,omitempty"`
 	Offsets     map[int32]int64 `json:"offsets"`
 	DeadLetters int64           `json:"dead_letters"`
+	// Untranslated records wait to be put into files, Uncommitted ones are in
+	// files that wait for the table.
+	Untranslated int64 `json:"untranslated"`
+	Uncommitted  int64 `json:"uncommitted"`
+	// LastCommit and LastError are of this process; nil: none yet.
+	LastCommit *CommitInfo `json:"last_commit,omitempty"`
+	LastError  *ErrorInfo  `json:"last_error,omitempty"`
 	// Kept is what maintenance has done since this process began.
 	Kept Kept `json:"kept"`
 }
@@ -109,6 +129,18 @@ func (b *statusBoard) setBehind(n int64) {
 	b.behind = n
 }
 
+// trouble shows what goes wrong while a step is still at it, and reports whether
+// that is news.
+func (b *statusBoard) trouble(err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all.state != Running {
+		return false
+	}
+	b.all = condition{Stalled, "it is being tried again: " + err.Error()}
+	return true
+}
+
 func (b *statusBoard) addRows(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,9 +159,9 @@ func (b *statusBoard) get() (all condition, formats map[string]condition, behind
 	return b.all, b.formats, b.behind
 }
 
-// report shows how the last step went: the sink's own error, else that of the
-// format that is worst off.
-func (s *sink) report(err error) {
+// report shows how the last step went, and returns the state: the sink's own
+// error, else that of the format that is worst off.
+func (s *sink) report(err error) State {
 	formats := map[string]condition{}
 	all := conditionOf(err)
 	for _, m := range s.members {
@@ -140,7 +172,7 @@ func (s *sink) report(err error) {
 		}
 	}
 	if !s.status.set(all, formats) {
-		return
+		return all.state
 	}
 	switch all.state {
 	case Running:
@@ -150,6 +182,7 @@ func (s *sink) report(err error) {
 	default:
 		s.lg.Error("sink does not go on", "state", all.state, "reason", all.message)
 	}
+	return all.state
 }
 
 // Status describes one topic's tables. Errors: ErrNoTable, ErrStopped.
@@ -217,12 +250,26 @@ func (s *sink) describe(ctx context.Context) Status {
 	out := Status{Topic: s.topic.Name, Table: s.topic.Table, Formats: []FormatStatus{}}
 	all, formats, behind := s.status.get()
 	out.State, out.Message, out.Behind = all.state, all.message, behind
+	stable, err := s.stable(ctx)
+	if err == nil {
+		size := int64(0)
+		out.Pace, size = s.gauge.rhythm(s.now(), stable)
+		if seen, _, _ := s.gauge.look(); seen != nil {
+			out.Behind = seen.until(stable)
+		}
+		out.PendingBytes = out.Behind * cmp.Or(size, guessedRecord)
+	}
+	out.ConfiguredMs = s.topic.CommitInterval.Milliseconds()
+	out.Schema = s.newestVersion()
 	for _, name := range s.topic.Formats {
 		c := formats[name]
 		if c.state == "" {
 			c = condition{state: all.state} // not looked at yet
 		}
 		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message, Kept: s.upkeep.get(name)}
+		g := s.gauge.format(name)
+		fs.LastCommit, fs.LastError = g.commit, g.err
+		fs.Untranslated, fs.Uncommitted = g.drawn.until(stable), g.visible.until(g.drawn)
 		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
 			if st, err := t.Status(ctx); err == nil {
 				fs.Status = st

@@ -68,7 +68,7 @@ func parameters() map[string]parameter {
 		"key": {words, "properties of metadata"}, "latestOnly": {flag, "the latest version of each subject alone"},
 		"lifecycle": {words, "STRONG, WEAK, or NONE for subjects without associations"}, "limit": {number, "length of a page; negative is all"},
 		"name": {word, "a name"}, "namespace": {word, "a cluster's id, - for any"}, "normalize": {flag, "take the schema in its normalized form"},
-		"offset": {number, "where a page begins"}, "permanent": {flag, "for good, what is deleted softly"},
+		"offset": {number, "where a page begins, or the offset of a record"}, "permanent": {flag, "for good, what is deleted softly"},
 		"recursive": {flag, "those of a context's subjects too"}, "referenceFormat": {word, "qualified: references with their context"},
 		"resource": {word, "a resource's id or name"}, "resourceType": {word, "topic"}, "rewrap": {flag, "encrypt a key that is there anew"},
 		"ruleType": {word, "versions with rules of a type, such as CEL"}, "subject": {word, "a subject, :.context:subject for one of a context"},
@@ -77,7 +77,7 @@ func parameters() map[string]parameter {
 		"version": {word, "a version's number, or latest"},
 
 		// Of Tarn's own routes.
-		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "client_id": {word, "a client id"},
+		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "partition": {number, "a partition"}, "timeout_ms": {number, "how long to wait at most, in ms"}, "client_id": {word, "a client id"},
 		"from": {word, "where to begin: as the answer before said, or a version"},
 		"to":   {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
 		"part": {word, "key or value"}, "closed": {flag, "take no properties that no record had"},

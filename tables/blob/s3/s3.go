@@ -132,15 +132,17 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Region == "" {
 		c.Region = loaded.Region
 	}
-	s := &Store{cfg: c, client: s3.NewFromConfig(loaded, func(o *s3.Options) {
+	s := &Store{cfg: c}
+	s.client = s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.UsePathStyle = c.PathStyle
+		o.HTTPClient = telling{o.HTTPClient, s.where()}
 		if loaded.Credentials != nil {
 			o.Credentials = aws.NewCredentialsCache(named{loaded.Credentials})
 		}
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
-	})}
+	})
 	if c.Prefix != "" {
 		s.prefix = c.Prefix + "/"
 	}

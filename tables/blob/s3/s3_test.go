@@ -112,12 +112,22 @@ func TestOutcomeUnknown(t *testing.T) {
 	srv := newServer(t)
 	s := open(t, srv, "")
 	srv.down = true
-	err := s.PutIfAbsent(t.Context(), "k", []byte("x"))
+	var told []error
+	ctx := blob.WithTrouble(t.Context(), func(err error) { told = append(told, err) })
+	err := s.PutIfAbsent(ctx, "k", []byte("x"))
+	if len(told) != maxTries || !strings.Contains(told[0].Error(), "answers 5") {
+		t.Errorf("of %d attempts it told %v", maxTries, told)
+	}
 	if err == nil || errors.Is(err, blob.ErrExists) || errors.Is(err, blob.ErrNotFound) {
 		t.Fatalf("got %v", err)
 	}
 	srv.close()
-	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, ErrUnreachable) {
+	told = nil
+	_, err = s.Get(ctx, "k")
+	if len(told) == 0 || !errors.Is(told[0], ErrUnreachable) {
+		t.Errorf("get from nobody told %v", told)
+	}
+	if !errors.Is(err, ErrUnreachable) {
 		t.Errorf("get from nobody: got %v, want ErrUnreachable", err)
 	}
 }

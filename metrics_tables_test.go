@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tarn-io/tarn/sink"
+)
+
+// TestTableMetrics wants every metric of tables written, and described in the
+// sink's README.
+func TestTableMetrics(t *testing.T) {
+	readme, err := os.ReadFile("sink/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.UnixMilli(1_700_000_005_000)
+	var out bytes.Buffer
+	writeTables(&out, []sink.Measure{{
+		Topic: `or"ders`, Format: "delta", State: sink.Running, Untranslated: 3, Uncommitted: 4,
+		Pace:  sink.Pace{FreshMs: 1_700_000_000_000, IntervalMs: 20_000},
+		Tally: sink.Tally{Commits: 2, CommitTime: 1500 * time.Millisecond}, Kept: sink.Kept{Rounds: 5, Bytes: 6},
+	}, {Topic: "new", Format: "iceberg", State: sink.Stalled}}, now)
+	got := out.String()
+	for _, m := range tableMetrics() {
+		if !strings.Contains(string(readme), "`"+m.name+"`") {
+			t.Errorf("sink/README.md does not describe %s", m.name)
+		}
+		if !strings.Contains(got, "# TYPE "+m.name+" "+m.kind+"\n") {
+			t.Errorf("%s is not written", m.name)
+		}
+	}
+	for _, want := range []string{
+		`tarn_table_untranslated_records{topic="or\"ders",format="delta"} 3`,
+		`tarn_table_uncommitted_records{topic="or\"ders",format="delta"} 4`,
+		`tarn_table_freshness_seconds{topic="or\"ders",format="delta"} 5`,
+		`tarn_table_commit_interval_seconds{topic="or\"ders",format="delta"} 20`,
+		`tarn_table_commit_seconds_total{topic="or\"ders",format="delta"} 1.5`,
+		`tarn_table_keeper_rewritten_bytes_total{topic="or\"ders",format="delta"} 6`,
+		`tarn_table_up{topic="or\"ders",format="delta"} 1`,
+		`tarn_table_up{topic="new",format="iceberg"} 0`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if strings.Contains(got, `tarn_table_freshness_seconds{topic="new"`) {
+		t.Errorf("freshness of a table that nobody knows")
+	}
+}

@@ -1,0 +1,52 @@
+package sink
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Measure is one format's table in figures, from memory: nothing is asked of
+// tables or stores.
+type Measure struct {
+	Topic, Table, Format string
+	State                State
+	// Untranslated records wait to be put into files, Uncommitted ones are in
+	// files that wait for the table.
+	Untranslated, Uncommitted int64
+	// Pace is the topic's.
+	Pace
+	Tally
+	Kept Kept
+}
+
+// Measures describes all tables, by topic and format. Safe for concurrent use.
+func (m *Manager) Measures(ctx context.Context) []Measure {
+	m.mu.Lock()
+	all := slices.Collect(maps.Values(m.sinks))
+	m.mu.Unlock()
+	slices.SortFunc(all, func(a, b *running) int { return strings.Compare(a.topic.Name, b.topic.Name) })
+	var out []Measure
+	for _, r := range all {
+		stable, err := r.stable(ctx)
+		if err != nil {
+			continue // about to go
+		}
+		whole, states, _ := r.status.get()
+		pace, _ := r.gauge.rhythm(r.now(), stable)
+		for _, name := range r.topic.Formats {
+			g := r.gauge.format(name)
+			state := states[name].state
+			if state == "" || state == Running && whole.state == Stalled {
+				state = whole.state
+			}
+			out = append(out, Measure{
+				Topic: r.topic.Name, Table: r.topic.Table, Format: name, State: state,
+				Untranslated: g.drawn.until(stable), Uncommitted: g.visible.until(g.drawn),
+				Pace: pace, Tally: g.tally, Kept: r.upkeep.get(name),
+			})
+		}
+	}
+	return out
+}
