@@ -104,7 +104,10 @@ func (c *connect) registry() (*sr.Client, error) {
 		return nil, err
 	}
 	opts := []sr.ClientOpt{sr.URLs(url), sr.UserAgent("tarn/" + version), sr.HTTPClient(web)}
-	if c.User != "" {
+	switch {
+	case c.Token != "":
+		opts = append(opts, sr.BearerToken(c.Token))
+	case c.User != "":
 		opts = append(opts, sr.BasicAuth(c.User, c.Password))
 	}
 	return sr.NewClient(opts...)
@@ -130,9 +133,7 @@ func (c *connect) call(ctx context.Context, method, path string, in, out any) er
 		return fmt.Errorf("address %s (--http): %w", base, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if c.User != "" {
-		req.SetBasicAuth(c.User, c.Password)
-	}
+	c.sign(req)
 	web, err := c.httpClient()
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
@@ -19,6 +20,7 @@ import (
 type credentials struct {
 	User      string `placeholder:"NAME" help:"User to sign in as."`
 	Password  string `placeholder:"TEXT" help:"Password; better in TARN_PASSWORD."`
+	Token     string `placeholder:"TEXT" help:"Token of an OAuth issuer to sign in with instead (OAUTHBEARER); better in TARN_TOKEN."`
 	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka."`
 	TLS       bool   `name:"tls" help:"Speak TLS to Kafka; HTTP says so by https://."`
 	CA        string `name:"tls-ca" type:"path" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
@@ -61,6 +63,9 @@ func (c *credentials) kafkaOptions() ([]kgo.Opt, error) {
 	if t != nil {
 		out = append(out, kgo.DialTLSConfig(t))
 	}
+	if c.Token != "" {
+		return append(out, kgo.SASL(oauth.Auth{Token: c.Token}.AsMechanism())), nil
+	}
 	if c.User == "" {
 		return out, nil
 	}
@@ -76,7 +81,17 @@ func (c *credentials) kafkaOptions() ([]kgo.Opt, error) {
 	return append(out, kgo.SASL(m)), nil
 }
 
-// httpClient signs in over HTTP.
+// sign puts who asks into an HTTP request.
+func (c *credentials) sign(r *http.Request) {
+	switch {
+	case c.Token != "":
+		r.Header.Set("Authorization", "Bearer "+c.Token)
+	case c.User != "":
+		r.SetBasicAuth(c.User, c.Password)
+	}
+}
+
+// httpClient speaks TLS as the flags say.
 func (c *credentials) httpClient() (*http.Client, error) {
 	t, err := c.tlsConfig()
 	if err != nil || t == nil {

@@ -22,19 +22,36 @@ type consumeCmd struct {
 	Follow    bool   `short:"f" help:"Go on with new records instead of ending at the log end."`
 	Raw       bool   `help:"Do not decode by schema."`
 	Committed bool   `help:"Leave out transactions that are open or aborted (read_committed)."`
+
+	Group      string `xor:"member" placeholder:"GROUP" help:"Read as a member of this consumer group, from its committed offsets, and commit."`
+	Protocol   string `enum:"consumer,classic" default:"consumer" help:"Protocol of the consumer group: consumer (KIP-848) or classic."`
+	ShareGroup string `xor:"member" placeholder:"GROUP" help:"Read as a member of this share group (KIP-932), and acknowledge each record."`
+	Ack        string `enum:"accept,release,reject" default:"accept" help:"What becomes of records of a share group: done, given back (then it ends after the first ones, or -n), or refused for ever."`
 }
 
 // Run writes the topic's records as JSON lines, partition by partition as they
-// come, up to the log end seen at the start.
+// come, up to the log end seen at the start; with a group until it has come so
+// far.
 func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 	reg, err := c.registry()
 	if err != nil {
 		return err
 	}
+	if c.Ack != "accept" && c.ShareGroup == "" {
+		return fmt.Errorf("--ack %s is for members of share groups: give --share-group GROUP", c.Ack)
+	}
+	p := newPayloads(reg)
+	if c.Group != "" || c.ShareGroup != "" {
+		return c.asMember(ctx, std, p)
+	}
 	// A log may end with the marker of a transaction, so markers are looked at.
 	opts := []kgo.Opt{kgo.KeepControlRecords()}
 	if c.Committed {
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	var q quiet
+	if !c.Follow {
+		opts = append(opts, q.options()...)
 	}
 	cl, err := c.kafka(ctx, opts...)
 	if err != nil {
@@ -48,21 +65,19 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.Topic: at})
 	out := bufio.NewWriter(std.out)
 	defer func() { _ = out.Flush() }() // what was read before an error is shown
-	p := newPayloads(reg)
 	var n int64
 	for c.Follow || len(ends) > 0 {
-		fetches := cl.PollFetches(ctx)
+		records, err := poll(ctx, cl, 0)
 		if ctx.Err() != nil {
 			return nil // interrupted: what was read has been written
 		}
-		if err := fetches.Err0(); err != nil {
+		if err != nil {
 			return err
 		}
-		for _, e := range fetches.Errors() {
-			return fmt.Errorf("%s partition %d: %w", e.Topic, e.Partition, e.Err)
+		if q.polled(len(records)); len(records) == 0 && q.over() {
+			return nil // the last offsets have no records
 		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
+		for _, r := range records {
 			end, open := ends[r.Partition]
 			if !c.Follow && (!open || r.Offset >= end) {
 				continue
@@ -138,7 +153,7 @@ func (c *consumeCmd) print(ctx context.Context, out *bufio.Writer, p *payloads, 
 	l := line{
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
 		Timestamp: r.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Headers:   []lineHeader{},
+		Headers:   []lineHeader{}, Deliveries: r.DeliveryCount(),
 	}
 	for _, h := range r.Headers {
 		l.Headers = append(l.Headers, lineHeader{Key: h.Key, Value: plainJSON(h.Value)})

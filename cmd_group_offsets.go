@@ -16,9 +16,10 @@ type groupSeekCmd struct {
 	Topic     string `arg:"" help:"Topic."`
 	To        string `required:"" placeholder:"WHERE" help:"start, end, an offset, or a time such as 2026-01-31T12:00:00Z."`
 	Partition int32  `default:"-1" help:"Only this partition."`
+	Share     bool   `help:"It is a share group; one that does not exist is made."`
 }
 
-// Run sets the group's offsets on the topic.
+// Run sets the group's offsets on the topic, or where a share group begins.
 func (c *groupSeekCmd) Run(ctx context.Context, std stdio) error {
 	adm, err := c.admin(ctx)
 	if err != nil {
@@ -42,14 +43,19 @@ func (c *groupSeekCmd) Run(ctx context.Context, std stdio) error {
 	if len(s.Rows) == 0 {
 		return fmt.Errorf("topic %q has no partition %d", c.Topic, c.Partition)
 	}
-	answers, err := adm.CommitOffsets(ctx, c.Name, offsets)
-	if err != nil {
-		return err
-	}
-	if err := answers.Error(); err != nil {
+	if err := c.set(ctx, adm, offsets); err != nil {
 		return fmt.Errorf("group %q: %w", c.Name, err)
 	}
 	return s.write(std.out, c.Output)
+}
+
+func (c *groupSeekCmd) set(ctx context.Context, adm *kadm.Client, offsets kadm.Offsets) error {
+	if c.Share {
+		answers, err := adm.AlterShareGroupOffsets(ctx, c.Name, offsets)
+		return errors.Join(err, answers.Error())
+	}
+	answers, err := adm.CommitOffsets(ctx, c.Name, offsets)
+	return errors.Join(err, answers.Error())
 }
 
 // whereTo finds the offsets of a topic that a word means.

@@ -37,7 +37,9 @@ type line struct {
 	Value     json.RawMessage `json:"value"`
 	Headers   []lineHeader    `json:"headers"`
 	SchemaID  int             `json:"schema_id,omitempty"`
-	Error     string          `json:"error,omitempty"`
+	// Deliveries is how often a share group has delivered the record.
+	Deliveries int32  `json:"deliveries,omitempty"`
+	Error      string `json:"error,omitempty"`
 }
 
 type lineHeader struct {

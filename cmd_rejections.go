@@ -67,9 +67,7 @@ func (c *rejectionsCmd) follow(ctx context.Context, std stdio, path string) erro
 		return fmt.Errorf("address %s (--http): %w", base, err)
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	if c.User != "" {
-		req.SetBasicAuth(c.User, c.Password)
-	}
+	c.sign(req)
 	web, err := c.httpClient()
 	if err != nil {
 		return err

@@ -179,6 +179,7 @@ func (n *node) open(ctx context.Context) error {
 	}
 	n.broker, err = broker.Open(ctx, broker.Config{
 		Times:          times,
+		RetentionCheck: c.RetentionCheck, CompactionCheck: c.CompactionCheck,
 		Engine:         n.engine,
 		Listeners:      listeners,
 		Users:          n.who.users,

@@ -27,7 +27,7 @@ const startTimeout = 20 * time.Second
 // TestExamples runs examples/*.txtar: documentation and tests at once. Beside
 // testscript's commands there are "broker", which starts one with flags on the data
 // directory "data" and waits until it is ready, "killbroker", which kills it
-// without warning, and "until", which runs a command again and again until its
+// without warning, "authority", which makes certificates and tokens, and "until", which runs a command again and again until its
 // output matches.
 func TestExamples(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -44,6 +44,7 @@ func TestExamples(t *testing.T) {
 			"broker":     startBroker,
 			"killbroker": killBroker,
 			"until":      until,
+			"authority":  makeAuthority,
 		},
 	})
 }

@@ -21,6 +21,8 @@ type timeFlags struct {
 	OffsetsRetention time.Duration `name:"kafka.group.offsets-retention" default:"168h" help:"How long offsets outlive their group's last member."`
 	MinSession       time.Duration `name:"kafka.group.min-session-timeout" default:"6s" help:"Shortest session timeout of members of classic groups."`
 	MaxSession       time.Duration `name:"kafka.group.max-session-timeout" default:"30m" help:"Longest session timeout of members of classic groups."`
+	RetentionCheck   time.Duration `name:"kafka.retention-check" default:"5m" help:"How often old records are looked for."`
+	CompactionCheck  time.Duration `name:"kafka.compaction-check" default:"15s" help:"How often logs are looked at that may be compacted."`
 }
 
 // times are the broker's, or what is wrong with the flags.
@@ -32,6 +34,7 @@ func (f *timeFlags) times() (broker.Times, error) {
 		{"kafka.producer-id-expiration", f.ProducerExpiry}, {"kafka.transaction.max-timeout", f.TxnMaxTimeout},
 		{"kafka.transaction.id-expiration", f.TxnExpiry}, {"kafka.group.offsets-retention", f.OffsetsRetention},
 		{"kafka.group.min-session-timeout", f.MinSession}, {"kafka.group.max-session-timeout", f.MaxSession},
+		{"kafka.retention-check", f.RetentionCheck}, {"kafka.compaction-check", f.CompactionCheck},
 	} {
 		if d.value < time.Millisecond {
 			return broker.Times{}, fmt.Errorf("--%s %v: must be at least 1ms", d.flag, d.value)
@@ -82,8 +85,8 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Kind: topic.Int, Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
 		{Name: "node.id", Value: strconv.Itoa(int(api.NodeID)), Default: strconv.Itoa(int(api.NodeID)), Kind: topic.Int, Doc: "There is one broker, and this is its number."},
 		{Name: "log.cleaner.enable", Value: "true", Default: "true", Kind: topic.Bool, Doc: "Compaction always runs for topics that ask for it."},
-		{Name: "log.cleaner.backoff.ms", Value: "15000", Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted."},
-		{Name: "log.retention.check.interval.ms", Value: "300000", Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for."},
+		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(c.CompactionCheck.Milliseconds(), 10), Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted (--kafka.compaction-check)."},
+		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(c.RetentionCheck.Milliseconds(), 10), Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for (--kafka.retention-check)."},
 		{Name: "log.dirs", Value: absolute(c.Data), Default: absolute("./tarn-data"), Doc: "Data directory (--data)."},
 		numbered("max.connections", c.KafkaMaxConns, broker.MaxConnections, "Connections of all listeners together (--kafka.max-connections)."),
 		numbered("max.connections.per.ip", c.KafkaMaxPerIP, math.MaxInt32, "Connections of one address (--kafka.max-connections-per-ip)."),

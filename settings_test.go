@@ -10,7 +10,8 @@ import (
 
 func TestTimes(t *testing.T) {
 	f := timeFlags{ProducerExpiry: time.Hour, TxnMaxTimeout: 2 * time.Hour, TxnExpiry: 3 * time.Hour,
-		OffsetsRetention: 4 * time.Hour, MinSession: 5 * time.Second, MaxSession: 6 * time.Second}
+		OffsetsRetention: 4 * time.Hour, MinSession: 5 * time.Second, MaxSession: 6 * time.Second,
+		RetentionCheck: time.Minute, CompactionCheck: time.Minute}
 	got, err := f.times()
 	if want := (broker.Times{ProducerExpiry: time.Hour, TxnMaxTimeout: 2 * time.Hour, TxnExpiry: 3 * time.Hour,
 		OffsetsRetention: 4 * time.Hour, MinSession: 5 * time.Second, MaxSession: 6 * time.Second}); err != nil || got != want {
@@ -27,6 +28,7 @@ func TestTimes(t *testing.T) {
 	for _, bad := range []func(f *timeFlags){
 		func(f *timeFlags) { f.TxnMaxTimeout = 0 },
 		func(f *timeFlags) { f.MinSession = time.Minute },
+		func(f *timeFlags) { f.CompactionCheck = 0 },
 	} {
 		g := f
 		if bad(&g); !failsOn(g.times()) {
