@@ -27,6 +27,8 @@ type parsed struct {
 	schema schema.Schema
 	err    error
 	first  *message // what an empty message index selects
+	form   sync.Once
+	formed string // see entry.form; set by form
 	// others are the Protobuf messages that payloads selected so far, by the
 	// raw bytes of their indexes; replaced under entry.mu.
 	others atomic.Pointer[map[string]*message]
@@ -49,6 +51,30 @@ type message struct {
 }
 
 func (e *entry) identity() identity { return identityOf(e.guid, e.item.Type) }
+
+// identities are all by which the schema is found: its own, and that of its form.
+func (e *entry) identities() (list [2]identity, n int) {
+	list[0] = e.identity()
+	if sum, ok := e.item.alike(); ok {
+		list[1] = identity{sum, signAlike}
+		return list, 2
+	}
+	return list, 1
+}
+
+// form is what all texts of e have in common, "" if there is no such thing. v is
+// a view of e's context.
+func (e *entry) form(v *view) string {
+	if e.item.Form != "" || e.item.Type != schema.Protobuf {
+		return e.item.Form
+	}
+	p := e.load(v) // registered before forms were noted
+	if p.err != nil {
+		return ""
+	}
+	p.form.Do(func() { p.formed, _ = language.Form(p.schema) })
+	return p.formed
+}
 
 func (e *entry) public() Version {
 	return Version{

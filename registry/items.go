@@ -59,7 +59,10 @@ type nextItem struct {
 
 // schemaItem is a schema by its id. It is written once.
 type schemaItem struct {
-	Type       schema.Type        `json:"type"`
+	Type schema.Type `json:"type"`
+	// Form is what all texts of the schema have in common, as language.Form gives
+	// it: of Protobuf schemas only, and of older items not.
+	Form       string             `json:"form,omitempty"`
 	Text       string             `json:"text"`
 	References []schema.Reference `json:"references,omitempty"`
 	Metadata   *schema.Metadata   `json:"metadata,omitempty"`
@@ -67,6 +70,12 @@ type schemaItem struct {
 }
 
 func (s schemaItem) guid() [16]byte { return schema.GUID(s.Text, s.References, s.Metadata, s.Rules) }
+
+// alike is what schemas of one form, references, metadata and rules have in
+// common, if there is a form.
+func (s schemaItem) alike() (sum [16]byte, ok bool) {
+	return schema.GUID(s.Form, s.References, s.Metadata, s.Rules), s.Form != ""
+}
 
 // subjectItem is a subject: its versions in ascending order, and its settings.
 type subjectItem struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -36,8 +37,8 @@ func readSchemas(k keys, context string, items []storage.Item) ([]entry, error) 
 		if it.Delete {
 			continue
 		}
-		if language, all, ok := readText(it.Value, texts); ok {
-			e.item.Type, texts, ends[i] = language, all, len(all)
+		if all, ok := readText(it.Value, texts, &e.item); ok {
+			texts, ends[i] = all, len(all)
 		} else if err := decode(it, &e.item); err != nil {
 			return nil, err
 		}
@@ -53,35 +54,47 @@ func readSchemas(k keys, context string, items []storage.Item) ([]entry, error) 
 	return entries, nil
 }
 
-// Marks of the form {"type":"AVRO","text":"…"}.
+// Marks of the form {"type":"PROTOBUF","form":"…","text":"…"}, where the second
+// member may be missing.
 const (
-	markType = `{"type":"`
-	markText = `","text":"`
+	markType   = `{"type":"`
+	markForm   = `","form":"`
+	markText   = `","text":"`
+	formDigits = 32
 )
 
-// readText reads a schema's item that has nothing but type and text, and appends
-// the text to texts. It leaves alone (not ok) any other form, an empty text too.
-func readText(b, texts []byte) (language schema.Type, all []byte, ok bool) {
+// readText reads a schema's item that has nothing but type, form and text, and
+// appends the text to texts. It leaves alone (not ok) anything else, an empty
+// text too.
+func readText(b, texts []byte, into *schemaItem) (all []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(b, []byte(markType))
 	if !ok {
-		return "", texts, false
+		return texts, false
 	}
+	language, form := schema.Type(""), ""
 	for _, l := range languages {
 		if after, ok := bytes.CutPrefix(rest, []byte(l.language)); ok {
 			language, rest = l.language, after
 			break
 		}
 	}
+	if after, ok := bytes.CutPrefix(rest, []byte(markForm)); ok && len(after) > formDigits {
+		form, rest = string(after[:formDigits]), after[formDigits:]
+		if strings.Trim(form, "0123456789abcdef") != "" {
+			return texts, false
+		}
+	}
 	rest, ok = bytes.CutPrefix(rest, []byte(markText))
 	if language == "" || !ok || !bytes.HasSuffix(rest, []byte(`"}`)) {
-		return "", texts, false
+		return texts, false
 	}
 	rest = rest[:len(rest)-2]
 	all, ok = appendUnquoted(texts, rest)
 	if !ok || len(rest) == 0 || !utf8.Valid(rest) {
-		return "", texts, false
+		return texts, false
 	}
-	return language, all, true
+	into.Type, into.Form = language, form
+	return all, true
 }
 
 // appendUnquoted appends what stands between the quotes of a JSON string. It is

@@ -19,6 +19,8 @@ func TestItemText(t *testing.T) {
 		"Avro":                 {schemaItem{Type: schema.Avro, Text: `{"type":"record","name":"A","fields":[]}`}, true},
 		"JSON":                 {schemaItem{Type: schema.JSON, Text: `{}`}, true},
 		"Protobuf":             {schemaItem{Type: schema.Protobuf, Text: text}, true},
+		"a form":               {schemaItem{Type: schema.Protobuf, Form: "0123456789abcdef0123456789abcdef", Text: text}, true},
+		"no such form":         {schemaItem{Type: schema.Protobuf, Form: "0123456789ABCDEF0123456789abcdef", Text: text}, false},
 		"a rare escape":        {schemaItem{Type: schema.Protobuf, Text: "// \r"}, false},
 		"references":           {schemaItem{Type: schema.Avro, Text: `"a.B"`, References: []schema.Reference{{Name: "a.B", Subject: "b", Version: 1}}}, false},
 		"no text":              {schemaItem{Type: schema.Avro}, false},
@@ -45,11 +47,12 @@ func TestItemText(t *testing.T) {
 // one took it.
 func agree(t *testing.T, b []byte) bool {
 	t.Helper()
-	language, text, ok := readText(b, nil)
-	if ok {
+	var item schemaItem
+	text, ok := readText(b, nil, &item)
+	if item.Text = string(text); ok {
 		var want schemaItem
-		if err := json.Unmarshal(b, &want); err != nil || !reflect.DeepEqual(want, schemaItem{Type: language, Text: string(text)}) {
-			t.Errorf("%q: read as %s %q, want %+v, %v", b, language, text, want, err)
+		if err := json.Unmarshal(b, &want); err != nil || !reflect.DeepEqual(want, item) {
+			t.Errorf("%q: read as %+v, want %+v, %v", b, item, want, err)
 		}
 	}
 	var got, want subjectItem
@@ -65,6 +68,7 @@ func agree(t *testing.T, b []byte) bool {
 // FuzzItemText: what the readers take is what encoding/json would read.
 func FuzzItemText(f *testing.F) {
 	f.Add([]byte(`{"type":"AVRO","text":"\"int\" \u00e9\n"}`))
+	f.Add([]byte(`{"type":"PROTOBUF","form":"0123456789abcdef0123456789abcdef","text":"x"}`))
 	f.Add([]byte(`{"type":"PROTOBUF","text":"\ud83d\ude00 \x"}`))
 	f.Add([]byte(`{"versions":[{"version":1,"id":1,"created_ms":1700000000000},{"version":2,"id":12,"created_ms":0,"deleted":true}]}`))
 	f.Add([]byte(`{"versions":[{"version":01,"id":1,"created_ms":1}]}`))

@@ -83,6 +83,7 @@ type draft struct {
 	text       string         // what schema was parsed from
 	named      []schema.Named // what schema was parsed with
 	normalized bool           // whether item.Text is
+	form       string         // language.Form of schema, once known
 }
 
 // prepare parses the text with its references as v has them. Only references
@@ -150,7 +151,7 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 	if normalize {
 		text = parsed.Normalized()
 	}
-	d.view, d.schema, d.text, d.named, d.normalized = v, parsed, req.Text, named, normalize
+	d.view, d.schema, d.text, d.named, d.normalized, d.form = v, parsed, req.Text, named, normalize, ""
 	d.item = schemaItem{Type: req.Type, Text: text, References: refs, Metadata: req.Metadata, Rules: req.Rules}
 	return nil
 }
@@ -160,20 +161,22 @@ func (d *draft) prepare(v *view, name string, lax bool) error {
 func (d *draft) bare() bool { return d.request.Metadata == nil && d.request.Rules == nil }
 
 // find gives the newest version of s with the same schema, those not deleted
-// first; nil if there is none.
+// first, and of these one with the very text before others; nil if there is none.
 func (d *draft) find(s *subject, deleted bool) *version {
 	if s == nil {
 		return nil
 	}
 	for _, dead := range []bool{false, true} {
-		for i := len(s.versions) - 1; i >= 0; i-- {
-			ver := &s.versions[i]
-			if ver.Deleted == dead && d.same(d.view, ver.entry) {
-				return ver
-			}
-		}
-		if !deleted {
+		if dead && !deleted {
 			break
+		}
+		for _, literally := range []bool{true, false} {
+			for i := len(s.versions) - 1; i >= 0; i-- {
+				ver := &s.versions[i]
+				if ver.Deleted == dead && (d.item.Text == ver.item.Text) == literally && d.same(d.view, ver.entry) {
+					return ver
+				}
+			}
 		}
 	}
 	return nil
@@ -181,7 +184,7 @@ func (d *draft) find(s *subject, deleted bool) *version {
 
 // same reports whether e is the schema of d. A text without references is the
 // same as one with references that resolves to it: clients send the classes they
-// were generated. A descriptor is the same as any text that has it.
+// were generated. Protobuf texts and descriptors are the same if their form is.
 func (d *draft) same(v *view, e *entry) bool {
 	if d.item.Type != e.item.Type {
 		return false
@@ -197,28 +200,40 @@ func (d *draft) same(v *view, e *entry) bool {
 		}
 		stored.References = nil
 	}
-	if d.item.Text != stored.Text && d.descriptor() {
-		p := e.load(v)
-		if p.err != nil || !sameDescriptor(d.schema, p.schema) {
-			return false
-		}
+	if d.item.Text != stored.Text && d.item.Type == schema.Protobuf && d.alike(v, e) {
 		stored.Text = d.item.Text
 	}
 	return d.item.Text == stored.Text && slices.Equal(d.item.References, stored.References) &&
 		(!d.exact || d.item.guid() == stored.guid() || d.item.unversioned().guid() == stored.unversioned().guid())
 }
 
-// descriptor reports whether the request's text is a Protobuf descriptor in
-// base64, which has neither layout nor comments.
-func (d *draft) descriptor() bool {
-	return d.item.Type == schema.Protobuf && !strings.ContainsAny(d.text, ";{")
+// alike reports whether e is another text of d's Protobuf schema: one of the same
+// form, or where the request wants it normalized, of the same normalized text.
+func (d *draft) alike(v *view, e *entry) bool {
+	if d.form == "" {
+		d.form, _ = language.Form(d.schema) // what has none is like its own text only
+	}
+	if d.form != "" && d.form == e.form(v) {
+		return true
+	}
+	if !d.normalized {
+		return false
+	}
+	p := e.load(v)
+	return p.err == nil && p.schema.Normalized() == d.item.Text
 }
 
-// sameDescriptor reports whether two Protobuf schemas have one descriptor.
-func sameDescriptor(a, b schema.Schema) bool {
-	one, ok, err := language.Format(a, "serialized")
-	two, ok2, err2 := language.Format(b, "serialized")
-	return err == nil && err2 == nil && ok && ok2 && one == two
+// storedForm is the form of the text that is stored, "" for other languages.
+func (d *draft) storedForm() string {
+	s := d.schema
+	if d.normalized {
+		var err error
+		if s, err = language.Parse(schema.Source{Type: d.item.Type, Text: d.item.Text, References: d.named, Lax: true}); err != nil {
+			return ""
+		}
+	}
+	form, _ := language.Form(s)
+	return form
 }
 
 func latestOf(s *subject) *version {
@@ -268,6 +283,7 @@ func (r *Registry) write(v *view, name string, d *draft) (storage.Write, Version
 	if !d.exact {
 		d.inherit(s.latest)
 	}
+	d.item.Form = d.storedForm()
 	item := d.item
 	e, err := v.entryOf(item, d.request.ID)
 	if err != nil {
@@ -308,6 +324,11 @@ func (s *subject) add(vi versionItem) {
 func (v *view) entryOf(item schemaItem, id int) (*entry, error) {
 	e := &entry{id: v.next, context: v.context, item: item, guid: item.guid()}
 	old := v.same.get(e.identity())
+	if sum, ok := item.alike(); ok && old == nil {
+		if old = v.same.get(identity{sum, signAlike}); old != nil && id <= 0 {
+			return old, nil
+		}
+	}
 	if id > 0 {
 		e.id, old = id, v.ids.get(id)
 		if old != nil && old.identity() != e.identity() {

@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +20,7 @@ type view struct {
 	keys    keys
 
 	next     int  // id of the next new schema
-	twins    bool // one schema has, or had, several ids: imported
+	twins    bool // one schema has, or had, several ids
 	gone     bool // the context is deleted: next is all that is left of it
 	settings settingsItem
 	subjects *pmap[string, *subject]
@@ -42,6 +43,9 @@ var languages = [...]struct {
 	language schema.Type
 	sign     byte
 }{{schema.Avro, 'a'}, {schema.JSON, 'j'}, {schema.Protobuf, 'p'}}
+
+// signAlike is the sign of what schemas of one form have in common.
+const signAlike = '='
 
 func identityOf(guid [16]byte, language schema.Type) identity {
 	for _, l := range languages {
@@ -175,31 +179,39 @@ func (v *view) remember(e *entry) {
 	if len(e.item.References) > 0 {
 		v.refers.set(e.id, e)
 	}
-	old := v.same.get(e.identity())
-	v.twins = v.twins || old != nil && old.id != e.id
-	if old == nil || old.id >= e.id {
-		v.same.set(e.identity(), e)
-	}
-}
-
-// forget removes e from the indexes, leaving its identity to another id.
-func (v *view) forget(e *entry) {
-	if len(e.item.References) > 0 {
-		v.refers.delete(e.id)
-	}
-	if v.same.get(e.identity()) == e {
-		v.same.delete(e.identity())
-		if v.twins {
-			v.succeed(e)
+	list, n := e.identities()
+	for _, is := range list[:n] {
+		old := v.same.get(is)
+		v.twins = v.twins || old != nil && old.id != e.id
+		if old == nil || old.id >= e.id {
+			v.same.set(is, e)
 		}
 	}
 }
 
-// succeed lets the oldest id left speak for the schema of e.
-func (v *view) succeed(e *entry) {
+// forget removes e from the indexes, leaving its identities to other ids.
+func (v *view) forget(e *entry) {
+	if len(e.item.References) > 0 {
+		v.refers.delete(e.id)
+	}
+	list, n := e.identities()
+	for _, is := range list[:n] {
+		if v.same.get(is) == e {
+			v.same.delete(is)
+			if v.twins {
+				v.succeed(is)
+			}
+		}
+	}
+}
+
+// succeed lets the oldest id left speak for what it has in common with one that
+// is gone.
+func (v *view) succeed(is identity) {
 	for _, other := range v.ids.all() {
-		if old := v.same.get(e.identity()); other.identity() == e.identity() && (old == nil || other.id < old.id) {
-			v.same.set(e.identity(), other)
+		list, n := other.identities()
+		if old := v.same.get(is); slices.Contains(list[:n], is) && (old == nil || other.id < old.id) {
+			v.same.set(is, other)
 		}
 	}
 }

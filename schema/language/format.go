@@ -35,6 +35,16 @@ func Format(s schema.Schema, format string) (string, bool, error) {
 	return "", false, nil
 }
 
+// Form is the same for all texts of one schema whose language has many: for
+// Protobuf's, also as descriptors. It is "" for other languages, whose canonical
+// text says it.
+func Form(s schema.Schema) (string, error) {
+	if p, ok := s.(*protobuf.Schema); ok {
+		return p.Form()
+	}
+	return "", nil
+}
+
 // Tags lists the records and fields of s that have tags.
 func Tags(s schema.Schema) []schema.Tagged {
 	switch p := s.(type) {

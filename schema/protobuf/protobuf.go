@@ -7,6 +7,7 @@
 //	entries.go    map entries: written out in texts, counted in message indexes
 //	wellknown.go  the imports that resolve without references
 //	print.go      descriptors → text, normalized text, base64
+//	form.go       what all texts and descriptors of one schema have in common
 //	plan.go       message descriptor → plan: fields by number, kinds, oneofs
 //	known.go      the messages that the type mapping knows by name
 //	options.go    UTF-8 features, Confluent's decimal parameters
