@@ -80,7 +80,7 @@ var law = map[string][]string{
 	"tables/upsert":        {"tables", "tables/blob", "tables/parquet", "tables/maintenance"},
 	// Test code only: iceberg-go on tables of our catalog.
 	"tables/catalog/catalogtest": {"tables/blob", "tables/catalog", "tables/metadata"},
-	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/parquet", "tables/maintenance", "tables/upsert"},
+	"tables/tabletest":           {"tables", "tables/blob", "tables/blob/blobtest", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert"},
 
 	// The sink pulls from the log; the broker knows nothing of it. It encodes
 	// files with the codec of tables/parquet and opens tables by tables.Format.

@@ -165,8 +165,8 @@ func (l Layout) check(s *Schema) error {
 			return fmt.Errorf("partition field %s: %s cannot be of %s, which is %s: %w", f.Name, f.Transform, col.Path, col.Field.Type, ErrSchema)
 		}
 		lower := strings.ToLower(f.Name)
-		if f.Name == "" || names[lower] {
-			return fmt.Errorf("partition field %q: a name of its own is needed: %w", f.Name, ErrSchema)
+		if !isPlainName(f.Name) || names[lower] {
+			return fmt.Errorf("partition field %q: a name of its own is needed, of letters, digits and _: %w", f.Name, ErrSchema)
 		}
 		names[lower] = true
 		if f.isColumn(col) {
@@ -184,6 +184,18 @@ func (l Layout) check(s *Schema) error {
 		}
 	}
 	return nil
+}
+
+// isPlainName reports whether a name may stand everywhere: manifests of Iceberg
+// are Avro, and Delta refuses more.
+func isPlainName(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // isColumn reports whether the field's values are those of a top-level column of

@@ -53,9 +53,7 @@ type Replacement struct {
 	ID string
 	// Remove are keys of live files.
 	Remove []string
-	// Add are the files with their rows; each lies at its DataPath. Those without
-	// values of a partition have the ones of Remove, which are then of one
-	// partition.
+	// Add are the files with their rows; each lies at its DataPath.
 	Add []DataFile
 	// Drop says that the rows of Remove are to go; without it, Add has the
 	// same rows.

@@ -104,6 +104,10 @@ type DataFile struct {
 	// Partition are the values that all its rows have, one for each field of the
 	// partition spec that it was written with; empty for none.
 	Partition []PartitionValue `json:"partition,omitempty"`
+	// Like, in a change that takes files out, is the key of one of them whose
+	// partition the file's rows lie in; then Partition says nothing. It is not
+	// stored.
+	Like string `json:"-"`
 	// Sorted says that its rows are in the order of Sort of the layout that it
 	// was written with.
 	Sorted bool `json:"sorted,omitempty"`

@@ -119,6 +119,10 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	columns, err := partitionColumns(s.Schema)
+	if err != nil {
+		return nil, err
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("make table id: %w", err)
@@ -126,7 +130,7 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 	nowMs := t.config.Now().UnixMilli()
 	meta := &metaData{
 		ID: id.String(), Name: s.Name, Description: s.Comment,
-		Format: formatSpec{"parquet", map[string]string{}}, PartitionColumns: []string{}, CreatedTime: nowMs,
+		Format: formatSpec{"parquet", map[string]string{}}, PartitionColumns: columnNames(columns), CreatedTime: nowMs,
 		Configuration: map[string]string{
 			"delta.appendOnly":           "true",
 			"delta.logRetentionDuration": fmt.Sprintf("interval %d hours", int64(t.config.LogRetention/time.Hour)),
@@ -140,7 +144,7 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 	err = t.log.put(ctx, 0, []action{
 		{CommitInfo: &commitInfo{
 			Timestamp: nowMs, Operation: "CREATE TABLE", IsBlindAppend: true, EngineInfo: engineInfo,
-			OperationParameters: map[string]any{"partitionBy": "[]", "isManaged": "false"},
+			OperationParameters: map[string]any{"partitionBy": meta.partitionBy(), "isManaged": "false"},
 		}},
 		{Protocol: &p}, {MetaData: meta},
 	})
@@ -154,9 +158,22 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 	return st, err
 }
 
+// partitionBy is how commitInfo names the partition columns.
+func (m *metaData) partitionBy() string {
+	text, err := json.Marshal(m.PartitionColumns)
+	if err != nil {
+		return "[]"
+	}
+	return string(text)
+}
+
 // setSchema states a schema in the table's metadata: for readers, and whole.
 func setSchema(meta *metaData, s, physical *tables.Schema, changes typeChanges) error {
-	text, err := schemaString(physical, changes)
+	columns, err := checkColumns(meta, s)
+	if err != nil {
+		return err
+	}
+	text, err := schemaString(physical, columns, changes)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,10 @@
 package delta
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +42,7 @@ func (t *table) Files(ctx context.Context) (tables.Files, error) {
 		if err != nil {
 			return none, err
 		}
-		out.Live = append(out.Live, tables.LiveFile{Key: key, Size: a.Size, Rows: a.rows})
+		out.Live = append(out.Live, tables.LiveFile{Key: key, Size: a.Size, Rows: a.rows, Partition: partitionWord(a.PartitionValues)})
 	}
 	return out, nil
 }
@@ -91,6 +89,10 @@ func (t *table) replacement(r tables.Replacement) ([]action, error) {
 	if err != nil {
 		return nil, err
 	}
+	columns, err := checkColumns(t.state.meta, t.state.schema)
+	if err != nil {
+		return nil, err
+	}
 	info, err := replaceInfo(r, nowMs)
 	if err != nil {
 		return nil, err
@@ -107,14 +109,15 @@ func (t *table) replacement(r tables.Replacement) ([]action, error) {
 	}
 	out = append(out, removes...)
 	for _, f := range r.Add {
-		stats, err := statsJSON(f, physical)
+		values, err := t.valuesOf(columns, f)
 		if err != nil {
-			return nil, fmt.Errorf("statistics of %s: %w", f.Path, err)
+			return nil, err
 		}
-		out = append(out, action{Add: &add{
-			Path: encodePath(path.Base(f.Path)), PartitionValues: map[string]*string{}, Size: f.Size,
-			ModificationTime: cmp.Or(f.WrittenMs, nowMs), DataChange: r.Drop, Stats: stats, rows: f.Rows,
-		}})
+		a, err := newAdd(f, physical, values, r.Drop, nowMs)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, action{Add: a})
 	}
 	return out, nil
 }

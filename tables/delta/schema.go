@@ -14,7 +14,17 @@ import (
 // Physical implements tables.Table. Delta has no time of day, no fixed binary
 // and no nanoseconds: these become int64 µs, binary and µs, and the column's
 // comment says so.
-func (t *table) Physical(s *tables.Schema) (*tables.Schema, error) { return physical(s) }
+//
+// A table keeps the partition columns that it was made with: others are
+// tables.ErrUnsupported.
+func (t *table) Physical(s *tables.Schema) (*tables.Schema, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, err := checkColumns(t.state.meta, s); err != nil {
+		return nil, err
+	}
+	return physical(s)
+}
 
 func physical(s *tables.Schema) (*tables.Schema, error) {
 	if err := checkNames(s.Arrow.Fields(), ""); err != nil {
@@ -145,9 +155,16 @@ type sparkMap struct {
 	ValueContainsNull bool   `json:"valueContainsNull"`
 }
 
-// schemaString writes a physical schema with the type changes of its fields.
-func schemaString(s *tables.Schema, changes typeChanges) (string, error) {
-	root, err := sparkFields(s.Arrow.Fields(), "", changes)
+// schemaString writes a physical schema with the type changes of its fields, and
+// with the partition columns that it has beyond.
+func schemaString(s *tables.Schema, columns []partitionColumn, changes typeChanges) (string, error) {
+	fields := slices.Clone(s.Arrow.Fields())
+	for _, c := range columns {
+		if c.add != nil {
+			fields = append(fields, *c.add)
+		}
+	}
+	root, err := sparkFields(fields, "", changes)
 	if err != nil {
 		return "", err
 	}

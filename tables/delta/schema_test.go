@@ -44,7 +44,7 @@ func TestSchemaString(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := schemaString(p, nil)
+	got, err := schemaString(p, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

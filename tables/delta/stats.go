@@ -66,6 +66,11 @@ func statsJSON(f tables.DataFile, s *tables.Schema) (string, error) {
 	for _, c := range f.Columns {
 		g.columns[c.FieldID] = c
 	}
+	for _, p := range s.Layout.Partition {
+		if _, is := s.InColumn(p); is {
+			delete(g.columns, p.Source) // the add says its one value
+		}
+	}
 	least, most, nulls := g.fields(s.Arrow.Fields())
 	text, err := json.Marshal(members{
 		{"numRecords", f.Rows}, {"minValues", least}, {"maxValues", most}, {"nullCount", nulls},
@@ -74,7 +79,7 @@ func statsJSON(f tables.DataFile, s *tables.Schema) (string, error) {
 }
 
 type statsGatherer struct {
-	columns map[int]tables.ColumnStats // by field id
+	columns map[int]tables.ColumnStats // by field id; not those of partition columns
 	left    int                        // leaves that may still be added
 }
 
@@ -184,6 +189,11 @@ func decimalBound(v []byte, scale int) json.RawMessage {
 	if n.CmpAbs(big.NewInt(maxExact)) >= 0 {
 		return nil
 	}
+	return json.RawMessage(decimalDigits(n, scale))
+}
+
+// decimalDigits writes an unscaled value as a decimal.
+func decimalDigits(n *big.Int, scale int) string {
 	digits := new(big.Int).Abs(n).String()
 	if pad := scale + 1 - len(digits); pad > 0 {
 		digits = strings.Repeat("0", pad) + digits
@@ -194,7 +204,7 @@ func decimalBound(v []byte, scale int) json.RawMessage {
 	if n.Sign() < 0 {
 		digits = "-" + digits
 	}
-	return json.RawMessage(digits)
+	return digits
 }
 
 // stringBound cuts a long string. A prefix is a lower bound; for an upper one

@@ -169,7 +169,11 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := infoOf(c, nowMs)
+	columns, err := checkColumns(&meta, schema)
+	if err != nil {
+		return nil, err
+	}
+	info, err := infoOf(c, meta.partitionBy(), nowMs)
 	if err != nil {
 		return nil, err
 	}
@@ -192,16 +196,29 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	slices.SortFunc(txns, func(a, b action) int { return cmp.Compare(a.Txn.AppID, b.Txn.AppID) })
 	out = append(append(out, txns...), removes...)
 	for _, f := range c.Add {
-		stats, err := statsJSON(f, physical)
+		values, err := t.valuesOf(columns, f)
 		if err != nil {
-			return nil, fmt.Errorf("statistics of %s: %w", f.Path, err)
+			return nil, err
 		}
-		out = append(out, action{Add: &add{
-			Path: encodePath(path.Base(f.Path)), PartitionValues: map[string]*string{}, Size: f.Size,
-			ModificationTime: cmp.Or(f.WrittenMs, nowMs), DataChange: true, Stats: stats, rows: f.Rows,
-		}})
+		a, err := newAdd(f, physical, values, true, nowMs)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, action{Add: a})
 	}
 	return out, nil
+}
+
+// newAdd is the action that brings a file.
+func newAdd(f tables.DataFile, physical *tables.Schema, values map[string]*string, change bool, nowMs int64) (*add, error) {
+	stats, err := statsJSON(f, physical)
+	if err != nil {
+		return nil, fmt.Errorf("statistics of %s: %w", f.Path, err)
+	}
+	return &add{
+		Path: encodePath(path.Base(f.Path)), PartitionValues: values, Size: f.Size,
+		ModificationTime: cmp.Or(f.WrittenMs, nowMs), DataChange: change, Stats: stats, rows: f.Rows,
+	}, nil
 }
 
 // evolve states the next schema in meta, and reports whether a column widens.
@@ -235,10 +252,10 @@ func (t *table) evolve(meta *metaData, have, next *tables.Schema) (widened bool,
 	return len(fresh) > 0, setSchema(meta, next, after, changes)
 }
 
-func infoOf(c tables.Commit, nowMs int64) (*commitInfo, error) {
+func infoOf(c tables.Commit, partitionBy string, nowMs int64) (*commitInfo, error) {
 	info := &commitInfo{
 		Timestamp: nowMs, Operation: "WRITE", IsBlindAppend: true, EngineInfo: engineInfo, TxnID: c.ID,
-		OperationParameters: map[string]any{"mode": "Append", "partitionBy": "[]"},
+		OperationParameters: map[string]any{"mode": "Append", "partitionBy": partitionBy},
 	}
 	var rows, bytes int64
 	for _, f := range c.Add {

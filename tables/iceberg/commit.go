@@ -105,6 +105,11 @@ func (t *tbl) planSchema(p *plan, c tables.Commit) error {
 	if p.after, err = metadata.Apply(p.base, "", p.updates); err != nil {
 		return fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 	}
+	if !c.Schema.Layout.Equal(now.Layout) {
+		if err := p.changeLayout(c.Schema.Layout); err != nil {
+			return err
+		}
+	}
 	text, err := c.Schema.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("encode schema: %w", err)
@@ -119,6 +124,21 @@ func (t *tbl) planSchema(p *plan, c tables.Commit) error {
 	return nil
 }
 
+// changeLayout makes spec and sort order the table's, beside its new schema.
+func (p *plan) changeLayout(l tables.Layout) error {
+	more, err := layoutUpdates(p.after, l)
+	if err != nil {
+		return err
+	}
+	p.updates = append(p.updates, more...)
+	if p.after, err = metadata.Apply(p.base, "", p.updates); err != nil {
+		return fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
+	}
+	p.reqs = append(p.reqs, metadata.Requirement{
+		Type: metadata.AssertLastAssignedPartitionID, PartitionID: &p.base.LastPartitionID})
+	return nil
+}
+
 // planRows writes the manifests of a snapshot that adds the files.
 func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if c.Remove != nil {
@@ -129,9 +149,9 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	if len(c.Add) == 0 && (c.Remove == nil || len(c.Remove.Files) == 0) {
 		return nil
 	}
-	files, err := t.dataFiles(ctx, p.after, c.Add)
-	if err != nil {
-		return err
+	layout := t.Schema().Layout
+	if p.schema != nil {
+		layout = p.schema.Layout
 	}
 	progress, err := json.Marshal(c.Progress)
 	if err != nil {
@@ -141,14 +161,11 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 	for k, v := range c.Summary {
 		summary[prefix+strings.TrimPrefix(k, prefix)] = v
 	}
-	a, err := newAppender(t, p.after)
-	if err != nil {
-		return err
-	}
+	a := newAppender(t, p.after, sortOrderID(p.after, layout.Sort))
 	if c.Remove != nil && len(c.Remove.Files) > 0 {
-		p.snap, err = a.overwrite(ctx, c.Remove.Files, files, summary)
+		p.snap, err = a.overwrite(ctx, c.Remove.Files, c.Add, summary)
 	} else {
-		p.snap, err = a.snapshot(ctx, files, summary)
+		p.snap, err = a.append(ctx, c.Add, summary)
 	}
 	p.written = a.written
 	if err != nil {
@@ -180,8 +197,8 @@ func removable(meta *metadata.Table, r *tables.Removal) error {
 
 // overwrite writes manifests and list of a snapshot that takes files out and
 // puts others in, as one change of the writer's.
-func (a *appender) overwrite(ctx context.Context, remove []string, files []iceberg.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
-	s, err := a.replacement(ctx, tables.Replacement{Remove: remove, Drop: true}, files, summary)
+func (a *appender) overwrite(ctx context.Context, remove []string, files []tables.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+	s, err := a.replacement(ctx, tables.Replacement{Remove: remove, Add: files, Drop: true}, summary)
 	if s != nil && len(files) > 0 {
 		s.Operation = metadata.Overwrite
 	}

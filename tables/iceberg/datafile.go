@@ -11,33 +11,34 @@ import (
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
-	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // boundLength is how many characters or bytes of a bound are kept, as
 // Iceberg's default truncate(16) does: manifests hold them for each file.
 const boundLength = 16
 
-// dataFiles builds the manifest entries of the files, which must be there. That
-// none of them is in the table already follows from the progress, which was
-// compared. Errors: ErrFile; ErrUnsupported if others have left the table no
-// way to hold unpartitioned files.
-func (t *tbl) dataFiles(ctx context.Context, meta *metadata.Table, files []tables.DataFile) ([]iceberg.DataFile, error) {
-	spec, err := unpartitioned(meta)
-	if err != nil {
-		return nil, err
-	}
-	out, schema := make([]iceberg.DataFile, len(files)), meta.Schema()
+// dataFiles builds the manifest entries of files, which must be there; gone are
+// those whose place they take, by their keys. That none of them is in the table
+// already follows from the progress, which was compared. Errors: ErrFile, and those of placeOf.
+func (a *appender) dataFiles(ctx context.Context, files []tables.DataFile, gone map[string]iceberg.DataFile) ([]iceberg.DataFile, error) {
+	out, schema := make([]iceberg.DataFile, len(files)), a.meta.Schema()
 	for i, f := range files {
-		if err := t.checkFile(ctx, f); err != nil {
+		if err := a.t.checkFile(ctx, f); err != nil {
 			return nil, err
 		}
-		b, err := iceberg.NewDataFileBuilder(spec, iceberg.EntryContentData, t.store.URL(f.Path),
-			iceberg.ParquetFile, nil, nil, nil, f.Rows, f.Size)
+		at, err := placeOf(a.meta, f, gone)
+		if err != nil {
+			return nil, err
+		}
+		b, err := iceberg.NewDataFileBuilder(at.spec, iceberg.EntryContentData, a.t.store.URL(f.Path),
+			iceberg.ParquetFile, at.values, nil, nil, f.Rows, f.Size)
 		if err != nil {
 			return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 		}
 		addStats(b, schema, f)
+		if f.Sorted && a.order > 0 {
+			b.SortOrderID(a.order)
+		}
 		out[i] = b.Build()
 	}
 	return out, nil
@@ -58,15 +59,6 @@ func (t *tbl) checkFile(ctx context.Context, f tables.DataFile) error {
 		return fmt.Errorf("%s has %d bytes, not %d: %w", f.Path, obj.Size(), f.Size, tables.ErrFile)
 	}
 	return nil
-}
-
-func unpartitioned(meta *metadata.Table) (iceberg.PartitionSpec, error) {
-	for _, s := range meta.Specs {
-		if s.IsUnpartitioned() {
-			return s.PartitionSpec, nil
-		}
-	}
-	return iceberg.PartitionSpec{}, fmt.Errorf("the table has no unpartitioned spec left: %w", tables.ErrUnsupported)
 }
 
 func addStats(b *iceberg.DataFileBuilder, schema *iceberg.Schema, f tables.DataFile) {

@@ -136,12 +136,17 @@ func (f *format) create(ctx context.Context, ident catalog.Identifier, s tables.
 		return err
 	}
 	version, added := metadata.DefaultVersion, -1
-	_, _, err = f.cat.CommitTable(ctx, ident, []metadata.Requirement{{Type: metadata.AssertCreate}}, []metadata.Update{
+	updates := []metadata.Update{
 		{Action: metadata.UpgradeFormatVersion, FormatVersion: &version},
 		{Action: metadata.AddSchema, Schema: &metadata.Schema{Schema: schema}},
 		{Action: metadata.SetCurrentSchema, SchemaID: &added},
 		{Action: metadata.SetProperties, Updates: props},
-	})
+	}
+	more, err := layoutUpdates(&metadata.Table{Schemas: []metadata.Schema{{Schema: schema}}}, s.Schema.Layout)
+	if err != nil {
+		return err
+	}
+	_, _, err = f.cat.CommitTable(ctx, ident, []metadata.Requirement{{Type: metadata.AssertCreate}}, append(updates, more...))
 	return err
 }
 

@@ -56,24 +56,20 @@ func missing(err error) error {
 type appender struct {
 	t       *tbl
 	meta    *metadata.Table // with the schema of the snapshot
-	spec    iceberg.PartitionSpec
-	id      int64  // of the snapshot
-	commit  string // begins the names of manifests
+	order   int             // id of the sort order of files that are sorted; 0: none
+	id      int64           // of the snapshot
+	commit  string          // begins the names of manifests
 	written []string
 	// removing are files that the snapshot takes out; nil: none.
 	removing *removal
 }
 
-func newAppender(t *tbl, meta *metadata.Table) (*appender, error) {
-	spec, err := unpartitioned(meta)
-	if err != nil {
-		return nil, err
-	}
-	a := &appender{t: t, meta: meta, spec: spec, commit: uuid.NewString()}
+func newAppender(t *tbl, meta *metadata.Table, order int) *appender {
+	a := &appender{t: t, meta: meta, order: order, commit: uuid.NewString()}
 	for a.id == 0 || meta.Snapshot(a.id) != nil {
 		a.id = snapshotID(uuid.New())
 	}
-	return a, nil
+	return a
 }
 
 // snapshotID folds a random UUID into a positive number.
@@ -85,9 +81,16 @@ func snapshotID(u uuid.UUID) int64 {
 	return int64(id >> 1)
 }
 
-// snapshot writes manifests and list of a snapshot that adds the files to the
+// append writes manifests and list of a snapshot that adds the files to the
 // current one, and returns it.
-func (a *appender) snapshot(ctx context.Context, files []iceberg.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+func (a *appender) append(ctx context.Context, add []tables.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+	files, err := a.dataFiles(ctx, add, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(bySpec(files)) > 1 {
+		return nil, fmt.Errorf("new files are of several partition specs: %w", tables.ErrUnsupported)
+	}
 	parent := a.meta.Current()
 	list, err := a.t.manifests(ctx, parent)
 	if err != nil {
@@ -140,14 +143,15 @@ func (a *appender) write(ctx context.Context, name string, data []byte) error {
 }
 
 // manifests is the list with the files in it. As Iceberg's merging append does,
-// manifests of our spec are packed from the oldest on into bins of the target
+// manifests of the files' spec are packed from the oldest on into bins of the target
 // size; a bin that is full becomes one manifest, and so does the last one, with
 // the new files in it, when it holds enough of them.
 func (a *appender) manifests(ctx context.Context, old []iceberg.ManifestFile, files []iceberg.DataFile) ([]iceberg.ManifestFile, error) {
 	old = slices.DeleteFunc(old, func(m iceberg.ManifestFile) bool { return !m.HasAddedFiles() && !m.HasExistingFiles() })
+	spec := files[0].SpecID()
 	var ours, others []iceberg.ManifestFile
 	for _, m := range old {
-		merges := m.ManifestContent() == iceberg.ManifestContentData && m.PartitionSpecID() == int32(a.spec.ID())
+		merges := m.ManifestContent() == iceberg.ManifestContentData && m.PartitionSpecID() == spec
 		if merges && a.meta.Properties.GetBool(mergeEnabledKey, false) {
 			ours = append(ours, m)
 		} else {
@@ -160,7 +164,7 @@ func (a *appender) manifests(ctx context.Context, old []iceberg.ManifestFile, fi
 		var fresh []iceberg.DataFile
 		if i == 0 {
 			if len(bin)+1 < a.meta.Properties.GetInt(minCountKey, defaultMinCount) {
-				m, err := a.manifest(ctx, nil, files)
+				m, err := a.manifest(ctx, int(spec), nil, files)
 				if err != nil {
 					return nil, err
 				}
@@ -173,7 +177,7 @@ func (a *appender) manifests(ctx context.Context, old []iceberg.ManifestFile, fi
 			out = append(out, bin[0])
 			continue
 		}
-		m, err := a.manifest(ctx, bin, fresh)
+		m, err := a.manifest(ctx, int(spec), bin, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -204,10 +208,15 @@ func pack(manifests []iceberg.ManifestFile, target int64) (bins [][]iceberg.Mani
 	return bins
 }
 
-// manifest writes one manifest with what lives of others and with new files.
-func (a *appender) manifest(ctx context.Context, from []iceberg.ManifestFile, files []iceberg.DataFile) (iceberg.ManifestFile, error) {
+// manifest writes one manifest with what lives of others and with new files, all
+// of one spec.
+func (a *appender) manifest(ctx context.Context, specID int, from []iceberg.ManifestFile, files []iceberg.DataFile) (iceberg.ManifestFile, error) {
+	spec := a.meta.Spec(specID)
+	if spec == nil {
+		return nil, fmt.Errorf("files are of partition spec %d, which the table does not have: %w", specID, tables.ErrBroken)
+	}
 	var out bytes.Buffer
-	w, err := iceberg.NewManifestWriter(a.meta.Version, &out, a.spec, a.meta.Schema(), a.id)
+	w, err := iceberg.NewManifestWriter(a.meta.Version, &out, *spec, a.meta.Schema(), a.id)
 	if err != nil {
 		return nil, fmt.Errorf("write manifest: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +74,10 @@ func (t *tbl) liveFiles(meta *metadata.Table, data []iceberg.ManifestEntry, dele
 		if !ok {
 			return nil, fmt.Errorf("data file %s is outside the warehouse: %w", e.DataFile().FilePath(), tables.ErrBroken)
 		}
-		out[i] = tables.LiveFile{Key: key, Size: e.DataFile().FileSizeBytes(), Rows: e.DataFile().Count(), Deletes: deletes}
+		out[i] = tables.LiveFile{
+			Key: key, Size: e.DataFile().FileSizeBytes(), Rows: e.DataFile().Count(), Deletes: deletes,
+			Partition: partitionWord(meta, e.DataFile()),
+		}
 	}
 	return out, nil
 }
@@ -121,10 +125,6 @@ func (t *tbl) tryReplace(ctx context.Context, r tables.Replacement) error {
 	case base.Version > 2 && !r.Drop:
 		return fmt.Errorf("rows of format version %d have ids that a rewrite must keep: %w", base.Version, tables.ErrUnsupported)
 	}
-	files, err := t.dataFiles(ctx, base, r.Add)
-	if err != nil {
-		return err
-	}
 	progress, err := json.Marshal(have)
 	if err != nil {
 		return fmt.Errorf("encode progress: %w", err)
@@ -138,11 +138,8 @@ func (t *tbl) tryReplace(ctx context.Context, r tables.Replacement) error {
 	for k, v := range r.Summary {
 		summary[prefix+strings.TrimPrefix(k, prefix)] = v
 	}
-	a, err := newAppender(t, base)
-	if err != nil {
-		return err
-	}
-	snap, err := a.replacement(ctx, r, files, summary)
+	a := newAppender(t, base, 0)
+	snap, err := a.replacement(ctx, r, summary)
 	if err != nil {
 		t.tidy(ctx, a.written)
 		return err
@@ -164,7 +161,7 @@ func (t *tbl) tryReplace(ctx context.Context, r tables.Replacement) error {
 
 // replacement writes manifests and list of a snapshot that takes files out of
 // the current one and puts others in.
-func (a *appender) replacement(ctx context.Context, r tables.Replacement, files []iceberg.DataFile, summary map[string]string) (*metadata.Snapshot, error) {
+func (a *appender) replacement(ctx context.Context, r tables.Replacement, summary map[string]string) (*metadata.Snapshot, error) {
 	parent := a.meta.Current()
 	list, err := a.t.manifests(ctx, parent)
 	if err != nil {
@@ -174,26 +171,18 @@ func (a *appender) replacement(ctx context.Context, r tables.Replacement, files 
 	for _, key := range r.Remove {
 		remove[key] = true
 	}
-	touched, others, err := a.touched(ctx, list, remove, r.Drop)
+	touched, others, gone, err := a.touched(ctx, list, remove, r.Drop)
+	if err != nil {
+		return nil, err
+	}
+	files, err := a.dataFiles(ctx, r.Add, gone)
 	if err != nil {
 		return nil, err
 	}
 	a.removing = &removal{keys: remove}
-	bins := pack(touched, int64(a.meta.Properties.GetInt(targetSizeKey, defaultTargetSize)))
-	var out []iceberg.ManifestFile
-	for i, bin := range bins {
-		var fresh []iceberg.DataFile
-		if i == 0 {
-			fresh = files
-		}
-		if len(bin) == 0 && len(fresh) == 0 {
-			continue
-		}
-		m, err := a.manifest(ctx, bin, fresh)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, m)
+	out, err := a.rewrite(ctx, touched, files)
+	if err != nil {
+		return nil, err
 	}
 	if n := a.removing.files; n != int64(len(remove)) {
 		return nil, fmt.Errorf("%d of %d files are live: %w", n, len(remove), tables.ErrConflict)
@@ -207,16 +196,46 @@ func (a *appender) replacement(ctx context.Context, r tables.Replacement, files 
 	return s, a.writeList(ctx, s, append(out, others...))
 }
 
-// touched tells the manifests that name files to be removed from the others.
-// Manifests of which nothing lives are left out.
-func (a *appender) touched(ctx context.Context, list []iceberg.ManifestFile, remove map[string]bool, drop bool) (touched, others []iceberg.ManifestFile, err error) {
+// rewrite packs manifests, those of each spec by themselves, and puts new files
+// into the newest of theirs.
+func (a *appender) rewrite(ctx context.Context, touched map[int][]iceberg.ManifestFile, files []iceberg.DataFile) ([]iceberg.ManifestFile, error) {
+	fresh := bySpec(files)
+	specs := slices.AppendSeq(slices.Collect(maps.Keys(touched)), maps.Keys(fresh))
+	slices.Sort(specs)
+	var out []iceberg.ManifestFile
+	for _, id := range slices.Compact(specs) {
+		for i, bin := range pack(touched[id], int64(a.meta.Properties.GetInt(targetSizeKey, defaultTargetSize))) {
+			var more []iceberg.DataFile
+			if i == 0 {
+				more = fresh[id]
+			}
+			if len(bin) == 0 && len(more) == 0 {
+				continue
+			}
+			m, err := a.manifest(ctx, id, bin, more)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// touched tells the manifests that name files to be removed, by their spec, from
+// the others, and finds those files. Manifests of which nothing lives are left
+// out.
+func (a *appender) touched(ctx context.Context, list []iceberg.ManifestFile, remove map[string]bool, drop bool) (
+	touched map[int][]iceberg.ManifestFile, others []iceberg.ManifestFile, gone map[string]iceberg.DataFile, err error,
+) {
+	touched, gone = map[int][]iceberg.ManifestFile{}, map[string]iceberg.DataFile{}
 	for _, m := range list {
 		if !m.HasAddedFiles() && !m.HasExistingFiles() {
 			continue
 		}
 		if m.ManifestContent() != iceberg.ManifestContentData {
 			if !drop {
-				return nil, nil, fmt.Errorf("the table has delete files of another writer, who has to apply them: %w", tables.ErrUnsupported)
+				return nil, nil, nil, fmt.Errorf("the table has delete files of another writer, who has to apply them: %w", tables.ErrUnsupported)
 			}
 			others = append(others, m)
 			continue
@@ -224,21 +243,20 @@ func (a *appender) touched(ctx context.Context, list []iceberg.ManifestFile, rem
 		found := false
 		for e, err := range m.Entries(a.t.files(ctx), true) {
 			if err != nil {
-				return nil, nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), missing(err))
+				return nil, nil, nil, fmt.Errorf("read manifest %s: %w", m.FilePath(), missing(err))
 			}
-			key, _ := a.t.store.Key(e.DataFile().FilePath())
-			found = found || remove[key]
+			if key, _ := a.t.store.Key(e.DataFile().FilePath()); remove[key] {
+				found, gone[key] = true, e.DataFile()
+			}
 		}
-		switch {
-		case !found:
+		if found {
+			id := int(m.PartitionSpecID())
+			touched[id] = append(touched[id], m)
+		} else {
 			others = append(others, m)
-		case m.PartitionSpecID() != int32(a.spec.ID()):
-			return nil, nil, fmt.Errorf("manifest %s is of another partition spec: %w", m.FilePath(), tables.ErrUnsupported)
-		default:
-			touched = append(touched, m)
 		}
 	}
-	return touched, others, nil
+	return touched, others, gone, nil
 }
 
 // removal are files that manifests leave out, and say so.

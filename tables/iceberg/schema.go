@@ -138,5 +138,9 @@ func overlay(stored *tables.Schema, meta *metadata.Table, version int) (*tables.
 		return nil, fmt.Errorf("schema of the table: %w: %w", tables.ErrBroken, err)
 	}
 	s.LastID = max(s.LastID, meta.LastColumnID)
+	// A layout whose columns others have dropped fits no more.
+	if with, err := s.WithLayout(stored.Layout); err == nil {
+		s.Layout = with.Layout
+	}
 	return s, nil
 }

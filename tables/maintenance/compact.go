@@ -54,6 +54,9 @@ func Merge(ctx context.Context, store blob.Store, t tables.Maintainer, group []t
 	r := tables.Replacement{ID: id, Summary: map[string]string{"tarn.maintenance": "compact", "tarn.files": strconv.Itoa(len(group))}}
 	ranges := map[int32]tables.Range{}
 	for _, f := range group {
+		if f.Partition != group[0].Partition {
+			return out, fmt.Errorf("%s and %s are of two partitions, which cannot become one: %w", group[0].Key, f.Key, tables.ErrUnsupported)
+		}
 		r.Remove = append(r.Remove, f.Key)
 		out.Rows, out.Bytes = out.Rows+f.Rows, out.Bytes+f.Size
 		widen(ranges, f.Ranges)
@@ -63,6 +66,7 @@ func Merge(ctx context.Context, store blob.Store, t tables.Maintainer, group []t
 	}
 	df := file.DataFile(physical.ID)
 	df.Path, df.WrittenMs = t.DataPath("compact-"+id+".parquet"), time.Now().UnixMilli()
+	df.Like = group[0].Key
 	for _, p := range slices.Sorted(maps.Keys(ranges)) {
 		df.Ranges = append(df.Ranges, ranges[p])
 	}

@@ -29,7 +29,8 @@ func Levels(target int64) int {
 }
 
 // MaxFiles is the bound that compaction keeps for what is there when it looks:
-// this many files that are smaller than half of target bytes, at most.
+// this many files of a partition that are smaller than half of target bytes, at
+// most.
 func MaxFiles(target int64) int { return FanIn*Levels(target) - 1 }
 
 // level of a file: 0 below the smallest size, then one more for each factor of
@@ -42,11 +43,27 @@ func level(size int64) int {
 	return l
 }
 
-// Plan picks files to be merged, as groups of neighbours that become one file of
+// Plan picks files to be merged: of each partition by itself, see planOne.
+func Plan(files []tables.LiveFile, target int64, whole bool) [][]tables.LiveFile {
+	parts, order := map[string][]tables.LiveFile{}, []string(nil)
+	for _, f := range files {
+		if parts[f.Partition] == nil {
+			order = append(order, f.Partition)
+		}
+		parts[f.Partition] = append(parts[f.Partition], f)
+	}
+	var out [][]tables.LiveFile
+	for _, p := range order {
+		out = append(out, planOne(parts[p], target, whole)...)
+	}
+	return out
+}
+
+// planOne picks files of one partition, as groups of neighbours that become one file of
 // about target bytes at most: runs of FanIn files of one level, or of a mix of
 // levels where there are FanIn for each of them. Files of half the target and
 // more are left alone. With whole, all that are smaller are merged.
-func Plan(files []tables.LiveFile, target int64, whole bool) [][]tables.LiveFile {
+func planOne(files []tables.LiveFile, target int64, whole bool) [][]tables.LiveFile {
 	var small []tables.LiveFile
 	for _, f := range files {
 		if f.Size < target/2 && !f.Deletes {

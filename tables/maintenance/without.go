@@ -43,7 +43,7 @@ func Without(
 			return nil, fmt.Errorf("write %s: %w", path, err)
 		}
 		df := file.DataFile(physical.ID)
-		df.Path, df.Ranges, df.WrittenMs = path, f.Ranges, time.Now().UnixMilli()
+		df.Path, df.Ranges, df.WrittenMs, df.Like = path, f.Ranges, time.Now().UnixMilli(), f.Key
 		return &df, nil
 	}
 }

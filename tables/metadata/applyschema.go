@@ -149,7 +149,7 @@ func (c *change) addSortOrder(u Update) error {
 		id = 0
 	}
 	for _, have := range c.next.SortOrders {
-		if slices.EqualFunc(have.Fields, o.Fields, SortField.same) {
+		if have.SameFields(o) {
 			known := have.ID
 			c.lastOrder = &known
 			return nil

@@ -108,6 +108,11 @@ func (f *SortField) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// SameFields reports whether both orders sort alike.
+func (o SortOrder) SameFields(p SortOrder) bool {
+	return slices.EqualFunc(o.Fields, p.Fields, SortField.same)
+}
+
 func (f SortField) same(g SortField) bool {
 	return slices.Equal(f.SourceIDs, g.SourceIDs) && f.Transform.Equals(g.Transform) &&
 		f.Direction == g.Direction && f.NullOrder == g.NullOrder

@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -53,6 +54,22 @@ type liveFile struct {
 	Rows     int64          `json:"rows"`
 	SchemaID int            `json:"schema_id"`
 	Ranges   []tables.Range `json:"ranges"`
+	// Partition are the values that all its rows have; files of others must not
+	// be merged with it.
+	Partition []tables.PartitionValue `json:"partition,omitempty"`
+}
+
+// partitionWord names the partition, for LiveFile.Partition.
+func (f liveFile) partitionWord() string {
+	out := ""
+	for _, v := range f.Partition {
+		value := "null"
+		if v.Value != nil {
+			value = hex.EncodeToString(v.Value)
+		}
+		out += v.Name + "=" + value + "/"
+	}
+	return out
 }
 
 func entryKey(prefix string, number int64) string {

@@ -28,7 +28,7 @@ func (t *table) Live(ctx context.Context) ([]tables.LiveFile, error) {
 	}
 	out := make([]tables.LiveFile, len(t.state.files))
 	for i, f := range t.state.files {
-		out[i] = tables.LiveFile{Key: t.base + f.Name, Size: f.Size, Rows: f.Rows, Ranges: f.Ranges}
+		out[i] = tables.LiveFile{Key: t.base + f.Name, Size: f.Size, Rows: f.Rows, Ranges: f.Ranges, Partition: f.partitionWord()}
 	}
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,7 +156,15 @@ func (t *table) addFiles(ctx context.Context, e *entry, files []tables.DataFile)
 		if err := t.checkStaged(ctx, f); err != nil {
 			return err
 		}
-		e.Add = append(e.Add, liveFile{name, f.Size, f.Rows, f.SchemaID, f.Ranges})
+		live := liveFile{name, f.Size, f.Rows, f.SchemaID, f.Ranges, f.Partition}
+		if f.Like != "" {
+			i := slices.IndexFunc(t.state.files, func(have liveFile) bool { return t.base+have.Name == f.Like })
+			if i < 0 {
+				return fmt.Errorf("%s is not live: %w", f.Like, tables.ErrConflict)
+			}
+			live.Partition = t.state.files[i].Partition
+		}
+		e.Add = append(e.Add, live)
 	}
 	return nil
 }

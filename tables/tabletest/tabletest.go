@@ -51,6 +51,9 @@ func Run(t *testing.T, open func(t *testing.T, store blob.Store) tables.Format) 
 		"Upsert":          testUpsert,
 		"UpsertCrash":     testUpsertCrash,
 		"UpsertBeside":    testUpsertBeside,
+		"Partitions":      testPartitions,
+		"MergePartitions": testMergePartitions,
+		"LayoutChange":    testLayoutChange,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &bench{T: t, store: blobtest.NewFaulty(blob.NewMemory())}
