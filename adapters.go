@@ -144,7 +144,7 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
 				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
-				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs,
+				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 				Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
 				OrphanAge: millis(c.TableOrphanMs), Retention: max(0, millis(c.TableRetentionMs)),

@@ -153,12 +153,12 @@ func (v *view) review(name string, sub *subject, d *draft, older []*version, lev
 		g.differences(d.schema, old.schema)
 	}
 	if columns != nil {
-		table := v.tableOf(sub.until(last.Version))
+		table, known := v.tableOf(sub.until(last.Version)), v.known(sub.until(last.Version))
 		var before []schema.TableEffect // what the last version does anyway
 		if now, err := v.columns(last); err == nil {
-			_, before = schema.Absorb(table, now)
+			_, before = schema.Absorb(table, now, known...)
 		}
-		g.effects(table, columns, before)
+		g.effects(table, columns, known, before)
 	}
 	out.Changes = append(out.Changes, g.list...)
 	return out
@@ -253,8 +253,8 @@ func (f *FieldChange) kind(name string) {
 }
 
 // effects takes in what tables do, but for what they did before.
-func (g *gathered) effects(table, columns *arrow.Schema, before []schema.TableEffect) {
-	_, effects := schema.Absorb(table, columns)
+func (g *gathered) effects(table, columns *arrow.Schema, known []*arrow.Schema, before []schema.TableEffect) {
+	_, effects := schema.Absorb(table, columns, known...)
 	for _, e := range effects {
 		if slices.Contains(before, e) {
 			continue

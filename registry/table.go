@@ -34,7 +34,7 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 	if len(older) > 0 {
 		versions = sub.until(older[0].Version)
 	}
-	_, effects := schema.Absorb(v.tableOf(versions), want)
+	_, effects := schema.Absorb(v.tableOf(versions), want, v.known(versions)...)
 	refused := schema.Refused(effects)
 	if len(refused) == 0 {
 		return nil
@@ -53,12 +53,46 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 // none of them has a table form. A version that did not fit changed nothing.
 func (v *view) tableOf(versions []*version) *arrow.Schema {
 	var table *arrow.Schema
+	known := v.known(versions)
 	for _, ver := range versions {
 		if columns, err := v.columns(ver); err == nil {
-			table, _ = schema.Absorb(table, columns)
+			table, _ = schema.Absorb(table, columns, known...)
 		}
 	}
 	return table
+}
+
+// maxKnown bounds the versions whose aliases are asked for a column's name: a
+// field is not renamed more often than that.
+const maxKnown = 16
+
+// known are the columns, with aliases, of the newest of the versions, newest
+// first. Only Avro has aliases.
+func (v *view) known(versions []*version) []*arrow.Schema {
+	var out []*arrow.Schema
+	for _, ver := range slices.Backward(versions) {
+		if len(out) == maxKnown {
+			break
+		}
+		if ver.item.Type != schema.Avro {
+			continue
+		}
+		if columns, err := v.columns(ver); err == nil {
+			out = append(out, columns)
+		}
+	}
+	return out
+}
+
+// Known are the columns of a subject's newest versions with the aliases of their
+// fields, newest first, for schema.Keep; none where the language has no aliases.
+func (r *Registry) Known(subject string) []*arrow.Schema {
+	v, within := r.world.Load().at(subject)
+	s := v.subjects.get(within)
+	if s == nil || s.latest == nil {
+		return nil
+	}
+	return v.known(s.until(s.versions[len(s.versions)-1].Version))
 }
 
 // blame is the newest version that by itself stands against the columns, else the
@@ -76,7 +110,7 @@ func (v *view) blame(versions []*version, want *arrow.Schema) *version {
 	return versions[len(versions)-1]
 }
 
-// columns are a version's in tables. For Protobuf they are those of the first
+// columns are a version's in tables, with the aliases of its fields. For Protobuf they are those of the first
 // message, which is the one that tables are made of.
 func (v *view) columns(ver *version) (*arrow.Schema, error) {
 	p := ver.load(v)
@@ -86,7 +120,7 @@ func (v *view) columns(ver *version) (*arrow.Schema, error) {
 	if p.first.err != nil {
 		return nil, p.first.err
 	}
-	return p.first.decoder.Columns(), nil
+	return schema.AliasedColumns(p.first.decoder), nil
 }
 
 func columnsOf(s schema.Schema) (*arrow.Schema, error) {
@@ -94,5 +128,5 @@ func columnsOf(s schema.Schema) (*arrow.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Columns(), nil
+	return schema.AliasedColumns(d), nil
 }

@@ -33,6 +33,9 @@ const (
 	// ColumnUnfilled is a column that the new version no longer has: it stays, and
 	// is null in new rows.
 	ColumnUnfilled TableEffectKind = "unfilled"
+	// ColumnKept is a column that a field keeps which has another name now: an
+	// alias says that it is the same.
+	ColumnKept TableEffectKind = "kept"
 	// ColumnRefused is what the table cannot absorb: rows of the new version would
 	// be dead letters.
 	ColumnRefused TableEffectKind = "refused"
@@ -50,12 +53,16 @@ func Refused(effects []TableEffect) []TableEffect {
 //
 // A table adds nullable columns, widens int to long, float to double and a decimal
 // at its scale, and lets columns be null: Iceberg's rules of evolution. It never
-// renames, drops or narrows. Fields match by name.
-func Absorb(have, want *arrow.Schema) (*arrow.Schema, []TableEffect) {
+// renames, drops or narrows. Fields match by name, and by the aliases of want and
+// of known, which are the columns of other versions; see Keep.
+func Absorb(have, want *arrow.Schema, known ...*arrow.Schema) (*arrow.Schema, []TableEffect) {
 	if have == nil {
-		return want, nil
+		return WithoutAliases(want), nil
 	}
 	var a absorber
+	kept := Keep(have, want, known...)
+	a.kept(kept.Fields(), want.Fields(), "")
+	want = kept
 	fields := a.fields(have.Fields(), want.Fields(), "")
 	next := arrow.NewSchema(fields, nil)
 	if len(Refused(a.effects)) > 0 {
@@ -70,6 +77,16 @@ func Absorb(have, want *arrow.Schema) (*arrow.Schema, []TableEffect) {
 
 type absorber struct {
 	effects []TableEffect
+}
+
+// kept notes the fields whose columns have other names than they.
+func (a *absorber) kept(columns, fields []arrow.Field, parent string) {
+	for i, c := range columns {
+		if c.Name != fields[i].Name {
+			a.note(ColumnKept, columnPath(parent, c.Name), "column %s stays for field %s, which has it as an alias", columnPath(parent, c.Name), fields[i].Name)
+		}
+		a.kept(below(c.Type), below(fields[i].Type), columnPath(parent, c.Name))
+	}
 }
 
 func (a *absorber) note(kind TableEffectKind, column, format string, args ...any) {

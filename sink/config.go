@@ -171,6 +171,9 @@ type Topic struct {
 	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or
 	// "", is by their schemas.
 	KeyAs, ValueAs string
+	// ValueVersion is the number of the version that Avro values are resolved to,
+	// LatestVersion or OwnVersion.
+	ValueVersion int
 	// Key and Value say which schemas the parts have. A Subject of "" is the one
 	// that the registry has the topic's part bound to.
 	Key, Value registry.Reading

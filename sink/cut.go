@@ -50,6 +50,8 @@ type cut struct {
 
 	key, value           registry.Reading // which schemas the parts have
 	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
+	reader               reader           // the version that values are brought to
+	known                []*arrow.Schema  // columns of versions, for their aliases
 	lastKey, lastValue   lastFrame
 }
 
@@ -59,10 +61,11 @@ func (s *sink) newCut(from offsets) *cut {
 	c.keyPlain, _ = s.plain(keyPart)
 	c.valuePlain, _ = s.plain(valuePart)
 	c.keyed = s.keyDecoder() != nil
+	c.reader, c.known = s.newReader(), s.knownColumns()
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
 	if newest, err := s.newestColumns(); err == nil && newest != nil {
-		if next, _, err := c.schema.Merge(newest); err == nil {
+		if next, _, err := c.schema.Merge(schema.Keep(c.schema.Arrow, newest, c.known...)); err == nil {
 			c.schema = next
 		}
 	}
@@ -235,6 +238,9 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
 		v, err := c.payload(c.valuePlain, &c.value, &c.lastValue, r.Value, header, has)
+		if err == nil {
+			v, err = c.reader.read(v)
+		}
 		if err != nil {
 			return v.ID, err
 		}
@@ -300,12 +306,13 @@ func (c *cut) group(k groupKey) (*group, error) {
 		return nil, errEnough
 	}
 	g, err := newGroup(k)
+	columns := schema.Keep(c.schema.Arrow, c.s.columns(k), c.known...)
 	if err != nil {
 		g = &group{groupKey: k, refused: err}
-	} else if next, _, err := c.schema.Merge(c.s.columns(k)); err != nil {
+	} else if next, _, err := c.schema.Merge(columns); err != nil {
 		g.refused = fmt.Errorf("table cannot take this schema: %w", err)
 	} else {
-		c.schema = next
+		c.schema, g.columns = next, columns
 		c.groups = append(c.groups, g)
 	}
 	c.byKey[k] = g

@@ -46,15 +46,20 @@ func kafkaColumns() []arrow.Field {
 	}
 }
 
-// tableColumns are the columns of a table for records of these decoders; key
-// and value may be nil.
+// keyColumn is the column of decoded keys.
+func keyColumn(columns *arrow.Schema) arrow.Field {
+	return arrow.Field{Name: nameKeyDecoded, Type: arrow.StructOf(columns.Fields()...), Nullable: true}
+}
+
+// tableColumns are the columns of a table for records of these decoders, with
+// the aliases of their fields; key and value may be nil.
 func tableColumns(key, value schema.Decoder, extra bool) *arrow.Schema {
 	fields := kafkaColumns()
 	if key != nil {
-		fields = append(fields, arrow.Field{Name: nameKeyDecoded, Type: arrow.StructOf(key.Columns().Fields()...), Nullable: true})
+		fields = append(fields, keyColumn(schema.AliasedColumns(key)))
 	}
 	if value != nil {
-		for _, f := range value.Columns().Fields() {
+		for _, f := range schema.AliasedColumns(value).Fields() {
 			if extra || f.Name != nameExtra {
 				fields = append(fields, f)
 			}
@@ -73,15 +78,16 @@ type groupKey struct {
 type group struct {
 	groupKey
 	kafka     *schema.Rows
-	keyRows   *schema.Rows // nil if key is
-	valueRows *schema.Rows // nil if value is
-	refused   error        // why the table cannot take this group's columns
-	leaves    int64        // values of a row, at least
-	full      []chunk      // rows that are through
-	rows      int          // in full
-	bytes     int64        // in full
-	held      int64        // bytes of the columns at the last look
-	weighed   int          // rows then
+	keyRows   *schema.Rows  // nil if key is
+	valueRows *schema.Rows  // nil if value is
+	columns   *arrow.Schema // as the table names them
+	refused   error         // why the table cannot take this group's columns
+	leaves    int64         // values of a row, at least
+	full      []chunk       // rows that are through
+	rows      int           // in full
+	bytes     int64         // in full
+	held      int64         // bytes of the columns at the last look
+	weighed   int           // rows then
 }
 
 // chunkRows is how many rows stand in columns before new ones are begun. Those
@@ -242,7 +248,7 @@ func (g *group) batches(to *tables.Schema, extra bool) ([]arrow.RecordBatch, err
 	g.through()
 	out := make([]arrow.RecordBatch, 0, len(g.full))
 	for _, c := range g.full {
-		b, err := c.batch(to, extra)
+		b, err := c.batch(g.columns, to, extra)
 		if err != nil {
 			return nil, err
 		}
@@ -252,22 +258,24 @@ func (g *group) batches(to *tables.Schema, extra bool) ([]arrow.RecordBatch, err
 	return out, nil
 }
 
-// batch is a chunk in the table's columns.
-func (c chunk) batch(to *tables.Schema, extra bool) (arrow.RecordBatch, error) {
-	fields, cols := kafkaColumns(), append([]arrow.Array(nil), c.kafka.Columns()...)
+// batch is a chunk in the table's columns, some of which have other names there
+// than in the chunk.
+func (c chunk) batch(columns *arrow.Schema, to *tables.Schema, extra bool) (arrow.RecordBatch, error) {
+	cols := append([]arrow.Array(nil), c.kafka.Columns()...)
 	if c.key != nil {
-		keys := array.RecordToStructArray(c.key)
-		fields = append(fields, arrow.Field{Name: nameKeyDecoded, Type: keys.DataType(), Nullable: true})
-		cols = append(cols, keys)
+		cols = append(cols, array.RecordToStructArray(c.key))
 	}
 	if c.value != nil {
 		for i, f := range c.value.Schema().Fields() {
 			if extra || f.Name != nameExtra {
-				fields, cols = append(fields, f), append(cols, c.value.Column(i))
+				cols = append(cols, c.value.Column(i))
 			}
 		}
 	}
-	rec := array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, c.kafka.NumRows())
+	for i, f := range columns.Fields() {
+		cols[i] = array.MakeFromData(renamed(cols[i].Data(), f.Type))
+	}
+	rec := array.NewRecordBatch(columns, cols, c.kafka.NumRows())
 	out, err := tables.Project(rec, to)
 	if err != nil {
 		return nil, fmt.Errorf("fit rows to the table: %w", err)

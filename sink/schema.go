@@ -29,9 +29,9 @@ func (s *sink) settleSchema(ctx context.Context) error {
 		return err
 	}
 	if columns == nil {
-		return &stopError{WaitingForSchema, fmt.Errorf("%w for subject %s: register one, the tables are made then; or set tarn.table.value.as=json, string or binary", errNoSchema, s.subject(valuePart))}
+		return &stopError{WaitingForSchema, fmt.Errorf("%w for %s: register one, the tables are made then; or set tarn.table.value.as=json, string or binary", errNoSchema, s.awaited())}
 	}
-	first, err := tables.NewSchema(columns)
+	first, err := tables.NewSchema(schema.WithoutAliases(columns))
 	if err != nil {
 		return fmt.Errorf("schema of %s has no table form: %w", s.subject(valuePart), err)
 	}
@@ -65,6 +65,14 @@ func (s *sink) reading(part string) registry.Reading {
 }
 
 func (s *sink) subject(part string) string { return s.reading(part).Subject }
+
+// awaited is the schema that tables are made of.
+func (s *sink) awaited() string {
+	if n := s.topic.ValueVersion; n > 0 {
+		return fmt.Sprintf("version %d of subject %s (tarn.table.value.version)", n, s.subject(valuePart))
+	}
+	return "subject " + s.subject(valuePart)
+}
 
 // newestColumns are the table columns of the newest registered versions, nil
 // if the value's subject has none.
@@ -116,12 +124,16 @@ func (s *sink) plain(part string) (schema.Decoder, bool) {
 }
 
 // newestDecoder reads a part's bare payloads as of now: by the newest version,
-// or the newest of those that the topic takes. nil if there is none.
+// or the newest of those that the topic takes; for values by the version that
+// they are brought to, if they are. nil if there is none.
 func (s *sink) newestDecoder(part string) (schema.Decoder, error) {
 	if d, ok := s.plain(part); ok {
 		return d, nil
 	}
 	how := s.reading(part)
+	if part == valuePart {
+		s.versioned(&how)
+	}
 	p, ok, err := s.registry.Newest(&how)
 	if !ok {
 		return nil, nil

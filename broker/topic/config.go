@@ -84,6 +84,7 @@ type Config struct {
 	JSONExtra        bool
 	TableKeyAs       string // schema, binary, string or json
 	TableValueAs     string
+	TableVersion     int // tarn.table.value.version: a number, 0 for own, -1 for latest
 
 	TableCompact      string // auto, all or none
 	TableCompactBytes int64

@@ -76,7 +76,7 @@ func TestDefaultConfig(t *testing.T) {
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} " +
 		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableEarliest:true JSONExtra:true TableKeyAs:schema TableValueAs:schema TableCompact:auto TableCompactBytes:67108864 " +
+		"TableEarliest:true JSONExtra:true TableKeyAs:schema TableValueAs:schema TableVersion:0 TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -146,6 +146,9 @@ func TestCanonical(t *testing.T) {
 		{"tarn.key.schema.null=refuse", "tarn.key.schema.null=refuse"},
 		{"tarn.value.schema.subject=a\nb", "! control characters"},
 		{"tarn.table.value.as=xml", `! one of schema, binary, string, json`},
+		{"tarn.table.value.version=0", "! must be own, latest, or a version's number"},
+		{"tarn.table.value.version=newest", "! must be own, latest, or a version's number"},
+		{"tarn.table.value.version=3", "tarn.table.value.version=3"},
 		{"tarn.table.name=" + strings.Repeat("a", MaxConfigBytes+1), "! at most 8192 bytes"},
 	})
 }

@@ -3,6 +3,7 @@ package topic
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,7 +70,31 @@ func tableKeys() []Definition {
 		choice("tarn.table.value.as", "schema", readAs,
 			func(c *Config, s string) { c.TableValueAs = s },
 			"What tables make of values: columns by their schema; or without one a column named value of binary, string (UTF-8) or json (text of one JSON value each). What is not so is a dead letter."),
+		tableVersion(),
 	}
+}
+
+// tableVersion says which version of their schema rows are of.
+func tableVersion() Definition {
+	allowed := "own, latest, or a version's number"
+	return Definition{Name: "tarn.table.value.version", Kind: String, Default: "own", Allowed: allowed,
+		Doc: "Which version of its subject rows of an Avro value are of: own takes each value as it was written; latest, or a number, resolves it to that version as Avro does: fields that it lacks get their defaults, those that the version does not have are left out, types widen. What does not resolve is a dead letter. Protobuf and JSON are always taken as they were written.",
+		set: func(c *Config, s string) error {
+			switch s {
+			case "own":
+				c.TableVersion = 0
+				return nil
+			case "latest":
+				c.TableVersion = -1
+				return nil
+			}
+			n, err := strconv.ParseInt(s, 10, 32)
+			if err != nil || n < 1 {
+				return errors.New("must be " + allowed)
+			}
+			c.TableVersion = int(n)
+			return nil
+		}}
 }
 
 // readAs are the ways in which tables take keys and values.

@@ -3,6 +3,7 @@ package avro
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
@@ -118,12 +119,13 @@ func compile(t *typ) (*decoder, error) {
 		fields = []arrow.Field{{Name: "value", Type: at, Nullable: nullable}}
 		root = &node{op: opTop, kids: []*node{root}}
 	}
-	columns := arrow.NewSchema(fields, nil)
+	named := arrow.NewSchema(fields, nil)
+	columns := schema.WithoutAliases(named)
 	if err := schema.CheckColumns(columns); err != nil {
 		return nil, err
 	}
 	measure(root, c.backs)
-	return &decoder{root: root, columns: columns}, nil
+	return &decoder{root: root, columns: columns, named: named}, nil
 }
 
 // compileCheck makes a decoder that has no columns and can only validate.
@@ -206,11 +208,14 @@ func (c *compiler) record(n *node, t *typ, depth int) (arrow.DataType, bool, err
 			return nil, false, err
 		}
 		n.names = append(n.names, f.name)
-		name := f.name
+		name, aliases := f.name, slices.Clone(f.aliases)
 		if depth == 0 { // only there can it meet one of the table's own columns
 			name = schema.ColumnName(name)
+			for i := range aliases {
+				aliases[i] = schema.ColumnName(aliases[i])
+			}
 		}
-		fields = append(fields, arrow.Field{Name: name, Type: at, Nullable: nullable})
+		fields = append(fields, schema.WithAliases(arrow.Field{Name: name, Type: at, Nullable: nullable}, aliases))
 	}
 	c.open = c.open[:len(c.open)-1]
 	return arrow.StructOf(fields...), false, nil
@@ -247,7 +252,7 @@ func (c *compiler) union(n *node, t *typ, depth int) (arrow.DataType, bool, erro
 			return nil, false, err
 		}
 		if b.kind != kindNull {
-			fields = append(fields, arrow.Field{Name: names[i], Type: at, Nullable: true})
+			fields = append(fields, schema.WithAliases(arrow.Field{Name: names[i], Type: at, Nullable: true}, branchAliases(b, names[i])))
 		}
 	}
 	return arrow.StructOf(fields...), n.null >= 0, nil
@@ -274,6 +279,19 @@ func branchNames(types []*typ) []string {
 		}
 	}
 	return names
+}
+
+// branchAliases are the earlier names of a branch, as short or long as its own.
+func branchAliases(t *typ, name string) []string {
+	var out []string
+	for _, a := range t.aliases {
+		if name == t.name.name {
+			out = append(out, a.name)
+		} else {
+			out = append(out, a.String())
+		}
+	}
+	return out
 }
 
 // leaf sets the step and gives the column type of a type without types below.

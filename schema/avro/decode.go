@@ -15,10 +15,15 @@ import (
 type decoder struct {
 	root    *node // a record, or opTop around another type
 	columns *arrow.Schema
+	named   *arrow.Schema // columns with their aliases
 	direct  bool // root is opTo or opFrom: it fills the row itself
 }
 
 func (d *decoder) Columns() *arrow.Schema { return d.columns }
+
+// Aliased are the columns with the aliases of fields and of branches of unions.
+// It implements schema.Aliased.
+func (d *decoder) Aliased() *arrow.Schema { return d.named }
 
 func (d *decoder) Validate(payload []byte) error {
 	r := reader{b: payload}

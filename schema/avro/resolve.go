@@ -68,13 +68,13 @@ func resolve(reader, writer *Schema) (*decoder, error) {
 		for at, n := range c.pairs {
 			n.top = at.shape == shape.root
 		}
-		return &decoder{root: root, columns: shape.columns, direct: true}, nil
+		return &decoder{root: root, columns: shape.columns, named: shape.named, direct: true}, nil
 	}
 	root, err := c.pair(writer.root, shape.root.kids[0])
 	if err != nil {
 		return nil, err
 	}
-	return &decoder{root: &node{op: opTop, kids: []*node{root}}, columns: shape.columns}, nil
+	return &decoder{root: &node{op: opTop, kids: []*node{root}}, columns: shape.columns, named: shape.named}, nil
 }
 
 // resolver makes the program for one writer and one reader. The reader stands
