@@ -143,7 +143,8 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 			out = append(out, sink.Topic{
 				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
 				CommitInterval: interval(c.CommitIntervalMs),
-				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows, StartLatest: !c.TableEarliest,
+				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
+				Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
 				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 				Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),

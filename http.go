@@ -54,7 +54,7 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+tokenRoute, n.token)
-	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.catalogOptions()))
+	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.guarded(n.catalogOptions())))
 	mux.Handle("/api/", n.tablesAPI())
 	mux.Handle("/api/acls", n.aclAPI())
 	mux.Handle("/api/acls/", n.aclAPI())

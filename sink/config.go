@@ -149,8 +149,10 @@ type Topic struct {
 	CommitInterval time.Duration
 	CommitBytes    int64
 	CommitRows     int64
-	// StartLatest begins a new table at the log end and not at its start.
-	StartLatest bool
+	// Start says where a new table begins; the zero value is the log's start.
+	Start Start
+	// TrimLog deletes from the log what the tables of all formats have.
+	TrimLog bool
 	// Compact says which formats' small files are merged by themselves: CompactAuto
 	// all but plain Parquet, CompactAll, CompactNone; "" is CompactNone.
 	Compact string

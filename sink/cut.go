@@ -42,6 +42,7 @@ type cut struct {
 	dead     *schema.Rows // nil: none
 	skip     map[int32]*offsetSet
 	rows     int64 // dead letters among them
+	skipped  int64 // records whose letters are there already
 	bytes    int64 // of records
 	rd       record.Reader
 	unlooked int64 // values decoded since the last look at memory
@@ -192,6 +193,8 @@ func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
 			}
 			c.rows++
 			c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)
+		} else {
+			c.skipped++
 		}
 		at = r.Offset + 1
 		if c.full() {

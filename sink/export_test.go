@@ -1,8 +1,11 @@
 package sink
 
 import (
+	"time"
+
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/parquet"
 )
@@ -23,4 +26,15 @@ func CountOnly(c Config) Config {
 		return f, nil
 	}
 	return c
+}
+
+// IdleAgain asks for the next look at a table without commits as of now, and
+// says when it is due; zero: never.
+func IdleAgain(m *Manager, id storage.TopicID, now time.Time) time.Time {
+	m.mu.Lock()
+	u, topic := m.sinks[id].upkeep, m.sinks[id].topic
+	m.mu.Unlock()
+	u.begin()
+	u.idle(topic, now)
+	return u.dueAt()
 }

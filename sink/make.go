@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,32 +33,6 @@ func (s *sink) cutNext(ctx context.Context) (more bool, err error) {
 	// those in front.
 	s.turn++
 	return true, s.cut(ctx, due[s.turn%len(due)])
-}
-
-// begin gives new tables that are to begin at the log end their first progress:
-// a commit without rows, since otherwise a restart before the first rows would
-// find another log end.
-func (s *sink) begin(ctx context.Context, stable offsets) (bool, error) {
-	if !s.topic.StartLatest {
-		return false, nil
-	}
-	formats := map[string]entryFormat{}
-	for _, m := range s.members {
-		if !m.known || m.out || m.at.TopicID != "" {
-			continue
-		}
-		p := s.advance(m.at, stable)
-		for part, off := range stable {
-			p.Extra[startKey+strconv.Itoa(int(part))] = strconv.FormatInt(off, 10)
-		}
-		formats[m.name] = entryFormat{Expect: m.at, Progress: p}
-	}
-	if len(formats) == 0 {
-		return false, nil
-	}
-	e := s.newEntry(stable, stable, s.schema)
-	e.Formats = formats
-	return true, s.save(ctx, e)
 }
 
 func (s *sink) newEntry(from, to offsets, sch *tables.Schema) *entry {
@@ -147,6 +120,7 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 	for _, t := range to {
 		p := s.advance(t.m.at, c.to)
 		addGaps(&p, c.gaps)
+		s.countRecords(&p, t.m.at, c.rows+c.skipped)
 		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, File: main[t.m], Dead: dead[t.m]}
 	}
 	return e, nil

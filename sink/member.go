@@ -117,7 +117,12 @@ func (s *sink) refresh(ctx context.Context) {
 				s.fail(m, err, true)
 				continue
 			}
-			m.at, m.err, m.out = p, nil, false
+			m.at = p
+			if err := s.reachable(ctx, m); err != nil {
+				s.fail(m, err, true)
+				continue
+			}
+			m.err, m.out = nil, false
 		}
 		if err := s.look(ctx, m); err != nil {
 			s.fail(m, err, true)

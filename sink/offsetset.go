@@ -2,6 +2,7 @@ package sink
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/tarn-io/tarn/tables"
 )
@@ -53,6 +54,25 @@ func (o *offsetSet) has(off int64) bool {
 	page := o.pages[off/pageOffsets]
 	i := off % pageOffsets
 	return page != nil && page[i/64]&(1<<(i%64)) != 0
+}
+
+// from counts the offsets at off and above.
+func (o *offsetSet) from(off int64) (n int64) {
+	for number, page := range o.pages {
+		first := number * pageOffsets
+		for i, word := range page {
+			at := first + int64(i)*64
+			switch {
+			case at >= off:
+			case at+64 <= off:
+				continue
+			default:
+				word >>= off - at
+			}
+			n += int64(bits.OnesCount64(word))
+		}
+	}
+	return n
 }
 
 // addTo adds a row's place to the set of its partition.

@@ -82,7 +82,8 @@ func (s *sink) load(ctx context.Context) error {
 	var left []*leftover
 	var h head
 	var sch *tables.Schema
-	var headVersion, schemaVersion int64
+	var headVersion, schemaVersion, trimmedVersion int64
+	var gone trimmed
 	for it, err := range s.items.Scan(ctx, s.prefix()) {
 		if err != nil {
 			return fmt.Errorf("read stored state: %w", err)
@@ -93,6 +94,8 @@ func (s *sink) load(ctx context.Context) error {
 		case it.Key == s.schemaKey():
 			sch, schemaVersion = &tables.Schema{}, it.Version
 			err = json.Unmarshal(it.Value, sch)
+		case it.Key == s.trimmedKey():
+			err, trimmedVersion = json.Unmarshal(it.Value, &gone), it.Version
 		case strings.HasPrefix(it.Key, s.pendingKey()):
 			e := &entry{key: it.Key, version: it.Version}
 			e.newState()
@@ -117,6 +120,7 @@ func (s *sink) load(ctx context.Context) error {
 	}
 	s.pending, s.left, s.head, s.headVersion = pending, left, h, headVersion
 	s.schema, s.schemaVersion = sch, schemaVersion
+	s.trimmed, s.trimmedVersion = gone, trimmedVersion
 	for _, m := range s.members {
 		m.known = false
 	}

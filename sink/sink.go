@@ -44,13 +44,15 @@ type sink struct {
 
 	// What is stored, as of the last load; load reads it again when loaded is
 	// false.
-	loaded        bool
-	schema        *tables.Schema // of the newest entry; nil until one is stored
-	schemaVersion int64          // of its item; 0: not stored
-	head          head
-	headVersion   int64
-	pending       []*entry
-	left          []*leftover
+	loaded         bool
+	schema         *tables.Schema // of the newest entry; nil until one is stored
+	schemaVersion  int64          // of its item; 0: not stored
+	head           head
+	headVersion    int64
+	pending        []*entry
+	left           []*leftover
+	trimmed        trimmed
+	trimmedVersion int64 // of its item; 0: not stored
 
 	draft     *entry // whose storing had an unknown outcome; nil mostly
 	draftHead int64  // headVersion when it was cut
@@ -206,5 +208,9 @@ func (s *sink) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.refresh(ctx)
+	if err := s.trim(ctx); err != nil {
+		return false, err
+	}
+	s.refresh(ctx) // trimming reads what is stored anew
 	return s.cutNext(ctx)
 }

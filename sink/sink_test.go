@@ -199,7 +199,7 @@ func TestPartitionsAdded(t *testing.T) {
 // TestStartLatest begins at the log end as it was when the table was made.
 func TestStartLatest(t *testing.T) {
 	w := newWorld(t)
-	w.topics[0].StartLatest = true
+	w.topics[0].Start.Latest = true
 	id := w.register("orders-value", orderV1)
 	w.produce(0, order(id, 1, "before"), order(id, 2, "before"))
 	w.run()

@@ -29,6 +29,9 @@ const (
 	RolledBack State = "rolled_back"
 	// Diverged: the table stands where no commit of ours leads on from.
 	Diverged State = "diverged"
+	// LogTrimmed: the table stands before what was deleted from the log behind
+	// the tables.
+	LogTrimmed State = "log_trimmed"
 	// Stalled: the last attempt failed; it is repeated.
 	Stalled State = "stalled"
 )
@@ -38,6 +41,7 @@ var advice = map[State]string{
 	LogReplaced: "to go on with this log, move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart; or set tarn.table.name to another table",
 	TableAhead:  "the log is older than the table: restore a newer log, or move the table and its dead letters away and restart",
 	RolledBack:  "roll the table forward again and it goes on; or move it and its dead letters away and restart to write it anew from the log",
+	LogTrimmed:  "restore the table as it was before (or roll it forward); or accept the hole: set tarn.table.log=keep and it goes on with what the log has, writing the gap down; or give tarn.table.start where a new table is to begin",
 	Diverged:    "another writer may be at work on this table: stop it; or move the table and its dead letters away and restart to write it anew from the log",
 }
 

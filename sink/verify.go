@@ -156,6 +156,11 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 		return r.failed(err)
 	}
 	r.expiredMs = gone.BeforeMs
+	if before.Equal(after) {
+		if err := r.recount(before, seen); err != nil {
+			return r.failed(err)
+		}
+	}
 	for _, part := range slices.Sorted(maps.Keys(before.Offsets)) {
 		if err := s.compare(ctx, &r, part, started(before, part), before.Offsets[part], seen[part]); err != nil {
 			return r.failed(err)

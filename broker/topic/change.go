@@ -109,6 +109,9 @@ func checkPartitions(v *View, have, want int32) error {
 // of another's dead-letter table: two sinks on one table would each find the
 // other's progress in it.
 func checkTables(v *View, topic *Topic) error {
+	if err := checkLife(topic); err != nil {
+		return err
+	}
 	if len(topic.Config.TableFormats) == 0 {
 		return nil
 	}

@@ -80,7 +80,9 @@ type Config struct {
 	CommitIntervalMs int64
 	CommitBytes      int64
 	CommitRows       int64
-	TableEarliest    bool // tarn.table.start is earliest
+	TableStart       TableStart
+	TableTrims       bool   // tarn.table.log is until_commit
+	TableForeign     string // see ForeignMaintenance
 	JSONExtra        bool
 	TableKeyAs       string // schema, binary, string or json
 	TableValueAs     string

@@ -12,7 +12,7 @@ func tarnKeys() []Definition {
 	return slices.SortedFunc(slices.Values(slices.Concat(
 		schemaKeys("key", func(c *Config) *SchemaUse { return &c.Key }),
 		schemaKeys("value", func(c *Config) *SchemaUse { return &c.Value }),
-		invalidKeys(), tableKeys(),
+		invalidKeys(), tableKeys(), tableLifeKeys(),
 	)), func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
 }
 
@@ -64,9 +64,6 @@ func tableKeys() []Definition {
 			"How many earlier states of a table can be read at most. Every commit of an Iceberg table writes some 700 bytes for each."),
 		long("tarn.table.snapshot.retention.ms", 86_400_000, 60_000, func(c *Config) *int64 { return &c.TableHistoryMs },
 			"How long earlier states of the tables can be read, in ms."),
-		choice("tarn.table.start", "earliest", []string{"earliest", "latest"},
-			func(c *Config, s string) { c.TableEarliest = s == "earliest" },
-			"Where a new table begins: with the oldest record the log holds, or with the next one."),
 		choice("tarn.table.value.as", "schema", readAs,
 			func(c *Config, s string) { c.TableValueAs = s },
 			"What tables make of values: columns by their schema; or without one a column named value of binary, string (UTF-8) or json (text of one JSON value each). What is not so is a dead letter."),
