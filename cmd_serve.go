@@ -41,8 +41,6 @@ type serveCmd struct {
 	KafkaListen       string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
 	KafkaAdvertise    string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`
 	KafkaProtocols    string        `name:"kafka.protocols" placeholder:"MAP" help:"Protocols of listeners with names of their own: EXTERNAL:SASL_SSL,INTERNAL:PLAINTEXT."`
-	KafkaMaxConns     int           `name:"kafka.max-connections" placeholder:"N" help:"Connections of all clients together; default 20000."`
-	KafkaMaxPerIP     int           `name:"kafka.max-connections-per-ip" placeholder:"N" help:"Connections of one address; default: no limit of its own."`
 	KafkaAutoCreate   bool          `name:"kafka.auto-create" default:"true" negatable:"" help:"Create unknown topics on first use."`
 	KafkaPartitions   int32         `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
 	KafkaGroupDelay   time.Duration `name:"kafka.group.initial-rebalance-delay" default:"0s" help:"How long an empty group waits for more members."`
@@ -58,6 +56,7 @@ type serveCmd struct {
 
 	securityFlags
 	acmeFlags
+	connectionFlags
 	timeFlags
 }
 
@@ -177,15 +176,14 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.broker, err = broker.Open(ctx, broker.Config{
+	cfg := broker.Config{
 		Times:          times,
 		RetentionCheck: c.RetentionCheck, CompactionCheck: c.CompactionCheck,
-		Engine:         n.engine,
-		Listeners:      listeners,
-		Users:          n.who.users,
-		Rules:          n.who.rules,
-		Topics:         topic.Defaults{Partitions: c.KafkaPartitions},
-		MaxConnections: c.KafkaMaxConns, MaxConnectionsPerIP: c.KafkaMaxPerIP,
+		Engine:            n.engine,
+		Listeners:         listeners,
+		Users:             n.who.users,
+		Rules:             n.who.rules,
+		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
 		Validate:          validation(n.validator),
@@ -194,8 +192,11 @@ func (n *node) open(ctx context.Context) error {
 		LogLevel:          n.level,
 		Disk:              func() (total, usable int64) { return diskSpace(c.Data) },
 		Log:               n.lg,
-	})
-	if err != nil {
+	}
+	if err := c.limit(&cfg); err != nil {
+		return err
+	}
+	if n.broker, err = broker.Open(ctx, cfg); err != nil {
 		return err
 	}
 	items := engineItems{n.engine}

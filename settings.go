@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +75,7 @@ func numbered(name string, value, fallback int, doc string) api.BrokerConfig {
 
 // settings shows the flags as DescribeConfigs of the broker does.
 func (c *serveCmd) settings() []api.BrokerConfig {
-	return append(c.timeFlags.settings(), []api.BrokerConfig{
+	return append(append(c.timeFlags.settings(), c.connectionFlags.settings()...), []api.BrokerConfig{
 		{Name: "listeners", Value: c.listenersConfig(), Default: "PLAINTEXT://127.0.0.1:9092", Doc: "Addresses of the Kafka listeners (--kafka.listen)."},
 		{Name: "advertised.listeners", Value: c.KafkaAdvertise, Doc: "Address that clients are told (--kafka.advertise)."},
 		{Name: "auto.create.topics.enable", Value: strconv.FormatBool(c.KafkaAutoCreate), Default: "true", Kind: topic.Bool, Doc: "Create unknown topics on first use (--kafka.auto-create)."},
@@ -88,8 +87,6 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(c.CompactionCheck.Milliseconds(), 10), Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted (--kafka.compaction-check)."},
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(c.RetentionCheck.Milliseconds(), 10), Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for (--kafka.retention-check)."},
 		{Name: "log.dirs", Value: absolute(c.Data), Default: absolute("./tarn-data"), Doc: "Data directory (--data)."},
-		numbered("max.connections", c.KafkaMaxConns, broker.MaxConnections, "Connections of all listeners together (--kafka.max-connections)."),
-		numbered("max.connections.per.ip", c.KafkaMaxPerIP, math.MaxInt32, "Connections of one address (--kafka.max-connections-per-ip)."),
 		{Name: "connections.max.idle.ms", Value: "600000", Default: "600000", Kind: topic.Long, Doc: "How long a silent connection is kept."},
 		{Name: "telemetry.max.bytes", Value: strconv.Itoa(telemetry.MaxBytes), Default: strconv.Itoa(telemetry.MaxBytes), Kind: topic.Int, Doc: "Largest push of a client's metrics."},
 		{Name: "sasl.enabled.mechanisms", Value: strings.Join(c.SASLMechanisms, ","), Kind: topic.List, Doc: "How clients may sign in (--kafka.sasl.mechanisms)."},

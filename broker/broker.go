@@ -62,11 +62,18 @@ type Config struct {
 	// Hold keeps records from retention and compaction that somebody still needs;
 	// nil holds nothing.
 	Hold Hold
-	// MaxConnections bounds the connections of all listeners; 0 means 20,000.
+	// MaxConnections bounds the connections of all listeners (max.connections);
+	// 0 means 20,000. Further ones wait until one ends.
 	MaxConnections int
+	// ConnectionRate is how many may come a second, to all listeners
+	// (max.connection.creation.rate); 0 is no limit. Further ones wait.
+	ConnectionRate float64
 	// MaxConnectionsPerIP bounds those of one address (max.connections.per.ip);
-	// 0 does not.
+	// 0 does not. Further ones are closed.
 	MaxConnectionsPerIP int
+	// IPConnections are the limits of single addresses instead, by the address in
+	// its usual form (max.connections.per.ip.overrides); 0 lets none in.
+	IPConnections map[string]int
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.
 	TxnCheckInterval time.Duration
@@ -101,6 +108,10 @@ type Listener struct {
 	TLS *auth.TLS
 	// SASL makes clients authenticate; nil asks nobody. Users may be left out.
 	SASL *auth.SASL
+	// MaxConnections and ConnectionRate are those of Config for this listener
+	// alone, besides; 0 is no limit of its own.
+	MaxConnections int
+	ConnectionRate float64
 }
 
 // Broker is a broker. Open makes it, Run runs it, once.
@@ -124,8 +135,8 @@ type Broker struct {
 	override    atomic.Pointer[string] // addresses as they were set at run time, "" if they were not
 
 	peers        peers
-	warnedMs     atomic.Int64        // when a connection without a place was logged last
-	slots        chan struct{}       // one taken by each connection
+	warnedMs     atomic.Int64 // when a connection without a place was logged last
+	door         door
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
 }
 
@@ -144,9 +155,9 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg: cfg, lg: cfg.Log,
-		slots:        make(chan struct{}, cfg.MaxConnections),
+		door:         door{max: cfg.MaxConnections, pace: quota.NewPace(cfg.ConnectionRate)},
 		requestBytes: semaphore.NewWeighted(maxRequestBytes),
-		peers:        peers{limit: cfg.MaxConnectionsPerIP},
+		peers:        peers{limit: cfg.MaxConnectionsPerIP, limits: cfg.IPConnections},
 	}
 	var err error
 	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {

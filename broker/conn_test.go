@@ -15,7 +15,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/tarn-io/tarn/broker"
 	"github.com/tarn-io/tarn/broker/brokertest"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/record"
@@ -269,32 +268,6 @@ func TestAnswersBeforeABrokenRequest(t *testing.T) {
 		t.Errorf("correlation id %d", id)
 	}
 	mustClose(t, "broken request", c)
-}
-
-// TestConnectionLimit holds for all listeners together, and a place is free
-// again when its connection ends.
-func TestConnectionLimit(t *testing.T) {
-	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
-		c.MaxConnections = 2
-		c.Listeners = append(c.Listeners, broker.Listener{Name: "second", Addr: "127.0.0.1:0"})
-	}))
-	hello := frame(1, kmsg.NewPtrApiVersionsRequest())
-	open := []net.Conn{socket(t, b), socket(t, b)}
-	for _, c := range open {
-		sendTo(t, c, hello)
-		receiveFrom(t, c)
-	}
-	mustClose(t, "third connection", socket(t, b))
-	open[0].Close()
-	for {
-		c := socket(t, b)
-		if _, err := c.Write(hello); err == nil {
-			if _, err := c.Read(make([]byte, 1)); err == nil {
-				break
-			}
-		}
-		c.Close()
-	}
 }
 
 // TestSlowReader asks for much and reads nothing. Others are served meanwhile,

@@ -13,11 +13,8 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/broker/auth"
+	"github.com/tarn-io/tarn/broker/quota"
 )
-
-// MaxConnections bounds the goroutines and buffers of all listeners together
-// unless Config says otherwise; Kafka has no limit, a small machine needs one.
-const MaxConnections = 20_000
 
 // listener is a bound Listener and what it advertises.
 type listener struct {
@@ -27,6 +24,7 @@ type listener struct {
 	advertised atomic.Pointer[address] // what they are told
 	tls        *auth.TLS               // nil: plain
 	sasl       *auth.SASL              // nil: nobody is asked
+	entrance   entrance
 }
 
 // address is what a client that came in by the listener is told.
@@ -54,7 +52,10 @@ func (b *Broker) listen(ctx context.Context, l Listener) (*listener, error) {
 	if advertise == "" {
 		advertise = l.Addr
 	}
-	out := &listener{Listener: ln, name: b.nameOf(l), tls: l.TLS, sasl: sasl}
+	out := &listener{
+		Listener: ln, name: b.nameOf(l), tls: l.TLS, sasl: sasl,
+		entrance: entrance{max: l.MaxConnections, pace: quota.NewPace(l.ConnectionRate)},
+	}
 	if out.configured, err = parseAddress(advertise, port); err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("%w (--kafka.advertise)", err)
@@ -95,64 +96,66 @@ func (b *Broker) serve(ctx context.Context, ln *listener) error {
 			return nil
 		case exhausted(err):
 			b.lg.Error("the system is out of files or memory for connections, they wait", "error", err)
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			_ = sleep(ctx, time.Second) // the next round sees the context's end
 			continue
 		case err != nil:
 			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 		}
-		select {
-		case b.slots <- struct{}{}:
-		default:
-			b.refused(nc, "too many connections, one refused", cap(b.slots))
-			continue
+		long := time.AfterFunc(longWait, func() {
+			b.crowded("connections wait: there are too many, or they come too fast", ln.name, nc.RemoteAddr())
+		})
+		err = b.door.enter(ctx, &ln.entrance)
+		long.Stop()
+		if err != nil {
+			nc.Close()
+			return nil
 		}
 		wg.Go(func() {
-			defer func() { <-b.slots }()
-			p := b.peers.enter(ln, nc)
-			if p == nil {
-				b.refused(nc, "too many connections from one address, one refused", b.peers.limit)
-				return
-			}
-			defer b.peers.leave(p)
-			if wait := b.quotas.Connect(ipOf(nc.RemoteAddr())); wait > 0 {
-				b.hold(ctx, nc, wait)
-				return
-			}
-			c := b.newConnection(ln, nc)
-			c.peer = p
-			c.run(ctx)
+			defer b.door.leave(&ln.entrance)
+			b.admit(ctx, ln, nc)
 		})
 	}
 }
 
-// refused closes a connection that has no place. One line a second is logged at
-// most: whoever comes in vain comes often.
-func (b *Broker) refused(nc net.Conn, why string, limit int) {
-	now := time.Now().UnixMilli()
-	if last := b.warnedMs.Load(); now-last >= 1000 && b.warnedMs.CompareAndSwap(last, now) {
-		b.lg.Warn(why, "limit", limit, "remote", nc.RemoteAddr())
+// admit serves a connection unless its address has too many or makes too many.
+func (b *Broker) admit(ctx context.Context, ln *listener, nc net.Conn) {
+	if wait := b.quotas.Connect(ipOf(nc.RemoteAddr())); wait > 0 {
+		b.door.uncount(&ln.entrance)
+		b.hold(ctx, nc, wait)
+		return
 	}
-	nc.Close()
+	p := b.peers.enter(ln, nc)
+	if p == nil {
+		b.crowded("too many connections from one address, one refused", ln.name, nc.RemoteAddr())
+		nc.Close()
+		return
+	}
+	defer b.peers.leave(p)
+	c := b.newConnection(ln, nc)
+	c.peer = p
+	c.run(ctx)
 }
 
-// maxHold bounds how long a connection that came too soon is kept, as in Kafka:
-// it takes a place meanwhile.
-const maxHold = time.Second
+// longWait is how long a connection has to wait for its place before the log says
+// so: a rate that is held at its limit makes every one wait a little.
+const longWait = 100 * time.Millisecond
+
+// crowded says that there are too many connections. One line a second is logged
+// at most: whoever comes in vain comes often.
+func (b *Broker) crowded(what, listener string, remote net.Addr) {
+	now := time.Now().UnixMilli()
+	if last := b.warnedMs.Load(); now-last >= 1000 && b.warnedMs.CompareAndSwap(last, now) {
+		b.lg.Warn(what, "listener", listener, "remote", remote)
+	}
+}
 
 // hold keeps a connection that its address's quota does not allow yet, unread,
 // and closes it: a client that is refused at once comes again at once (KIP-612).
+// It takes a place meanwhile.
 func (b *Broker) hold(ctx context.Context, nc net.Conn, wait time.Duration) {
 	defer nc.Close()
 	b.lg.Debug("connection refused, its address makes too many", "remote", nc.RemoteAddr())
-	t := time.NewTimer(min(wait, maxHold))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+	_ = sleep(ctx, min(wait, maxHold)) // closed either way
 }
 
 // ipOf is the IP address of a peer in its usual form, "" if it has none.

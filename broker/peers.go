@@ -17,6 +17,7 @@ type peers struct {
 	all    map[*peer]struct{} // guarded by mu
 	byHost map[string]int     // guarded by mu: connections of an address
 	limit  int                // of one address; 0: none
+	limits map[string]int     // of single addresses instead
 }
 
 // peer is one connection, as others may see it.
@@ -88,7 +89,11 @@ func (s *peers) enter(ln *listener, nc net.Conn) *peer {
 	p := &peer{listener: ln.name, remote: nc.RemoteAddr().String(), ip: ipOf(nc.RemoteAddr()), since: time.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limit > 0 && s.byHost[p.ip] >= s.limit {
+	limit, own := s.limits[p.ip]
+	if !own {
+		limit = s.limit
+	}
+	if (own || limit > 0) && s.byHost[p.ip] >= limit {
 		return nil
 	}
 	if s.all == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker"
 	"github.com/tarn-io/tarn/broker/brokertest"
@@ -79,5 +80,41 @@ func TestConnectionsPerAddress(t *testing.T) {
 	}
 	if !again {
 		t.Error("no place after one has left")
+	}
+}
+
+// TestConnectionsOfSomeAddress holds an address to a limit of its own.
+func TestConnectionsOfSomeAddress(t *testing.T) {
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+		c.MaxConnectionsPerIP = 5
+		c.IPConnections = map[string]int{"127.0.0.1": 1}
+	}))
+	c := socket(t, b)
+	sendTo(t, c, frame(1, kmsg.NewPtrApiVersionsRequest()))
+	receiveFrom(t, c)
+	mustClose(t, "second of one", socket(t, b))
+}
+
+// TestConnectionLimit holds for all listeners together. Who comes beyond it waits
+// until somebody leaves.
+func TestConnectionLimit(t *testing.T) {
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+		c.MaxConnections = 2
+		c.Listeners = append(c.Listeners, broker.Listener{Name: "second", Addr: "127.0.0.1:0"})
+	}))
+	hello := frame(1, kmsg.NewPtrApiVersionsRequest())
+	open := []net.Conn{socket(t, b), socket(t, b)}
+	for _, c := range open {
+		sendTo(t, c, hello)
+		receiveFrom(t, c)
+	}
+	third := socket(t, b)
+	sendTo(t, third, hello)
+	if n := len(b.Clients()); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+	open[0].Close()
+	if id, _ := receiveFrom(t, third); id != 1 {
+		t.Errorf("correlation id %d", id)
 	}
 }
