@@ -16,7 +16,7 @@ type decoder struct {
 	root    *node // a record, or opTop around another type
 	columns *arrow.Schema
 	named   *arrow.Schema // columns with their aliases
-	direct  bool // root is opTo or opFrom: it fills the row itself
+	direct  bool          // root is opTo or opFrom: it fills the row itself
 }
 
 func (d *decoder) Columns() *arrow.Schema { return d.columns }

@@ -42,16 +42,17 @@ type columnPlanner struct {
 }
 
 func (p *columnPlanner) fields(m *message) ([]column, []arrow.Field, error) {
-	if len(m.fields) == 0 {
+	own := len(m.fields) - len(m.extended)
+	if own == 0 {
 		return nil, nil, fmt.Errorf("message %s has no fields, and a record without fields has no table form", m.name)
 	}
 	if len(p.path) >= schema.MaxDepth {
 		return nil, nil, fmt.Errorf("message %s: nested deeper than %d levels", m.name, schema.MaxDepth)
 	}
 	p.path = append(p.path, m)
-	cols := make([]column, len(m.fields))
-	list := make([]arrow.Field, len(m.fields))
-	for i := range m.fields {
+	cols := make([]column, own)
+	list := make([]arrow.Field, own)
+	for i := range own {
 		f := &m.fields[i]
 		t, err := p.column(&cols[i], f)
 		if err != nil {

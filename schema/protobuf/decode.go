@@ -101,7 +101,7 @@ func (s *Schema) plan(md protoreflect.MessageDescriptor) (*plan, error) {
 	if p, ok := s.plans[md.FullName()]; ok {
 		return p, nil
 	}
-	m, err := newPlan(md)
+	m, err := newPlan(md, s.file)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,8 @@ func newDecoder(p *plan) (*decoder, error) {
 // Columns are the message's fields in the order of the schema.
 func (d *decoder) Columns() *arrow.Schema { return d.columns }
 
-// Validate checks one payload. It accepts what Decode accepts; Decode refuses
+// Validate checks one payload. Extensions that the file or one that it imports
+// declares are checked as fields are. It accepts what Decode accepts; Decode refuses
 // besides what columns cannot hold: a proto2 string that is not UTF-8, and more
 // than maxCells, maxSlots or maxJSONBytes allow.
 func (p *plan) Validate(payload []byte) error { return p.validate(payload, false) }

@@ -89,7 +89,7 @@ func TestMutatedAgainstDynamicpb(t *testing.T) {
 func randomPayload(t testing.TB, r *rand.Rand, md protoreflect.MessageDescriptor) []byte {
 	t.Helper()
 	m := dynamicpb.NewMessage(md)
-	filler{r}.message(m, 0)
+	filler{Rand: r}.message(m, 0)
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		t.Fatal(err)

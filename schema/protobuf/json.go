@@ -63,6 +63,9 @@ func (w *walker) jsonObject(m *message, base, depth int) *schema.Invalid {
 	open := byte('{')
 	for i := range m.fields {
 		f := &m.fields[i]
+		if f.extension {
+			continue
+		}
 		s := w.slots[base+i]
 		if s.n == 0 {
 			if f.required {

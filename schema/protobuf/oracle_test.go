@@ -62,7 +62,10 @@ message Times {
 `
 
 // filler fills messages at random.
-type filler struct{ *rand.Rand }
+type filler struct {
+	*rand.Rand
+	known bool // enums have only constants that they know
+}
 
 func (r filler) message(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
@@ -128,6 +131,9 @@ func (r filler) value(fresh protoreflect.Value, fd protoreflect.FieldDescriptor,
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(n&1 == 1)
 	case protoreflect.EnumKind:
+		if values := fd.Enum().Values(); r.known {
+			return protoreflect.ValueOfEnum(values.Get(r.IntN(values.Len())).Number())
+		}
 		return protoreflect.ValueOfEnum([]protoreflect.EnumNumber{0, 1, 5, -3, 77}[r.IntN(5)])
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
 		return protoreflect.ValueOfInt32(int32(n))
@@ -191,7 +197,7 @@ func wantValue(fd protoreflect.FieldDescriptor, v protoreflect.Value, path []pro
 		return strconv.Itoa(int(v.Enum()))
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return strconv.FormatUint(v.Uint(), 10)
-	case protoreflect.MessageKind:
+	case protoreflect.MessageKind, protoreflect.GroupKind:
 		return wantMessage(v.Message(), path)
 	case protoreflect.BytesKind:
 		return "bytes " + base64.StdEncoding.EncodeToString(v.Bytes())

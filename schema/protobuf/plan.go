@@ -19,7 +19,7 @@ const maxNameBytes = 1024
 type message struct {
 	name   string
 	known  known
-	fields []field  // in the order of the descriptor
+	fields []field  // in the order of the descriptor, then known extensions
 	dense  []*field // by number
 	sparse map[int]*field
 	oneofs int // slots after those of the fields: one for each oneof
@@ -29,6 +29,7 @@ type message struct {
 	picky, whole bool
 
 	extensions [][2]int // ranges of numbers for others to use, the end not in it
+	extended   []field  // those of fields that are known extensions
 
 	staged []*field // fields that check must look at last
 	slots  int      // fields and oneofs
@@ -46,6 +47,7 @@ type field struct {
 	packable   bool
 	utf8       bool // strings must be UTF-8
 	presence   bool // absent and zero are told apart
+	extension  bool // declared elsewhere: checked, and in no column
 	required   bool
 	inEntry    bool     // key or value of a map entry
 	oneof      int      // slot of its oneof, or 0
@@ -94,16 +96,20 @@ func (m *message) extendable(num int) bool {
 
 // planner makes each message's and enum's plan once.
 type planner struct {
-	messages map[protoreflect.FullName]*message
-	enums    map[protoreflect.FullName]*enum
+	messages   map[protoreflect.FullName]*message
+	enums      map[protoreflect.FullName]*enum
+	extensions map[protoreflect.FullName][]protoreflect.FieldDescriptor // by the message
 }
 
-// newPlan makes the plan of a message and of all it contains.
-func newPlan(md protoreflect.MessageDescriptor) (*message, error) {
+// newPlan makes the plan of a message and of all it contains. Extensions of file
+// and of what it imports are known.
+func newPlan(md protoreflect.MessageDescriptor, file protoreflect.FileDescriptor) (*message, error) {
 	p := &planner{
-		messages: make(map[protoreflect.FullName]*message),
-		enums:    make(map[protoreflect.FullName]*enum),
+		messages:   make(map[protoreflect.FullName]*message),
+		enums:      make(map[protoreflect.FullName]*enum),
+		extensions: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
 	}
+	p.findExtensions(file, make(map[string]bool))
 	m, err := p.message(md)
 	if err != nil {
 		return nil, err
@@ -123,10 +129,17 @@ func (p *planner) message(md protoreflect.MessageDescriptor) (*message, error) {
 	}
 	p.messages[md.FullName()] = m
 	list := md.Fields()
-	m.fields = make([]field, list.Len())
+	extensions := p.extensions[md.FullName()]
+	own, all := list.Len(), list.Len()+len(extensions)
+	m.fields = make([]field, all)
 	oneofs := make(map[protoreflect.FullName]int)
-	for i := range list.Len() {
-		fd := list.Get(i)
+	for i := range all {
+		var fd protoreflect.FieldDescriptor
+		if i < own {
+			fd = list.Get(i)
+		} else {
+			fd = extensions[i-own]
+		}
 		if len(fd.Name()) > maxNameBytes || len(fd.JSONName()) > maxNameBytes {
 			return nil, fmt.Errorf("message %s: field %d has a name of more than %d bytes", m.name, fd.Number(), maxNameBytes)
 		}
@@ -137,14 +150,14 @@ func (p *planner) message(md protoreflect.MessageDescriptor) (*message, error) {
 		f.slot = i
 		if o := fd.ContainingOneof(); o != nil && !o.IsSynthetic() {
 			if _, ok := oneofs[o.FullName()]; !ok {
-				oneofs[o.FullName()] = list.Len() + len(oneofs)
+				oneofs[o.FullName()] = all + len(oneofs)
 			}
 			f.oneof = oneofs[o.FullName()]
 		}
 		f.plain = !f.repeated && f.oneof == 0 && f.msg == nil && (f.enum == nil || !f.enum.closed)
 		m.index(f)
 	}
-	m.oneofs = len(oneofs)
+	m.extended, m.oneofs = m.fields[own:], len(oneofs)
 	m.slots = len(m.fields) + m.oneofs
 	return m, nil
 }
@@ -170,7 +183,10 @@ func (p *planner) field(f *field, fd protoreflect.FieldDescriptor) error {
 		repeated: fd.Cardinality() == protoreflect.Repeated, mapped: fd.IsMap(),
 		required: fd.Cardinality() == protoreflect.Required,
 		presence: fd.HasPresence(), utf8: verifiesUTF8(fd),
-		inEntry: fd.ContainingMessage().IsMapEntry(),
+		inEntry: fd.ContainingMessage().IsMapEntry(), extension: fd.IsExtension(),
+	}
+	if f.extension {
+		f.name = "[" + string(fd.FullName()) + "]" // as Protobuf's JSON and text have it
 	}
 	f.packable = f.repeated && f.wire != wireBytes && f.wire != wireGroup
 	switch fd.Kind() {

@@ -9,6 +9,7 @@
 //	print.go      descriptors → text, normalized text, base64
 //	form.go       what all texts and descriptors of one schema have in common
 //	plan.go       message descriptor → plan: fields by number, kinds, oneofs
+//	extension.go  fields that are declared outside of their message
 //	known.go      the messages that the type mapping knows by name
 //	options.go    UTF-8 features, Confluent's decimal parameters
 //	columns.go    plan → columns by the type mapping

@@ -140,6 +140,9 @@ func (w *walker) scan(m *message, pos, end, depth int) (int, *schema.Invalid) {
 		}
 		pos = next
 	}
+	if len(m.extended) > 0 {
+		return base, w.checkExtensions(m, base, depth)
+	}
 	return base, nil
 }
 
