@@ -54,6 +54,7 @@ type serveCmd struct {
 	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
 	LogFormat string `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
 
+	catalogFlags
 	securityFlags
 	acmeFlags
 	connectionFlags
@@ -201,10 +202,14 @@ func (n *node) open(ctx context.Context) error {
 	}
 	items := engineItems{n.engine}
 	n.catalog = catalog.New(catalog.Config{Items: items, Store: n.store})
+	listed, err := n.openCatalog()
+	if err != nil {
+		return err
+	}
 	n.sinks = sink.New(sink.Config{
 		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics(), n.registry),
-		Formats: n.formats(), Store: n.store, Items: items,
-		Incarnation: n.broker.Incarnation(), Namespace: namespace,
+		Formats: n.formats(listed), Store: n.store, Items: items,
+		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace,
 		Log: n.lg.With("component", "sink"),
 	})
 	if err := n.listenChallenges(ctx); err != nil {
@@ -213,14 +218,11 @@ func (n *node) open(ctx context.Context) error {
 	return n.listenHTTP(ctx)
 }
 
-// namespace is the Iceberg namespace of all tables.
-const namespace = "default"
-
-func (n *node) formats() map[string]tables.Format {
+func (n *node) formats(cat iceberg.Catalog) map[string]tables.Format {
 	lg := n.lg.With("component", "tables")
 	out := map[string]tables.Format{}
 	for _, f := range []tables.Format{
-		iceberg.New(n.catalog, n.store, iceberg.Options{Logger: lg, Kept: true}),
+		iceberg.New(cat, n.store, iceberg.Options{Logger: lg, Kept: true}),
 		delta.New(n.store, delta.Config{}),
 		parquet.New(n.store, parquet.Config{}),
 	} {

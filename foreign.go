@@ -13,9 +13,10 @@ import (
 // table's.
 const deadLetters = "__dead_letters"
 
-// filledBy is the topic that fills an Iceberg table, nil if there is none.
-func filledBy(v *topic.View, ns, name string) *topic.Topic {
-	if ns != namespace {
+// filledBy is the topic that fills an Iceberg table, nil if there is none; home is
+// the namespace of topics' tables.
+func filledBy(v *topic.View, home, ns, name string) *topic.Topic {
+	if ns != home {
 		return nil
 	}
 	for _, t := range v.All() {
@@ -31,9 +32,9 @@ func filledBy(v *topic.View, ns, name string) *topic.Topic {
 
 // foreignCommit is the catalog's guard: what other writers may do to a table that
 // a topic fills, as tarn.table.foreign says. Tables of nobody are anybody's.
-func foreignCommit(view func() *topic.View) catalog.Guard {
+func foreignCommit(view func() *topic.View, home string) catalog.Guard {
 	return func(ns, name string, updates []metadata.Update) error {
-		t := filledBy(view(), ns, name)
+		t := filledBy(view(), home, ns, name)
 		if t == nil {
 			return nil
 		}
@@ -56,9 +57,9 @@ func foreignCommit(view func() *topic.View) catalog.Guard {
 
 // foreignDrop is the catalog's guard of drops and renames. A table whose log is
 // deleted behind it is the only copy of its rows; any other can be written again.
-func foreignDrop(view func() *topic.View) func(ns, name string) error {
+func foreignDrop(view func() *topic.View, home string) func(ns, name string) error {
 	return func(ns, name string) error {
-		t := filledBy(view(), ns, name)
+		t := filledBy(view(), home, ns, name)
 		switch {
 		case t == nil || t.Config.TableForeign == topic.ForeignAll:
 			return nil
@@ -79,9 +80,13 @@ func said(err error, t *topic.Topic) error {
 	return fmt.Errorf("%w; topic %s fills it and has tarn.table.foreign=%s: append lets others add rows, all lets them change everything", err, t.Name, t.Config.TableForeign)
 }
 
-// guarded are the options of a catalog whose tables topics fill.
+// guarded are the options of Tarn's own catalog, whose tables topics fill unless
+// they are in another one.
 func (n *node) guarded(o catalog.Options) catalog.Options {
+	if n.catalogs() != ownCatalog {
+		return o
+	}
 	view := n.broker.Topics().View
-	o.Guard, o.Drop = foreignCommit(view), foreignDrop(view)
+	o.Guard, o.Drop = foreignCommit(view, n.cmd.CatalogNamespace), foreignDrop(view, n.cmd.CatalogNamespace)
 	return o
 }

@@ -37,7 +37,8 @@ func TestForeignPolicy(t *testing.T) {
 		topic.ForeignAll:         " create compact expire append delete schema property",
 	}
 	view := b.Topics().View
-	guard, drop := foreignCommit(view), foreignDrop(view)
+	const namespace = "default"
+	guard, drop := foreignCommit(view, namespace), foreignDrop(view, namespace)
 	order := []string{"create", "compact", "expire", "append", "delete", "schema", "property", "progress"}
 	for level, want := range allowed {
 		if _, err := b.Topics().Create(t.Context(), topic.Spec{Name: level, Partitions: 1, Configs: map[string]string{

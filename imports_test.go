@@ -74,6 +74,7 @@ var law = map[string][]string{
 	"tables/layout":        {"tables"},
 	"tables/metadata":      {},
 	"tables/catalog":       {"tables", "tables/blob", "tables/metadata"},
+	"tables/catalog/rest":  {"tables/blob", "tables/catalog", "tables/metadata"},
 	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog", "tables/metadata"},
 	"tables/delta":         {"tables", "tables/blob", "tables/parquet"},
 	"tables/maintenance":   {"tables", "tables/blob", "tables/parquet"},
@@ -97,9 +98,10 @@ var owners = []struct {
 	rooms  []string
 }{
 	{"github.com/apache/iceberg-go", []string{
-		"tables/iceberg", "tables/catalog", "tables/metadata", "tables/catalog/catalogtest"}},
-	{"modernc.org/sqlite", []string{"broker/storage/sqlite", "sink/query"}},
-	{"database/sql", []string{"broker/storage/sqlite", "sink/query"}},
+		"tables/iceberg", "tables/catalog", "tables/catalog/rest", "tables/catalog/glue",
+		"tables/metadata", "tables/catalog/catalogtest"}},
+	{"modernc.org/sqlite", []string{"broker/storage/sqlite", "tables/catalog/sql", "sink/query"}},
+	{"database/sql", []string{"broker/storage/sqlite", "tables/catalog/sql", "sink/query"}},
 	{"github.com/twmb/franz-go/pkg/kmsg", []string{
 		"broker/wire", "broker/api", "broker/group", "broker/share", "broker/txn", "broker"}},
 	{"github.com/hamba/avro", []string{"schema/avro"}},
@@ -108,7 +110,7 @@ var owners = []struct {
 	{"buf.build/go/protovalidate", []string{"registry/rules"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},
 	{"github.com/alecthomas/kong", []string{""}},
-	{"github.com/aws/", []string{"tables/blob/s3"}},
+	{"github.com/aws/", []string{"tables/blob/s3", "tables/catalog/rest"}},
 }
 
 // unlinked lists outside packages that must not be in the tarn binary, with

@@ -37,6 +37,10 @@ func (c *Catalog) CommitTable(
 	return done[0].meta, done[0].location, nil
 }
 
+// Asks says that requirements of the caller's own are asked at the moment of the
+// commit.
+func (c *Catalog) Asks() bool { return true }
+
 // CommitTransaction commits changes to several tables, all or none, with the
 // errors of CommitTable.
 func (c *Catalog) CommitTransaction(ctx context.Context, commits []Change) error {
@@ -218,17 +222,15 @@ func (c *Catalog) landed(ctx context.Context, next []staged) bool {
 		if err != nil || now.meta == nil {
 			return false
 		}
-		if now.ptr.Metadata == st.location {
-			return true
-		}
-		for _, e := range now.meta.MetadataLog {
-			if e.File == st.location {
-				return true
-			}
-		}
-		return false
+		return current(now, st.location)
 	}
 	return false
+}
+
+// current reports whether a metadata file is or was a table's current one.
+func current(now loaded, location string) bool {
+	return now.ptr.Metadata == location || slices.ContainsFunc(now.meta.MetadataLog,
+		func(e metadata.FileEntry) bool { return e.File == location })
 }
 
 // publish does what follows a commit and may be lost without harm.

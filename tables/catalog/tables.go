@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/metadata"
 )
 
@@ -249,25 +250,45 @@ func (c *Catalog) PurgeTable(ctx context.Context, ident Identifier) error {
 	if err != nil {
 		return err
 	}
-	dir, ok := c.store.Key(l.ptr.Location)
-	if !ok || !l.ptr.Owned || path.Clean(dir) != dir || dir == "." {
-		return nil
-	}
-	if l.meta != nil && strings.EqualFold(l.meta.Properties[metadata.GCEnabled], "false") {
+	dir, ok := deletable(c.store, l.ptr.Location, l.meta)
+	if !ok || !l.ptr.Owned {
 		return nil
 	}
 	shared, err := c.sharesDir(ctx, dir)
 	if err != nil || shared {
 		return err
 	}
+	return deleteDir(ctx, c.store, dir)
+}
+
+// DeleteFiles deletes the directory of a table that has been dropped, unless it
+// lies outside the store or its properties say gc.enabled=false.
+func DeleteFiles(ctx context.Context, store blob.Store, meta *metadata.Table) error {
+	dir, ok := deletable(store, meta.Location, meta)
+	if !ok {
+		return nil
+	}
+	return deleteDir(ctx, store, dir)
+}
+
+// deletable is the key of a table's directory, if there is one to be deleted.
+func deletable(store blob.Store, location string, meta *metadata.Table) (dir string, ok bool) {
+	dir, ok = store.Key(location)
+	if !ok || path.Clean(dir) != dir || dir == "." {
+		return dir, false
+	}
+	return dir, meta == nil || !strings.EqualFold(meta.Properties[metadata.GCEnabled], "false")
+}
+
+func deleteDir(ctx context.Context, store blob.Store, dir string) error {
 	var keys []string
-	for info, err := range c.store.List(ctx, dir+"/") {
+	for info, err := range store.List(ctx, dir+"/") {
 		if err != nil {
 			return fmt.Errorf("list files of dropped table: %w", err)
 		}
 		keys = append(keys, info.Key)
 	}
-	if err := c.store.Delete(ctx, keys...); err != nil {
+	if err := store.Delete(ctx, keys...); err != nil {
 		return fmt.Errorf("delete files of dropped table: %w", err)
 	}
 	return nil

@@ -146,7 +146,7 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 			return err
 		}
 	}
-	if len(c.Add) == 0 && (c.Remove == nil || len(c.Remove.Files) == 0) {
+	if len(c.Add) == 0 && (c.Remove == nil || len(c.Remove.Files) == 0) && t.cat.Asks() {
 		return nil
 	}
 	layout := t.Schema().Layout
@@ -235,8 +235,10 @@ func (t *tbl) planProgress(p *plan, c tables.Commit) {
 	}
 	p.reqs = append(p.reqs,
 		metadata.Requirement{Type: metadata.AssertTableUUID, UUID: p.base.UUID.String()},
-		metadata.Requirement{Type: metadata.AssertRefSnapshotID, Ref: metadata.MainBranch, SnapshotID: p.base.CurrentID},
-		progressIs(c.Expect))
+		metadata.Requirement{Type: metadata.AssertRefSnapshotID, Ref: metadata.MainBranch, SnapshotID: p.base.CurrentID})
+	if t.cat.Asks() {
+		p.reqs = append(p.reqs, progressIs(c.Expect))
+	}
 }
 
 // tidy deletes files that nothing refers to. What stays is found by a sweep.

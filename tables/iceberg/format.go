@@ -65,14 +65,30 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Catalog is what tables want of the catalog that they are in: Tarn's own
+// (catalog.Catalog), one behind Iceberg's REST protocol (catalog/rest), or
+// pointers in somebody else's store (catalog.Pointed). Methods and errors are
+// those of catalog.Catalog. Safe for concurrent use.
+type Catalog interface {
+	LoadTable(ctx context.Context, ident catalog.Identifier) (*catalog.Table, error)
+	CommitTable(ctx context.Context, ident catalog.Identifier, reqs []metadata.Requirement, updates []metadata.Update) (*metadata.Table, string, error)
+	CreateNamespace(ctx context.Context, ns catalog.Identifier, props iceberg.Properties) error
+	PurgeTable(ctx context.Context, ident catalog.Identifier) error
+	// Asks reports whether requirements that bring their own Holds are asked at
+	// the moment of the commit. Where they are not, every commit of the writer
+	// makes a snapshot, one without rows too: then comparing the main branch
+	// fences a second writer.
+	Asks() bool
+}
+
 type format struct {
-	cat   *catalog.Catalog
+	cat   Catalog
 	store blob.Store
 	opts  Options
 }
 
 // New returns the format over a catalog and the store that it uses.
-func New(cat *catalog.Catalog, store blob.Store, opts Options) tables.Format {
+func New(cat Catalog, store blob.Store, opts Options) tables.Format {
 	opts.ExpireEvery = cmp.Or(opts.ExpireEvery, DefaultExpireEvery)
 	opts.KeepLast = cmp.Or(opts.KeepLast, DefaultKeepLast)
 	opts.KeepFor = cmp.Or(opts.KeepFor, DefaultKeepFor)

@@ -148,6 +148,9 @@ func (a *appender) write(ctx context.Context, name string, data []byte) error {
 // the new files in it, when it holds enough of them.
 func (a *appender) manifests(ctx context.Context, old []iceberg.ManifestFile, files []iceberg.DataFile) ([]iceberg.ManifestFile, error) {
 	old = slices.DeleteFunc(old, func(m iceberg.ManifestFile) bool { return !m.HasAddedFiles() && !m.HasExistingFiles() })
+	if len(files) == 0 {
+		return old, nil
+	}
 	spec := files[0].SpecID()
 	var ours, others []iceberg.ManifestFile
 	for _, m := range old {

@@ -141,7 +141,7 @@ func rolledBack(meta *metadata.Table) (rows tables.Progress, back bool, err erro
 	return rows, meta.Current() == nil, nil
 }
 
-// progressIs is a requirement that only our catalog knows: at the moment of the
+// progressIs is a requirement that only a catalog in this process can ask: at the moment of the
 // commit the table must still hold this progress. assert-ref-snapshot-id alone
 // would let two commits pass of which one moves offsets without adding rows.
 func progressIs(want tables.Progress) metadata.Requirement {
