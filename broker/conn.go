@@ -68,6 +68,7 @@ type connection struct {
 	lg      *slog.Logger
 	answers chan answer
 	waiting atomic.Int32        // requests that are not answered yet
+	settled chan struct{}       // receives when none is waiting any more
 	budget  *semaphore.Weighted // of this connection's large frames
 	// mutedUntil is when requests are read again, Unix ns. Both goroutines set
 	// it, and only ever later.
@@ -87,7 +88,7 @@ func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
 	client := &api.Conn{Listener: ln.name, Address: ln.address, Remote: nc.RemoteAddr().String(), Auth: ln.session()}
 	return &connection{
 		b: b, ln: ln, nc: ln.wrap(nc), begun: time.Now(), client: client, lg: b.lg.With("remote", client.Remote),
-		answers: make(chan answer, maxPipelined),
+		answers: make(chan answer, maxPipelined), settled: make(chan struct{}, 1),
 		budget:  semaphore.NewWeighted(maxConnectionBytes),
 	}
 }
@@ -172,6 +173,9 @@ func (c *connection) read(ctx context.Context) error {
 			}
 		}
 		frame, err := wire.ReadFrame(r, c.frameLimit())
+		if err == nil && key == wire.KeySaslHandshake {
+			err = c.settle(ctx)
+		}
 		if err == nil {
 			err = c.dispatch(ctx, frame, &a)
 		}
@@ -302,7 +306,12 @@ func (c *connection) write(ctx context.Context) error {
 	for a := range c.answers {
 		err := c.answer(ctx, a)
 		c.release(a)
-		c.waiting.Add(-1)
+		if c.waiting.Add(-1) == 0 {
+			select {
+			case c.settled <- struct{}{}:
+			default:
+			}
+		}
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -90,6 +91,53 @@ func TestDeadlines(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSignInAgainComesLast has a client sign in while an answer is owed to it:
+// the two must not come in one piece.
+func TestSignInAgainComesLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := Open(t.Context(), Config{Engine: memory.New(), Listeners: []Listener{
+			{Addr: "127.0.0.1:0", SASL: &auth.SASL{Mechanisms: []string{auth.Plain}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.close()
+		server, client := net.Pipe()
+		defer client.Close()
+		conn := b.newConnection(b.listeners[0], pipe{server})
+		begun := time.Now()
+		if err := conn.owe(t.Context(), answer{correlationID: 1, reply: func(context.Context) (kmsg.Response, error) {
+			<-time.After(time.Second)
+			return kmsg.NewPtrFetchResponse(), nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			conn.run(t.Context())
+		}()
+		plain := kmsg.NewPtrSASLHandshakeRequest()
+		plain.Version, plain.Mechanism = 1, auth.Plain
+		if _, err := client.Write(kmsg.NewRequestFormatter().AppendRequest(nil, plain, 2)); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range []time.Duration{time.Second, time.Second + afterAnswers} {
+			var head [8]byte
+			if _, err := io.ReadFull(client, head[:]); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(begun); got != want || binary.BigEndian.Uint32(head[4:]) != uint32(id+1) {
+				t.Errorf("answer %d after %v, want %d after %v", binary.BigEndian.Uint32(head[4:]), got, id+1, want)
+			}
+			if _, err := io.CopyN(io.Discard, client, int64(binary.BigEndian.Uint32(head[:4]))-4); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client.Close()
+		<-ended
+	})
 }
 
 // selfSigned is TLS with a certificate of its own.

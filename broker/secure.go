@@ -83,6 +83,36 @@ func (c *connection) secure(ctx context.Context) error {
 	return nil
 }
 
+// afterAnswers is how long a client has to read its answers before it is
+// answered about signing in again.
+const afterAnswers = 10 * time.Millisecond
+
+// settle waits until all that was asked before is answered, and read. A client
+// that signs in again may have requests in flight (KIP-368). Kafka answers one
+// request after the other; and Java's client over TLS, when the answer to its
+// SaslHandshake comes in one piece with one to an earlier request, leaves it
+// where it is until something else comes: its close takes 30 s.
+func (c *connection) settle(ctx context.Context) error {
+	if c.waiting.Load() == 0 {
+		return nil
+	}
+	for c.waiting.Load() > 0 {
+		select {
+		case <-c.settled:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	timer := time.NewTimer(afterAnswers)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // patience is until when the next frame may begin.
 func (c *connection) patience() time.Time {
 	if c.client.Auth.Ready() {

@@ -4,9 +4,10 @@ import "slices"
 
 // API keys that code needs by name. The others stand in the table below.
 const (
-	KeyProduce     = 0
-	KeyFetch       = 1
-	KeyApiVersions = 18
+	KeyProduce       = 0
+	KeyFetch         = 1
+	KeySaslHandshake = 17
+	KeyApiVersions   = 18
 )
 
 // Range is an API with the versions served.
