@@ -8,7 +8,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.common.schema_registry_client import ConfigCompatibilityLevel, ServerConfig
 from confluent_kafka.schema_registry.rules.encryption.dek_registry.dek_registry_client import DekAlgorithm, DekRegistryClient
-from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import EncryptionExecutor, FieldEncryptionExecutor
+from confluent_kafka.schema_registry.rules.encryption.encrypt_executor import FieldEncryptionExecutor
 from confluent_kafka.schema_registry.rules.encryption.localkms.local_driver import LocalKmsDriver
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -26,8 +26,6 @@ def run(t):
     secret = t.work / "secret"
     secret.write_text(SECRET + "\n")
     b = t.start("registry", extra=("--registry.kms.secret-file", secret))
-    FieldEncryptionExecutor.register()
-    EncryptionExecutor.register()
     LocalKmsDriver.register()
     api(t, b)
     refusals(t, b)
