@@ -121,9 +121,16 @@ func cutGuard(expr string) (before, after string, ok bool) {
 func compile(env *cel.Env, expr string) (cel.Program, error) {
 	ast, issues := env.Compile(expr)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("CEL: %s", strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " ")))
+		return nil, fmt.Errorf("CEL: %s", oneLine(err))
+	}
+	if err := checkGrowth(ast); err != nil {
+		return nil, err
 	}
 	return env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+}
+
+func oneLine(err error) string {
+	return strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " "))
 }
 
 // no is what an expression that is false says.

@@ -66,6 +66,7 @@ func TestConditions(t *testing.T) {
 	json := []byte(`{"n":5,"mail":"a@example.com","list":[1,2.5,"x"]}`)
 	proto := append([]byte{8, 7, 18, 13}, "a@example.com"...)
 	proto = append(proto, 0x1a, 1, 'x', 0x22, 5, 10, 1, 'k', 16, 9, 0x2a, 2, 8, 1, 48, 1)
+	grow := "[message.list]" + strings.Repeat(".map(x, x + x)", 60) + ".all(x, size(x) > 0)"
 	nested := "message.list.all(a, [1,2,3,4,5,6,7,8,9].all(b, " + strings.Repeat("message.list.all(c, ", 8) + "true" + strings.Repeat(")", 10)
 	tests := []struct {
 		typ     schema.Type
@@ -92,6 +93,7 @@ func TestConditions(t *testing.T) {
 		{schema.JSON, orderJSON, json, "message.n == 5 && has(message.mail) && !has(message.nothing)", ""},
 		{schema.JSON, orderJSON, json, "message.list[1] > 2 && message.list.exists(x, x == 'x')", ""},
 		{schema.JSON, orderJSON, json, "message.n > 5", "message.n > 5"},
+		{schema.JSON, orderJSON, json, grow, "it cannot be run: it adds values up to"},
 		{schema.JSON, orderJSON, json, nested, "it cannot be run: operation cancelled: actual cost limit exceeded"},
 		{schema.JSON, orderJSON, []byte(`{"mail":"10.0.0.1"}`), "message.mail.isIpv4() && !message.mail.isIpv6() && !message.mail.isUuid()", ""},
 		{schema.Protobuf, orderProto, proto, "message.id == 7 && message.mail.isEmail() && message.tags == ['x']", ""},

@@ -9,6 +9,7 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/tarn-io/tarn/schema"
@@ -111,7 +112,16 @@ func protovalidator(s schema.Schema, index []int) (func(any) (*Violation, error)
 	if err != nil {
 		return nil, err
 	}
-	v, err := protovalidate.New(protovalidate.WithFailFast(), protovalidate.WithMessageDescriptors(md), protovalidate.WithDisableLazy())
+	limit, err := newBudget(md)
+	if err != nil {
+		return nil, err
+	}
+	// What costs too much on nothing at all would do so here already.
+	if err := limit.check(dynamicpb.NewMessage(md)); err != nil {
+		return nil, err
+	}
+	v, err := protovalidate.New(protovalidate.WithFailFast(), protovalidate.WithMessageDescriptors(md), protovalidate.WithDisableLazy(),
+		protovalidate.WithExtensionTypeResolver(extensions(md.ParentFile())))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +129,31 @@ func protovalidator(s schema.Schema, index []int) (func(any) (*Violation, error)
 	if _, err := annotations(v, dynamicpb.NewMessage(md)); err != nil {
 		return nil, err
 	}
-	return func(m any) (*Violation, error) { return annotations(v, m.(proto.Message)) }, nil
+	return func(m any) (*Violation, error) {
+		message := m.(proto.Message)
+		if err := limit.check(message.ProtoReflect()); err != nil {
+			return nil, err
+		}
+		return annotations(v, message)
+	}, nil
+}
+
+// extensions are those of a file and all that it imports, for rules that a file
+// defines for itself.
+func extensions(file protoreflect.FileDescriptor) *dynamicpb.Types {
+	known := new(protoregistry.Files)
+	var add func(protoreflect.FileDescriptor)
+	add = func(f protoreflect.FileDescriptor) {
+		if _, err := known.FindFileByPath(f.Path()); err == nil {
+			return
+		}
+		for i := range f.Imports().Len() {
+			add(f.Imports().Get(i).FileDescriptor)
+		}
+		_ = known.RegisterFile(f) // names that clash were refused when the schema was parsed
+	}
+	add(file)
+	return dynamicpb.NewTypes(known)
 }
 
 // annotations gives the first annotation that m breaks.
