@@ -14,12 +14,13 @@ import (
 
 type tableStatusCmd struct {
 	connect
-	Topic string `arg:"" help:"Topic."`
+	Topic    string `arg:"" help:"Topic."`
+	Snippets bool   `help:"Show how DuckDB, Spark, Trino, pyiceberg, Polars and delta-rs open the tables."`
 }
 
 // Run shows one topic's tables.
 func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
-	var t sink.Status
+	var t tableStatus
 	if err := c.call(ctx, http.MethodGet, "/api/tables/"+url.PathEscape(c.Topic), nil, &t); err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 	case "json":
 		return writeJSON(std.out, t)
 	case "text":
-		printStatus(std.out, t, time.Now())
+		printStatus(std.out, t.Status, time.Now())
 	}
 	s := sheet{Columns: []string{"FORMAT", "STATE", "ROWS", "DEAD-LETTERS", "FILES", "BYTES", "VERSION", "COMMITTED", "LOCATION"}}
 	for _, f := range t.Formats {
@@ -39,6 +40,11 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 	for _, f := range t.Formats {
 		if e := f.LastError; e != nil {
 			fmt.Fprintf(std.out, "\nlast error of %s, %s: %s\n  %s\n", f.Format, moment(e.AtMs), e.Message, e.Fix)
+		}
+	}
+	for _, s := range t.Snippets {
+		if c.Snippets {
+			fmt.Fprintf(std.out, "\n%s, %s (%s)\n\n%s\n", s.Format, s.Reader, s.Language, s.Text)
 		}
 	}
 	return nil

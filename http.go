@@ -142,10 +142,11 @@ func (n *node) tablesAPI() http.Handler {
 	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, n.sinks.Statuses(r.Context()))
 	})
-	mux.HandleFunc("GET /api/tables/{topic}", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Status(r.Context(), r.PathValue("topic")))
-	})
+	mux.HandleFunc("GET /api/tables/{topic}", n.tableStatusAPI)
 	mux.HandleFunc("GET /api/tables/{topic}/wait", n.waitAPI)
+	mux.HandleFunc("GET /api/tables/{topic}/explain", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.Explain(r.Context(), r.PathValue("topic")))
+	})
 	mux.HandleFunc("POST /api/tables/{topic}/flush", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Flush(r.Context(), r.PathValue("topic")))
 	})

@@ -22,8 +22,9 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/metrics", Tag: "server", Does: "Get metrics in Prometheus' text format", Out: "", Type: plainText},
 
 		{Method: "GET", Path: "/api/tables", Tag: "tables", Does: "List topics with tables", Out: []sink.Status{}},
-		{Method: "GET", Path: "/api/tables/{topic}", Tag: "tables", Does: "Get how far a topic's tables are", Out: sink.Status{}},
+		{Method: "GET", Path: "/api/tables/{topic}", Tag: "tables", Does: "Get how far a topic's tables are, and how readers open them", Out: tableStatus{}},
 		{Method: "GET", Path: "/api/tables/{topic}/wait", Tag: "tables", Does: "Answer when the record at an offset, or all that the log holds now, is visible in the tables", Query: []string{"partition", "offset", "timeout_ms"}, Out: sink.Waited{}},
+		{Method: "GET", Path: "/api/tables/{topic}/explain", Tag: "tables", Does: "Say how many commits, files and requests the tables cost, and what longer intervals would make of it", Out: sink.Explained{}},
 		{Method: "POST", Path: "/api/tables/{topic}/flush", Tag: "tables", Does: "Commit what is pending to the tables", Out: sink.Flushed{}},
 		{Method: "POST", Path: "/api/tables/{topic}/verify", Tag: "tables", Does: "Compare the tables with the log", Out: sink.Report{}},
 		{Method: "POST", Path: "/api/tables/{topic}/compact", Tag: "tables", Does: "Rewrite small files of the tables", Out: map[string]sink.Kept{}},

@@ -38,3 +38,14 @@ func IdleAgain(m *Manager, id storage.TopicID, now time.Time) time.Time {
 	u.idle(topic, now)
 	return u.dueAt()
 }
+
+// PerCommit is what Explain thinks a commit of a format sends.
+func PerCommit(format string) (puts, gets float64) {
+	r := perCommit(format)
+	return r.puts, r.gets
+}
+
+// AtInterval is how many commits a day Explain expects at another interval.
+func AtInterval(e Explained, ms int64) float64 {
+	return e.at(time.Duration(ms) * time.Millisecond).CommitsPerDay
+}

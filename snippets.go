@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables/blob/s3"
+)
+
+// snippet is how one reader opens one format's table, to be copied.
+type snippet struct {
+	Reader string `json:"reader"`
+	Format string `json:"format"`
+	// Language is that of Text: sql, python, scala or properties.
+	Language string `json:"language"`
+	Text     string `json:"text"`
+}
+
+// tableStatus is a topic's status with what readers need to open its tables.
+type tableStatus struct {
+	sink.Status
+	Snippets []snippet `json:"snippets"`
+}
+
+// tableStatusAPI answers the status of one topic's tables.
+func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
+	st, err := n.sinks.Status(r.Context(), r.PathValue("topic"))
+	if err != nil {
+		reply(w)(nil, err)
+		return
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	p := place{catalog: scheme + r.Host + "/iceberg"}
+	if store, ok := n.store.(*s3.Store); ok {
+		c := store.Config()
+		p.bucket = &c
+	}
+	answer(w, http.StatusOK, tableStatus{st, p.snippets(st)})
+}
+
+// place is where tables are, as a reader must know it.
+type place struct {
+	catalog string     // address of the Iceberg catalog
+	bucket  *s3.Config // nil: a local directory
+}
+
+// snippets are all ways to open a topic's tables. Credentials of a bucket are
+// never among them: readers find them where Amazon's tools do.
+func (p place) snippets(st sink.Status) []snippet {
+	out := []snippet{}
+	for _, f := range st.Formats {
+		if f.Location == "" {
+			continue // not made yet
+		}
+		switch f.Format {
+		case "iceberg":
+			out = append(out, p.iceberg(st.Table)...)
+		case "delta":
+			out = append(out, p.delta(st.Table, f.Location)...)
+		case "parquet":
+			out = append(out, p.parquet(f.Location)...)
+		}
+	}
+	return out
+}
+
+func (p place) iceberg(table string) []snippet {
+	const spark = `spark-sql --packages org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.0%s \
+  --conf spark.sql.catalog.tarn=org.apache.iceberg.spark.SparkCatalog \
+  --conf spark.sql.catalog.tarn.type=rest \
+  --conf spark.sql.catalog.tarn.uri=%s%s \
+  -e 'SELECT * FROM tarn.default.%s'`
+	aws, io := "", ""
+	if p.bucket != nil {
+		aws = ",org.apache.iceberg:iceberg-aws-bundle:1.10.0"
+		io = " \\\n  --conf spark.sql.catalog.tarn.io-impl=org.apache.iceberg.aws.s3.S3FileIO"
+	}
+	python := fmt.Sprintf(`from pyiceberg.catalog import load_catalog
+table = load_catalog("tarn", type="rest", uri=%q).load_table("default.%s")
+`, p.catalog, table)
+	return []snippet{
+		{"duckdb", "iceberg", "sql", p.duckSecret() + fmt.Sprintf(`INSTALL iceberg; LOAD iceberg;
+ATTACH 'tarn' AS tarn (TYPE iceberg, ENDPOINT '%s', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none');
+SELECT * FROM tarn."default".%s;`, p.catalog, table)},
+		{"spark", "iceberg", "shell", fmt.Sprintf(spark, aws, p.catalog, io, table)},
+		{"trino", "iceberg", "properties", fmt.Sprintf(`# etc/catalog/tarn.properties
+connector.name=iceberg
+iceberg.catalog.type=rest
+iceberg.rest-catalog.uri=%s
+%s# then: SELECT * FROM tarn."default".%s`, p.catalog, p.trinoStore(), table)},
+		{"pyiceberg", "iceberg", "python", python + "print(table.scan().to_arrow())"},
+		{"polars", "iceberg", "python", python + "import polars as pl\nprint(pl.scan_iceberg(table).collect())"},
+	}
+}
+
+func (p place) delta(table, at string) []snippet {
+	options := p.pythonOptions()
+	delta := fmt.Sprintf("DeltaTable(%q%s)", at, options)
+	return []snippet{
+		{"duckdb", "delta", "sql", p.duckSecret() + fmt.Sprintf("INSTALL delta; LOAD delta;\nSELECT * FROM delta_scan('%s');", at)},
+		{"spark", "delta", "shell", fmt.Sprintf(`spark-sql --packages io.delta:delta-spark_2.13:4.0.0%s \
+  --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \
+  --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog%s \
+  -e 'SELECT * FROM delta.`+"`%s`'", p.hadoopPackage(), p.hadoopConf(), p.hadoop(at))},
+		{"trino", "delta", "sql", fmt.Sprintf(`-- with connector.name=delta_lake in etc/catalog/delta.properties, and delta.register-table-procedure.enabled=true
+CALL delta.system.register_table(schema_name => 'default', table_name => '%s', table_location => '%s');
+SELECT * FROM delta."default".%s;`, table, at, table)},
+		{"delta-rs", "delta", "python", "from deltalake import DeltaTable\nprint(" + delta + ".to_pyarrow_table())"},
+		{"polars", "delta", "python", fmt.Sprintf("import polars as pl\nprint(pl.scan_delta(%q%s).collect())", at, options)},
+	}
+}
+
+func (p place) parquet(at string) []snippet {
+	glob := strings.TrimSuffix(at, "/") + "/*.parquet"
+	return []snippet{
+		{"duckdb", "parquet", "sql", p.duckSecret() + fmt.Sprintf("SELECT * FROM read_parquet('%s', union_by_name = true);", strings.TrimPrefix(glob, "file://"))},
+		{"spark", "parquet", "scala", fmt.Sprintf(`spark.read.option("mergeSchema", "true").parquet(%q).show()`, p.hadoop(glob))},
+		{"polars", "parquet", "python", fmt.Sprintf("import polars as pl\nprint(pl.scan_parquet(%q, missing_columns=\"insert\", extra_columns=\"ignore\"%s).collect())",
+			strings.TrimPrefix(glob, "file://"), p.pythonOptions())},
+	}
+}
+
+// hadoop is an address as Hadoop's file systems want it.
+func (p place) hadoop(at string) string {
+	if p.bucket != nil {
+		return "s3a" + strings.TrimPrefix(at, "s3")
+	}
+	return at
+}
+
+func (p place) hadoopPackage() string {
+	if p.bucket == nil {
+		return ""
+	}
+	return ",org.apache.hadoop:hadoop-aws:3.4.1"
+}
+
+func (p place) hadoopConf() string {
+	if p.bucket == nil || p.bucket.Endpoint == "" {
+		return ""
+	}
+	return fmt.Sprintf(" \\\n  --conf spark.hadoop.fs.s3a.endpoint=%s --conf spark.hadoop.fs.s3a.path.style.access=%t", p.bucket.Endpoint, p.bucket.PathStyle)
+}
+
+// duckSecret tells DuckDB of a bucket; the keys come from the environment.
+func (p place) duckSecret() string {
+	if p.bucket == nil {
+		return ""
+	}
+	more := ""
+	if e := p.bucket.Endpoint; e != "" {
+		host := e[strings.Index(e, "://")+len("://"):]
+		more = fmt.Sprintf(", ENDPOINT '%s', USE_SSL %t", host, strings.HasPrefix(e, "https"))
+		if p.bucket.PathStyle {
+			more += ", URL_STYLE 'path'"
+		}
+	}
+	return fmt.Sprintf("INSTALL httpfs; LOAD httpfs; INSTALL aws; LOAD aws;\nCREATE SECRET (TYPE s3, PROVIDER credential_chain, REGION '%s'%s);\n", p.bucket.Region, more)
+}
+
+func (p place) trinoStore() string {
+	if p.bucket == nil {
+		return "fs.hadoop.enabled=true\n"
+	}
+	text := fmt.Sprintf("fs.native-s3.enabled=true\ns3.region=%s\n", p.bucket.Region)
+	if p.bucket.Endpoint != "" {
+		text += fmt.Sprintf("s3.endpoint=%s\ns3.path-style-access=%t\n", p.bucket.Endpoint, p.bucket.PathStyle)
+	}
+	return text
+}
+
+// pythonOptions are the storage options of delta-rs and Polars.
+func (p place) pythonOptions() string {
+	if p.bucket == nil {
+		return ""
+	}
+	options := fmt.Sprintf("%q: %q", "aws_region", p.bucket.Region)
+	if e := p.bucket.Endpoint; e != "" {
+		options += fmt.Sprintf(", %q: %q, %q: \"%t\"", "aws_endpoint_url", e, "aws_allow_http", strings.HasPrefix(e, "http:"))
+	}
+	return ", storage_options={" + options + "}"
+}

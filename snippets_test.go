@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob/s3"
+)
+
+// TestSnippets wants a way for each reader, complete for a directory and a
+// bucket, without secrets.
+func TestSnippets(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	st := func(base string) sink.Status {
+		s := sink.Status{Topic: "orders", Table: "orders"}
+		for _, f := range []string{"iceberg", "delta", "parquet"} {
+			s.Formats = append(s.Formats, sink.FormatStatus{Status: tables.Status{Format: f, Location: base + "/default/orders/" + f}})
+		}
+		s.Formats = append(s.Formats, sink.FormatStatus{Status: tables.Status{Format: "delta"}}) // not made yet
+		return s
+	}
+	for _, tt := range []struct {
+		name string
+		p    place
+		base string
+		want map[string]string // format/reader to a part of the text
+		not  string
+	}{
+		{
+			name: "directory", p: place{catalog: "http://h:8081/iceberg"}, base: "file:///w",
+			want: map[string]string{
+				"iceberg/duckdb": "ENDPOINT 'http://h:8081/iceberg'", "iceberg/spark": "uri=http://h:8081/iceberg \\\n", "iceberg/trino": "rest-catalog.uri=http://h:8081/iceberg",
+				"iceberg/pyiceberg": `uri="http://h:8081/iceberg").load_table("default.orders")`, "iceberg/polars": "scan_iceberg(table)",
+				"delta/duckdb": "delta_scan('file:///w/default/orders/delta')", "delta/spark": "delta.`file:///w/default/orders/delta`", "delta/trino": "table_location => 'file:///w/default/orders/delta'",
+				"delta/delta-rs": `DeltaTable("file:///w/default/orders/delta").`, "delta/polars": `scan_delta("file:///w/default/orders/delta").`,
+				"parquet/duckdb": "read_parquet('/w/default/orders/parquet/*.parquet', union_by_name = true)", "parquet/spark": `parquet("file:///w/default/orders/parquet/*.parquet")`,
+				"parquet/polars": `scan_parquet("/w/default/orders/parquet/*.parquet"`,
+			}, not: "s3",
+		},
+		{
+			name: "bucket", p: place{catalog: "http://h:8081/iceberg", bucket: &s3.Config{Bucket: "lake", Region: "eu-west-1", Endpoint: "http://127.0.0.1:7070", PathStyle: true}}, base: "s3://lake",
+			want: map[string]string{
+				"iceberg/duckdb": "REGION 'eu-west-1', ENDPOINT '127.0.0.1:7070', USE_SSL false, URL_STYLE 'path'", "iceberg/spark": "S3FileIO \\\n", "iceberg/trino": "s3.endpoint=http://127.0.0.1:7070\ns3.path-style-access=true",
+				"iceberg/pyiceberg": "load_table", "iceberg/polars": "scan_iceberg(table)",
+				"delta/duckdb": "delta_scan('s3://lake/default/orders/delta')", "delta/spark": "delta.`s3a://lake/default/orders/delta`", "delta/trino": "s3://lake/default/orders/delta",
+				"delta/delta-rs": `storage_options={"aws_region": "eu-west-1", "aws_endpoint_url": "http://127.0.0.1:7070", "aws_allow_http": "true"}`, "delta/polars": `"aws_region"`,
+				"parquet/duckdb": "read_parquet('s3://lake/default/orders/parquet/*.parquet'", "parquet/spark": "s3a://lake/", "parquet/polars": "s3://lake/",
+			}, not: "hidden",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := map[string]string{}
+			for _, s := range tt.p.snippets(st(tt.base)) {
+				got[s.Format+"/"+s.Reader] = s.Text
+				if strings.Contains(s.Text, tt.not) || strings.Contains(s.Text, "%!") || s.Language == "" {
+					t.Errorf("%s: %s", s.Reader, s.Text)
+				}
+			}
+			for name, part := range tt.want {
+				if !strings.Contains(got[name], part) {
+					t.Errorf("%s: got %q, want %q in it", name, got[name], part)
+				}
+			}
+			if len(got) != len(tt.want) {
+				t.Errorf("%d snippets, want %d", len(got), len(tt.want))
+			}
+			if text, err := json.Marshal(tableStatus{Status: st(tt.base)}); err != nil || !strings.Contains(string(text), `"topic":"orders"`) {
+				t.Errorf("status as JSON: %s, %v", text, err)
+			}
+		})
+	}
+}
