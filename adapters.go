@@ -12,6 +12,8 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/layout"
 )
 
 // validation lends the registry's validator to the broker, which knows no
@@ -145,6 +147,7 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 				CommitInterval: interval(c.CommitIntervalMs),
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
 				Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
+				Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
 				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 				Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
@@ -154,6 +157,18 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 		}
 		return out, v.Changed()
 	}
+}
+
+// wantedLayout is how a topic's rows are put into files.
+func wantedLayout(c *topic.Config) layout.Want {
+	var w layout.Want
+	for _, t := range c.TablePartition {
+		w.Partition = append(w.Partition, layout.Term{Transform: tables.Transform{Name: t.Transform, N: t.N}, Column: t.Column})
+	}
+	for _, t := range c.TableSort {
+		w.Sort = append(w.Sort, layout.Order{Column: t.Column, Desc: t.Desc, NullsFirst: t.NullsFirst})
+	}
+	return w
 }
 
 func level(v topic.Validation) validate.Level {

@@ -56,6 +56,12 @@ func printStatus(w io.Writer, t sink.Status, now time.Time) {
 	if t.Message != "" {
 		fmt.Fprintf(w, ": %s", t.Message)
 	}
+	if t.Partition != "" {
+		fmt.Fprintf(w, "\npartitioned by %s", t.Partition)
+	}
+	if t.Sort != "" {
+		fmt.Fprintf(w, "\nsorted by %s", t.Sort)
+	}
 	fmt.Fprintf(w, "\n%d records behind the log, about %d bytes", t.Behind, t.PendingBytes)
 	if t.FreshMs > 0 {
 		fmt.Fprintf(w, "; the tables are as of %s", ago(now, t.FreshMs))

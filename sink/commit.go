@@ -108,10 +108,7 @@ func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
 			return fmt.Errorf("dead letters: %w", err)
 		}
 	}
-	c := tables.Commit{ID: e.ID, Expect: f.Expect, Progress: f.Progress, Summary: e.summary()}
-	if f.File != nil {
-		c.Add = []tables.DataFile{*f.File}
-	}
+	c := tables.Commit{ID: e.ID, Expect: f.Expect, Progress: f.Progress, Add: f.Files, Summary: e.summary()}
 	if !e.Schema.Equal(m.table.Schema()) {
 		c.Schema = e.Schema
 	}
@@ -126,7 +123,7 @@ func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
 		s.lg.Warn("commit reported an error but is in the table", "format", m.name, "error", err)
 		return nil
 	}
-	return s.explain(ctx, err, f.File)
+	return s.explain(ctx, err, f.Files)
 }
 
 // fits reports, as nil, that a table which stands at p can take a commit that
@@ -142,23 +139,26 @@ func fits(p, want tables.Progress) error {
 	return &stopError{Diverged, err}
 }
 
-// explain tells a commit that was refused because its file is gone, and that
-// can only be made anew, from one to be tried again.
-func (s *sink) explain(ctx context.Context, err error, file *tables.DataFile) error {
+// explain tells a commit that was refused because a file is gone, and that can
+// only be made anew, from one to be tried again.
+func (s *sink) explain(ctx context.Context, err error, files []tables.DataFile) error {
 	err = stopped(fmt.Errorf("commit: %w", err))
-	if file == nil || !errors.Is(err, tables.ErrFile) {
+	if !errors.Is(err, tables.ErrFile) {
 		return err
 	}
-	f, oerr := s.store.Open(ctx, file.Path)
-	if errors.Is(oerr, blob.ErrNotFound) {
-		return errors.Join(errVoid, err)
-	}
-	if oerr != nil {
-		return err
-	}
-	defer f.Close()
-	if f.Size() != file.Size {
-		return errors.Join(errVoid, err)
+	for _, file := range files {
+		f, oerr := s.store.Open(ctx, file.Path)
+		if errors.Is(oerr, blob.ErrNotFound) {
+			return errors.Join(errVoid, err)
+		}
+		if oerr != nil {
+			return err
+		}
+		size := f.Size()
+		f.Close()
+		if size != file.Size {
+			return errors.Join(errVoid, err)
+		}
 	}
 	return err
 }
@@ -193,7 +193,7 @@ func (s *sink) commitDead(ctx context.Context, e *entry, m *member) error {
 	if landed, lerr := t.Landed(ctx, e.ID, dead.File.Path); lerr == nil && landed {
 		return nil
 	}
-	return s.explain(ctx, err, &dead.File)
+	return s.explain(ctx, err, []tables.DataFile{dead.File})
 }
 
 // summary is what a commit writes into the table's history for people.

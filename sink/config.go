@@ -18,6 +18,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/layout"
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
@@ -83,6 +84,8 @@ const (
 	// defaultCompactBytes is the size of file that readers like and that a
 	// rewrite still holds in memory.
 	defaultCompactBytes = 64 << 20
+	// defaultFileBytes is what Iceberg's and Delta's readers like best.
+	defaultFileBytes = 128 << 20
 	// defaultHistory and defaultHistoryMax bound what a commit writes: metadata of
 	// Iceberg names every snapshot.
 	defaultHistory    = 24 * time.Hour
@@ -168,6 +171,10 @@ type Topic struct {
 	// Retention is how old the records of rows become before their files go; 0
 	// keeps them.
 	Retention time.Duration
+	// Layout is how rows are put into files.
+	Layout layout.Want
+	// FileBytes is about how large data files become at most.
+	FileBytes int64
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
 	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or
@@ -193,6 +200,9 @@ func (t Topic) withDefaults() Topic {
 	}
 	if t.CompactBytes <= 0 {
 		t.CompactBytes = defaultCompactBytes
+	}
+	if t.FileBytes <= 0 {
+		t.FileBytes = defaultFileBytes
 	}
 	if t.History <= 0 {
 		t.History = defaultHistory

@@ -44,6 +44,7 @@ type cut struct {
 	rows     int64 // dead letters among them
 	skipped  int64 // records whose letters are there already
 	bytes    int64 // of records
+	most     int64 // rows that it may have
 	rd       record.Reader
 	unlooked int64 // values decoded since the last look at memory
 	looked   int64 // rows at the last look
@@ -56,8 +57,12 @@ type cut struct {
 	lastKey, lastValue   lastFrame
 }
 
-func (s *sink) newCut(from offsets) *cut {
-	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}}
+// newCut begins a cut. Errors are those of laidOut.
+func (s *sink) newCut(from offsets) (*cut, error) {
+	c := &cut{s: s, from: from, to: maps.Clone(from), schema: s.schema, byKey: map[groupKey]*group{}, most: s.topic.CommitRows}
+	if s.most > 0 {
+		c.most = min(c.most, s.most)
+	}
 	c.key, c.value = s.reading(keyPart), s.reading(valuePart)
 	c.keyPlain, _ = s.plain(keyPart)
 	c.valuePlain, _ = s.plain(valuePart)
@@ -70,7 +75,9 @@ func (s *sink) newCut(from offsets) *cut {
 			c.schema = next
 		}
 	}
-	return c
+	var err error
+	c.schema, err = s.laidOut(c.schema)
+	return c, err
 }
 
 // errEnough ends the reading of a cut that has become large enough.
@@ -159,7 +166,7 @@ func (c *cut) full() bool {
 	if c.unlooked >= lookCells || c.rows-c.looked >= lookRows {
 		c.weigh()
 	}
-	return c.bytes >= t.CommitBytes || c.rows >= t.CommitRows || c.held >= maxSwell*t.CommitBytes
+	return c.bytes >= t.CommitBytes || c.rows >= c.most || c.held >= maxSwell*t.CommitBytes
 }
 
 // weigh adds up what the columns hold.

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -48,4 +49,11 @@ func PerCommit(format string) (puts, gets float64) {
 // AtInterval is how many commits a day Explain expects at another interval.
 func AtInterval(e Explained, ms int64) float64 {
 	return e.at(time.Duration(ms) * time.Millisecond).CommitsPerDay
+}
+
+// StoredFiles reads the files of a format's part of a stored entry.
+func StoredFiles(text []byte) ([]tables.DataFile, error) {
+	var f entryFormat
+	err := json.Unmarshal(text, &f)
+	return f.Files, err
 }

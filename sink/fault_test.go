@@ -10,6 +10,7 @@ import (
 
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/layout"
 )
 
 // story is a day in a sink's life: tables are made, rows and dead letters come,
@@ -90,8 +91,21 @@ func sweep(t *testing.T, crash bool, test func(w *world)) {
 }
 
 // TestFaults lets every write fail once; the same manager goes on.
-func TestFaults(t *testing.T) {
+func TestFaults(t *testing.T) { faults(t, layout.Want{}) }
+
+// TestFaultsPartitioned does the same where each entry has files of several
+// partitions.
+func TestFaultsPartitioned(t *testing.T) { faults(t, byID) }
+
+// byID puts orders into two buckets, sorted.
+var byID = layout.Want{
+	Partition: []layout.Term{{Transform: tables.Transform{Name: tables.Bucket, N: 2}, Column: "id"}},
+	Sort:      []layout.Order{{Column: "item", Desc: true}},
+}
+
+func faults(t *testing.T, l layout.Want) {
 	sweep(t, false, func(w *world) {
+		w.topics[0].Layout = l
 		tell(w, w.flushOn)
 		blown := w.fuse.heal()
 		finale(w)
@@ -104,8 +118,14 @@ func TestFaults(t *testing.T) {
 }
 
 // TestCrashes lets the process die at every write; a new one takes over.
-func TestCrashes(t *testing.T) {
+func TestCrashes(t *testing.T) { crashes(t, layout.Want{}) }
+
+// TestCrashesPartitioned does the same with files of several partitions.
+func TestCrashesPartitioned(t *testing.T) { crashes(t, byID) }
+
+func crashes(t *testing.T, l layout.Want) {
 	sweep(t, true, func(w *world) {
+		w.topics[0].Layout = l
 		again := func() {
 			w.halt()
 			w.fuse.heal()

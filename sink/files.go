@@ -46,8 +46,9 @@ func (s *sink) targets(members []*member, boxes map[*member]tables.Progress, sch
 
 // place writes rows as one data file into every target's table: encoded once
 // for all whose files look alike, written once, and linked to the others. It
-// returns the files by member; on an error none is left.
-func (s *sink) place(ctx context.Context, to []target, rows []arrow.RecordBatch, name string, ranges []tables.Range) (map[*member]*tables.DataFile, error) {
+// returns the files by member, with what about says of them; on an error none is
+// left.
+func (s *sink) place(ctx context.Context, to []target, rows []arrow.RecordBatch, name string, about tables.DataFile) (map[*member]*tables.DataFile, error) {
 	out := map[*member]*tables.DataFile{}
 	var paths []string
 	for i, t := range to {
@@ -57,7 +58,7 @@ func (s *sink) place(ctx context.Context, to []target, rows []arrow.RecordBatch,
 		var f tables.DataFile
 		var err error
 		if same < 0 {
-			f, err = s.write(ctx, t.physical, rows, path, ranges)
+			f, err = s.write(ctx, t.physical, rows, path, about)
 		} else {
 			f = *out[to[same].m]
 			err = s.store.Copy(ctx, f.Path, path)
@@ -73,7 +74,7 @@ func (s *sink) place(ctx context.Context, to []target, rows []arrow.RecordBatch,
 }
 
 // write encodes rows in one burst and writes them to path, durable.
-func (s *sink) write(ctx context.Context, physical *tables.Schema, rows []arrow.RecordBatch, path string, ranges []tables.Range) (tables.DataFile, error) {
+func (s *sink) write(ctx context.Context, physical *tables.Schema, rows []arrow.RecordBatch, path string, about tables.DataFile) (tables.DataFile, error) {
 	converted := make([]arrow.RecordBatch, len(rows))
 	for i, b := range rows {
 		var err error
@@ -89,6 +90,7 @@ func (s *sink) write(ctx context.Context, physical *tables.Schema, rows []arrow.
 		return tables.DataFile{}, err
 	}
 	f := encoded.DataFile(physical.ID)
-	f.Path, f.Ranges, f.WrittenMs = path, ranges, s.now().UnixMilli()
+	f.Path, f.WrittenMs = path, s.now().UnixMilli()
+	f.Ranges, f.Partition, f.Sorted = about.Ranges, about.Partition, about.Sorted
 	return f, nil
 }

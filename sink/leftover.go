@@ -54,8 +54,10 @@ func (s *sink) leave(e *entry, format string) ([]tables.Item, error) {
 		return nil, nil
 	}
 	var all []leftover
-	if f.File != nil && !e.ours[format] {
-		all = append(all, leftover{ID: e.ID, Format: format, Expect: f.Expect, Path: f.File.Path})
+	for _, file := range f.Files {
+		if !e.ours[format] {
+			all = append(all, leftover{ID: e.ID, Format: format, Expect: f.Expect, Path: file.Path})
+		}
 	}
 	if f.Dead != nil && !e.ours[format+deadSuffix] {
 		all = append(all, leftover{ID: e.ID, Format: format, Dead: true, Expect: f.Dead.Expect, Path: f.Dead.File.Path})

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/layout"
 )
 
 // cutNext makes the next entry if one is due, and reports whether there may be
@@ -72,7 +74,22 @@ func (s *sink) draw(ctx context.Context, l *lane) (*entry, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	c := s.newCut(l.from)
+	for {
+		e, err := s.drawOnce(ctx, l)
+		if !errors.Is(err, layout.ErrTooMany) {
+			return e, err
+		}
+		// So few rows as there may be partitions always go.
+		s.lg.Debug("a cut has rows of too many partitions; a smaller one is made", "rows", s.most)
+	}
+}
+
+// drawOnce is draw, but for layout.ErrTooMany: then the next cut is smaller.
+func (s *sink) drawOnce(ctx context.Context, l *lane) (*entry, error) {
+	c, err := s.newCut(l.from)
+	if err != nil {
+		return nil, err
+	}
 	c.to, c.skip = maps.Clone(s.begun(l)), l.members[0].letters
 	if err := c.read(ctx, l.limit); err != nil {
 		return nil, err
@@ -99,6 +116,10 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 	for _, b := range rows {
 		e.Rows += b.NumRows()
 	}
+	split, err := s.split(c, rows)
+	if err != nil {
+		return nil, err
+	}
 	boxes := s.boxes(ctx, l.members, c)
 	to := s.targets(l.members, boxes, c.schema)
 	if len(to) == 0 {
@@ -108,20 +129,18 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var main map[*member]*tables.DataFile
-	if len(rows) > 0 {
-		if main, err = s.place(ctx, to, rows, e.fileName("data"), c.ranges()); err != nil {
-			for _, d := range dead {
-				s.remove(ctx, []string{d.File.Path})
-			}
-			return nil, err
+	main, err := s.placeParts(ctx, e, to, split, c.ranges())
+	if err != nil {
+		for _, d := range dead {
+			s.remove(ctx, []string{d.File.Path})
 		}
+		return nil, err
 	}
 	for _, t := range to {
 		p := s.advance(t.m.at, c.to)
 		addGaps(&p, c.gaps)
 		s.countRecords(&p, t.m.at, c.rows+c.skipped)
-		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, File: main[t.m], Dead: dead[t.m]}
+		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, Files: main[t.m], Dead: dead[t.m]}
 	}
 	return e, nil
 }
@@ -166,7 +185,7 @@ func (s *sink) placeDead(ctx context.Context, e *entry, c *cut, to []target, box
 		}
 		deadTo = append(deadTo, target{t.m, t.m.dead, physical})
 	}
-	files, err := s.place(ctx, deadTo, batchList(b), e.fileName("dead"), c.ranges())
+	files, err := s.place(ctx, deadTo, batchList(b), e.fileName("dead"), tables.DataFile{Ranges: c.ranges()})
 	if err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}

@@ -43,10 +43,27 @@ type entry struct {
 
 // entryFormat is an entry's part for one format.
 type entryFormat struct {
-	Expect   tables.Progress  `json:"expect"`
-	Progress tables.Progress  `json:"progress"`
-	File     *tables.DataFile `json:"file,omitempty"`
-	Dead     *entryDead       `json:"dead,omitempty"`
+	Expect   tables.Progress   `json:"expect"`
+	Progress tables.Progress   `json:"progress"`
+	Files    []tables.DataFile `json:"files,omitempty"`
+	Dead     *entryDead        `json:"dead,omitempty"`
+}
+
+// UnmarshalJSON takes the file of entries that were stored when they had one at
+// most.
+func (f *entryFormat) UnmarshalJSON(data []byte) error {
+	type plain entryFormat
+	v := struct {
+		*plain
+		File *tables.DataFile `json:"file"`
+	}{plain: (*plain)(f)}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	if v.File != nil {
+		f.Files = append(f.Files, *v.File)
+	}
+	return nil
 }
 
 // entryDead is what an entry brings to a format's table of dead letters.
@@ -169,8 +186,9 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 }
 
 // encode writes the entry as it is stored. One that is too large, as a table of
-// very many columns may make it, gives up bounds of columns: first the long
-// ones, then all. They only make readers faster.
+// very many columns may make it, or of very many files, gives up bounds of
+// columns: first the long ones, then all; and then all that is said of columns.
+// They only make readers faster.
 func (e *entry) encode() ([]byte, error) {
 	value, err := json.Marshal(e)
 	for _, most := range []int{longBound, 0} {
@@ -186,6 +204,12 @@ func (e *entry) encode() ([]byte, error) {
 		}
 		value, err = json.Marshal(e)
 	}
+	if err == nil && len(value) > maxEntryBytes {
+		for _, f := range e.files() {
+			f.Columns = nil
+		}
+		value, err = json.Marshal(e)
+	}
 	return value, err
 }
 
@@ -193,8 +217,8 @@ func (e *entry) encode() ([]byte, error) {
 func (e *entry) files() []*tables.DataFile {
 	var out []*tables.DataFile
 	for _, f := range e.Formats {
-		if f.File != nil {
-			out = append(out, f.File)
+		for i := range f.Files {
+			out = append(out, &f.Files[i])
 		}
 		if f.Dead != nil {
 			out = append(out, &f.Dead.File)

@@ -35,6 +35,9 @@ func (s *sink) settleSchema(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("schema of %s has no table form: %w", s.subject(valuePart), err)
 	}
+	if first, err = s.laidOut(first); err != nil {
+		return err
+	}
 	text, err := json.Marshal(first)
 	if err != nil {
 		return fmt.Errorf("encode table schema: %w", err)

@@ -60,6 +60,8 @@ type sink struct {
 	waiting     []*flush  // flushes not answered yet
 	behindSince time.Time // when the backlog was first seen; zero: none
 	recordBytes int64     // mean size of a record in the last cut
+	rowBytes    float64   // mean size of a row in the last data file; 0: not known
+	most        int64     // rows of a cut, below what the topic says; 0: as it says
 	barren      struct {  // from here to there the log holds no rows
 		from, to offsets
 	}

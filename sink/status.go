@@ -52,6 +52,9 @@ type Status struct {
 	// State is that of the sink, or of the format that is worst off.
 	State   State  `json:"state"`
 	Message string `json:"message,omitempty"`
+	// Partition and Sort are what the topic asks for, see tarn.table.partition.
+	Partition string `json:"partition,omitempty"`
+	Sort      string `json:"sort,omitempty"`
 	// Behind is how many offsets the tables are behind the log, PendingBytes
 	// about how many bytes of records these are: as many as a record had lately.
 	Behind       int64 `json:"behind"`
@@ -251,7 +254,10 @@ func (s *sink) reopen(ctx context.Context, format, name string) (tables.Table, e
 
 // describe puts a status together from what the tables say.
 func (s *sink) describe(ctx context.Context) Status {
-	out := Status{Topic: s.topic.Name, Table: s.topic.Table, Formats: []FormatStatus{}}
+	out := Status{
+		Topic: s.topic.Name, Table: s.topic.Table, Formats: []FormatStatus{},
+		Partition: s.topic.Layout.PartitionText(), Sort: s.topic.Layout.SortText(),
+	}
 	all, formats, behind := s.status.get()
 	out.State, out.Message, out.Behind = all.state, all.message, behind
 	stable, err := s.stable(ctx)

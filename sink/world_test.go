@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -360,11 +362,8 @@ func (w *world) orphans() []string {
 
 // kindOf is the first word of a data file's name.
 func kindOf(key string) string {
-	base := key[len(key)-min(len(key), len("data-0000000001-00000000-0000-0000-0000-000000000000.parquet")):]
-	if len(base) < 5 || base[4] != '-' {
-		return ""
-	}
-	return base[:4]
+	kind, _, _ := strings.Cut(path.Base(key), "-")
+	return kind
 }
 
 const orderV1 = `{"type":"record","name":"Order","fields":[{"name":"id","type":"long"},{"name":"item","type":"string"}]}`

@@ -120,7 +120,7 @@ func redpandaAliases() []alias {
 				"value_schema_id_prefix": {{"tarn.table.formats", FormatIceberg}, {"tarn.table.value.as", "schema"}},
 				"key_value":              {{"tarn.table.formats", FormatIceberg}, {"tarn.table.value.as", "binary"}},
 			}),
-		refused("redpanda.iceberg.partition.spec", "tables are not partitioned yet"),
+		partitioned("redpanda.iceberg.partition.spec", "(", ")"),
 		same("redpanda.iceberg.target.lag.ms", "tarn.table.commit.interval.ms"),
 		words("redpanda.iceberg.delete", "a table outlives its topic; drop it in the catalog",
 			map[string][]pair{"false": nil}),
@@ -141,7 +141,7 @@ func automqAliases() []alias {
 			map[string][]pair{"invalid_data": {{"tarn.table.invalid", "dlq"}}}),
 		words(p+"transform.value.type", "records are not reshaped on the way to a table: use none",
 			map[string][]pair{"none": nil}),
-		refused(p+"partition.by", "tables are not partitioned yet"),
+		partitioned(p+"partition.by", "[", "]"),
 		refused(p+"id.columns", "tables are append-only yet"),
 		flagOff(p+"upsert.enable", "tables are append-only yet"),
 		refused(p+"cdc.field", "tables are append-only yet"),
@@ -164,6 +164,16 @@ func converted(name, key string) alias {
 		map[string][]pair{"by_schema_id": {{key, "schema"}}, "string": {{key, "string"}}, "raw": {{key, "binary"}}})
 }
 
+// partitioned is a partition spec in brackets; those of Redpanda may name its own
+// columns.
+func partitioned(name, open, closed string) alias {
+	const key = "tarn.table.partition"
+	return alias{name, []string{key}, func(v string) ([]pair, error) {
+		v = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(v), open), closed)
+		return []pair{{key, strings.ReplaceAll(v, "redpanda.", "kafka_")}}, nil
+	}}
+}
+
 // flagOff accepts false, which is how things are, and refuses true.
 func flagOff(name, why string) alias {
 	return words(name, why, map[string][]pair{"false": nil})
@@ -175,10 +185,10 @@ func tansuAliases() []alias {
 			[]pair{{"tarn.value.schema.validation", string(ValidatePayload)}},
 			[]pair{{"tarn.value.schema.validation", string(ValidateOff)}}),
 		flagOff("tansu.lake.sink", "a topic always keeps its log beside its tables; set tarn.table.formats for a table"),
-		refused("tansu.lake.partition", "tables are not partitioned yet"),
+		same("tansu.lake.partition", "tarn.table.partition"),
 		flagOff("tansu.lake.normalize", "records are not flattened on the way to a table"),
 		refused("tansu.lake.normalize.separator", "records are not flattened on the way to a table"),
-		refused("tansu.lake.z_order", "tables are not sorted yet"),
+		refused("tansu.lake.z_order", "rows are not put along a Z-order curve; tarn.table.sort sorts them"),
 		flagOff("tansu.virtual", "virtual topics are not supported"),
 		flagOff("tansu.batch", "this key is for Tansu's proxy; Tarn commits in groups by itself"),
 		refused("tansu.batch.max_records", "this key is for Tansu's proxy; Tarn commits in groups by itself"),

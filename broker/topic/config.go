@@ -94,6 +94,10 @@ type Config struct {
 	TableHistoryMax   int64 // tarn.table.snapshot.max
 	TableOrphanMs     int64
 	TableRetentionMs  int64 // -1: for ever
+
+	TablePartition []PartitionTerm
+	TableSort      []SortTerm
+	TableFileBytes int64
 }
 
 // ConfigError refuses one config entry. Nothing was changed.

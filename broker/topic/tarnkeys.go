@@ -12,7 +12,7 @@ func tarnKeys() []Definition {
 	return slices.SortedFunc(slices.Values(slices.Concat(
 		schemaKeys("key", func(c *Config) *SchemaUse { return &c.Key }),
 		schemaKeys("value", func(c *Config) *SchemaUse { return &c.Value }),
-		invalidKeys(), tableKeys(), tableLifeKeys(),
+		invalidKeys(), tableKeys(), tableLifeKeys(), layoutKeys(),
 	)), func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
 }
 

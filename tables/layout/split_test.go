@@ -228,6 +228,19 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
+func TestWantText(t *testing.T) {
+	w := Want{
+		Partition: []Term{{tables.Transform{Name: tables.Day}, "at"}, {tables.Transform{Name: tables.Bucket, N: 16}, "id"}, {tables.Transform{Name: tables.Identity}, "region"}},
+		Sort:      []Order{{"id", true, false}, {"at", true, true}, {"region", false, true}, {"raw", false, false}},
+	}
+	if got, want := w.PartitionText(), "day(at), bucket(16, id), region"; got != want {
+		t.Errorf("partition %q, want %q", got, want)
+	}
+	if got, want := w.SortText(), "id desc, at desc nulls first, region, raw nulls last"; got != want {
+		t.Errorf("sort %q, want %q", got, want)
+	}
+}
+
 func TestBind(t *testing.T) {
 	s := wide(t, Want{})
 	for want, term := range map[string]Term{

@@ -58,6 +58,39 @@ func (w Want) Bind(s *tables.Schema) (tables.Layout, error) {
 	return out, nil
 }
 
+// PartitionText spells the partition spec as tarn.table.partition does, SortText
+// the sort order as tarn.table.sort does; empty for none.
+func (w Want) PartitionText() string {
+	var out []string
+	for _, t := range w.Partition {
+		switch {
+		case t.Transform.Name == tables.Identity:
+			out = append(out, t.Column)
+		case t.Transform.N > 0:
+			out = append(out, fmt.Sprintf("%s(%d, %s)", t.Transform.Name, t.Transform.N, t.Column))
+		default:
+			out = append(out, t.Transform.Name+"("+t.Column+")")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// SortText is beside PartitionText.
+func (w Want) SortText() string {
+	var out []string
+	for _, o := range w.Sort {
+		text := o.Column
+		if o.Desc {
+			text += " desc"
+		}
+		if o.NullsFirst == o.Desc { // unlike what goes without saying
+			text += map[bool]string{true: " nulls first", false: " nulls last"}[o.NullsFirst]
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
 // name is the partition field's name. The number is part of it, so that a spec of
 // another number has fields of other names: readers list those of all specs.
 func (t Term) name() string {

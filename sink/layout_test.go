@@ -1,0 +1,164 @@
+package sink_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/layout"
+)
+
+func partitionBy(transform, column string) layout.Want {
+	tr, err := tables.ParseTransform(transform)
+	if err != nil {
+		panic(err)
+	}
+	return layout.Want{Partition: []layout.Term{{Transform: tr, Column: column}}}
+}
+
+// partitions counts the partitions in which a format's files lie.
+func (w *world) partitions(format string) int {
+	w.t.Helper()
+	live, err := w.table(format).(tables.Maintainer).Live(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var words []string
+	for _, f := range live {
+		words = append(words, f.Partition)
+	}
+	slices.Sort(words)
+	return len(slices.Compact(words))
+}
+
+// TestPartitioned changes the partition spec of live tables: Iceberg and plain
+// Parquet go on with the new one, Delta says why not, and goes on when it is set
+// back.
+func TestPartitioned(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	w.topics[0].Layout = partitionBy("identity", "item")
+	id := w.register("orders-value", orderV1)
+	w.produce(0, order(id, 1, "a"), order(id, 2, "b"), []byte("bad"), order(id, 3, "a"))
+	w.produce(1, order(id, 4, "c"))
+	w.run()
+	w.verify(4, 1)
+	for _, f := range w.topics[0].Formats {
+		if n := w.partitions(f); n != 3 {
+			t.Errorf("%s: files of %d partitions, want 3", f, n)
+		}
+	}
+	if _, err := w.manager.Compact(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	w.check(4, 1)
+	w.alter(func(t *sink.Topic) { t.Layout = partitionBy("bucket[2]", "id") })
+	w.produce(0, order(id, 5, "a"), order(id, 6, "d"))
+	st := w.state(sink.Stalled)
+	for _, f := range st.Formats {
+		if want := map[bool]sink.State{true: sink.Stalled, false: sink.Running}[f.Format == "delta"]; f.State != want {
+			t.Errorf("%s is %s (%s), want %s", f.Format, f.State, f.Message, want)
+		}
+		if f.Format == "delta" && !strings.Contains(f.Message, "keeps the partition columns") {
+			t.Errorf("delta says %q", f.Message)
+		}
+	}
+	if n := w.partitions("iceberg"); n < 4 {
+		t.Errorf("iceberg: files of %d partitions, want those of both specs", n)
+	}
+	w.alter(func(t *sink.Topic) { t.Layout = partitionBy("identity", "item") })
+	w.state(sink.Running)
+	w.produce(0, order(id, 7, "e"))
+	w.verify(7, 1)
+	w.noPending()
+}
+
+// TestColumnToCome partitions by a column that a later schema brings.
+func TestColumnToCome(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	w.topics[0].Layout = partitionBy("identity", "coupon")
+	id := w.register("orders-value", orderV1)
+	w.produce(0, order(id, 1, "a"))
+	w.run()
+	st := w.state(sink.WaitingForSchema)
+	if !strings.Contains(st.Message, "no column coupon") {
+		t.Errorf("message %q", st.Message)
+	}
+	w.register("orders-value", orderV2)
+	w.state(sink.Running)
+	w.verify(1, 0)
+	if got := w.table("delta").Schema().Layout.Partition; len(got) != 1 || got[0].Name != "coupon" {
+		t.Errorf("delta is partitioned by %v", got)
+	}
+}
+
+// TestManyPartitions has more partitions in one cut than files in a commit: it is
+// made in several.
+func TestManyPartitions(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].Layout, w.topics[0].Formats = partitionBy("identity", "id"), []string{"iceberg"}
+	id := w.register("orders-value", orderV1)
+	const rows = 2500
+	for from := int64(0); from < rows; from += 500 {
+		var values [][]byte
+		for i := range int64(500) {
+			values = append(values, order(id, from+i, "x"))
+		}
+		w.produce(int32(from/500%2), values...)
+	}
+	w.run()
+	w.verify(rows, 0)
+	if n := w.partitions("iceberg"); n != rows {
+		t.Errorf("files of %d partitions, want %d", n, rows)
+	}
+}
+
+// TestFileBytes cuts a partition's rows into files of the size that is asked for,
+// once it is known what a row takes.
+func TestFileBytes(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].FileBytes = 3000
+	id := w.register("orders-value", orderV1)
+	w.run()
+	produce := func(first int) {
+		var values [][]byte
+		for i := range 1000 {
+			values = append(values, order(id, int64(first+i), strings.Repeat(fmt.Sprintf("%08x", (first+i)*2654435761), 20)))
+		}
+		w.produce(0, values...)
+		w.verify(int64(first+1000), 0)
+	}
+	produce(0)
+	produce(1000)
+	live, err := w.table("iceberg").(tables.Maintainer).Live(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(live) < 3 {
+		t.Errorf("%d files, want the second commit's rows in several", len(live))
+	}
+	w.noPending()
+}
+
+// TestStoredFile reads an entry of the time when a format had one file.
+func TestStoredFile(t *testing.T) {
+	for text, want := range map[string]int{
+		`{"expect":{},"progress":{},"file":{"path":"a"}}`:                 1,
+		`{"expect":{},"progress":{},"files":[{"path":"a"},{"path":"b"}]}`: 2,
+		`{"expect":{},"progress":{}}`:                                     0,
+	} {
+		files, err := sink.StoredFiles([]byte(text))
+		if err != nil || len(files) != want || want > 0 && files[0].Path != "a" {
+			t.Errorf("%s has files %v, %v; want %d", text, files, err, want)
+		}
+		again, err := json.Marshal(files)
+		if err != nil || want > 0 && !strings.Contains(string(again), `"path":"a"`) {
+			t.Errorf("written as %s, %v", again, err)
+		}
+	}
+}
