@@ -87,7 +87,7 @@ var law = map[string][]string{
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/parquet", "tables/maintenance", "tables/upsert",
+		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 }
 
