@@ -142,11 +142,12 @@ func (a *applier) planLevel(ctx context.Context, subject, level string) error {
 	}
 	var have struct {
 		Level string `json:"compatibilityLevel"`
+		Ours  string `json:"tarnCompatibilityLevel"`
 	}
 	if err := a.call(ctx, http.MethodGet, path, nil, &have); err != nil && !absent(err) {
 		return fmt.Errorf("level of %s: %w", name, err)
 	}
-	level = strings.ToUpper(level)
+	level, have.Level = strings.ToUpper(level), cmp.Or(have.Ours, have.Level)
 	if have.Level == level {
 		return nil
 	}

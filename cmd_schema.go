@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -186,7 +187,7 @@ type schemaLevelCmd struct {
 }
 
 // Run shows or sets a compatibility level. It speaks to the registry itself: clients
-// of Confluent's know its levels only, and not TABLE.
+// of Confluent's cannot set TABLE.
 func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
 	path, name := "/config", "(global)"
 	if c.Subject != "" {
@@ -195,6 +196,7 @@ func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
 	var config struct {
 		Set   string `json:"compatibility,omitempty"`
 		Level string `json:"compatibilityLevel,omitempty"`
+		Ours  string `json:"tarnCompatibilityLevel,omitempty"`
 	}
 	if c.Set != "" {
 		config.Set = c.Set
@@ -206,6 +208,6 @@ func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	out := sheet{Columns: []string{"SUBJECT", "LEVEL"}}
-	out.add(name, config.Level)
+	out.add(name, cmp.Or(config.Ours, config.Level))
 	return out.write(std.out, c.Output)
 }

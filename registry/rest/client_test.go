@@ -43,6 +43,14 @@ func TestClient(t *testing.T) {
 			t.Errorf("set the level: %+v", r)
 		}
 	}
+	if status, answer, _ := do(h, "PUT", "/config/ours", `{"compatibility":"TABLE"}`); status != 200 {
+		t.Errorf("set a level of ours: %d %s", status, answer)
+	}
+	for _, r := range c.Compatibility(ctx, "ours") {
+		if r.Err != nil || r.Level != sr.CompatNone {
+			t.Errorf("read a level of ours: %+v", r)
+		}
+	}
 	for _, r := range c.SetMode(ctx, sr.ModeReadOnly, subject) {
 		if r.Err != nil {
 			t.Errorf("set the mode: %+v", r)

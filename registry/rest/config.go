@@ -15,16 +15,33 @@ type configBody struct {
 	registry.Settings
 }
 
+// configAnswer is what is set. Clients of Confluent's refuse answers with a level
+// that they do not know; of ours they see what it asks of readers, which is
+// nothing, and it stands beside.
+type configAnswer struct {
+	registry.Settings
+	// TarnLevel is the level, if it is one of ours.
+	TarnLevel registry.Level `json:"tarnCompatibilityLevel,omitempty"`
+}
+
+func shown(s registry.Settings) configAnswer {
+	if s.Level != registry.Table {
+		return configAnswer{Settings: s}
+	}
+	s.Level = registry.None
+	return configAnswer{s, registry.Table}
+}
+
 func (a *api) getConfig(req *http.Request) (any, error) {
 	name := subject(req)
 	if isSet(req, "defaultToGlobal") {
-		return a.reg.SettingsInForce(name), nil
+		return shown(a.reg.SettingsInForce(name)), nil
 	}
 	s, err := a.reg.Settings(name)
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return shown(s), nil
 }
 
 // putConfig changes the settings that the body names; null takes one back.
@@ -112,5 +129,5 @@ func (a *api) deleteConfig(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return old, nil
+	return shown(old), nil
 }

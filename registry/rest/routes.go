@@ -72,12 +72,12 @@ func (a *api) schemaRoutes() []route {
 
 func (a *api) settingRoutes() []route {
 	return []route{
-		{"GET /config", a.getConfig, "Get settings of the whole", []string{"defaultToGlobal"}, nil, configBody{}},
+		{"GET /config", a.getConfig, "Get settings of the whole", []string{"defaultToGlobal"}, nil, configAnswer{}},
 		{"PUT /config", a.putConfig, "Change settings of the whole", nil, configBody{}, configBody{}},
-		{"DELETE /config", a.deleteConfig, "Take back settings of the whole", nil, nil, configBody{}},
-		{"GET /config/{subject}", a.getConfig, "Get settings of a subject", []string{"defaultToGlobal"}, nil, configBody{}},
+		{"DELETE /config", a.deleteConfig, "Take back settings of the whole", nil, nil, configAnswer{}},
+		{"GET /config/{subject}", a.getConfig, "Get settings of a subject", []string{"defaultToGlobal"}, nil, configAnswer{}},
 		{"PUT /config/{subject}", a.putConfig, "Change settings of a subject", nil, configBody{}, configBody{}},
-		{"DELETE /config/{subject}", a.deleteConfig, "Take back settings of a subject", nil, nil, configBody{}},
+		{"DELETE /config/{subject}", a.deleteConfig, "Take back settings of a subject", nil, nil, configAnswer{}},
 		{"GET /mode", a.getMode, "Get the mode of the whole", []string{"defaultToGlobal"}, nil, modeBody{}},
 		{"PUT /mode", a.putMode, "Set the mode of the whole", []string{"force"}, modeBody{}, modeBody{}},
 		{"DELETE /mode", a.deleteMode, "Take back the mode of the whole", []string{"recursive"}, nil, modeBody{}},
