@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles conformance conformance-smoke
+.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles differential conformance conformance-smoke
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -59,10 +59,15 @@ fuzz: ## every fuzz target for FUZZTIME
 fuzz-oracles: ## decoders against the usual libraries, a minute in all
 	.ci/fuzz 20s '^FuzzOracle$$'
 
+# A tenth of it is part of every "make test".
+differential: ## decoders against the usual libraries, on the same schemas and payloads each time
+	set -o pipefail; CGO_ENABLED=0 TARN_DIFFERENTIAL_SCHEMAS=10 $(GO) test -p 1 -count=1 -timeout 20m -v -run '^TestDifferential$$' \
+		./schema/avro ./schema/protobuf ./schema/jsonschema | grep -v '^=== RUN'
+
 conformance: ## real clients and readers, all scenarios; installs what it needs
 	.ci/conformance/run full
 
 conformance-smoke: ## one scenario of each kind
 	.ci/conformance/run smoke
 
-check: test race lint conformance-smoke ## what CI runs
+check: test race lint differential conformance-smoke ## what CI runs

@@ -12,6 +12,7 @@ import (
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/schematest"
 )
 
 // besides are what we expect of any JSON, and the library's reader does not.
@@ -39,46 +40,107 @@ func FuzzOracle(f *testing.F) {
 		f.Add(uint16(seed), []byte(payload))
 	}
 	f.Add(uint16(0), []byte(benchRecord))
-	plain, err := mustParse(f, `{"type":["null","boolean","number","string","array","object"]}`).Decoder(nil)
-	if err != nil {
-		f.Fatal(err)
-	}
 	f.Fuzz(func(t *testing.T, seed uint16, payload []byte) {
-		text, _ := randomSchema(uint64(seed))
-		parsed, err := Parse(schema.Source{Type: schema.JSON, Text: text})
-		if text == "" || err != nil {
-			return // a dialect without some keyword's form
-		}
-		s := parsed.(*Schema)
-		_, noTable := s.Decoder(nil)
-		if s.decoder == nil {
-			t.Fatalf("%v\n%s", noTable, text)
-		}
-		ours := s.decoder.Validate(payload)
-		if err := plain.Validate(payload); err != nil {
-			if _, theirs := js.UnmarshalJSON(bytes.NewReader(payload)); ours == nil || theirs == nil && !expects(err, besides) {
-				t.Fatalf("no JSON: %v, by the library: %v, by the schema: %v\nschema %s\npayload %q", err, theirs, ours, text, payload)
-			}
-			return
-		}
-		v, theirs := js.UnmarshalJSON(bytes.NewReader(payload))
-		if theirs == nil {
-			theirs = s.compiled.Validate(v)
-		}
-		if (ours == nil) != (theirs == nil) && !(theirs == nil && (forColumns(ours) || expects(ours, besides))) {
-			t.Fatalf("ours: %v\nthe library: %v\nschema %s\npayload %s", ours, theirs, text, payload)
-		}
-		if noTable != nil {
-			return
-		}
-		rows, err := schema.NewRows(s.decoder.columns)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.decoder.Decode(payload, rows); (err == nil) != (ours == nil) || rows.Len() == 0 != (ours != nil) {
-			t.Fatalf("Validate: %v, Decode: %v, %d rows", ours, err, rows.Len())
+		if c := newContest(t, uint64(seed)); c != nil {
+			c.check(t, payload)
 		}
 	})
+}
+
+// contest is a random schema with our decoder and the library's validator.
+type contest struct {
+	text    string
+	s       *Schema
+	noTable error
+	plain   schema.Decoder // takes any JSON
+	rows    *schema.Rows   // nil without a table form
+}
+
+// newContest is nil for a seed that makes no schema.
+func newContest(t *testing.T, seed uint64) *contest {
+	t.Helper()
+	text, _ := randomSchema(seed)
+	parsed, err := Parse(schema.Source{Type: schema.JSON, Text: text})
+	if text == "" || err != nil {
+		return nil // a dialect without some keyword's form
+	}
+	c := &contest{text: text, s: parsed.(*Schema)}
+	if c.plain, err = mustParse(t, `{"type":["null","boolean","number","string","array","object"]}`).Decoder(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, c.noTable = c.s.Decoder(nil); c.s.decoder == nil {
+		t.Fatalf("%v\n%s", c.noTable, text)
+	}
+	if c.noTable == nil {
+		if c.rows, err = schema.NewRows(c.s.decoder.columns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// check compares one payload's verdict; taken if we accept it.
+func (c *contest) check(t *testing.T, payload []byte) (taken bool) {
+	t.Helper()
+	ours := c.s.decoder.Validate(payload)
+	v, theirs := js.UnmarshalJSON(bytes.NewReader(payload))
+	if err := c.plain.Validate(payload); err != nil {
+		if ours == nil || theirs == nil && !expects(err, besides) {
+			t.Fatalf("no JSON: %v, by the library: %v, by the schema: %v\nschema %s\npayload %q", err, theirs, ours, c.text, payload)
+		}
+		return false
+	}
+	if theirs == nil {
+		theirs = c.s.compiled.Validate(v)
+	}
+	if (ours == nil) != (theirs == nil) && !(theirs == nil && (forColumns(ours) || expects(ours, besides))) {
+		t.Fatalf("ours: %v\nthe library: %v\nschema %s\npayload %s", ours, theirs, c.text, payload)
+	}
+	if c.rows == nil {
+		return ours == nil
+	}
+	before := c.rows.Len()
+	if err := c.s.decoder.Decode(payload, c.rows); (err == nil) != (ours == nil) || c.rows.Len() == before != (ours != nil) {
+		t.Fatalf("Validate: %v, Decode: %v, %d rows after %d", ours, err, c.rows.Len(), before)
+	}
+	return ours == nil
+}
+
+// TestDifferential is FuzzOracle on a list that stays the same.
+func TestDifferential(t *testing.T) {
+	schematest.Differential(t, "json schema, against santhosh-tekuri/jsonschema", 1000, func(seed uint64, tally *schematest.Tally) {
+		c := newContest(t, seed)
+		if c == nil {
+			return
+		}
+		tally.Schemas++
+		d := dice{rand.New(rand.NewPCG(seed, 3))}
+		for i := range 60 {
+			p := []byte(d.value(4))
+			for range i / 30 {
+				p = d.spoil(p)
+			}
+			tally.Count(c.check(t, p))
+		}
+	})
+}
+
+// spoil changes a payload in one of the ways that bytes go wrong.
+func (d dice) spoil(p []byte) []byte {
+	at := d.IntN(len(p))
+	switch d.IntN(5) {
+	case 0:
+		return p[:at]
+	case 1:
+		return slices.Insert(p, at, []byte(d.pick(",", ":", "{", "}", "[", "]", `"`, `\`, "0", "-", "e5", " ", "\x00", "\xff"))...)
+	case 2:
+		p[at] ^= 1 << d.IntN(8)
+	case 3:
+		return slices.Delete(p, at, at+1)
+	case 4:
+		return append(p, d.pick(" ", ",", "1", `""`, "\n")...)
+	}
+	return p
 }
 
 // expects says whether a refusal expected one of some things.

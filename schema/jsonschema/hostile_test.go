@@ -198,3 +198,24 @@ func first(b []byte) any {
 	v, _ := decode(b)
 	return v
 }
+
+// TestNullOfTheWhole: null beside a form is not taken where the schema as a whole,
+// which the library checks, refuses it.
+func TestNullOfTheWhole(t *testing.T) {
+	for _, text := range []string{
+		`{"definitions":{"x":{"$ref":"#/definitions/x"}},"oneOf":[{"type":"null"},{"enum":["a",2]}],"allOf":[{"$ref":"#/definitions/x"}]}`,
+		`{"$schema":"https://json-schema.org/draft/2020-12/schema","anyOf":[{"type":"null"},{"type":"string"}],"not":{"type":"null"},"allOf":[{"$dynamicRef":"#any"}],"$defs":{"a":{"$dynamicAnchor":"any"}}}`,
+	} {
+		s := mustParse(t, text)
+		v, err := s.Validator(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fast, _ := s.FastPath(); fast {
+			t.Errorf("%s takes the fast path", text)
+		}
+		if v.Validate([]byte("null")) == nil {
+			t.Errorf("%s takes null", text)
+		}
+	}
+}

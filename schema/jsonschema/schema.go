@@ -164,7 +164,7 @@ func (s *Schema) prepare() {
 	}
 	if c.slowAll {
 		n := *root.node
-		n.checks = c.library(s.compiled)
+		n.checks, n.guarded = c.library(s.compiled), true // null too
 		root.node = &n
 	}
 	s.slow = c.slow

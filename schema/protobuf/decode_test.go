@@ -140,6 +140,10 @@ func TestRefused(t *testing.T) {
 		payload    []byte
 		want       string
 	}{
+		{"a member beside one with a range", `syntax = "proto3"; import "google/protobuf/timestamp.proto"; message P { string s = 1; }
+			message M { oneof o { google.protobuf.Timestamp at = 1; P p = 2; } }`, bin(2, text(1, "\xff")), `$.p.s: expected a string in UTF-8, found bytes "\xff"`},
+		{"a member beside one with a required field", `syntax = "proto2"; message Q { required int32 id = 1; } message P { optional int32 n = 1; }
+			message M { oneof o { Q q = 1; P p = 2; } }`, bin(2, []byte{0x12, 9}), "$.p: expected 9 bytes for field 2, found 0 bytes"},
 		{"cut in a tag", wireText, []byte{0x80}, "$: expected a field, found the end of the payload"},
 		{"cut in a varint", wireText, []byte{0x08, 0x80}, "$.n: expected a varint for field 1, found more than 64 bits, or the end of the payload"},
 		{"varint of 11 bytes", wireText, join([]byte{0x08}, slices.Repeat([]byte{0x80}, 10), []byte{0}), "$.n: expected a varint for field 1, found more than 64 bits, or the end of the payload"},

@@ -17,7 +17,6 @@ message M { optional int32 a = 1; repeated M ms = 2; extensions 100 to 199; }
 extend M { optional int32 number = 100; optional Leaf leaf = 101; repeated Leaf leaves = 102; repeated Kind kinds = 103 [packed = true]; optional Kind kind = 104; }
 `
 
-
 // TestExtensions checks fields that are declared outside of their message, in
 // the file and in one that it imports.
 func TestExtensions(t *testing.T) {

@@ -94,6 +94,7 @@ extend M {
 
 // judge is a message of verdictTexts with both sides' readers.
 type judge struct {
+	text  string
 	md    protoreflect.MessageDescriptor // protobuf-go's own: the compiler's does not tell it what an edition requires
 	types *dynamicpb.Types               // the file's extensions
 	v     schema.Validator
@@ -120,7 +121,7 @@ func (j judge) verdict(t *testing.T, payload []byte) (taken bool) {
 		return false
 	}
 	if (ours == nil) != (theirs == nil) {
-		t.Fatalf("%s: ours: %v, protobuf-go: %v\n%x", j.md.FullName(), ours, theirs, payload)
+		t.Fatalf("%s: ours: %v, protobuf-go: %v\n%x\n%s", j.md.FullName(), ours, theirs, payload, j.text)
 	}
 	return theirs == nil
 }
@@ -150,27 +151,45 @@ func (j judge) decode(t *testing.T, payload []byte, valid error) {
 		return
 	}
 	if (err == nil) != (valid == nil) {
-		t.Fatalf("%s: Validate: %v, Decode: %v\n%x", j.md.FullName(), valid, err, payload)
+		t.Fatalf("%s: Validate: %v, Decode: %v\n%x\n%s", j.md.FullName(), valid, err, payload, j.text)
 	}
 }
 
 // judges are the readers of a text of verdictTexts.
 func judges(t testing.TB, i int) judge {
 	t.Helper()
-	s := parse(t, verdictTexts[i])
-	index := []int{s.File().Messages().Len() - 1}
+	at := -1
 	if i == 1 { // of this one the message stands first
-		index[0] = 0
+		at = 0
+	}
+	j, err := newJudge(t, verdictTexts[i], at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// newJudge makes the readers of a text's message by its place, -1 for the last.
+// The error says that the text is none.
+func newJudge(t testing.TB, text string, at int) (judge, error) {
+	t.Helper()
+	parsed, err := Parse(schema.Source{Type: schema.Protobuf, Text: text})
+	if err != nil {
+		return judge{}, err
+	}
+	s := parsed.(*Schema)
+	if at < 0 {
+		at = s.File().Messages().Len() - 1
 	}
 	file, err := protodesc.NewFile(protodesc.ToFileDescriptorProto(s.File()), nil)
 	if err != nil {
-		t.Fatal(err)
+		return judge{}, err
 	}
 	files := new(protoregistry.Files)
 	if err := files.RegisterFile(file); err != nil {
 		t.Fatal(err)
 	}
-	j := judge{md: file.Messages().Get(index[0]), types: dynamicpb.NewTypes(files)}
+	j := judge{text: text, md: file.Messages().Get(at), types: dynamicpb.NewTypes(files)}
 	extensions := func(list protoreflect.ExtensionDescriptors) {
 		for i := range list.Len() {
 			j.extensions = append(j.extensions, dynamicpb.NewExtensionType(list.Get(i)))
@@ -180,13 +199,13 @@ func judges(t testing.TB, i int) judge {
 	for i := range file.Messages().Len() {
 		extensions(file.Messages().Get(i).Extensions())
 	}
-	if j.v, err = s.Validator(index); err != nil {
+	if j.v, err = s.Validator([]int{at}); err != nil {
 		t.Fatal(err)
 	}
-	if j.d, err = s.Decoder(index); err != nil {
+	if j.d, err = s.Decoder([]int{at}); err != nil {
 		j.d = nil
 	}
-	return j
+	return j, nil
 }
 
 // extend sets extensions of a message, and of messages in it, at random.
@@ -225,7 +244,7 @@ func TestVerdicts(t *testing.T) {
 			m := dynamicpb.NewMessage(j.md)
 			filler{Rand: r}.message(m, 0)
 			j.extend(filler{Rand: r}, m, 0)
-			payload, err := proto.MarshalOptions{AllowPartial: true}.Marshal(m)
+			payload, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -258,7 +277,7 @@ func TestRowsOfFeatures(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 9))
 			m := dynamicpb.NewMessage(j.md)
 			filler{Rand: r, known: true}.message(m, 0)
-			payload, err := proto.Marshal(m)
+			payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 			if err != nil || j.d == nil {
 				continue // without a required field
 			}

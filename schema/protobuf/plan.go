@@ -315,8 +315,13 @@ func (m *message) stage() {
 		}
 	}
 	for i := range m.fields {
-		if f := &m.fields[i]; oneofs[f.oneof] {
-			f.special = true
+		f := &m.fields[i]
+		if f.special || !oneofs[f.oneof] {
+			continue
+		}
+		f.special = true // kept, so that the oneof knows which member came last
+		if f.msg != nil {
+			m.staged = append(m.staged, f)
 		}
 	}
 }
