@@ -143,8 +143,11 @@ class Member:
     def partitions(self, since=0):
         return {r.partition for r in self.records[since:]}
 
-    def leave(self, seconds=30):
-        """Ends it politely; all that it printed has been read on return."""
+    def leave(self, seconds=60):
+        """Ends it politely; all that it printed has been read on return. Java's
+        close gives up after 30 s, which it needs where it signs in again just
+        then, over TLS, and is too slow to read two answers one by one: its
+        Selector does not look at what it has decrypted before its poll ends."""
         self.process.stdin.close()
         try:
             code = self.process.wait(seconds)
