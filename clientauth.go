@@ -22,6 +22,7 @@ type credentials struct {
 	Password  string `placeholder:"TEXT" help:"Password; better in TARN_PASSWORD."`
 	Token     string `placeholder:"TEXT" help:"Token of an OAuth issuer to sign in with instead (OAUTHBEARER); better in TARN_TOKEN."`
 	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka."`
+	Delegated bool   `name:"delegation-token" help:"User and password are the id and the HMAC of a delegation token (tarn token)."`
 	TLS       bool   `name:"tls" help:"Speak TLS to Kafka; HTTP says so by https://."`
 	CA        string `name:"tls-ca" type:"path" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
 	Cert      string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate to show (PEM)."`
@@ -74,9 +75,9 @@ func (c *credentials) kafkaOptions() ([]kgo.Opt, error) {
 	case "PLAIN":
 		m = plain.Auth{User: c.User, Pass: c.Password}.AsMechanism()
 	case "SCRAM-SHA-512":
-		m = scram.Auth{User: c.User, Pass: c.Password}.AsSha512Mechanism()
+		m = scram.Auth{User: c.User, Pass: c.Password, IsToken: c.Delegated}.AsSha512Mechanism()
 	default:
-		m = scram.Auth{User: c.User, Pass: c.Password}.AsSha256Mechanism()
+		m = scram.Auth{User: c.User, Pass: c.Password, IsToken: c.Delegated}.AsSha256Mechanism()
 	}
 	return append(out, kgo.SASL(m)), nil
 }

@@ -36,8 +36,10 @@ func (t *aclTarget) resource() (acl.Resource, string) {
 		return acl.TransactionalID, t.TxnID
 	case t.Subject != "":
 		return acl.Subject, t.Subject
+	case t.Username == acl.Wildcard:
+		return acl.User, acl.Wildcard
 	case t.Username != "":
-		return acl.User, t.Username
+		return acl.User, auth.ParsePrincipal(t.Username).String() // Kafka names them so
 	case t.Cluster:
 		return acl.Cluster, acl.ClusterName
 	}

@@ -183,6 +183,7 @@ func (n *node) open(ctx context.Context) error {
 		Engine:            n.engine,
 		Listeners:         listeners,
 		Users:             n.who.users,
+		Tokens:            n.who.given,
 		Rules:             n.who.rules,
 		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
 		NoAutoCreate:      !c.KafkaAutoCreate,

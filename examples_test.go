@@ -27,7 +27,8 @@ const startTimeout = 20 * time.Second
 // TestExamples runs examples/*.txtar: documentation and tests at once. Beside
 // testscript's commands there are "broker", which starts one with flags on the data
 // directory "data" and waits until it is ready, "killbroker", which kills it
-// without warning, "authority", which makes certificates and tokens, and "until", which runs a command again and again until its
+// without warning, "authority", which makes certificates and tokens, "let", which sets a variable
+// to what a pattern finds in the last output, and "until", which runs a command again and again until its
 // output matches.
 func TestExamples(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -45,6 +46,7 @@ func TestExamples(t *testing.T) {
 			"killbroker": killBroker,
 			"until":      until,
 			"authority":  makeAuthority,
+			"let":        let,
 		},
 	})
 }
@@ -123,6 +125,21 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%q never matched %q: %v\n%s", args[1:], args[0], err, ts.ReadFile("stdout"))
 		}
 	}
+}
+
+// let runs "let NAME REGEX": NAME is what the first group of REGEX matches in the
+// last standard output.
+func let(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: let NAME REGEX")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	found := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%q finds nothing, or has not one group, in\n%s", args[1], ts.ReadFile("stdout"))
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func killBroker(ts *testscript.TestScript, neg bool, args []string) {

@@ -31,6 +31,7 @@ type cli struct {
 	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
+	Token      tokenCmd      `cmd:"" help:"Make, list, renew and end delegation tokens."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Create, list and delete access rules."`
 	Quota      quotaCmd      `cmd:"" help:"List and set quotas of users, clients and addresses."`
 	Txn        txnCmd        `cmd:"" help:"Look into transactions, and abort them."`

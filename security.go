@@ -38,6 +38,10 @@ type securityFlags struct {
 	OAuthClaim    string        `name:"auth.oauth.claim" default:"sub" help:"Claim that names the user."`
 	OAuthSkew     time.Duration `name:"auth.oauth.clock-skew" default:"30s" help:"How far clocks may differ."`
 
+	TokenSecret   string        `name:"auth.token.secret-file" type:"path" placeholder:"FILE" help:"Secret that makes delegation tokens (KIP-48); there are none without. With another one, those of before are worth nothing."`
+	TokenLifetime time.Duration `name:"auth.token.max-lifetime" default:"168h" help:"How long a delegation token lives however often it is renewed."`
+	TokenExpiry   time.Duration `name:"auth.token.expiry" default:"24h" help:"How long a delegation token lives unless it is renewed."`
+
 	ACL            bool     `name:"auth.acl" help:"Hold everybody to access rules (tarn acl); what no rule allows is refused."`
 	SuperUsers     []string `name:"auth.super-users" placeholder:"NAME,…" help:"Users who need no rules."`
 	EveryoneIfNone bool     `name:"auth.allow-everyone-if-no-acl" help:"Allow everything on what no rule is about (allow.everyone.if.no.acl.found)."`
@@ -53,6 +57,7 @@ type securityFlags struct {
 type identity struct {
 	users *auth.Users
 	oauth *auth.OAuth       // nil: no tokens
+	given *auth.Tokens      // delegation tokens; nil: none
 	file  *auth.File        // nil: none
 	rules *acl.Rules        // nil: everybody may do everything
 	kafka *auth.TLS         // nil: no TLS
@@ -70,6 +75,9 @@ func (n *node) openIdentity(ctx context.Context) error {
 		}
 	}
 	if n.who.users, err = auth.OpenUsers(ctx, n.engine, n.who.file); err != nil {
+		return err
+	}
+	if err := n.openTokens(ctx); err != nil {
 		return err
 	}
 	if c.ACL {
@@ -111,6 +119,28 @@ func (n *node) openIdentity(ctx context.Context) error {
 		}
 	}
 	return n.cmd.checkExposure()
+}
+
+// openTokens reads delegation tokens, if there is a secret for them.
+func (n *node) openTokens(ctx context.Context) error {
+	c := &n.cmd.securityFlags
+	if c.TokenSecret == "" {
+		return nil
+	}
+	b, err := os.ReadFile(c.TokenSecret)
+	secret := strings.TrimSpace(string(b))
+	switch {
+	case err != nil:
+		return fmt.Errorf("--auth.token.secret-file: %w", err)
+	case secret == "":
+		return fmt.Errorf("--auth.token.secret-file: %s is empty", c.TokenSecret)
+	case c.TokenLifetime < time.Millisecond || c.TokenExpiry < time.Millisecond:
+		return errors.New("--auth.token.max-lifetime, --auth.token.expiry: must be at least 1ms")
+	}
+	n.who.given, err = auth.OpenTokens(ctx, n.engine, auth.TokenConfig{
+		Secret: secret, MaxLifetime: c.TokenLifetime, Expiry: c.TokenExpiry, Log: n.lg.With("component", "auth"),
+	})
+	return err
 }
 
 // super lists those who need no rules: of the flag, and of the users file.

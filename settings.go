@@ -89,6 +89,8 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 		{Name: "log.dirs", Value: absolute(c.Data), Default: absolute("./tarn-data"), Doc: "Data directory (--data)."},
 		{Name: "connections.max.idle.ms", Value: "600000", Default: "600000", Kind: topic.Long, Doc: "How long a silent connection is kept."},
 		{Name: "telemetry.max.bytes", Value: strconv.Itoa(telemetry.MaxBytes), Default: strconv.Itoa(telemetry.MaxBytes), Kind: topic.Int, Doc: "Largest push of a client's metrics."},
+		{Name: "delegation.token.max.lifetime.ms", Value: strconv.FormatInt(c.TokenLifetime.Milliseconds(), 10), Default: "604800000", Kind: topic.Long, Doc: "How long a delegation token lives however often it is renewed (--auth.token.max-lifetime)."},
+		{Name: "delegation.token.expiry.time.ms", Value: strconv.FormatInt(c.TokenExpiry.Milliseconds(), 10), Default: "86400000", Kind: topic.Long, Doc: "How long a delegation token lives unless it is renewed (--auth.token.expiry)."},
 		{Name: "sasl.enabled.mechanisms", Value: strings.Join(c.SASLMechanisms, ","), Kind: topic.List, Doc: "How clients may sign in (--kafka.sasl.mechanisms)."},
 	}...)
 }

@@ -87,6 +87,9 @@ type Config struct {
 	Settings func() []api.BrokerConfig
 	// Users may sign in with a password; nil are those of the store.
 	Users *auth.Users
+	// Tokens are the delegation tokens, which sign in by SCRAM; nil: there are
+	// none. Run deletes those that expire.
+	Tokens *auth.Tokens
 	// Rules say who may do what; nil lets everybody do everything.
 	Rules *acl.Rules
 	// Log receives what operators should know; nil discards it.
@@ -200,7 +203,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	partitions := cfg.Topics.Partitions
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
-		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
+		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Tokens: cfg.Tokens, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
@@ -263,6 +266,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	g.Go(func() error { return ended(ctx, b.groups.Run(ctx)) })
 	g.Go(func() error { return b.shares.Run(ctx) })
 	g.Go(func() error { return b.txns.Run(ctx) })
+	if b.cfg.Tokens != nil {
+		g.Go(func() error { return b.cfg.Tokens.Run(ctx) })
+	}
 	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error { return b.compact(ctx) })
 	g.Go(func() error {

@@ -31,6 +31,9 @@ func (b *Broker) saslOf(l Listener) (*auth.SASL, error) {
 	if c.Users == nil {
 		c.Users = b.cfg.Users
 	}
+	if c.Tokens == nil {
+		c.Tokens = b.cfg.Tokens
+	}
 	if c.Now == nil {
 		c.Now = b.cfg.Now
 	}

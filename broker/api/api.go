@@ -134,6 +134,8 @@ type Config struct {
 	Telemetry *telemetry.Telemetry
 	// Users may sign in with a password.
 	Users *auth.Users
+	// Tokens are the delegation tokens; nil: there are none.
+	Tokens *auth.Tokens
 	// Rules say who may do what; nil lets everybody do everything.
 	Rules *acl.Rules
 	// Audit hears of refusals by rules; nil means Log.

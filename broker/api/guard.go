@@ -15,9 +15,10 @@ import (
 // Access rules are applied here, around handlers and not in them: a guard knows
 // what Kafka wants for its key, takes out of the request what is not allowed,
 // and puts the refusals into the answer. A key that is served and has no guard
-// is refused while rules are in force, and fails TestAccess. Two handlers ask
-// for themselves: Fetch, whose sessions remember what requests named, and
-// SaslHandshake with SaslAuthenticate, which come before anybody is known.
+// is refused while rules are in force, and fails TestAccess. Three handlers ask
+// for themselves: Fetch, whose sessions remember what requests named,
+// SaslHandshake with SaslAuthenticate, which come before anybody is known, and
+// those of delegation tokens, which are their owners' whatever the rules are.
 //
 //	guard_records.go   Produce, Fetch, offsets, deletion
 //	guard_topics.go    Metadata, topics, partitions
@@ -104,7 +105,7 @@ func free(*Handlers, *asker, kmsg.Request) (kmsg.Response, func(kmsg.Response)) 
 func guards() map[int16]guard {
 	all := map[int16]guard{
 		wire.KeyApiVersions: free, 17: free, 36: free, // before anybody is known
-		38: free, 39: free, 40: free, 41: free, // there are no delegation tokens
+		38: free, 39: free, 40: free, 41: free, // delegation tokens: their handlers ask
 		71: free, 72: free, // in Kafka, too
 	}
 	for _, part := range []map[int16]guard{

@@ -51,7 +51,7 @@ func TestScramExample(t *testing.T) {
 	if !c.Matches(SHA256, "pencil") || c.Matches(SHA256, "Pencil") {
 		t.Error("the credential does not tell pencil from Pencil")
 	}
-	s := newScram(SHA256, u)
+	s := newScram(SHA256, u, nil)
 	s.nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
 	got, done, err := s.step([]byte("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"))
 	if want := "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"; err != nil || done || string(got) != want {
@@ -87,7 +87,7 @@ func TestScramRefusals(t *testing.T) {
 		"wrong proof":     {"n,,n=user,r=abc", "c=biws,r=NONCE,p=" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 		"unknown user":    {"n,,n=ghost,r=abc", "c=biws,r=NONCE,p=" + base64.StdEncoding.EncodeToString(make([]byte, 32))},
 	} {
-		s := newScram(SHA256, u)
+		s := newScram(SHA256, u, nil)
 		s.nonce = func() string { return "server" }
 		for i, m := range msgs {
 			_, done, err := s.step([]byte(strings.Replace(m, "NONCE", "abcserver", 1)))
@@ -97,7 +97,7 @@ func TestScramRefusals(t *testing.T) {
 		}
 	}
 	first := func() string {
-		s := newScram(SHA256, u)
+		s := newScram(SHA256, u, nil)
 		s.nonce = func() string { return "server" }
 		b, _, err := s.step([]byte("n,,n=ghost,r=abc"))
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 )
 
@@ -108,19 +109,21 @@ func (c Credential) Matches(m Mechanism, password string) bool {
 type scram struct {
 	mechanism Mechanism
 	users     *Users
+	tokens    *Tokens       // nil: none
 	nonce     func() string // the server's half
 
 	user     string
 	cred     Credential
 	known    bool
+	token    *Token // what the client signs in with, if that is a delegation token
 	gs2      string // header of client-first
 	bare     string // client-first without it
 	combined string // nonce
 	first    string // server-first
 }
 
-func newScram(m Mechanism, u *Users) *scram {
-	return &scram{mechanism: m, users: u, nonce: func() string {
+func newScram(m Mechanism, u *Users, tokens *Tokens) *scram {
+	return &scram{mechanism: m, users: u, tokens: tokens, nonce: func() string {
 		b := make([]byte, nonceBytes)
 		rand.Read(b)
 		return base64.StdEncoding.EncodeToString(b)
@@ -137,7 +140,13 @@ func (s *scram) step(token []byte) (answer []byte, done bool, err error) {
 	return answer, err == nil, err
 }
 
-func (s *scram) principal() Principal { return User(s.user) }
+// principal is the user, or whose token it is.
+func (s *scram) principal() Principal {
+	if s.token != nil {
+		return s.token.Owner
+	}
+	return User(s.user)
+}
 
 // begin reads "n,[a=authzid],n=user,r=nonce[,extensions]".
 func (s *scram) begin(msg string) ([]byte, error) {
@@ -163,15 +172,31 @@ func (s *scram) begin(msg string) ([]byte, error) {
 			return nil, fmt.Errorf("%w: authorization id is not the user", ErrRefused)
 		}
 	}
-	for _, ext := range words[2:] {
-		if strings.EqualFold(ext, "tokenauth=true") {
-			return nil, fmt.Errorf("%w: delegation tokens are not served", ErrRefused)
+	s.cred, s.known = s.users.credential(s.user, s.mechanism)
+	if slices.ContainsFunc(words[2:], func(ext string) bool { return strings.EqualFold(ext, "tokenauth=true") }) {
+		if err := s.useToken(); err != nil {
+			return nil, err
 		}
 	}
-	s.cred, s.known = s.users.credential(s.user, s.mechanism)
 	s.combined = words[1][2:] + s.nonce()
 	s.first = fmt.Sprintf("r=%s,s=%s,i=%d", s.combined, base64.StdEncoding.EncodeToString(s.cred.Salt), s.cred.Iterations)
 	return []byte(s.first), nil
+}
+
+// useToken makes the user's name the id of a delegation token (KIP-48). One that
+// is not there, or has expired, is like a user who is not there.
+func (s *scram) useToken() error {
+	if s.tokens == nil {
+		return errNoTokensServed
+	}
+	t, cred, err := s.tokens.credential(s.user, s.mechanism)
+	if err != nil {
+		return err
+	}
+	if s.known = t != nil; s.known {
+		s.token, s.cred = t, cred
+	}
+	return nil
 }
 
 // end reads "c=header,r=nonce[,extensions],p=proof".

@@ -15,6 +15,7 @@ type SASL struct {
 	Mechanisms []string
 	Users      *Users
 	OAuth      *OAuth
+	Tokens     *Tokens // delegation tokens, by SCRAM; nil: none
 	// MaxReauth ends connections that have not said again who they are for so
 	// long (connections.max.reauth.ms, KIP-368); 0 is never.
 	MaxReauth time.Duration
@@ -93,6 +94,8 @@ type Session struct {
 	mech string
 	talk conversation
 	till time.Time // zero: for ever
+	// byToken says that the last exchange was by a delegation token.
+	byToken bool
 }
 
 // NewSession begins with a connection that has to authenticate by SASL.
@@ -112,6 +115,13 @@ func (s *Session) Principal() Principal {
 // Ready reports whether requests may come.
 func (s *Session) Ready() bool {
 	return s.at == stateReady || s.at != stateFailed && s.Principal() != Principal{}
+}
+
+// MayAskForTokens reports whether the connection may be used to ask for delegation
+// tokens, as in Kafka: by those who have said who they are, and not by such a
+// token. It belongs to the connection's reader, as most.
+func (s *Session) MayAskForTokens() bool {
+	return !s.byToken && (s.cfg != nil || s.Principal() != Anonymous())
 }
 
 // Raw reports whether the next thing to come is a bare token.
@@ -165,9 +175,9 @@ func (s *Session) Handshake(mechanism string, version int16) ([]string, error) {
 	case Plain:
 		s.talk = &plain{users: s.cfg.Users}
 	case ScramSHA256:
-		s.talk = newScram(SHA256, s.cfg.Users)
+		s.talk = newScram(SHA256, s.cfg.Users, s.cfg.Tokens)
 	case ScramSHA512:
-		s.talk = newScram(SHA512, s.cfg.Users)
+		s.talk = newScram(SHA512, s.cfg.Users, s.cfg.Tokens)
 	case OAuthBearer:
 		s.talk = &bearer{oauth: s.cfg.OAuth}
 	}
@@ -201,8 +211,18 @@ func (s *Session) Authenticate(token []byte) (answer []byte, lifetime time.Durat
 	s.who = now
 	s.mu.Unlock()
 	lifetime = s.cfg.MaxReauth
-	if b, ok := s.talk.(*bearer); ok {
-		if left := max(b.expires.Sub(s.now()), time.Millisecond); lifetime == 0 || left < lifetime {
+	var expires time.Time
+	s.byToken = false
+	switch talk := s.talk.(type) {
+	case *bearer:
+		expires = talk.expires
+	case *scram:
+		if s.byToken = talk.token != nil; s.byToken {
+			expires = time.UnixMilli(talk.token.ExpiryMs)
+		}
+	}
+	if !expires.IsZero() {
+		if left := max(expires.Sub(s.now()), time.Millisecond); lifetime == 0 || left < lifetime {
 			lifetime = left
 		}
 	}
