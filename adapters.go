@@ -148,6 +148,7 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
 				Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
 				Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
+				Upsert:    upsertKey(c),
 				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 				Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
@@ -169,6 +170,18 @@ func wantedLayout(c *topic.Config) layout.Want {
 		w.Sort = append(w.Sort, layout.Order{Column: t.Column, Desc: t.Desc, NullsFirst: t.NullsFirst})
 	}
 	return w
+}
+
+// upsertKey are the columns by which a topic's tables hold latest values; none if
+// they hold every record.
+func upsertKey(c *topic.Config) []string {
+	switch {
+	case c.TableMode != topic.ModeUpsert:
+		return nil
+	case len(c.TableKey) > 0:
+		return c.TableKey
+	}
+	return []string{sink.RecordKey}
 }
 
 func level(v topic.Validation) validate.Level {

@@ -105,6 +105,12 @@ func printReport(std stdio, r sink.Report) error {
 		for _, d := range f.Duplicates {
 			fmt.Fprintf(std.out, "  duplicate: partition %d offset %d stands %d times\n", d.Partition, d.Offset, d.Count)
 		}
+		for _, d := range f.Stale {
+			fmt.Fprintf(std.out, "  row of a record that is not its key's last: partition %d offset %d\n", d.Partition, d.From)
+		}
+		if f.Unchecked > 0 {
+			fmt.Fprintf(std.out, "  %d rows have keys that the log does not hold any more\n", f.Unchecked)
+		}
 		for _, d := range f.Deleted {
 			fmt.Fprintf(std.out, "  deleted from the log before they reached the table: partition %d offsets %d to %d\n", d.Partition, d.From, d.To-1)
 		}

@@ -93,10 +93,10 @@ func (s *sink) taken(e *entry, m *member, begun time.Time) time.Duration {
 // rows. What the table holds decides, not what we remember: an entry whose
 // earlier commit had an unknown outcome is found done or not done here.
 func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.commitTimeout())
 	defer cancel()
 	f := e.Formats[m.name]
-	p, err := s.progress(ctx, m.table)
+	p, err := s.mainProgress(ctx, m.table)
 	if err != nil || covers(p, e.To) {
 		return err
 	}
@@ -113,17 +113,25 @@ func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
 		c.Schema = e.Schema
 	}
 	begun := s.now()
-	err = m.table.Commit(ctx, c)
+	err = s.bring(ctx, m, c, f.Gone)
 	if err == nil {
 		e.ours[m.name] = true
-		s.lg.Debug("committed", "format", m.name, "rows", e.Rows, "dead_letters", e.Dead, "took", s.now().Sub(begun))
+		s.lg.Debug("committed", "format", m.name, "rows", e.Rows, "deleted", e.Gone, "dead_letters", e.Dead, "took", s.now().Sub(begun))
 		return nil
 	}
-	if p, perr := s.progress(ctx, m.table); perr == nil && covers(p, e.To) {
+	if p, perr := s.mainProgress(ctx, m.table); perr == nil && covers(p, e.To) {
 		s.lg.Warn("commit reported an error but is in the table", "format", m.name, "error", err)
 		return nil
 	}
-	return s.explain(ctx, err, f.Files)
+	return s.explain(ctx, err, f.files())
+}
+
+// commitTimeout bounds one commit to one format.
+func (s *sink) commitTimeout() time.Duration {
+	if len(s.topic.Upsert) > 0 {
+		return upsertTimeout
+	}
+	return commitTimeout
 }
 
 // fits reports, as nil, that a table which stands at p can take a commit that
@@ -147,20 +155,21 @@ func (s *sink) explain(ctx context.Context, err error, files []tables.DataFile) 
 		return err
 	}
 	for _, file := range files {
-		f, oerr := s.store.Open(ctx, file.Path)
-		if errors.Is(oerr, blob.ErrNotFound) {
-			return errors.Join(errVoid, err)
-		}
-		if oerr != nil {
-			return err
-		}
-		size := f.Size()
-		f.Close()
-		if size != file.Size {
+		if s.lost(ctx, &file) {
 			return errors.Join(errVoid, err)
 		}
 	}
 	return err
+}
+
+// lost reports whether a file is certainly not there, or another one.
+func (s *sink) lost(ctx context.Context, file *tables.DataFile) bool {
+	f, err := s.store.Open(ctx, file.Path)
+	if err != nil {
+		return errors.Is(err, blob.ErrNotFound)
+	}
+	defer f.Close()
+	return f.Size() != file.Size
 }
 
 // commitDead commits an entry's dead letters. Their table has a progress of its
@@ -200,6 +209,7 @@ func (s *sink) commitDead(ctx context.Context, e *entry, m *member) error {
 func (e *entry) summary() map[string]string {
 	return map[string]string{
 		"tarn.rows": strconv.FormatInt(e.Rows, 10), "tarn.dead-letters": strconv.FormatInt(e.Dead, 10),
+		"tarn.deleted-keys": strconv.FormatInt(e.Gone, 10),
 	}
 }
 
@@ -214,5 +224,8 @@ func (s *sink) advance(p tables.Progress, to offsets) tables.Progress {
 		next.Extra = map[string]string{}
 	}
 	maps.Copy(next.Offsets, to)
+	if delete(next.Extra, modeKey); s.topic.mode() != "" {
+		next.Extra[modeKey] = s.topic.mode()
+	}
 	return next
 }

@@ -175,6 +175,10 @@ type Topic struct {
 	Layout layout.Want
 	// FileBytes is about how large data files become at most.
 	FileBytes int64
+	// Upsert are the columns of the key by which the tables hold the latest row
+	// of each; none: they hold a row for every record. RecordKey alone stands for
+	// the record's key.
+	Upsert []string
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
 	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or

@@ -243,6 +243,9 @@ func (c *cut) addRecord(partition int32, r *record.Record) error {
 // addRow decodes one record into its group. The error says why it cannot be a
 // row of the table, or is errEnough.
 func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error) {
+	if r.Key == nil && c.s.topic.byRecordKey() {
+		return 0, errNoKey
+	}
 	k := groupKey{}
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
@@ -319,6 +322,11 @@ func (c *cut) group(k groupKey) (*group, error) {
 	columns := schema.Keep(c.schema.Arrow, c.s.columns(k), c.known...)
 	if err != nil {
 		g = &group{groupKey: k, refused: err}
+	} else if err := c.tellsRows(k, columns); err != nil {
+		g.refused = err
+	} else if k.value == nil && len(c.s.topic.Upsert) > 0 {
+		g.refused = c.fitKeys(g)
+		c.groups = append(c.groups, g)
 	} else if next, _, err := c.schema.Merge(columns); err != nil {
 		g.refused = fmt.Errorf("table cannot take this schema: %w", err)
 	} else {
@@ -335,11 +343,12 @@ func (s *sink) columns(k groupKey) *arrow.Schema {
 	return tableColumns(k.key, k.value, s.topic.JSONExtra)
 }
 
-// batches hands over all rows in the columns of the cut's schema.
+// batches hands over all rows in the columns of the cut's schema. In a table of
+// latest values records without values are none.
 func (c *cut) batches() ([]arrow.RecordBatch, error) {
 	var out []arrow.RecordBatch
 	for _, g := range c.groups {
-		if g.len() == 0 {
+		if g.len() == 0 || g.value == nil && len(c.s.topic.Upsert) > 0 {
 			continue
 		}
 		b, err := g.batches(c.schema, c.s.topic.JSONExtra)

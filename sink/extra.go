@@ -20,6 +20,9 @@ const (
 	// entryKey, in tables of dead letters and without a partition, is the id
 	// of the last entry, so that no two commits leave the same progress.
 	entryKey = "entry"
+	// modeKey, without a partition, says what rows there are: absent for one a
+	// record, "upsert <columns>" for the latest of each key.
+	modeKey = "mode"
 )
 
 // addGaps writes gaps into p, which is not shared.

@@ -59,6 +59,9 @@ func (s *sink) leave(e *entry, format string) ([]tables.Item, error) {
 			all = append(all, leftover{ID: e.ID, Format: format, Expect: f.Expect, Path: file.Path})
 		}
 	}
+	if f.Gone != nil && !e.ours[format] {
+		all = append(all, leftover{ID: e.ID, Format: format, Expect: f.Expect, Path: f.Gone.Path})
+	}
 	if f.Dead != nil && !e.ours[format+deadSuffix] {
 		all = append(all, leftover{ID: e.ID, Format: format, Dead: true, Expect: f.Dead.Expect, Path: f.Dead.File.Path})
 	}

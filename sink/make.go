@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
@@ -107,7 +108,7 @@ func (s *sink) drawOnce(ctx context.Context, l *lane) (*entry, error) {
 // entry writes the files of a cut and describes them. It is nil if no member is
 // left that could take them.
 func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
-	rows, err := c.batches()
+	rows, gone, err := c.content(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +130,17 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	main, err := s.placeParts(ctx, e, to, split, c.ranges())
+	keys, err := s.placeGone(ctx, e, c, to, gone)
+	var main map[*member][]tables.DataFile
+	if err == nil {
+		main, err = s.placeParts(ctx, e, to, split, c.ranges())
+	}
 	if err != nil {
 		for _, d := range dead {
 			s.remove(ctx, []string{d.File.Path})
+		}
+		for _, k := range keys {
+			s.remove(ctx, []string{k.Path})
 		}
 		return nil, err
 	}
@@ -140,9 +148,19 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 		p := s.advance(t.m.at, c.to)
 		addGaps(&p, c.gaps)
 		s.countRecords(&p, t.m.at, c.rows+c.skipped)
-		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, Files: main[t.m], Dead: dead[t.m]}
+		e.Formats[t.m.name] = entryFormat{Expect: t.m.at, Progress: p, Files: main[t.m], Gone: keys[t.m], Dead: dead[t.m]}
 	}
 	return e, nil
+}
+
+// content are the rows that a cut brings, and the keys of those that it takes
+// away.
+func (c *cut) content(ctx context.Context) (rows, gone []arrow.RecordBatch, err error) {
+	if len(c.s.topic.Upsert) > 0 {
+		return c.latest(ctx)
+	}
+	rows, err = c.batches()
+	return rows, nil, err
 }
 
 // boxes says for each member where its table of dead letters stands, and opens
@@ -196,6 +214,7 @@ func (s *sink) placeDead(ctx context.Context, e *entry, c *cut, to []target, box
 			next.Offsets[part] = max(next.Offsets[part], off)
 		}
 		next.Extra[entryKey] = e.ID
+		delete(next.Extra, modeKey) // letters are all kept
 		out[m] = &entryDead{Expect: boxes[m], Progress: next, File: *f}
 	}
 	return out, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/tables/parquet"
+	"github.com/tarn-io/tarn/tables/upsert"
 )
 
 // Manager runs a sink for every topic that has tables. Safe for concurrent use.
@@ -25,6 +26,7 @@ type Manager struct {
 	mu       sync.Mutex
 	sinks    map[storage.TopicID]*running // guarded by mu
 	adjusted chan struct{}                // guarded by mu: closed and replaced when sinks changed
+	index    *upsert.Budget               // of all tables' keys
 	ended    bool                         // guarded by mu: Run has returned, or is about to
 }
 
@@ -51,6 +53,7 @@ func New(cfg Config) *Manager {
 	return &Manager{
 		cfg: cfg, cuts: make(chan struct{}, min(maxCuts, runtime.GOMAXPROCS(0))), nudged: make(chan struct{}, 1),
 		sinks: map[storage.TopicID]*running{}, adjusted: make(chan struct{}),
+		index: upsert.NewBudget(indexBytes),
 	}
 }
 
@@ -115,7 +118,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 		topic: t, logs: c.Logs, registry: c.Registry, formats: c.Formats, store: c.Store, items: c.Items,
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
 		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
-		members: newMembers(t, c.Formats),
+		members: newMembers(t, c.Formats, m.index),
 		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(),
 	}
 	s.noteCommit = func() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/upsert"
 )
 
 // member is one format of a sink: its tables, how far they are, and what is
@@ -18,6 +19,7 @@ type member struct {
 	format tables.Format // nil: there is none of this name
 	table  tables.Table  // nil until opened
 	dead   tables.Table  // of dead letters; nil until needed
+	index  *upsert.Index // of the rows of a table of latest values
 
 	// at is where the table stands once its pending entries are committed. It
 	// counts while known is set.
@@ -37,10 +39,10 @@ type member struct {
 }
 
 // newMembers makes the members of a topic, in order of their names.
-func newMembers(t Topic, formats map[string]tables.Format) []*member {
+func newMembers(t Topic, formats map[string]tables.Format, b *upsert.Budget) []*member {
 	var out []*member
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(t.Formats))) {
-		out = append(out, &member{name: name, format: formats[name]})
+		out = append(out, &member{name: name, format: formats[name], index: upsert.NewIndex(b)})
 	}
 	return out
 }
@@ -112,7 +114,7 @@ func (s *sink) refresh(ctx context.Context) {
 			}
 			m.at = last.Formats[m.name].Progress
 		} else {
-			p, err := s.progress(ctx, m.table)
+			p, err := s.mainProgress(ctx, m.table)
 			if err != nil {
 				s.fail(m, err, true)
 				continue
@@ -140,7 +142,7 @@ func (s *sink) confirm(ctx context.Context, l *lane) bool {
 		if s.last(m) != nil {
 			continue
 		}
-		p, err := s.progress(ctx, m.table)
+		p, err := s.mainProgress(ctx, m.table)
 		if err != nil {
 			s.fail(m, err, true)
 			same = false

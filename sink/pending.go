@@ -25,6 +25,8 @@ type entry struct {
 	To   offsets `json:"to"`
 	Rows int64   `json:"rows"`
 	Dead int64   `json:"dead_letters,omitempty"`
+	// Gone is how many keys lose their row, in a table of latest values.
+	Gone int64 `json:"gone,omitempty"`
 	// Again is set where other formats have these rows already.
 	Again   bool                   `json:"again,omitempty"`
 	Schema  *tables.Schema         `json:"schema"`
@@ -46,7 +48,9 @@ type entryFormat struct {
 	Expect   tables.Progress   `json:"expect"`
 	Progress tables.Progress   `json:"progress"`
 	Files    []tables.DataFile `json:"files,omitempty"`
-	Dead     *entryDead        `json:"dead,omitempty"`
+	// Gone holds the keys of rows that go, and becomes no part of the table.
+	Gone *tables.DataFile `json:"gone,omitempty"`
+	Dead *entryDead       `json:"dead,omitempty"`
 }
 
 // UnmarshalJSON takes the file of entries that were stored when they had one at
@@ -213,12 +217,25 @@ func (e *entry) encode() ([]byte, error) {
 	return value, err
 }
 
+// files are the files that an entry brings to a format's table of rows, and
+// that the commit cannot do without.
+func (f *entryFormat) files() []tables.DataFile {
+	out := slices.Clone(f.Files)
+	if f.Gone != nil {
+		out = append(out, *f.Gone)
+	}
+	return out
+}
+
 // files are all data files of the entry.
 func (e *entry) files() []*tables.DataFile {
 	var out []*tables.DataFile
 	for _, f := range e.Formats {
 		for i := range f.Files {
 			out = append(out, &f.Files[i])
+		}
+		if f.Gone != nil {
+			out = append(out, f.Gone)
 		}
 		if f.Dead != nil {
 			out = append(out, &f.Dead.File)
@@ -314,8 +331,23 @@ func (s *sink) forget(ctx context.Context, e *entry) error {
 		return fmt.Errorf("remove pending entry: %w", err)
 	}
 	s.loaded = s.loaded && len(puts) == 1
+	s.removeGone(ctx, e)
 	s.pending = slices.DeleteFunc(s.pending, func(x *entry) bool { return x == e })
 	return nil
+}
+
+// removeGone removes an entry's files of keys where this run has made the
+// commits: nobody needs them any more. Others are judged.
+func (s *sink) removeGone(ctx context.Context, e *entry) {
+	var paths []string
+	for name, f := range e.Formats {
+		if f.Gone != nil && e.ours[name] {
+			paths = append(paths, f.Gone.Path)
+		}
+	}
+	if len(paths) > 0 {
+		s.remove(ctx, paths)
+	}
 }
 
 // void takes m out of its pending entries, whose rows its table cannot take any

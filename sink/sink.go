@@ -77,6 +77,7 @@ func (s *sink) run(ctx context.Context) {
 	defer s.refuseFlushes(ErrStopped)
 	s.waiter, s.watched = commitlog.NewWaiter(), map[int32]*commitlog.Log{}
 	defer s.unwatch()
+	defer s.forgetKeys()
 	retry := firstRetry
 	tell := func(err error) {
 		if s.status.trouble(err) {
@@ -200,6 +201,9 @@ func (s *sink) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if err := s.settleSchema(ctx); err != nil {
+		return false, err
+	}
+	if err := s.checkKey(); err != nil {
 		return false, err
 	}
 	s.openTables(ctx)

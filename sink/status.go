@@ -32,6 +32,11 @@ const (
 	// LogTrimmed: the table stands before what was deleted from the log behind
 	// the tables.
 	LogTrimmed State = "log_trimmed"
+	// ModeChanged: the table was written in another tarn.table.mode, or by another
+	// tarn.table.key.
+	ModeChanged State = "mode_changed"
+	// BadKey: tarn.table.key names what cannot be the table's key.
+	BadKey State = "bad_key"
 	// Stalled: the last attempt failed; it is repeated.
 	Stalled State = "stalled"
 )
@@ -42,6 +47,8 @@ var advice = map[State]string{
 	TableAhead:  "the log is older than the table: restore a newer log, or move the table and its dead letters away and restart",
 	RolledBack:  "roll the table forward again and it goes on; or move it and its dead letters away and restart to write it anew from the log",
 	LogTrimmed:  "restore the table as it was before (or roll it forward); or accept the hole: set tarn.table.log=keep and it goes on with what the log has, writing the gap down; or give tarn.table.start where a new table is to begin",
+	ModeChanged: "set tarn.table.mode and tarn.table.key back; or move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart, to write it anew from the log; or set tarn.table.name to another table",
+	BadKey:      "set tarn.table.key to columns of the table, or register a schema that has them",
 	Diverged:    "another writer may be at work on this table: stop it; or move the table and its dead letters away and restart to write it anew from the log",
 }
 

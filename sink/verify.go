@@ -52,6 +52,12 @@ type FormatReport struct {
 	// those that are there more than once; the first hundred of each.
 	Gaps       []tables.Range `json:"gaps"`
 	Duplicates []Duplicate    `json:"duplicates"`
+	// Stale are rows of a table of latest values that should not be there: of
+	// records that are not the last of their key; the first hundred.
+	Stale []tables.Range `json:"stale,omitempty"`
+	// Unchecked counts rows of such a table whose key the log does not have any
+	// more.
+	Unchecked int64 `json:"unchecked,omitempty"`
 	// Expired counts records whose rows were past tarn.table.retention.ms and
 	// are gone.
 	Expired int64 `json:"expired,omitempty"`
@@ -106,7 +112,10 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	if err != nil {
 		return r.failed(err)
 	}
-	before, err := s.progress(ctx, t)
+	if len(s.topic.Upsert) > 0 {
+		return s.verifyLatest(ctx, r, t)
+	}
+	before, err := s.mainProgress(ctx, t)
 	if err != nil {
 		return r.failed(err)
 	}
@@ -120,7 +129,7 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	if r.Rows, err = collect(ctx, t, seen, last); err != nil {
 		return r.failed(err)
 	}
-	after, err := s.progress(ctx, t)
+	after, err := s.mainProgress(ctx, t)
 	if err != nil {
 		return r.failed(err)
 	}
@@ -273,9 +282,19 @@ func (r *FormatReport) look(part int32, off, atMs int64, set *offsetSet) {
 		r.Expired++
 		return
 	}
+	r.addGap(part, off)
+}
+
+func (r *FormatReport) addGap(part int32, off int64) {
 	if n := len(r.Gaps); n > 0 && r.Gaps[n-1].Partition == part && r.Gaps[n-1].To == off {
 		r.Gaps[n-1].To = off + 1
 	} else if n < maxReported {
 		r.Gaps = append(r.Gaps, tables.Range{Partition: part, From: off, To: off + 1})
+	}
+}
+
+func (r *FormatReport) addStale(id tables.RowID) {
+	if len(r.Stale) < maxReported {
+		r.Stale = append(r.Stale, tables.Range{Partition: id.Partition, From: id.Offset, To: id.Offset + 1})
 	}
 }

@@ -142,9 +142,9 @@ func automqAliases() []alias {
 		words(p+"transform.value.type", "records are not reshaped on the way to a table: use none",
 			map[string][]pair{"none": nil}),
 		partitioned(p+"partition.by", "[", "]"),
-		refused(p+"id.columns", "tables are append-only yet"),
-		flagOff(p+"upsert.enable", "tables are append-only yet"),
-		refused(p+"cdc.field", "tables are append-only yet"),
+		same(p+"id.columns", "tarn.table.key"),
+		flag(p+"upsert.enable", []pair{{"tarn.table.mode", ModeUpsert}}, []pair{{"tarn.table.mode", "append"}}),
+		refused(p+"cdc.field", "records without a value delete rows where tarn.table.mode is upsert; a field that says so is not understood"),
 		refused(p+"schema.type", "this key is deprecated; use "+p+"convert.value.type"),
 	}
 	for _, part := range []string{"value", "key"} {

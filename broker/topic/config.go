@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Validation says how far records are held against their schema.
@@ -40,6 +41,9 @@ const (
 	StrategyRecord      Strategy = "record"       // the record's full name
 	StrategyTopicRecord Strategy = "topic_record" // <topic>-<full name>
 )
+
+// ModeUpsert is the value of tarn.table.mode that makes tables of latest values.
+const ModeUpsert = "upsert"
 
 // Formats of tarn.table.formats.
 const (
@@ -87,6 +91,9 @@ type Config struct {
 	TableKeyAs       string // schema, binary, string or json
 	TableValueAs     string
 	TableVersion     int // tarn.table.value.version: a number, 0 for own, -1 for latest
+
+	TableMode string   // append or upsert
+	TableKey  []string // columns; none: the record's key
 
 	TableCompact      string // auto, all or none
 	TableCompactBytes int64
@@ -194,7 +201,23 @@ func consistent(defaults, overrides map[string]string) (Config, error) {
 		err = &ConfigError{Key: "tarn.schema.rules", Value: string(c.Rules),
 			Reason: "rules are asked where whole payloads are checked: set tarn.value.schema.validation or tarn.key.schema.validation to payload or monitor, too"}
 	}
+	if err == nil {
+		err = checkMode(&c)
+	}
 	return c, err
+}
+
+// checkMode refuses what the tables' mode cannot be used with.
+func checkMode(c *Config) error {
+	switch {
+	case c.TableMode != ModeUpsert && len(c.TableKey) > 0:
+		return &ConfigError{Key: "tarn.table.key", Value: strings.Join(c.TableKey, ","),
+			Reason: "only tables of latest values have a key: set tarn.table.mode=upsert, too"}
+	case c.TableMode == ModeUpsert && slices.Contains(c.TableFormats, FormatParquet):
+		return &ConfigError{Key: "tarn.table.mode", Value: c.TableMode,
+			Reason: "plain Parquet cannot replace rows, since its readers by glob would see rows go before others come: take parquet out of tarn.table.formats"}
+	}
+	return nil
 }
 
 // Canonical turns configs as a client names them, aliases among them, into

@@ -76,7 +76,7 @@ func TestDefaultConfig(t *testing.T) {
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} " +
 		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableStart:{Latest:false AtMs:-1 Offset:-1 Offsets:map[]} TableTrims:false TableForeign:maintenance JSONExtra:true TableKeyAs:schema TableValueAs:schema TableVersion:0 TableCompact:auto TableCompactBytes:67108864 " +
+		"TableStart:{Latest:false AtMs:-1 Offset:-1 Offsets:map[]} TableTrims:false TableForeign:maintenance JSONExtra:true TableKeyAs:schema TableValueAs:schema TableVersion:0 TableMode:append TableKey:[] TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1 TablePartition:[] TableSort:[] TableFileBytes:134217728}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -171,8 +171,8 @@ func TestCanonicalAliases(t *testing.T) {
 		{"redpanda.iceberg.delete=true", "! outlives"},
 		{"redpanda.iceberg.invalid.record.action=drop", "! drops no record"},
 		{"automq.table.topic.enable=true", "tarn.table.formats=iceberg"},
-		{"automq.table.topic.upsert.enable=true", "! append-only"},
-		{"automq.table.topic.upsert.enable=false", ""},
+		{"automq.table.topic.upsert.enable=true", "tarn.table.mode=upsert"},
+		{"automq.table.topic.upsert.enable=false", "tarn.table.mode=append"},
 		{"automq.table.topic.errors.tolerance=invalid_data", "tarn.table.invalid=dlq"},
 		{"tansu.schema.validation=true", "tarn.value.schema.validation=payload"},
 		{"tansu.lake.generate.day=cast(ts as date)", "! generated columns"},
@@ -237,6 +237,11 @@ func TestAlter(t *testing.T) {
 		{"replace", []Change{{"flush.ms", Set, "7"}}, true, "flush.ms=7"},
 		{"replace by nothing", nil, true, ""},
 		{"rules without payloads", []Change{{"tarn.schema.rules", Set, "enforce"}}, false, "! set tarn.value.schema.validation"},
+		{"key without mode", []Change{{"tarn.table.key", Set, "id"}}, false, "! set tarn.table.mode=upsert"},
+		{"key and mode", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.key", Set, "id, region"}}, true, "tarn.table.key=id, region tarn.table.mode=upsert"},
+		{"key twice", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.key", Set, "id,id"}}, false, "! twice"},
+		{"upsert in plain parquet", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.formats", Set, "iceberg,parquet"}}, false, "! take parquet out"},
+		{"upsert", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.formats", Set, "iceberg,delta"}}, true, "tarn.table.formats=iceberg,delta tarn.table.mode=upsert"},
 		{"rules with payloads", []Change{{"tarn.schema.rules", Set, "enforce"}, {"tarn.key.schema.validation", Set, "monitor"}}, true, "tarn.key.schema.validation=monitor tarn.schema.rules=enforce"},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package topic
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +53,13 @@ func tableKeys() []Definition {
 			"What happens to records that cannot become rows of the table."),
 		boolean("tarn.table.json.extra", true, func(c *Config) *bool { return &c.JSONExtra },
 			"Whether fields of JSON records that the schema does not name are kept in a column of their own."),
+		tableKey(),
 		choice("tarn.table.key.as", "schema", readAs,
 			func(c *Config, s string) { c.TableKeyAs = s },
 			"What tables make of keys: by their schema, if they have one; string or json, whatever the registry has, as the field value of kafka_key_decoded; binary only keeps kafka_key, which is always there."),
+		choice("tarn.table.mode", "append", []string{"append", ModeUpsert},
+			func(c *Config, s string) { c.TableMode = s },
+			"What a table holds: append a row for every record, upsert the latest row of every key, and none where the latest record of a key has no value. It stays what it was when the table was made. upsert is for Iceberg and Delta."),
 		tableName(),
 		long("tarn.table.orphan.retention.ms", 259_200_000, 3_600_000, func(c *Config) *int64 { return &c.TableOrphanMs },
 			"How old a file that no table names and no commit waits for is before it is removed, in ms."),
@@ -118,6 +123,26 @@ func deadLetterTopic() Definition {
 				return nil
 			}
 			return CheckName(s)
+		}}
+}
+
+// maxKeyColumns bounds the columns of a table's key.
+const maxKeyColumns = 32
+
+func tableKey() Definition {
+	return Definition{Name: "tarn.table.key", Kind: List, Allowed: "names of columns",
+		Doc: "The columns that make a row's key where tarn.table.mode is upsert; empty: the record's key. They stand at the table's top; records without a value say theirs in fields of the same names in the record's key.",
+		set: func(c *Config, s string) error {
+			c.TableKey = splitList(s)
+			if len(c.TableKey) > maxKeyColumns {
+				return fmt.Errorf("has %d columns; a key has at most %d", len(c.TableKey), maxKeyColumns)
+			}
+			for i, name := range c.TableKey {
+				if slices.Contains(c.TableKey[:i], name) {
+					return fmt.Errorf("%q stands there twice", name)
+				}
+			}
+			return nil
 		}}
 }
 

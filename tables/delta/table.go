@@ -133,6 +133,9 @@ func (t *table) write(ctx context.Context, id string, actions []action) (taken b
 		if err != nil || !ours {
 			return true, err
 		}
+		// Another process may have made the same commit, with other files in the
+		// place of those that it rewrote: what the log says counts.
+		return false, t.refresh(ctx)
 	} else if err != nil {
 		return false, err
 	}

@@ -356,6 +356,21 @@ func testUpsertBeside(b *bench) {
 	}
 	after.want(table)
 
+	// The same commit by another process, which rewrites to files of its own: it is
+	// in once, and both see what is there.
+	twin, twinHow, afterTwin := after.commit(table, []string{"key9"}, []string{"key10"})
+	t = &between{table, func() {
+		if err := upsert.NewIndex(upsert.NewBudget(0)).Commit(b.Context(), b.reopen(), twin, twinHow); err != nil {
+			b.Fatal(err)
+		}
+	}}
+	if err := x.Commit(b.Context(), t, twin, twinHow); err != nil && !errors.Is(err, tables.ErrConflict) {
+		b.Errorf("an upsert that another process has made: %v", err)
+	}
+	after = afterTwin
+	after.want(table)
+	after.want(b.reopen())
+
 	// A merge whose files an upsert has rewritten meanwhile is refused.
 	live := b.files(table)
 	after = b.apply(table, x, after, []string{"key3", "key8", "hot"}, []string{"key6"})
@@ -365,7 +380,7 @@ func testUpsertBeside(b *bench) {
 	after.want(b.reopen())
 
 	// Files picked in a state that is past are not taken out.
-	late, _, _ := after.commit(table, []string{"key9"}, nil)
+	late, _, _ := after.commit(table, []string{"key11"}, nil)
 	late.Remove = &tables.Removal{State: "no such state", Files: []string{b.files(table)[0].Key}}
 	if err := table.Commit(b.Context(), late); !errors.Is(err, tables.ErrMoved) {
 		b.Errorf("files of another state: %v, want ErrMoved", err)
