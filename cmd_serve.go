@@ -24,6 +24,7 @@ import (
 	"github.com/tarn-io/tarn/registry/dek"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/sink/query"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
@@ -76,6 +77,7 @@ type node struct {
 	broker    *broker.Broker
 	catalog   *catalog.Catalog
 	sinks     *sink.Manager
+	sql       *query.Engine
 	schemas   *schemaDir // nil without --schema-dir
 	listener  net.Listener
 	web       *http.Server
@@ -213,7 +215,7 @@ func (n *node) open(ctx context.Context) error {
 		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace,
 		Log: n.lg.With("component", "sink"),
 	})
-	if err := n.listenChallenges(ctx); err != nil {
+	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx)); err != nil {
 		return err
 	}
 	return n.listenHTTP(ctx)

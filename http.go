@@ -56,6 +56,9 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	mux.HandleFunc("POST "+tokenRoute, n.token)
 	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.guarded(n.catalogOptions())))
 	mux.Handle("/api/", n.tablesAPI())
+	for _, path := range []string{sqlPages, sqlPages + "/"} {
+		mux.Handle(path, n.sqlAPI())
+	}
 	mux.Handle("/api/acls", n.aclAPI())
 	mux.Handle("/api/acls/", n.aclAPI())
 	for _, path := range []string{"/api/clients", "/api/clients/", "/api/listeners"} {

@@ -7,6 +7,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/sink/query"
 )
 
 // ownRoutes are the routes of this package as the OpenAPI description says them;
@@ -40,6 +41,10 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version"}, Out: []describedSchema{}},
 		{Method: "GET", Path: "/api/schemas/diff", Tag: "schemas", Does: "Say what changes from one version to another, for readers and tables", Query: []string{"subject", "from", "to"}, Out: registry.Review{}},
 		{Method: "POST", Path: "/api/schemas/check", Tag: "schemas", Does: "Say what a schema would change as the next version", Query: []string{"subject"}, In: schemaText{}, Out: registry.Review{}},
+
+		{Method: "GET", Path: "/api/sql", Tag: "sql", Does: "Run a query over topics and tables", Query: []string{"q", "limit", "timeout_ms", "format"}, Out: sqlAnswer{}},
+		{Method: "POST", Path: "/api/sql", Tag: "sql", Does: "Run a query over topics and tables", In: sqlRequest{}, Out: sqlAnswer{}},
+		{Method: "GET", Path: "/api/sql/tables", Tag: "sql", Does: "List the tables that queries may name", Out: []query.Table{}},
 
 		{Method: "GET", Path: "/api/clients", Tag: "clients", Does: "List connections", Out: []clientInfo{}},
 		{Method: "GET", Path: "/api/clients/metrics", Tag: "clients", Does: "List what clients pushed about themselves", Query: []string{"client_id"}, Out: []instanceInfo{}},

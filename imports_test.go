@@ -89,6 +89,11 @@ var law = map[string][]string{
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
 		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
+	// SQL reads what the sink reads and writes, and writes nothing.
+	"sink/query": {
+		"broker/commitlog", "broker/record", "broker/storage",
+		"registry", "schema", "schema/plain", "sink", "tables", "tables/blob", "tables/parquet",
+	},
 }
 
 // owners lists outside modules that only some of our packages may import:

@@ -29,6 +29,7 @@ type cli struct {
 	Schema     schemaCmd     `cmd:"" help:"Register, list and check schemas."`
 	Apply      applyCmd      `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
 	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
+	SQL        sqlCmd        `cmd:"" name:"sql" help:"Ask topics and tables by SQL, live."`
 	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
 	User       userCmd       `cmd:"" help:"Create, list and delete users."`
 	Token      tokenCmd      `cmd:"" help:"Make, list, renew and end delegation tokens."`

@@ -78,6 +78,7 @@ func parameters() map[string]parameter {
 
 		// Of Tarn's own routes.
 		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "partition": {number, "a partition"}, "timeout_ms": {number, "how long to wait at most, in ms"}, "client_id": {word, "a client id"},
+		"q":    {word, "a statement of SQL"},
 		"from": {word, "where to begin: as the answer before said, or a version"},
 		"to":   {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
 		"part": {word, "key or value"}, "closed": {flag, "take no properties that no record had"},

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tarn-io/tarn/sink/query"
+)
+
+type sqlCmd struct {
+	connect
+	Query   string        `arg:"" optional:"" help:"Statement; - or none reads standard input."`
+	File    string        `short:"f" type:"path" placeholder:"FILE" help:"Read the statement from a file."`
+	Tables  bool          `help:"List the tables that there are, with their columns."`
+	Limit   int           `default:"10000" placeholder:"N" help:"Rows of the result, at most; one million at most."`
+	Timeout time.Duration `default:"30s" help:"How long the query may take; ten minutes at most."`
+	Format  string        `enum:"parquet,arrow,jsonl," default:"" placeholder:"FORMAT" help:"Write parquet, arrow or jsonl instead of --output's form."`
+	Out     string        `short:"o" type:"path" placeholder:"FILE" help:"Write to a file."`
+	DuckDB  bool          `name:"duckdb" help:"Print the command that asks DuckDB the same of the tables."`
+}
+
+// Help shows examples.
+func (c *sqlCmd) Help() string {
+	return `A topic's name is a table: the rows of its lake table and the records of its log
+that are not in there yet, each once. log.NAME is its log alone, lake.NAME its lake
+table alone.
+
+  tarn sql 'select customer, sum(amount) from orders group by 1 order by 2 desc'
+  tarn sql "select * from orders where kafka_timestamp > datetime('now', '-5 minutes')"
+  tarn sql 'select count(*) from orders' --output json
+  tarn sql 'select * from orders' --format parquet -o orders.parquet
+  tarn sql --tables`
+}
+
+// Run asks the running broker and writes what it answers.
+func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
+	if c.Tables {
+		return c.listTables(ctx, std)
+	}
+	sql, err := c.statement(std)
+	if err != nil {
+		return err
+	}
+	req := sqlRequest{SQL: sql, Limit: c.Limit, TimeoutMs: c.Timeout.Milliseconds(), Format: c.format()}
+	out := std.out
+	var file *os.File
+	if c.Format != "" && c.Format != "jsonl" && c.Out == "" {
+		return fmt.Errorf("--format %s is not for terminals: give -o FILE", c.Format)
+	}
+	body, truncated, err := c.ask(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if c.Out != "" {
+		if file, err = os.Create(c.Out); err != nil {
+			return fmt.Errorf("make %s (-o): %w", c.Out, err)
+		}
+		out = file
+	}
+	_, err = io.Copy(out, body)
+	if file != nil {
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	if truncated {
+		fmt.Fprintf(std.err, "tarn: there are more rows: --limit is %d\n", c.Limit)
+	}
+	return nil
+}
+
+// format is the form that is asked for.
+func (c *sqlCmd) format() string {
+	switch {
+	case c.DuckDB:
+		return formatDuckDB
+	case c.Format != "":
+		return c.Format
+	case c.Output == "json":
+		return "objects"
+	}
+	return c.Output
+}
+
+// statement reads what is to be asked.
+func (c *sqlCmd) statement(std stdio) (string, error) {
+	switch {
+	case c.File != "" && c.Query != "":
+		return "", errors.New("give a statement or -f FILE, not both")
+	case c.File != "":
+		b, err := os.ReadFile(c.File)
+		return string(b), err
+	case c.Query != "" && c.Query != "-":
+		return c.Query, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(std.in, maxSQLRequest))
+	return string(b), err
+}
+
+// ask sends the query; the caller closes the answer. It has no limit of its own: the
+// broker bounds results.
+func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (body io.ReadCloser, truncated bool, err error) {
+	_, base, err := c.addresses()
+	if err != nil {
+		return nil, false, err
+	}
+	text, err := json.Marshal(in)
+	if err != nil {
+		return nil, false, fmt.Errorf("encode request: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+sqlPages, bytes.NewReader(text))
+	if err != nil {
+		return nil, false, fmt.Errorf("address %s (--http): %w", base, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.User != "" {
+		req.SetBasicAuth(c.User, c.Password)
+	}
+	web, err := c.httpClient()
+	if err != nil {
+		return nil, false, err
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return nil, false, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+	}
+	if resp.StatusCode >= 300 {
+		defer resp.Body.Close()
+		var e apiError
+		if b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err == nil && json.Unmarshal(b, &e) == nil && e.Message != "" {
+			return nil, false, &e
+		}
+		return nil, false, fmt.Errorf("POST %s answered %s", base+sqlPages, resp.Status)
+	}
+	return resp.Body, resp.Header.Get("Tarn-Truncated") == "true", nil
+}
+
+// listTables lists tables, one a line, with their columns.
+func (c *sqlCmd) listTables(ctx context.Context, std stdio) error {
+	var all []query.Table
+	if err := c.call(ctx, http.MethodGet, sqlPages+"/tables", nil, &all); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, all)
+	}
+	s := sheet{Columns: []string{"TABLE", "ROWS", "COLUMNS"}}
+	for _, t := range all {
+		var columns []string
+		for _, col := range t.Columns {
+			columns = append(columns, col.Name+" "+col.Type)
+		}
+		if t.Error != "" {
+			columns = []string{t.Error}
+		}
+		s.add(t.Name, t.Rows, strings.Join(columns, ", "))
+	}
+	return s.write(std.out, c.Output)
+}

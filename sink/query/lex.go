@@ -1,0 +1,226 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// kind is what a token of SQL is.
+type kind uint8
+
+const (
+	word   kind = iota // a keyword or a bare name
+	quoted             // a name in "", `` or []
+	text               // a string literal
+	other              // a number, an operator, a bracket
+)
+
+// token is a piece of a statement, as SQLite's tokenizer would cut it. text of a
+// name is without its quotes.
+type token struct {
+	kind kind
+	text string
+	pos  int // in bytes
+}
+
+// is reports whether t is a keyword.
+func (t token) is(keyword string) bool {
+	return t.kind == word && strings.EqualFold(t.text, keyword)
+}
+
+// lex cuts a statement into tokens, without spaces and comments. The error says
+// where a quote or a parameter stands that cannot be.
+func lex(sql string) ([]token, error) {
+	var out []token
+	for pos := 0; pos < len(sql); {
+		c := sql[pos]
+		switch {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f':
+			pos++
+		case strings.HasPrefix(sql[pos:], "--"):
+			pos += lengthTo(sql[pos:], "\n")
+		case strings.HasPrefix(sql[pos:], "/*"):
+			pos += 2 + lengthTo(sql[pos+2:], "*/")
+		case c == '\'' || c == '"' || c == '`' || c == '[':
+			t, n := quotation(sql, pos)
+			if n == 0 {
+				return nil, invalid(sql, pos, "the quote %c is not closed", c)
+			}
+			out, pos = append(out, t), pos+n
+		case c == '?' || (c == ':' || c == '@' || c == '$' || c == '#') && pos+1 < len(sql) && isWord(rune(sql[pos+1])):
+			return nil, invalid(sql, pos, "there are no parameters to bind %c to: write the value", c)
+		default:
+			n := wordLength(sql[pos:])
+			if n == 0 {
+				_, size := utf8.DecodeRuneInString(sql[pos:])
+				out, pos = append(out, token{other, sql[pos : pos+size], pos}), pos+size
+				continue
+			}
+			k := word
+			if c >= '0' && c <= '9' {
+				k = other
+			}
+			out, pos = append(out, token{k, sql[pos : pos+n], pos}), pos+n
+		}
+	}
+	return out, nil
+}
+
+// lengthTo is how many bytes there are up to and with end, or to the end of s.
+func lengthTo(s, end string) int {
+	if i := strings.Index(s, end); i >= 0 {
+		return i + len(end)
+	}
+	return len(s)
+}
+
+// quotation reads what stands in quotes at pos; n is 0 if they do not close.
+func quotation(sql string, pos int) (t token, n int) {
+	open := sql[pos]
+	end := string(open)
+	if open == '[' {
+		end = "]"
+	}
+	var b strings.Builder
+	for at := pos + 1; ; {
+		i := strings.Index(sql[at:], end)
+		if i < 0 {
+			return token{}, 0
+		}
+		b.WriteString(sql[at : at+i])
+		at += i + 1
+		if open != '[' && strings.HasPrefix(sql[at:], end) { // doubled: the quote itself
+			b.WriteString(end)
+			at++
+			continue
+		}
+		t = token{quoted, b.String(), pos}
+		if open == '\'' {
+			t.kind = text
+		}
+		return t, at - pos
+	}
+}
+
+func isWord(r rune) bool {
+	return r == '_' || r == '$' || r >= utf8.RuneSelf || unicode.IsLetter(r) || unicode.IsDigit(r)
+}
+
+func wordLength(s string) int {
+	for i, r := range s {
+		if !isWord(r) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// statement is a query that may be run.
+type statement struct {
+	sql     string // without a semicolon at its end
+	tokens  []token
+	explain bool
+}
+
+// parse checks that sql is one query, which changes nothing. The error says what
+// stands where.
+func parse(sql string) (*statement, error) {
+	if len(sql) > maxSQL {
+		return nil, fmt.Errorf("%w: the statement has %d bytes, more than %d", ErrInvalid, len(sql), maxSQL)
+	}
+	if i := strings.IndexByte(sql, 0); i >= 0 {
+		return nil, invalid(sql, i, "a zero byte")
+	}
+	tokens, err := lex(sql)
+	if err != nil {
+		return nil, err
+	}
+	for n := len(tokens); n > 0 && tokens[n-1].text == ";" && tokens[n-1].kind == other; n = len(tokens) {
+		sql, tokens = sql[:tokens[n-1].pos], tokens[:n-1]
+	}
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("%w: there is no statement", ErrInvalid)
+	}
+	s := &statement{sql: sql, tokens: tokens}
+	first := tokens
+	if first[0].is("EXPLAIN") {
+		s.explain, first = true, first[1:]
+		if len(first) > 1 && first[0].is("QUERY") && first[1].is("PLAN") {
+			first = first[2:]
+		}
+	}
+	if len(first) == 0 || !first[0].is("SELECT") && !first[0].is("VALUES") && !first[0].is("WITH") {
+		at := tokens[len(tokens)-len(first)-min(1, max(0, 1-len(first)))]
+		return nil, invalid(sql, at.pos, "%q begins no query: SELECT, VALUES, WITH … SELECT and EXPLAIN are taken, and nothing that changes anything", at.text)
+	}
+	depth := 0
+	for _, t := range first {
+		switch {
+		case t.kind == other && t.text == "(":
+			depth++
+		case t.kind == other && t.text == ")":
+			depth--
+		case t.kind == other && t.text == ";":
+			return nil, invalid(sql, t.pos, "one statement at a time")
+		case depth == 0 && (t.is("INSERT") || t.is("UPDATE") || t.is("DELETE")):
+			return nil, invalid(sql, t.pos, "%s is not taken: queries change nothing", strings.ToUpper(t.text))
+		}
+	}
+	return s, nil
+}
+
+// has reports whether a keyword stands in the statement.
+func (s *statement) has(keyword string) bool {
+	for _, t := range s.tokens {
+		if t.is(keyword) {
+			return true
+		}
+	}
+	return false
+}
+
+// names are all words and quoted names of the statement, in lower case, with the
+// forms in which they stand.
+func (s *statement) names() map[string][]string {
+	out := map[string][]string{}
+	for _, t := range s.tokens {
+		if t.kind == word || t.kind == quoted {
+			low := strings.ToLower(t.text)
+			out[low] = append(out[low], t.text)
+		}
+	}
+	return out
+}
+
+// invalid says where in sql something is wrong.
+func invalid(sql string, pos int, format string, args ...any) error {
+	line := 1 + strings.Count(sql[:pos], "\n")
+	column := 1 + utf8.RuneCountInString(sql[1+strings.LastIndexByte(sql[:pos], '\n'):pos])
+	return fmt.Errorf("%w: line %d, column %d: %s", ErrInvalid, line, column, fmt.Sprintf(format, args...))
+}
+
+// place adds to an error of SQLite where the thing stands that it names, if that
+// can be told.
+func (s *statement) place(message string) error {
+	name := ""
+	if _, rest, ok := strings.Cut(message, `near "`); ok {
+		name, _, _ = strings.Cut(rest, `"`)
+	} else if _, rest, ok := strings.Cut(message, ": "); ok && strings.HasPrefix(message, "no such") {
+		name, _, _ = strings.Cut(rest[1+strings.LastIndexByte(rest, '.'):], " (")
+	}
+	at := -1
+	for _, t := range s.tokens {
+		if name != "" && strings.EqualFold(t.text, name) {
+			if at >= 0 {
+				return fmt.Errorf("%w: %s", ErrInvalid, message) // it could be either
+			}
+			at = t.pos
+		}
+	}
+	if at < 0 {
+		return fmt.Errorf("%w: %s", ErrInvalid, message)
+	}
+	return invalid(s.sql, at, "%s", message)
+}

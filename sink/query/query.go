@@ -1,0 +1,218 @@
+// Package query answers SQL over topics and lake tables, live: SQLite reads them as
+// virtual tables, which stand on the log, on the tables' files, and on both together
+// so that a record is seen as soon as it is acknowledged, and once.
+//
+// README.md says which tables there are, what their columns hold, and what bounds a
+// query.
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// Limits of a query.
+const (
+	// maxSQL bounds the text of a statement, in bytes.
+	maxSQL = 100_000
+	// maxValueBytes bounds one value: what a function may make, and what a column
+	// may hold. Functions take time with the square of it at worst.
+	maxValueBytes = 4 << 20
+	// maxResultBytes bounds what a result holds in memory, about.
+	maxResultBytes = 64 << 20
+	// maxTables bounds the tables of a statement.
+	maxTables = 64
+	// maxColumns is how many columns a table has in SQL: below SQLite's own limit.
+	maxColumns = 1900
+	// maxSpill bounds the temporary files of all queries together.
+	maxSpill = 2 << 30
+	// maxAtOnce bounds the queries that run at a time: each keeps a processor busy.
+	maxAtOnce = 4
+
+	// DefaultRows and MaxRows bound the rows of a result.
+	DefaultRows = 10_000
+	MaxRows     = 1_000_000
+	// DefaultTime and MaxTime bound how long a query may take.
+	DefaultTime = 30 * time.Second
+	MaxTime     = 10 * time.Minute
+)
+
+// Errors of Query. All others mean that reading failed.
+var (
+	// ErrInvalid is refused: the statement is no query, or not right.
+	ErrInvalid = errors.New("SQL")
+	// ErrRefused is refused: the query may not see a table, or the table cannot be
+	// read in this way.
+	ErrRefused = errors.New("refused")
+	// ErrLimit says that a limit has ended the query.
+	ErrLimit = errors.New("limit")
+)
+
+// Config is what an Engine stands on. All fields but Log are required.
+type Config struct {
+	Logs     *commitlog.Logs
+	Registry *registry.Registry
+	// Topics lists all topics, those without tables too.
+	Topics func() []Topic
+	// Lake tells what a topic's tables hold now. Errors: sink.ErrNoTable where
+	// there is no table, or not yet.
+	Lake func(ctx context.Context, topic string) (sink.Lake, error)
+	// Store is where the tables' files lie.
+	Store blob.Store
+	// Log takes what should not happen; nil is silent.
+	Log *slog.Logger
+}
+
+// Topic is a topic that can be queried.
+type Topic struct {
+	sink.Topic
+	// Latest says that its table holds the latest value of each key only.
+	Latest bool
+}
+
+// Engine runs queries. Safe for concurrent use.
+type Engine struct {
+	cfg    Config
+	driver *sqlite.Driver
+	places chan struct{} // one for each query that may run
+	last   atomic.Int64  // number of the last session
+
+	mu       sync.Mutex
+	sessions map[string]*session // guarded by mu, those that run
+}
+
+// New makes an Engine. It opens nothing. An engine stays in memory as long as the
+// process lives: the SQLite driver remembers its modules.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{
+		cfg: cfg, driver: &sqlite.Driver{}, sessions: map[string]*session{},
+		places: make(chan struct{}, max(1, min(maxAtOnce, runtime.GOMAXPROCS(0)))),
+	}
+	if err := e.driver.RegisterModule(moduleName, module{e}); err != nil {
+		return nil, fmt.Errorf("register virtual tables: %w", err)
+	}
+	if err := registerFunctions(e.driver); err != nil {
+		return nil, fmt.Errorf("register functions: %w", err)
+	}
+	return e, nil
+}
+
+// Request is a query.
+type Request struct {
+	SQL string
+	// Rows bounds the rows of the result, 0 is DefaultRows; what is more is left
+	// out. Time bounds the work, 0 is DefaultTime.
+	Rows int
+	Time time.Duration
+	// Allow refuses topics that the asker may not read; nil allows all.
+	Allow func(topic string) error
+}
+
+// Result is what a query has found.
+type Result struct {
+	Columns []Column
+	// Rows hold nil, int64, float64, string and []byte.
+	Rows [][]any
+	// Truncated says that there are more rows than were asked for, or than a
+	// result may hold.
+	Truncated bool
+	// Scanned counts the rows that tables gave.
+	Scanned int64
+	Elapsed time.Duration
+
+	bytes int64
+}
+
+// Column is a column of a result.
+type Column struct {
+	Name string `json:"name"`
+	// Type is the declared type of the table's column, "" for expressions.
+	Type string `json:"type"`
+}
+
+// Query runs one query. It ends when ctx does.
+func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
+	if r.Rows == 0 {
+		r.Rows = DefaultRows
+	}
+	if r.Time == 0 {
+		r.Time = DefaultTime
+	}
+	if r.Rows < 0 || r.Rows > MaxRows {
+		return nil, fmt.Errorf("%w: %d rows: want 1 to %d", ErrInvalid, r.Rows, MaxRows)
+	}
+	if r.Time < 0 || r.Time > MaxTime {
+		return nil, fmt.Errorf("%w: a time limit of %v: want up to %v", ErrInvalid, r.Time, MaxTime)
+	}
+	st, err := parse(r.SQL)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Time, fmt.Errorf("%w: the query took longer than %v", ErrLimit, r.Time))
+	defer cancel()
+	select {
+	case e.places <- struct{}{}:
+		defer func() { <-e.places }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for other queries: %w", context.Cause(ctx))
+	}
+	var s *session
+	for try := 0; ; try++ {
+		s = e.enter(ctx, st, r)
+		err = s.run()
+		e.leave(s)
+		// Maintenance may take a file away between the look at the table and the
+		// reading: then everything is read again, of the table as it is now.
+		if !isGone(err) || try == maxTries-1 {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.out.Elapsed, s.out.Scanned = time.Since(begun), s.scanned
+	return s.out, nil
+}
+
+// maxTries is how often a query is begun again because files have gone.
+const maxTries = 3
+
+func (e *Engine) enter(ctx context.Context, st *statement, r Request) *session {
+	s := &session{engine: e, st: st, req: r, id: strconv.FormatInt(e.last.Add(1), 10), out: &Result{}, topics: map[string]*source{}}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sessions[s.id] = s
+	return s
+}
+
+func (e *Engine) leave(s *session) {
+	s.cancel(nil)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s.id)
+}
+
+func (e *Engine) session(id string) *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[id]
+}

@@ -1,0 +1,396 @@
+package query
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	pq "github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+)
+
+// Formats are the forms in which a result can be written, with their media types.
+var formats = [...]struct{ name, mediaType string }{
+	{"json", "application/json"},                  // one object: columns, rows as arrays, what was done
+	{"objects", "application/json"},               // an array of objects
+	{"jsonl", "application/x-ndjson"},             // an object a line
+	{"csv", "text/csv; charset=utf-8"},            // RFC 4180
+	{"text", "text/plain; charset=utf-8"},         // a table for people
+	{"parquet", "application/vnd.apache.parquet"}, // one file, zstd
+	{"arrow", "application/vnd.apache.arrow.stream"},
+}
+
+// Formats names the forms in which Write writes a result.
+func Formats() []string {
+	var out []string
+	for _, f := range formats {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// MediaType is the media type of a form, "" if there is none of this name.
+func MediaType(format string) string {
+	for _, f := range formats {
+		if f.name == format {
+			return f.mediaType
+		}
+	}
+	return ""
+}
+
+// Write writes the result in one of Formats. Numbers are exact in all of them; blobs
+// are {"base64": …} in JSON, \x and hex digits in CSV and text.
+func (r *Result) Write(w io.Writer, format string) error {
+	switch format {
+	case "json":
+		return r.writeJSON(w)
+	case "objects", "jsonl":
+		return r.writeObjects(w, format == "jsonl")
+	case "csv":
+		return r.writeCSV(w)
+	case "text":
+		return r.writeText(w)
+	case "parquet":
+		return r.writeParquet(w)
+	case "arrow":
+		return r.writeArrow(w)
+	}
+	return fmt.Errorf("%w: no format %q: there are %s", ErrInvalid, format, strings.Join(Formats(), ", "))
+}
+
+// appendValue appends a value as JSON.
+func appendValue(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case float64:
+		if math.IsInf(v, 0) {
+			return appendString(b, strconv.FormatFloat(v, 'g', -1, 64))
+		}
+		return appendFloat(b, v)
+	case string:
+		return appendString(b, v)
+	case []byte:
+		return append(appendString(append(b, `{"base64":`...), base64.StdEncoding.EncodeToString(v)), '}')
+	}
+	return append(b, "null"...)
+}
+
+// appendFloat appends a float with all its digits, without an exponent where people
+// would not write one.
+func appendFloat(b []byte, f float64) []byte {
+	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e15) {
+		return strconv.AppendFloat(b, f, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(b, f, 'f', -1, 64)
+}
+
+func (r *Result) writeJSON(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	b := []byte(`{"columns":[`)
+	for i, c := range r.Columns {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"name":`...), c.Name)
+		b = append(appendString(append(b, `,"type":`...), c.Type), '}')
+	}
+	b = append(b, `],"rows":[`...)
+	for i, row := range r.Rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, "\n["...)
+		for k, v := range row {
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(b, v)
+		}
+		if _, err := out.Write(append(b, ']')); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	b = fmt.Appendf(b, "],\"row_count\":%d,\"truncated\":%t,\"scanned\":%d,\"elapsed_ms\":%d}\n",
+		len(r.Rows), r.Truncated, r.Scanned, r.Elapsed.Milliseconds())
+	if _, err := out.Write(b); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// names are the columns' names, each once.
+func (r *Result) names() []string {
+	seen := map[string]bool{}
+	out := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		name := c.Name
+		for n := 2; seen[name]; n++ {
+			name = fmt.Sprintf("%s_%d", c.Name, n)
+		}
+		seen[name], out[i] = true, name
+	}
+	return out
+}
+
+// writeObjects writes an object a row, as lines or as one array.
+func (r *Result) writeObjects(w io.Writer, lines bool) error {
+	out := bufio.NewWriter(w)
+	open, between, end := "[\n", ",\n", "\n]\n"
+	if lines {
+		open, between, end = "", "\n", "\n"
+	}
+	names := r.names()
+	b := []byte(open)
+	for i, row := range r.Rows {
+		if i > 0 {
+			b = append(b, between...)
+		}
+		b = append(b, '{')
+		for k, v := range row {
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(append(appendString(b, names[k]), ':'), v)
+		}
+		if _, err := out.Write(append(b, '}')); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	switch {
+	case len(r.Rows) == 0 && lines:
+	case len(r.Rows) == 0:
+		b = []byte("[]\n")
+	default:
+		b = []byte(end)
+	}
+	if _, err := out.Write(b); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// wordOf is a value as CSV and text have it.
+func wordOf(v any) string {
+	switch v := v.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return string(appendFloat(nil, v))
+	case string:
+		return v
+	case []byte:
+		return `\x` + hex.EncodeToString(v)
+	}
+	return ""
+}
+
+func (r *Result) writeCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	words := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		words[i] = c.Name
+	}
+	if err := out.Write(words); err != nil {
+		return err
+	}
+	for _, row := range r.Rows {
+		for i, v := range row {
+			words[i] = wordOf(v)
+		}
+		if len(words) == 1 && words[0] == "" {
+			// A line without anything would be no record: RFC 4180 has quotes for that.
+			out.Flush()
+			if _, err := io.WriteString(w, "\"\"\n"); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := out.Write(words); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// maxWidth is how wide a cell is for people; all is in the other forms.
+const maxWidth = 80
+
+// cell is a value as people see it: in one line, without anything that moves a
+// terminal.
+func cell(v any) string {
+	if v == nil {
+		return "NULL"
+	}
+	s := wordOf(v)
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n++; n > maxWidth {
+			b.WriteString("…")
+			break
+		}
+		if !unicode.IsPrint(r) {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func (r *Result) writeText(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	width := make([]int, len(r.Columns))
+	right := make([]bool, len(r.Columns))
+	for i, c := range r.Columns {
+		width[i] = utf8.RuneCountInString(cell(c.Name))
+		right[i] = len(r.Rows) > 0
+	}
+	for _, row := range r.Rows {
+		for i, v := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell(v)))
+			switch v.(type) {
+			case int64, float64, nil:
+			default:
+				right[i] = false
+			}
+		}
+	}
+	line := func(cells func(i int) string) {
+		for i := range r.Columns {
+			s := cells(i)
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(s))
+			if i > 0 {
+				out.WriteString("  ")
+			}
+			switch {
+			case right[i]:
+				out.WriteString(pad + s)
+			case i == len(r.Columns)-1:
+				out.WriteString(s)
+			default:
+				out.WriteString(s + pad)
+			}
+		}
+		out.WriteByte('\n')
+	}
+	line(func(i int) string { return cell(r.Columns[i].Name) })
+	line(func(i int) string { return strings.Repeat("-", width[i]) })
+	for _, row := range r.Rows {
+		line(func(i int) string { return cell(row[i]) })
+	}
+	rows, more := "rows", ""
+	if len(r.Rows) == 1 {
+		rows = "row"
+	}
+	if r.Truncated {
+		more = ", and there are more"
+	}
+	fmt.Fprintf(out, "(%d %s%s)\n", len(r.Rows), rows, more)
+	return out.Flush()
+}
+
+// arrowType is the narrowest type that all values of a column fit.
+func (r *Result) arrowType(col int) arrow.DataType {
+	var ints, floats, texts, blobs bool
+	for _, row := range r.Rows {
+		switch row[col].(type) {
+		case int64:
+			ints = true
+		case float64:
+			floats = true
+		case string:
+			texts = true
+		case []byte:
+			blobs = true
+		}
+	}
+	switch {
+	case blobs && !texts && !ints && !floats:
+		return arrow.BinaryTypes.Binary
+	case texts || blobs:
+		return arrow.BinaryTypes.String
+	case floats:
+		return arrow.PrimitiveTypes.Float64
+	case ints:
+		return arrow.PrimitiveTypes.Int64
+	}
+	switch r.Columns[col].Type {
+	case "INTEGER":
+		return arrow.PrimitiveTypes.Int64
+	case "REAL":
+		return arrow.PrimitiveTypes.Float64
+	}
+	return arrow.BinaryTypes.String
+}
+
+// batch is the result as Arrow has it.
+func (r *Result) batch() arrow.RecordBatch {
+	var fields []arrow.Field
+	for i, name := range r.names() {
+		fields = append(fields, arrow.Field{Name: name, Type: r.arrowType(i), Nullable: true})
+	}
+	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+	for i := range fields {
+		for _, row := range r.Rows {
+			v := row[i]
+			if v == nil {
+				b.Field(i).AppendNull()
+				continue
+			}
+			switch to := b.Field(i).(type) {
+			case *array.Int64Builder:
+				to.Append(v.(int64))
+			case *array.Float64Builder:
+				f, _ := asFloat(v)
+				to.Append(f)
+			case *array.BinaryBuilder:
+				to.Append(v.([]byte))
+			case *array.StringBuilder:
+				to.Append(strings.ToValidUTF8(wordOf(v), "\uFFFD"))
+			}
+		}
+	}
+	return b.NewRecordBatch()
+}
+
+func (r *Result) writeArrow(w io.Writer) error {
+	b := r.batch()
+	out := ipc.NewWriter(w, ipc.WithSchema(b.Schema()))
+	if err := out.Write(b); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+func (r *Result) writeParquet(w io.Writer) error {
+	b := r.batch()
+	out, err := pqarrow.NewFileWriter(b.Schema(), w,
+		pq.NewWriterProperties(pq.WithCompression(compress.Codecs.Zstd)), pqarrow.NewArrowWriterProperties())
+	if err != nil {
+		return err
+	}
+	if err := out.Write(b); err != nil {
+		return err
+	}
+	return out.Close()
+}
