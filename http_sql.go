@@ -203,7 +203,7 @@ func (n *node) duckDBTable(r *http.Request) func(t query.Topic) string {
 		if n.readableTopics(r, acl.Read, false)(t.Name) != nil {
 			return ""
 		}
-		base := strings.TrimPrefix(n.store.URL(namespace+"/"+t.Table), "file://")
+		base := strings.TrimPrefix(n.store.URL(n.cmd.CatalogNamespace+"/"+t.Table), "file://")
 		switch {
 		case has(t, "parquet"):
 			return "read_parquet('" + base + "/parquet/*.parquet', union_by_name = true)"
