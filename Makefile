@@ -26,6 +26,8 @@ test: ## all tests; needs Go and nothing else
 		echo "LEFT OUT: the official JSON Schema test suite is not at $(SUITE) (JSON_SCHEMA_TEST_SUITE says where)"
 	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/conformance/peer
 	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
+	@test ! -d $(SUITE)/tests || { set -o pipefail; CGO_ENABLED=0 $(GO) test -count=1 -v -run '^TestSuite$$' ./schema/jsonschema | \
+		sed -n -e 's/^ *suite_test.go:[0-9]*: /the JSON Schema test suite, /p' -e '/^--- FAIL/p' -e '/^FAIL/p'; }
 
 # The packages where goroutines meet. The race detector needs a C compiler.
 RACE := ./broker/... ./registry/... ./sink/... ./schema ./tables/blob/... ./tables/catalog/...

@@ -259,7 +259,11 @@ func (g *gathered) effects(table, columns *arrow.Schema, known []*arrow.Schema, 
 		if slices.Contains(before, e) {
 			continue
 		}
-		f := g.field(e.Column)
+		path := e.Column
+		if e.Field != "" {
+			path = e.Field
+		}
+		f := g.field(path)
 		f.Table = append(f.Table, e)
 		if len(f.Kinds) == 0 {
 			f.kind("COLUMN_" + strings.ToUpper(string(e.Kind)))

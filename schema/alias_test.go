@@ -106,13 +106,13 @@ func TestAbsorbKeeps(t *testing.T) {
 	}
 	var got []string
 	for _, e := range effects {
-		got = append(got, string(e.Kind)+" "+e.Column+": "+e.Text)
+		got = append(got, string(e.Kind)+" "+e.Column+"="+e.Field+": "+e.Text)
 	}
 	want := []string{
-		"kept old: column old stays for field new, which has it as an alias",
-		"kept s.a: column s.a stays for field b, which has it as an alias",
-		"added s.n: adds column s.n int null",
-		"widened old: widens column old from int to long",
+		"kept old=new: column old stays for field new, which has it as an alias",
+		"kept s.a=s.b: column s.a stays for field b, which has it as an alias",
+		"added s.n=: adds column s.n int null",
+		"widened old=: widens column old from int to long",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "\n"), strings.Join(want, "\n"))

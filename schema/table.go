@@ -15,6 +15,9 @@ type TableEffect struct {
 	// Column is the dotted path; list elements and the parts of maps stand in it
 	// as "element", "key" and "value".
 	Column string `json:"column"`
+	// Field is the field's path where it is not the column's: it has another name
+	// now and keeps its column.
+	Field string `json:"field,omitempty"`
 	// Text says it in one line: "adds column coupon string null".
 	Text string `json:"text"`
 }
@@ -61,7 +64,7 @@ func Absorb(have, want *arrow.Schema, known ...*arrow.Schema) (*arrow.Schema, []
 	}
 	var a absorber
 	kept := Keep(have, want, known...)
-	a.kept(kept.Fields(), want.Fields(), "")
+	a.kept(kept.Fields(), want.Fields(), "", "")
 	want = kept
 	fields := a.fields(have.Fields(), want.Fields(), "")
 	next := arrow.NewSchema(fields, nil)
@@ -80,17 +83,19 @@ type absorber struct {
 }
 
 // kept notes the fields whose columns have other names than they.
-func (a *absorber) kept(columns, fields []arrow.Field, parent string) {
+func (a *absorber) kept(columns, fields []arrow.Field, parent, within string) {
 	for i, c := range columns {
+		column, field := columnPath(parent, c.Name), columnPath(within, fields[i].Name)
 		if c.Name != fields[i].Name {
-			a.note(ColumnKept, columnPath(parent, c.Name), "column %s stays for field %s, which has it as an alias", columnPath(parent, c.Name), fields[i].Name)
+			a.note(ColumnKept, column, "column %s stays for field %s, which has it as an alias", column, fields[i].Name)
+			a.effects[len(a.effects)-1].Field = field
 		}
-		a.kept(below(c.Type), below(fields[i].Type), columnPath(parent, c.Name))
+		a.kept(below(c.Type), below(fields[i].Type), column, field)
 	}
 }
 
 func (a *absorber) note(kind TableEffectKind, column, format string, args ...any) {
-	a.effects = append(a.effects, TableEffect{kind, column, fmt.Sprintf(format, args...)})
+	a.effects = append(a.effects, TableEffect{Kind: kind, Column: column, Text: fmt.Sprintf(format, args...)})
 }
 
 // fields takes the fields of a struct, or of the whole table, into those it has.

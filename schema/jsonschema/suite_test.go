@@ -147,7 +147,7 @@ func TestSuite(t *testing.T) {
 					columns += r.columns
 				}
 			}
-			t.Logf("%d tests, %d of them on the fast path, %d with columns", tests, fast, columns)
+			t.Logf("%s: %d tests through the library and our decoder, %d of them on the fast path, %d into columns", draft.name, tests, fast, columns)
 			if tests != draft.tests {
 				t.Errorf("got %d tests, want %d", tests, draft.tests)
 			}
