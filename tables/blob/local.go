@@ -217,6 +217,19 @@ func (l *Local) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
+// MakeDir makes the directory that objects below a key lie in. Put does so by
+// itself; other programs that write files there may not. It is gone again when
+// its last object is deleted.
+func (l *Local) MakeDir(ctx context.Context, key string) error {
+	if err := checkCall(ctx, key); err != nil {
+		return err
+	}
+	if err := l.makeDir(key); err != nil {
+		return fmt.Errorf("make directory %s: %w", key, err)
+	}
+	return nil
+}
+
 // prune removes dir and its parents as far as they are empty, and syncs the
 // first that is not.
 func (l *Local) prune(dir string) error {

@@ -19,8 +19,8 @@ type namespace struct {
 	props iceberg.Properties
 }
 
-// namespace reads one; ErrNoSuchNamespace. The default one exists even
-// before it has an item.
+// namespace reads one; ErrNoSuchNamespace. The default one exists even before it
+// has an item, and so does one that others lie below.
 func (c *Catalog) namespace(ctx context.Context, ns []string) (namespace, error) {
 	if err := checkName(ns, "namespace"); err != nil {
 		return namespace{}, fmt.Errorf("%w: %w", ErrNoSuchNamespace, err)
@@ -32,6 +32,12 @@ func (c *Catalog) namespace(ctx context.Context, ns []string) (namespace, error)
 	n := namespace{tables.Item{Key: nsKey(ns), Version: it.Version}, iceberg.Properties{}}
 	if it.Version == 0 {
 		if len(ns) == 1 && ns[0] == DefaultNamespace {
+			return n, nil
+		}
+		for _, err := range c.items.Scan(ctx, nsKey(ns)+separator) {
+			if err != nil {
+				return n, fmt.Errorf("list namespace: %w", err)
+			}
 			return n, nil
 		}
 		return n, fmt.Errorf("%w: %s", ErrNoSuchNamespace, strings.Join(ns, "."))

@@ -82,6 +82,26 @@ func TestStagedCreateOverREST(t *testing.T) {
 	}
 }
 
+// TestStagedDirectories has a place for the manifests of a table that is only
+// staged: DuckDB writes them there without making it.
+func TestStagedDirectories(t *testing.T) {
+	store, err := blob.OpenLocal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	tbl, err := catalog.New(catalog.Config{Items: newItems(), Store: store}).StageTable(t.Context(), orders, schema, catalog.NewTable{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/metadata", "/data"} {
+		info, err := os.Stat(strings.TrimPrefix(tbl.Metadata.Location, "file://") + dir)
+		if err != nil || !info.IsDir() {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 // do sends a request and returns status, headers and body.
 func do(t *testing.T, method, url, body string, header ...string) (int, http.Header, string) {
 	t.Helper()
@@ -200,6 +220,10 @@ func TestRoutes(t *testing.T) {
 		{"POST", url + "/v1/namespaces", `{"namespace":[]}`, 400, "BadRequestException"},
 		{"HEAD", url + "/v1/namespaces/a%1Fb", "", 204, ""},
 		{"HEAD", url + "/v1/namespaces/zz", "", 404, ""},
+		{"HEAD", url + "/v1/namespaces/a", "", 204, ""},
+		{"GET", url + "/v1/namespaces?parent=a", "", 200, `"namespaces":[["a","b"]]`},
+		{"POST", url + "/v1/namespaces", `{"namespace":["a"]}`, 409, "AlreadyExistsException"},
+		{"DELETE", url + "/v1/namespaces/a", "", 409, "NamespaceNotEmptyException"},
 		{"GET", url + "/v1/namespaces?parent=a%1Fb", "", 200, `"namespaces":[]`},
 		{"POST", url + "/v1/namespaces/a%1Fb/properties", `{"removals":["x","y"],"updates":{"z":"2"}}`, 200,
 			`{"removed":["x"],"updated":["z"],"missing":["y"]}`},
@@ -224,6 +248,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", commit(""), createOrders, 200, ""},
 		{"DELETE", commit("/orders?purgeRequested=true"), "", 204, ""},
 		{"DELETE", url + "/v1/namespaces/a%1Fb", "", 204, ""},
+		{"HEAD", url + "/v1/namespaces/a", "", 404, ""}, // nothing lies below it now
 		{"PUT", url + "/v1/namespaces", "", 404, "NoSuchEndpointException"},
 		{"POST", url + "/v1/namespaces", `{"namespace":["` + strings.Repeat("x", 17<<20) + `"]}`, 413, "BadRequestException"},
 	}

@@ -80,7 +80,31 @@ func (c *Catalog) newTable(
 		Schema: schema, Spec: n.Spec, Order: n.Order, Location: n.Location,
 		Properties: c.withDefaults(n.Properties), UUID: id.String(),
 	})
-	return meta, ns, err
+	if err != nil {
+		return nil, ns, err
+	}
+	return meta, ns, c.makeDirs(ctx, meta)
+}
+
+// makeDirs makes the directories that the maker of a table writes to next, where
+// the store has directories: DuckDB makes none for a staged table's manifests.
+func (c *Catalog) makeDirs(ctx context.Context, meta *metadata.Table) error {
+	maker, ok := c.store.(interface {
+		MakeDir(ctx context.Context, key string) error
+	})
+	if !ok {
+		return nil
+	}
+	for _, at := range []string{meta.MetadataDir(), meta.Location + "/data"} {
+		key, ok := c.store.Key(at)
+		if !ok {
+			continue // its writer sees to it
+		}
+		if err := maker.MakeDir(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func buildTable(n metadata.New) (meta *metadata.Table, err error) {

@@ -82,7 +82,7 @@ func (c *change) removeSchemas(u Update) error {
 // addSpec adds a partition spec bound to the current schema, or finds the one
 // that partitions alike. Fields without an id get the next ones.
 func (c *change) addSpec(u Update) error {
-	schema := c.next.Schema()
+	schema := c.bound()
 	if u.Spec == nil || schema == nil {
 		return errors.New("no spec, or no current schema to bind it to")
 	}
@@ -136,8 +136,18 @@ func (c *change) removeSpecs(u Update) error {
 
 // addSortOrder adds a sort order, or finds the one that sorts alike. The
 // unsorted one has the id 0, which no other has.
+// bound is the schema that specs and sort orders refer to: the current one. A new
+// table may get them before it is said which that is (DuckDB does so); then it is
+// the one that was added last.
+func (c *change) bound() *iceberg.Schema {
+	if s := c.next.Schema(); s != nil || len(c.next.Schemas) == 0 || c.next.CurrentSchemaID != last {
+		return s
+	}
+	return c.next.Schemas[len(c.next.Schemas)-1].Schema
+}
+
 func (c *change) addSortOrder(u Update) error {
-	schema := c.next.Schema()
+	schema := c.bound()
 	if u.SortOrder == nil || schema == nil {
 		return errors.New("no sort order, or no current schema to bind it to")
 	}
