@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/rest"
+	"github.com/tarn-io/tarn/tables/catalog/sql"
 	"github.com/tarn-io/tarn/tables/iceberg"
 )
 
 // catalogFlags say which catalog the Iceberg tables of topics are in. Tarn's own
 // is served in any case, at /iceberg.
 type catalogFlags struct {
-	CatalogType       string `name:"catalog.type" enum:"tarn,rest" default:"tarn" help:"Catalog of topics' Iceberg tables: tarn (its own), rest (an Iceberg REST catalog)."`
-	CatalogURI        string `name:"catalog.uri" placeholder:"URL" help:"Where the catalog is: http(s)://HOST/PATH."`
+	CatalogType       string `name:"catalog.type" enum:"tarn,rest,sql" default:"tarn" help:"Catalog of topics' Iceberg tables: tarn (its own), rest (an Iceberg REST catalog), sql (an SQLite file, as pyiceberg and Java have it)."`
+	CatalogURI        string `name:"catalog.uri" placeholder:"URL" help:"Where the catalog is: http(s)://HOST/PATH of a REST catalog, sqlite:////PATH of an SQL one."`
 	CatalogWarehouse  string `name:"catalog.warehouse" placeholder:"NAME" help:"What a REST catalog calls its warehouse. Its place and that of --warehouse must be the same."`
+	CatalogName       string `name:"catalog.name" default:"tarn" help:"Name of an SQL catalog: one file may hold several."`
 	CatalogNamespace  string `name:"catalog.namespace" default:"default" help:"Namespace of topics' tables, and folder in the warehouse."`
 	CatalogToken      string `name:"catalog.token" placeholder:"TOKEN" help:"Bearer token for a REST catalog; better by TARN_CATALOG_TOKEN."`
 	CatalogCredential string `name:"catalog.credential" placeholder:"ID:SECRET" help:"OAuth2 client credentials for a REST catalog; better by TARN_CATALOG_CREDENTIAL."`
@@ -55,8 +58,14 @@ func (n *node) openCatalog() (iceberg.Catalog, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--catalog.type rest: %w", err)
 		}
-		n.lg.Info("Iceberg tables are in another catalog", "component", "tables", "type", c.CatalogType, "uri", c.CatalogURI, "namespace", c.CatalogNamespace)
 		return client, nil
+	case "sql":
+		pointers, err := sql.New(c.CatalogURI, c.CatalogName)
+		if err != nil {
+			return nil, fmt.Errorf("--catalog.type sql: %w", err)
+		}
+		n.closers = append(n.closers, pointers.Close)
+		return catalog.NewPointed(pointers, n.store), nil
 	}
-	return nil, errors.New("--catalog.type: tarn or rest")
+	return nil, errors.New("--catalog.type: tarn, rest or sql")
 }

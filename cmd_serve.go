@@ -209,6 +209,9 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.catalogs() != ownCatalog {
+		n.lg.Info("Iceberg tables are in another catalog", "component", "tables", "type", c.CatalogType, "uri", c.CatalogURI, "namespace", c.CatalogNamespace)
+	}
 	n.sinks = sink.New(sink.Config{
 		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics(), n.registry),
 		Formats: n.formats(listed), Store: n.store, Items: items,

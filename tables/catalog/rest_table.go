@@ -7,10 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/apache/iceberg-go"
-
-	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // identifier is a table's name on the wire.
@@ -40,16 +36,6 @@ func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.reply(w, http.StatusOK, map[string]any{"identifiers": out, "next-page-token": next})
 	return nil
-}
-
-type createBody struct {
-	Name        string                 `json:"name"`
-	Location    string                 `json:"location"`
-	Schema      *iceberg.Schema        `json:"schema"`
-	Spec        *iceberg.PartitionSpec `json:"partition-spec"`
-	Order       *metadata.SortOrder    `json:"write-order"`
-	StageCreate bool                   `json:"stage-create"`
-	Properties  iceberg.Properties     `json:"properties"`
 }
 
 func (s *server) createTable(w http.ResponseWriter, r *http.Request) error {

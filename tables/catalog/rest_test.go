@@ -82,6 +82,36 @@ func TestStagedCreateOverREST(t *testing.T) {
 	}
 }
 
+// TestFieldsFromZero makes a table as Spark asks for it: its fields count from 0.
+func TestFieldsFromZero(t *testing.T) {
+	c, _, url := serve(t, catalog.Options{})
+	body := `{"name":"orders","schema":{"type":"struct","schema-id":0,"identifier-field-ids":[0],"fields":[
+		{"id":0,"name":"id","type":"long","required":true},
+		{"id":1,"name":"tags","required":false,"type":{"type":"map","key-id":3,"key":"string","value-id":4,"value-required":false,"value":"string"}},
+		{"id":2,"name":"at","type":"timestamptz","required":false}]},
+		"partition-spec":{"spec-id":0,"fields":[{"name":"at_day","transform":"day","source-id":2,"field-id":1000},{"name":"b","transform":"bucket[4]","source-id":0,"field-id":1001}]},
+		"write-order":{"order-id":1,"fields":[{"transform":"identity","source-id":0,"direction":"asc","null-order":"nulls-first"}]},"properties":{}}`
+	if code, _, got := do(t, "POST", url+"/v1/namespaces/default/tables", body); code != 200 {
+		t.Fatalf("%d %s", code, got)
+	}
+	tbl, err := c.LoadTable(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := tbl.Metadata
+	name := func(id int) string { n, _ := m.Schema().FindColumnName(id); return n }
+	spec := m.Spec(m.DefaultSpecID)
+	if got := name(spec.Field(0).SourceIDs[0]) + " " + name(spec.Field(1).SourceIDs[0]); got != "at id" {
+		t.Errorf("partitioned by %s", got)
+	}
+	if got := name(m.SortOrders[len(m.SortOrders)-1].Fields[0].SourceIDs[0]); got != "id" {
+		t.Errorf("sorted by %s", got)
+	}
+	if ids := m.Schema().IdentifierFieldIDs; len(ids) != 1 || name(ids[0]) != "id" {
+		t.Errorf("identified by %v", ids)
+	}
+}
+
 // TestStagedDirectories has a place for the manifests of a table that is only
 // staged: DuckDB writes them there without making it.
 func TestStagedDirectories(t *testing.T) {
