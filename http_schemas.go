@@ -88,7 +88,7 @@ func (n *node) withRules(d registry.Description) describedSchema {
 		return out // it was deleted a moment ago
 	}
 	if s, err := n.registry.Schema(v.Context, v.ID); err == nil {
-		out.Rules = n.validator.RulesOf(s, v.ID, v.Rules)
+		out.Rules = n.validator.RulesOf(s, v.ID, v.Rules, v.Metadata)
 	}
 	return out
 }

@@ -168,7 +168,7 @@ func (w *world) asBare(how *Reading, v *view, e *entry, value []byte) (Payload, 
 	if parsed.err != nil {
 		return p, &Unresolved{parsed.err.Error(), e.id}
 	}
-	p.Schema, p.Rules = parsed.schema, e.item.Rules
+	p.Schema, p.Rules, p.Metadata = parsed.schema, e.item.Rules, e.item.Metadata
 	m := parsed.first
 	if how.Message != "" && e.item.Type == schema.Protobuf {
 		if m = e.messageNamed(parsed, how.Message); m == nil {

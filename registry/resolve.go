@@ -33,6 +33,8 @@ type Payload struct {
 	Bytes []byte
 	// Rules are those of the schema's version; nil if it has none. Shared.
 	Rules *schema.RuleSet
+	// Metadata are those of the schema's version; nil if it has none. Shared.
+	Metadata *schema.Metadata
 	// Fits says that the payload was found to fit; only Read ever says so.
 	Fits bool
 }
@@ -110,7 +112,7 @@ func (r *Registry) identify(p *Payload, subject string, value, header []byte, ha
 	if parsed.err != nil {
 		return nil, &Unresolved{parsed.err.Error(), e.id}
 	}
-	p.Schema, p.Rules = parsed.schema, e.item.Rules
+	p.Schema, p.Rules, p.Metadata = parsed.schema, e.item.Rules, e.item.Metadata
 	m := parsed.first
 	if e.item.Type == schema.Protobuf {
 		if m, p.Bytes, err = e.message(parsed, &frame); err != nil {

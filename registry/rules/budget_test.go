@@ -84,7 +84,7 @@ func TestHostileAnnotations(t *testing.T) {
 		"an expression of great size": {"message", "[" + strings.Repeat("1,", maxExpression/2+1) + "1].all(a, true)", "too long"},
 		"an ordinary one":             {"message", "!has(this.s) || this.s.matches('^x+$') && this.n.all(a, a >= 0)", ""},
 	} {
-		c := Compile(parse(t, schema.Protobuf, hostile(tt.place, tt.expr)), nil, nil)
+		c := Compile(parse(t, schema.Protobuf, hostile(tt.place, tt.expr)), nil, nil, nil)
 		bad := c.Check(hostilePayload(2), c.Costs())
 		if got := message(bad); tt.small == "" && bad != nil || !strings.Contains(got, tt.small) {
 			t.Errorf("%s, small: %q, want %q", name, got, tt.small)

@@ -63,35 +63,20 @@ func environment(s schema.Schema, index []int) (*cel.Env, error) {
 
 // condition compiles one rule. Confluent allows a guard in front, as
 // "guard ; condition": payloads that it is false of keep the rule.
-func condition(s schema.Schema, index []int, r schema.Rule) (func(any) (*Violation, error), error) {
-	if len(r.Expr) > maxExpression {
-		return nil, fmt.Errorf("its expression has %d bytes, the limit is %d", len(r.Expr), maxExpression)
-	}
+func condition(s schema.Schema, index []int, r schema.Rule) (func(any, []byte) (*Violation, error), error) {
 	env, err := environment(s, index)
 	if err != nil {
 		return nil, err
 	}
-	program, err := compile(env, r.Expr)
-	var guard cel.Program
+	guard, program, err := guarded(env, r.Expr)
 	if err != nil {
-		// A text may hold a semicolon of its own; only what is no expression is
-		// taken apart.
-		before, after, ok := cutGuard(r.Expr)
-		if !ok {
-			return nil, err
-		}
-		if guard, err = compile(env, before); err != nil {
-			return nil, err
-		}
-		if program, err = compile(env, after); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	message := r.Doc
 	if message == "" {
 		message = r.Expr
 	}
-	return func(v any) (*Violation, error) {
+	return func(v any, _ []byte) (*Violation, error) {
 		in := map[string]any{"message": v, "now": time.Now()}
 		if guard != nil {
 			if said, err := evaluate(guard, in); err != nil || said != "" {
@@ -107,6 +92,25 @@ func condition(s schema.Schema, index []int, r schema.Rule) (func(any) (*Violati
 		}
 		return &Violation{Message: said}, nil
 	}, nil
+}
+
+// guarded compiles an expression, and the guard in front of it, nil if there is
+// none.
+func guarded(env *cel.Env, expr string) (guard, program cel.Program, err error) {
+	if program, err = compile(env, expr); err == nil {
+		return nil, program, nil
+	}
+	// A text may hold a semicolon of its own; only what is no expression is taken
+	// apart.
+	before, after, ok := cutGuard(expr)
+	if !ok {
+		return nil, nil, err
+	}
+	if guard, err = compile(env, before); err != nil {
+		return nil, nil, err
+	}
+	program, err = compile(env, after)
+	return guard, program, err
 }
 
 // cutGuard parts "guard ; condition" at the last semicolon.

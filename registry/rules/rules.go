@@ -1,8 +1,7 @@
-// Package rules runs those rules of data contracts that need no client: CEL
-// conditions on WRITE, as Confluent's registry keeps them with a version, and
-// the annotations of protovalidate in Protobuf schemas. Rules that need a client
-// (encryption, JSONata, whatever transforms) and those of single fields
-// (CEL_FIELD) are listed and not run.
+// Package rules runs those rules of data contracts that need no client: CEL and
+// CEL_FIELD conditions on WRITE, as Confluent's registry keeps them with a version,
+// and the annotations of protovalidate in Protobuf schemas. Rules that need a client
+// (encryption, JSONata, whatever transforms) are listed and not run.
 //
 // It is told payloads that fit their schema. A condition sees what is on the
 // wire: after the client's own transforms.
@@ -44,7 +43,7 @@ type Rule struct {
 // Violation says which rule a payload breaks.
 type Violation struct {
 	Rule string
-	// Path is the field, of protovalidate's rules only; else "".
+	// Path is the field, of protovalidate's rules and those of fields; else "".
 	Path     string
 	Message  string
 	Advisory bool
@@ -67,20 +66,20 @@ type Checker struct {
 // says that the rule could not be run.
 type check struct {
 	rule int
-	run  func(message any) (*Violation, error)
+	run  func(message any, payload []byte) (*Violation, error)
 	// broken is why the rule cannot be run at all: it fails, closed.
 	broken error
 }
 
-// Compile makes the checker of a schema's message with a rule set, which may be
-// nil. Rules that cannot be compiled break every payload.
-func Compile(s schema.Schema, index []int, set *schema.RuleSet) *Checker {
+// Compile makes the checker of a schema's message with a rule set and metadata,
+// which may be nil. Rules that cannot be compiled break every payload.
+func Compile(s schema.Schema, index []int, set *schema.RuleSet, meta *schema.Metadata) *Checker {
 	c := &Checker{}
 	read, protovalidated := reader(s, index)
 	c.read = read
 	if set != nil {
 		for _, r := range append(append([]schema.Rule{}, set.DomainRules...), set.EncodingRules...) {
-			c.add(s, index, r)
+			c.add(s, index, r, meta)
 		}
 	}
 	if protovalidated {
@@ -92,8 +91,12 @@ func Compile(s schema.Schema, index []int, set *schema.RuleSet) *Checker {
 }
 
 // add compiles one rule of a rule set.
-func (c *Checker) add(s schema.Schema, index []int, r schema.Rule) {
+func (c *Checker) add(s schema.Schema, index []int, r schema.Rule, meta *schema.Metadata) {
 	out := Rule{Name: r.Name, Type: strings.ToUpper(r.Type), Idle: idle(r), Advisory: strings.EqualFold(action(r.OnFailure), "NONE")}
+	ofField := out.Type == "CEL_FIELD"
+	if out.Idle == "" && ofField {
+		out.Idle = branches(s)
+	}
 	if out.Idle == "" && len(c.runs) >= maxConditions {
 		out.Idle = fmt.Sprintf("a schema's first %d conditions are run", maxConditions)
 	}
@@ -101,7 +104,17 @@ func (c *Checker) add(s schema.Schema, index []int, r schema.Rule) {
 	if out.Idle != "" {
 		return
 	}
-	run, err := condition(s, index, r)
+	if len(r.Expr) > maxExpression {
+		c.runs = append(c.runs, check{len(c.rules) - 1, nil, fmt.Errorf("its expression has %d bytes, the limit is %d", len(r.Expr), maxExpression)})
+		return
+	}
+	var run func(any, []byte) (*Violation, error)
+	var err error
+	if ofField {
+		run, err = ofFields(s, index, r, meta)
+	} else {
+		run, err = condition(s, index, r)
+	}
 	c.runs = append(c.runs, check{len(c.rules) - 1, run, err})
 }
 
@@ -113,10 +126,10 @@ func idle(r schema.Rule) string {
 		return "it is disabled"
 	case mode != "WRITE" && mode != "WRITEREAD":
 		return "it is not about writing"
-	case !strings.EqualFold(r.Type, "CEL"):
+	case !strings.EqualFold(r.Type, "CEL") && !strings.EqualFold(r.Type, "CEL_FIELD"):
 		return "rules of this type are the client's"
 	case !strings.EqualFold(r.Kind, "CONDITION"):
-		return "what transforms is the client's"
+		return "what transforms is the client's: the broker does not change payloads"
 	}
 	return ""
 }
@@ -149,7 +162,7 @@ func (c *Checker) Check(payload []byte, costs []Cost) *Violation {
 	var mild *Violation
 	for i := range c.runs {
 		one := &c.runs[i]
-		bad := c.judge(one, message)
+		bad := c.judge(one, message, payload)
 		begun = spent(&costs[one.rule], begun)
 		if bad == nil {
 			continue
@@ -175,11 +188,11 @@ func spent(c *Cost, since time.Time) time.Time {
 	return now
 }
 
-func (c *Checker) judge(one *check, message any) *Violation {
+func (c *Checker) judge(one *check, message any, payload []byte) *Violation {
 	rule := &c.rules[one.rule]
 	bad, err := (*Violation)(nil), one.broken
 	if err == nil {
-		bad, err = one.run(message)
+		bad, err = one.run(message, payload)
 	}
 	if err != nil {
 		bad = &Violation{Message: "it cannot be run: " + err.Error()}

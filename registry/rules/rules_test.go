@@ -111,7 +111,7 @@ func TestConditions(t *testing.T) {
 		if err := d.Validate(tt.payload); err != nil {
 			t.Fatalf("%s: %v", tt.expr, err)
 		}
-		c := Compile(s, nil, writes(tt.expr))
+		c := Compile(s, nil, writes(tt.expr), nil)
 		costs := c.Costs()
 		bad := c.Check(tt.payload, costs)
 		switch {
@@ -144,7 +144,7 @@ func TestProtovalidate(t *testing.T) {
 		{user("a@b.de", 20, "a@b.de", "abc"), "", "first is not mail (user.first)"},
 		{user("a@b.de", 20, "Ann", "ab"), "$.inner.code", "3 characters"},
 	} {
-		c := Compile(s, nil, nil)
+		c := Compile(s, nil, nil, nil)
 		bad := c.Check(tt.payload, c.Costs())
 		switch {
 		case tt.want == "" && bad == nil:
@@ -152,11 +152,11 @@ func TestProtovalidate(t *testing.T) {
 			t.Errorf("%q: got %+v, want %s %q", tt.payload, bad, tt.path, tt.want)
 		}
 	}
-	broken := Compile(s, []int{2}, nil)
+	broken := Compile(s, []int{2}, nil, nil)
 	if bad := broken.Check(nil, broken.Costs()); bad == nil || !strings.Contains(bad.Message, "it cannot be run") {
 		t.Errorf("a broken annotation: %+v", bad)
 	}
-	if !Compile(parse(t, schema.Protobuf, orderProto), nil, nil).Empty() {
+	if !Compile(parse(t, schema.Protobuf, orderProto), nil, nil, nil).Empty() {
 		t.Error("a schema without annotations has a check")
 	}
 }
@@ -178,13 +178,13 @@ func TestIdle(t *testing.T) {
 		MigrationRules: []schema.Rule{with(func(r *schema.Rule) { r.Name, r.Mode = "old", "UPGRADE" })},
 	}
 	s := parse(t, schema.JSON, `true`)
-	c := Compile(s, nil, set)
+	c := Compile(s, nil, set, nil)
 	var got []string
 	for _, r := range c.Rules() {
 		got = append(got, fmt.Sprintf("%s:%s:%v", r.Name, r.Idle, r.Advisory))
 	}
-	want := "off:it is disabled:false read:it is not about writing:false field:rules of this type are the client's:false " +
-		"transform:what transforms is the client's:false mild::true both::false secret:rules of this type are the client's:false"
+	want := "off:it is disabled:false read:it is not about writing:false field::false " +
+		"transform:what transforms is the client's: the broker does not change payloads:false mild::true both::false secret:rules of this type are the client's:false"
 	if strings.Join(got, " ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, " "), want)
 	}
@@ -193,7 +193,7 @@ func TestIdle(t *testing.T) {
 		t.Errorf("got %+v", bad)
 	}
 	set.DomainRules = set.DomainRules[:5]
-	if c = Compile(s, nil, set); c.Check([]byte(`1`), c.Costs()) == nil || !c.Check([]byte(`1`), c.Costs()).Advisory {
+	if c = Compile(s, nil, set, nil); c.Check([]byte(`1`), c.Costs()) == nil || !c.Check([]byte(`1`), c.Costs()).Advisory {
 		t.Error("the advisory rule is not heard")
 	}
 	if bad := c.Check(make([]byte, MaxPayload+1), c.Costs()); bad == nil || !strings.Contains(bad.Message, "at most") {
@@ -203,7 +203,7 @@ func TestIdle(t *testing.T) {
 
 // TestValue reads an Avro payload whole.
 func TestValue(t *testing.T) {
-	c := Compile(parse(t, schema.Avro, orderAvro), nil, nil)
+	c := Compile(parse(t, schema.Avro, orderAvro), nil, nil, nil)
 	got, err := c.read(orderPayload)
 	want := map[string]any{
 		"id": int64(7), "note": nil, "at": time.Unix(1, 0).UTC(), "price": 12.34, "tags": []any{"x"},
@@ -224,7 +224,7 @@ func FuzzCheck(f *testing.F) {
 	all := []schema.Schema{parse(f, schema.Avro, orderAvro), parse(f, schema.JSON, orderJSON), parse(f, schema.Protobuf, orderProto)}
 	checkers := make([]*Checker, len(all))
 	for i, s := range all {
-		checkers[i] = Compile(s, nil, writes("message != null"))
+		checkers[i] = Compile(s, nil, writes("message != null"), nil)
 	}
 	f.Fuzz(func(t *testing.T, at int, payload []byte) {
 		at = int(uint(at) % uint(len(all)))
@@ -254,7 +254,7 @@ func BenchmarkCheck(b *testing.B) {
 		{"protovalidate", parse(b, schema.Protobuf, checkedProto), nil, append([]byte{16, 20, 26, 1, 'x', 10, 6}, "a@b.de"...)},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			c := Compile(bm.s, nil, bm.set)
+			c := Compile(bm.s, nil, bm.set, nil)
 			costs := c.Costs()
 			b.ReportAllocs()
 			for b.Loop() {

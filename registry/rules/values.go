@@ -107,7 +107,7 @@ func imports(f protoreflect.FileDescriptor, seen map[string]bool) bool {
 }
 
 // protovalidator compiles the annotations of a message.
-func protovalidator(s schema.Schema, index []int) (func(any) (*Violation, error), error) {
+func protovalidator(s schema.Schema, index []int) (func(any, []byte) (*Violation, error), error) {
 	md, err := s.(*protobuf.Schema).Message(index)
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func protovalidator(s schema.Schema, index []int) (func(any) (*Violation, error)
 	if _, err := annotations(v, dynamicpb.NewMessage(md)); err != nil {
 		return nil, err
 	}
-	return func(m any) (*Violation, error) {
+	return func(m any, _ []byte) (*Violation, error) {
 		message := m.(proto.Message)
 		if err := limit.check(message.ProtoReflect()); err != nil {
 			return nil, err

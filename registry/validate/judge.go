@@ -58,7 +58,7 @@ func (v *Validator) checkerOf(p *registry.Payload) *rules.Checker {
 		v.checkers.Clear()
 		v.checkerCount.Store(0)
 	}
-	c, known := v.checkers.LoadOrStore(key, rules.Compile(p.Schema, p.Index, p.Rules))
+	c, known := v.checkers.LoadOrStore(key, rules.Compile(p.Schema, p.Index, p.Rules, p.Metadata))
 	if !known {
 		v.checkerCount.Add(1)
 	}
@@ -132,9 +132,9 @@ func (v *Validator) SchemaRules(t Topic) []SchemaRule {
 }
 
 // RulesOf lists the rules of a schema's version, whatever topic asks for them.
-func (v *Validator) RulesOf(s schema.Schema, id int, set *schema.RuleSet) []DescribedRule {
+func (v *Validator) RulesOf(s schema.Schema, id int, set *schema.RuleSet, meta *schema.Metadata) []DescribedRule {
 	out := []DescribedRule{}
-	for _, r := range rules.Compile(s, nil, set).Rules() {
+	for _, r := range rules.Compile(s, nil, set, meta).Rules() {
 		d := DescribedRule{SchemaRule: SchemaRule{"", id, r.Name, r.Type, r.Idle, r.Advisory}}
 		for _, t := range v.tallies.topics.Range {
 			for k, c := range t.(*tally).rules.Range {

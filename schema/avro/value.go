@@ -35,7 +35,9 @@ func (s *Schema) Value(payload []byte) (any, error) {
 // valueReader is a reader with the number of containers that it is in.
 type valueReader struct {
 	reader
-	deep int
+	deep   int
+	branch *typ // of the union read last
+	visit  func(schema.Field, any, map[string]any)
 }
 
 // maxValueDepth bounds the nesting of containers: a schema's own, and that of a
@@ -132,15 +134,27 @@ func (r *valueReader) container(t *typ) (any, *schema.Invalid) {
 		if !ok || v >= len(t.types) {
 			return nil, r.refuseIndex("union", len(t.types), v, ok)
 		}
-		return r.value(t.types[v])
+		value, bad := r.value(t.types[v])
+		r.branch = t.types[v]
+		return value, bad
 	case kindRecord:
 		out := make(map[string]any, len(t.fields))
+		var types []*typ
 		for _, f := range t.fields {
 			v, bad := r.value(f.typ)
 			if bad != nil {
 				return nil, bad.In(f.name)
 			}
 			out[f.name] = v
+			if of := f.typ; r.visit != nil {
+				if of.kind == kindUnion {
+					of = r.branch
+				}
+				types = append(types, of)
+			}
+		}
+		if r.visit != nil {
+			r.seen(t, types, out)
 		}
 		return out, nil
 	case kindArray:

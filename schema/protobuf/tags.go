@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -147,3 +148,6 @@ func splitField(b []byte, number protowire.Number, fn func([]byte)) []byte {
 	}
 	return rest
 }
+
+// FieldTags are the tags that stand at a field, of whatever file.
+func FieldTags(fd protoreflect.FieldDescriptor) []string { return tagsIn(fd.Options()) }
