@@ -104,3 +104,25 @@ func keepNow(ctx context.Context, std stdio, c *connect, topic, what string) err
 	}
 	return s.write(std.out, c.Output)
 }
+
+type tableRedriveCmd struct {
+	connect
+	Topic string `arg:"" help:"Topic."`
+}
+
+// Run decodes one topic's dead letters once more.
+func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
+	var done map[string]sink.Redriven
+	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/redrive", nil, &done); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, done)
+	}
+	s := sheet{Columns: []string{"FORMAT", "LETTERS", "REDRIVEN", "LEFT"}}
+	for _, format := range slices.Sorted(maps.Keys(done)) {
+		d := done[format]
+		s.add(format, d.Letters, d.Rows, d.Left)
+	}
+	return s.write(std.out, c.Output)
+}

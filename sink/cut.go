@@ -41,10 +41,11 @@ type cut struct {
 	recent   *group       // of the last record
 	dead     *schema.Rows // nil: none
 	skip     map[int32]*offsetSet
-	rows     int64 // dead letters among them
-	skipped  int64 // records whose letters are there already
-	bytes    int64 // of records
-	most     int64 // rows that it may have
+	rows     int64          // dead letters among them
+	redriven []tables.Range // offsets of letters that became rows
+	skipped  int64          // records whose letters are there already
+	bytes    int64          // of records
+	most     int64          // rows that it may have
 	rd       record.Reader
 	unlooked int64 // values decoded since the last look at memory
 	looked   int64 // rows at the last look

@@ -71,12 +71,14 @@ func (s *sink) flush(ctx context.Context) (Flushed, error) {
 	}
 }
 
-// takeFlushes takes the requests that have come.
+// takeFlushes takes the requests that have come, chores too.
 func (s *sink) takeFlushes() {
 	for {
 		select {
 		case f := <-s.flushes:
 			s.waiting = append(s.waiting, f)
+		case c := <-s.chores:
+			s.asks = append(s.asks, c)
 		default:
 			return
 		}

@@ -117,7 +117,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 	s := &sink{
 		topic: t, logs: c.Logs, registry: c.Registry, formats: c.Formats, store: c.Store, items: c.Items,
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
-		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
+		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), chores: make(chan *chore), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats, m.index),
 		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(),
 	}

@@ -105,6 +105,7 @@ func (s *sink) load(ctx context.Context) error {
 	var sch *tables.Schema
 	var headVersion, schemaVersion, trimmedVersion int64
 	var gone trimmed
+	redrives := map[string]*redriving{}
 	for it, err := range s.items.Scan(ctx, s.prefix()) {
 		if err != nil {
 			return fmt.Errorf("read stored state: %w", err)
@@ -115,6 +116,10 @@ func (s *sink) load(ctx context.Context) error {
 		case it.Key == s.schemaKey():
 			sch, schemaVersion = &tables.Schema{}, it.Version
 			err = json.Unmarshal(it.Value, sch)
+		case strings.HasPrefix(it.Key, s.redriveKeyOf("")):
+			r := &redriving{version: it.Version}
+			err = json.Unmarshal(it.Value, r)
+			redrives[strings.TrimPrefix(it.Key, s.redriveKeyOf(""))] = r
 		case it.Key == s.trimmedKey():
 			err, trimmedVersion = json.Unmarshal(it.Value, &gone), it.Version
 		case strings.HasPrefix(it.Key, s.pendingKey()):
@@ -141,7 +146,7 @@ func (s *sink) load(ctx context.Context) error {
 	}
 	s.pending, s.left, s.head, s.headVersion = pending, left, h, headVersion
 	s.schema, s.schemaVersion = sch, schemaVersion
-	s.trimmed, s.trimmedVersion = gone, trimmedVersion
+	s.trimmed, s.trimmedVersion, s.redrives = gone, trimmedVersion, redrives
 	for _, m := range s.members {
 		m.known = false
 	}

@@ -45,6 +45,10 @@ func (r *round) run(ctx context.Context) (did bool, err error) {
 		if c := states[format]; r.opened && c.state != Running {
 			continue
 		}
+		if busy, err := r.s.redriveUnderWay(ctx, format); busy || err != nil {
+			all = append(all, err)
+			continue
+		}
 		var done Kept
 		for _, name := range []string{r.s.topic.Table, r.s.topic.Table + deadSuffix} {
 			t, err := r.s.maintained(ctx, format, name, r.opened)
@@ -202,6 +206,17 @@ func (s *sink) pendingFiles(ctx context.Context) (map[string]bool, error) {
 			}
 			for _, f := range e.files() {
 				out[f.Path] = true
+			}
+		case strings.HasPrefix(it.Key, s.redriveKeyOf("")):
+			step := &redriving{}
+			if err := json.Unmarshal(it.Value, step); err != nil {
+				return nil, fmt.Errorf("stored item %s: %w", it.Key, err)
+			}
+			for _, f := range step.Files {
+				out[f.Path] = true
+			}
+			if step.Rest != nil {
+				out[step.Rest.Path] = true
 			}
 		case strings.HasPrefix(it.Key, s.leftKey()):
 			l := &leftover{}

@@ -30,6 +30,7 @@ type sink struct {
 
 	cuts    chan struct{} // a place for each cut that may be under way, of all sinks
 	flushes chan *flush   // requests
+	chores  chan *chore   // requests
 	status  *statusBoard  // what others may see
 	done    chan struct{} // closed when run has ended
 	needs   needs         // what retention may ask
@@ -57,7 +58,10 @@ type sink struct {
 	draft     *entry // whose storing had an unknown outcome; nil mostly
 	draftHead int64  // headVersion when it was cut
 
+	redrives map[string]*redriving // by format
+
 	waiting     []*flush  // flushes not answered yet
+	asks        []*chore  // chores not done yet
 	behindSince time.Time // when the backlog was first seen; zero: none
 	recordBytes int64     // mean size of a record in the last cut
 	rowBytes    float64   // mean size of a row in the last data file; 0: not known
@@ -94,6 +98,10 @@ func (s *sink) run(ctx context.Context) {
 		s.noteNeeds(ctx)
 		s.drafted.set(s.draft)
 		s.answerFlushes(ctx, more, err)
+		if len(s.asks) > 0 {
+			s.doChores(ctx, err)
+			more = true // what they have changed is looked at
+		}
 		switch {
 		case err != nil:
 			s.wait(ctx, registered, retry, err)
@@ -155,6 +163,8 @@ func (s *sink) wait(ctx context.Context, registered <-chan struct{}, pause time.
 	case <-registered:
 	case f := <-s.flushes:
 		s.waiting = append(s.waiting, f)
+	case c := <-s.chores:
+		s.asks = append(s.asks, c)
 	}
 	s.takeFlushes()
 }
@@ -207,6 +217,9 @@ func (s *sink) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.openTables(ctx)
+	if err := s.finishRedrives(ctx); err != nil {
+		return false, err
+	}
 	if err := s.finish(ctx); err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,6 +116,9 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	if len(s.topic.Upsert) > 0 {
 		return s.verifyLatest(ctx, r, t)
 	}
+	if busy, err := s.redriveUnderWay(ctx, format); busy || err != nil {
+		return r.failed(cmp.Or(err, errRedriving))
+	}
 	before, err := s.mainProgress(ctx, t)
 	if err != nil {
 		return r.failed(err)
@@ -191,6 +195,9 @@ func (r FormatReport) failed(err error) FormatReport {
 	}
 	return r
 }
+
+// errRedriving says that letters may stand twice for the moment.
+var errRedriving = errors.New("a redrive was cut off and is being finished: ask again")
 
 // errBeyond says that a table holds rows that its progress does not cover.
 var errBeyond = errors.New("the table holds rows beyond its own progress")

@@ -134,7 +134,8 @@ type Commit struct {
 	ID string
 	// Expect is the Progress the table must have, Progress the one it gets.
 	Expect, Progress Progress
-	// Add are the files it gains. Their Ranges lie between Expect and Progress.
+	// Add are the files it gains. Their Ranges lie between Expect and Progress, or
+	// below Expect where rows are made of what was set aside before.
 	Add []DataFile
 	// Remove, if not nil, takes files out in the same change. The rows of theirs
 	// that are to stay are in files of Add. Only a Replacer takes it.

@@ -190,6 +190,9 @@ func (a *appender) replacement(ctx context.Context, r tables.Replacement, summar
 	s := a.newSnapshot(metadata.Replace, summary)
 	if r.Drop {
 		s.Operation = metadata.Delete
+		if len(files) > 0 {
+			s.Operation = metadata.Overwrite
+		}
 	}
 	totals(s, parent, files)
 	a.removing.count(s)
