@@ -63,7 +63,7 @@ fuzz-oracles: ## decoders against the usual libraries, a minute in all
 
 # A tenth of it is part of every "make test".
 differential: ## decoders against the usual libraries, on the same schemas and payloads each time
-	set -o pipefail; CGO_ENABLED=0 TARN_DIFFERENTIAL_SCHEMAS=10 $(GO) test -p 1 -count=1 -timeout 20m -v -run '^TestDifferential$$' \
+	set -o pipefail; CGO_ENABLED=0 TARN_DIFFERENTIAL_SCHEMAS=10 $(GO) test -p 1 -count=1 -timeout 20m -v -run '^(TestDifferential|TestRows)$$' \
 		./schema/avro ./schema/protobuf ./schema/jsonschema | grep -v '^=== RUN'
 
 conformance: ## real clients and readers, all scenarios; installs what it needs

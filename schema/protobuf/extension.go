@@ -45,7 +45,7 @@ func (p *planner) addExtensions(list protoreflect.ExtensionDescriptors) {
 			return cmp.Compare(a.Number(), b.Number())
 		})
 		if !taken {
-			p.extensions[name] = slices.Insert(p.extensions[name], at, protoreflect.FieldDescriptor(fd))
+			p.extensions[name] = slices.Insert(p.extensions[name], at, fd)
 		}
 	}
 }

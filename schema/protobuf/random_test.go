@@ -103,7 +103,7 @@ func (m *maker) field(name string) string {
 	}
 	t := m.typ()
 	scalar := t != "string" && t != "bytes" && t[0] != 'M'
-	label, option := "", ""
+	var label, option string
 	switch m.syntax {
 	case "proto2":
 		label = m.pick("optional", "optional", "optional", "repeated", "repeated", "required")
