@@ -28,6 +28,24 @@ type Beat struct {
 	Shutdown      bool // the member asks that all of the application end
 }
 
+// bytes is about what the group has to keep of what the beat says of its member,
+// where that is more than it may have said before.
+func (r *Beat) bytes() int {
+	n := 0
+	for k, v := range r.Tags {
+		n += len(k) + len(v)
+	}
+	for _, s := range []*string{r.Instance, r.Rack, r.Process} {
+		if s != nil {
+			n += len(*s)
+		}
+	}
+	if r.Endpoint != nil {
+		n += len(r.Endpoint.Host)
+	}
+	return n
+}
+
 // Reply answers it.
 type Reply struct {
 	Code     wire.Code
@@ -81,18 +99,21 @@ func (g *Group) proceed(now time.Time, r Beat) Reply {
 	}
 	g.refresh(now)
 	g.retarget(now)
-	before := m.assigned
+	before, behind := m.assigned, r.Epoch != m.epoch
 	g.reconcile(now, m, r.Owned)
 	g.touch(now, m)
 	if r.Shutdown && g.shutdown == "" {
 		g.shutdown = m.id
 	}
 	answer := Reply{ID: m.id, Epoch: m.epoch, Interval: g.interval(now, m), Status: g.statuses(now, m)}
-	if r.Epoch == EpochJoin || !before.equal(m.assigned) {
+	changes := r.Epoch == EpochJoin || !before.equal(m.assigned)
+	if changes && m.endpoint != nil {
+		g.endpoints++
+	}
+	// A client that comes with another epoch, or has something else, has not got
+	// an answer before: it would keep tasks until it is put out, or lack them.
+	if changes || behind || r.Owned != nil && !r.Owned.equal(m.assigned) {
 		answer.Assigns, answer.Assignment = true, m.assigned
-		if m.endpoint != nil {
-			g.endpoints++
-		}
 	}
 	answer.EndpointEpoch = g.endpoints
 	if g.endpoints != r.EndpointEpoch {
@@ -136,8 +157,10 @@ func (g *Group) admit(now time.Time, r Beat) (*member, Reply) {
 	switch {
 	case m == nil && holder == nil && r.Epoch == EpochJoin && len(g.members) >= g.maxMembers:
 		return nil, Refuse(wire.GroupMaxSizeReached, "the group takes no more than %d members", g.maxMembers)
-	case g.bytes > maxMemberBytes && r.Epoch == EpochJoin:
+	case g.bytes+r.bytes() > maxMemberBytes && r.Epoch == EpochJoin:
 		return nil, Refuse(wire.GroupMaxSizeReached, "the members say more than %d bytes of themselves", maxMemberBytes)
+	case g.bytes+r.bytes() > maxMemberBytes:
+		return nil, Refuse(wire.InvalidRequest, "the members say more than %d bytes of themselves", maxMemberBytes)
 	case len(r.Offsets) > maxOffsets || len(r.Ends) > maxOffsets:
 		return nil, Refuse(wire.InvalidRequest, "offsets of more than %d tasks", maxOffsets)
 	case r.Instance != nil && holder != m && r.Epoch != EpochJoin:
@@ -203,8 +226,8 @@ func (g *Group) inherit(old *member, id string) *member {
 
 // update takes over what a request says of a member.
 func (g *Group) update(m *member, r Beat) {
-	g.bytes -= m.bytes()
-	defer func() { g.bytes += m.bytes() }()
+	g.uncount(m)
+	defer g.count(m)
 	old := *m
 	set(&m.rack, r.Rack)
 	set(&m.process, r.Process)
@@ -227,9 +250,15 @@ func (g *Group) update(m *member, r Beat) {
 	if r.Ends != nil {
 		m.ends = r.Ends
 	}
+	if g.offsets+len(m.offsets)+len(m.ends) > maxGroupOffsets {
+		m.offsets, m.ends = nil, nil // only a hint where tasks had better go
+	}
 	// What the assignment may depend on raises the epoch, as in Kafka.
-	moves := old.rack != m.rack || old.process != m.process || !maps.Equal(old.tags, m.tags) || old.topology != m.topology ||
-		(old.endpoint == nil) != (m.endpoint == nil) || old.endpoint != nil && *old.endpoint != *m.endpoint
+	elsewhere := (old.endpoint == nil) != (m.endpoint == nil) || old.endpoint != nil && *old.endpoint != *m.endpoint
+	if elsewhere {
+		g.endpoints++
+	}
+	moves := old.rack != m.rack || old.process != m.process || !maps.Equal(old.tags, m.tags) || old.topology != m.topology || elsewhere
 	if moves || old.rebalance != m.rebalance || old.client != m.client {
 		g.changed = true
 	}

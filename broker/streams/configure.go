@@ -18,6 +18,7 @@ const (
 	AssignmentDelayed   int8 = 5 // the group waits for more members
 	maxListed                = 20
 	maxTasks                 = 50_000 // assigning takes time in proportion to them and the members
+	maxRepartitions          = 1000   // so does working out their sizes, to their number squared
 )
 
 // Status is one of them, with a text.
@@ -54,7 +55,17 @@ func (e errTopology) Error() string { return string(e) }
 // Configure works out the numbers of tasks and of the partitions of internal
 // topics. The error refuses the topology: no topics could make it work.
 func Configure(t *Topology, topics Topics) (*Configured, error) {
-	c := configurator{t: t, topics: topics, decided: map[string]int32{}}
+	c := configurator{t: t, topics: topics, decided: map[string]int32{}, asked: map[string]int32{}}
+	for i := range t.Subtopologies {
+		for _, it := range t.Subtopologies[i].Repartitions {
+			if _, twice := c.asked[it.Name]; !twice {
+				c.asked[it.Name] = it.Partitions
+			}
+		}
+	}
+	if len(c.asked) > maxRepartitions {
+		return nil, errTopology(fmt.Sprintf("The topology has %d repartition topics; there may be %d.", len(c.asked), maxRepartitions))
+	}
 	out, err := c.run()
 	if why := (*problem)(nil); errors.As(err, &why) {
 		return &Configured{Problem: (*Status)(why)}, nil
@@ -66,6 +77,7 @@ type configurator struct {
 	t       *Topology
 	topics  Topics
 	decided map[string]int32
+	asked   map[string]int32 // repartition topics with the partitions they ask for; 0 to be worked out
 }
 
 func (c *configurator) run() (*Configured, error) {
@@ -94,8 +106,12 @@ func (c *configurator) run() (*Configured, error) {
 			return nil, errTopology("Subtopology " + s.ID + " reads no topic.")
 		}
 		out.Tasks[s.ID] = n
+		own := map[string]bool{} // sources that are their own changelogs
+		for _, name := range s.Sources {
+			own[name] = true
+		}
 		for _, log := range s.Changelogs {
-			if !slices.Contains(s.Sources, log.Name) {
+			if !own[log.Name] {
 				c.decided[log.Name] = n
 			}
 		}
@@ -138,12 +154,14 @@ func (c *configurator) repartitions() error {
 			}
 		}
 	}
+	flow := c.flow(open)
 	for len(open) > 0 {
 		before := len(open)
 		for _, name := range slices.Sorted(maps.Keys(open)) {
-			if n := c.upstream(name, open); n > 0 {
+			if n := flow.into(name); n > 0 {
 				c.decided[name] = n
 				delete(open, name)
+				flow.know(name, n)
 			}
 		}
 		if len(open) == before {
@@ -154,22 +172,44 @@ func (c *configurator) repartitions() error {
 	return nil
 }
 
-// upstream is the size of the largest topic, of those known by now, that is
-// read where name is written; 0 if none is known.
-func (c *configurator) upstream(name string, open map[string]bool) int32 {
-	n := int32(0)
+// flow says which subtopologies read and write a topic, and of each how large the
+// largest topic is that it reads, of those known by now.
+type flow struct {
+	readers, writers map[string][]int // by topic: indexes of subtopologies
+	known            []int32
+}
+
+func (c *configurator) flow(open map[string]bool) *flow {
+	f := &flow{map[string][]int{}, map[string][]int{}, make([]int32, len(c.t.Subtopologies))}
 	for i := range c.t.Subtopologies {
 		s := &c.t.Subtopologies[i]
-		if !slices.Contains(s.Sinks, name) {
-			continue
+		for _, name := range s.Sinks {
+			f.writers[name] = append(f.writers[name], i)
 		}
-		for _, source := range s.Reads() {
-			if size, ok := c.decided[source]; ok {
-				n = max(n, size)
-			} else if size, ok := c.size(source); ok && !open[source] {
-				n = max(n, size)
+		for _, name := range s.Reads() {
+			f.readers[name] = append(f.readers[name], i)
+			n, ok := c.decided[name]
+			if !ok && !open[name] {
+				n, _ = c.size(name)
 			}
+			f.known[i] = max(f.known[i], n)
 		}
+	}
+	return f
+}
+
+// know notes the size of a topic.
+func (f *flow) know(topic string, n int32) {
+	for _, i := range f.readers[topic] {
+		f.known[i] = max(f.known[i], n)
+	}
+}
+
+// into is the size of the largest topic that flows into one; 0 if none is known.
+func (f *flow) into(topic string) int32 {
+	n := int32(0)
+	for _, i := range f.writers[topic] {
+		n = max(n, f.known[i])
 	}
 	return n
 }
@@ -180,7 +220,7 @@ func (c *configurator) copartition(group []string) error {
 	fixed, flexible, outside := map[string]int32{}, map[string]int32{}, map[string]int32{}
 	for _, name := range group {
 		n, _ := c.size(name)
-		switch asked, internal := c.repartition(name); {
+		switch asked, internal := c.asked[name]; {
 		case !internal:
 			outside[name] = n
 		case asked > 0:
@@ -215,18 +255,6 @@ func (c *configurator) copartition(group []string) error {
 		c.decided[name] = want
 	}
 	return nil
-}
-
-// repartition finds a repartition topic and how many partitions it asks for.
-func (c *configurator) repartition(name string) (partitions int32, ok bool) {
-	for i := range c.t.Subtopologies {
-		for _, t := range c.t.Subtopologies[i].Repartitions {
-			if t.Name == name {
-				return t.Partitions, true
-			}
-		}
-	}
-	return 0, false
 }
 
 // compare holds what is decided against the topics that are there.

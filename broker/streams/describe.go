@@ -117,6 +117,9 @@ func (g *Group) Missing(joins *Topology) []InternalTopic {
 
 // Missing is Group.Missing of a group that is not there yet.
 func Missing(t *Topology, topics Topics) []InternalTopic {
+	if t.bytes() > MaxTopologyBytes {
+		return nil // it will be refused
+	}
 	c, err := Configure(t, topics)
 	if err != nil {
 		return nil

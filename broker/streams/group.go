@@ -24,6 +24,8 @@ const (
 	// maxOffsets bounds the tasks that a member may name offsets of: state
 	// that its disk has, of which more than a topology's tasks is never used.
 	maxOffsets = 100_000
+	// maxGroupOffsets bounds them for all members together, some 20 MB.
+	maxGroupOffsets = 200_000
 )
 
 // Epochs with a meaning of their own.
@@ -138,6 +140,7 @@ type Group struct {
 	members   map[string]*member
 	instances map[string]string // instance id → member id
 	bytes     int               // of all members
+	offsets   int               // and of how many tasks they said offsets
 	seq       int64
 	since     time.Time // of the present state
 	shown     string    // name of the state since then
@@ -194,12 +197,27 @@ func (g *Group) insert(m *member) {
 	if m.static {
 		g.instances[m.instance] = m.id
 	}
+	g.count(m)
+}
+
+// count adds what a member takes to what the group counts of all.
+func (g *Group) count(m *member) {
 	g.bytes += m.bytes()
+	g.offsets += len(m.offsets) + len(m.ends)
+}
+
+// uncount takes it away again.
+func (g *Group) uncount(m *member) {
+	g.bytes -= m.bytes()
+	g.offsets -= len(m.offsets) + len(m.ends)
 }
 
 // remove takes a member out; its tasks are free.
 func (g *Group) remove(m *member) {
-	g.bytes -= m.bytes()
+	g.uncount(m)
+	if m.endpoint != nil {
+		g.endpoints++
+	}
 	delete(g.members, m.id)
 	if m.static && g.instances[m.instance] == m.id {
 		delete(g.instances, m.instance)

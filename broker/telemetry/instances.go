@@ -42,6 +42,7 @@ type instance struct {
 
 	lastGet, lastPush time.Time // zero: never
 	ended             bool      // the last push was called the last
+	left              bool      // its connection ended: it may come back as another client
 	lastErr           error     // of its last request
 	seen              time.Time // last request
 
@@ -184,6 +185,10 @@ func (t *Telemetry) instance(id ID, c Client, now time.Time) *instance {
 		all.order.MoveToFront(e)
 	}
 	in := e.Value.(*instance)
+	if in.left {
+		// From another address, maybe, which subscriptions look at.
+		in.client, in.left, in.version = c, false, -1
+	}
 	if in.version != t.version {
 		t.subscribe(in)
 	}
@@ -229,7 +234,9 @@ func (t *Telemetry) Left(id ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e, ok := t.instances.byID[id]; ok {
-		e.Value.(*instance).forget()
+		in := e.Value.(*instance)
+		in.forget()
+		in.left = true
 	}
 }
 

@@ -241,6 +241,27 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
+// TestComesBack is chosen by what the client is when it comes back, not by what it
+// was at first.
+func TestComesBack(t *testing.T) {
+	b := newBench(t, memory.New())
+	b.mustSet("s", "metrics=*", "match=client_source_address=10[.]0[.]0[.]2")
+	id := ID{7}
+	for i, host := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.1"} {
+		s, err := b.Subscribe(id, Client{Host: host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if chosen := len(s.Metrics) > 0; chosen != (i == 1) {
+			t.Errorf("from %s: chosen %v", host, chosen)
+		}
+		if all := b.Instances(); len(all) != 1 || all[0].Host != host {
+			t.Errorf("from %s: %+v", host, all)
+		}
+		b.Left(id)
+	}
+}
+
 // TestConversation goes through what a client may do, and when.
 func TestConversation(t *testing.T) {
 	b := newBench(t, memory.New())
