@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tarn-io/tarn/schema"
-	"github.com/tarn-io/tarn/schema/language"
 )
 
 // maxJSONDepth bounds the schemas within schemas that a walk follows, references
@@ -22,9 +21,9 @@ const maxJSONSteps = 1 << 18
 // jsonRoot is the schema's text with what it refers to written out; nil if it is
 // no object.
 func jsonRoot(s schema.Schema) map[string]any {
-	text, ok, err := language.Format(s, "resolved")
-	if err != nil || !ok {
-		text = s.Canonical()
+	text := s.Canonical()
+	if whole, ok := s.(interface{ Resolved() string }); ok {
+		text = whole.Resolved()
 	}
 	var root map[string]any
 	_ = json.Unmarshal([]byte(text), &root) // true and false have no fields
