@@ -44,6 +44,7 @@ def run(t):
     pages(t, cat)
     Foreign(t).run()
     signed(t)
+    elsewhere(t)
 
 
 def ids(table, **scan):
@@ -275,3 +276,31 @@ def signed(t):
                 want(False, f"{wrong} was let in")
             except (refused.UnauthorizedError, refused.OAuthError) as e:
                 want("guessed" not in str(e), f"the secret is in the words: {e}")
+
+
+def elsewhere(t):
+    """Topics' tables in an SQL catalog, which pyiceberg opens by itself."""
+    with t.check("a broker whose tables are in an SQL catalog"):
+        file = t.work / "catalog.db"
+        b = t.start("sql", extra=["--catalog.type", "sql", "--catalog.uri", f"sqlite:///{file}", "--catalog.name", "mine"])
+        b.tarn("topic", "create", "logged", "-c", "tarn.table.formats=iceberg", "-c", "tarn.table.value.as=string")
+        for i in range(3):
+            b.tarn("produce", "logged", stdin=b'"a"\n"b"\n')
+            b.tarn("table", "flush", "logged")
+    with t.check("pyiceberg reads and tags there, and Tarn goes on"):
+        cat = load_catalog("mine", type="sql", uri=f"sqlite:///{file}")
+        equal(cat.list_tables("default"), [("default", "logged")], "tables")
+        table = cat.load_table("default.logged")
+        equal(sorted(table.scan().to_arrow()["kafka_offset"].to_pylist()), list(range(6)), "offsets")
+        table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, "kept").commit()
+        b.tarn("produce", "logged", stdin=b'"c"\n')
+        b.tarn("table", "flush", "logged")
+        table = cat.load_table("default.logged")
+        equal(sorted(table.scan().to_arrow()["kafka_offset"].to_pylist()), list(range(7)), "offsets")
+        equal(set(table.refs()), {"main", "kept"}, "references")
+        b.tarn("table", "verify", "logged")
+    with t.check("both catalogs of one file, and a table of pyiceberg's"):
+        other = load_catalog("theirs", type="sql", uri=f"sqlite:///{file}", warehouse=f"file://{t.work}/theirs")
+        other.create_namespace("lab")
+        other.create_table("lab.t", schema=ARROW).append(some(range(3)))
+        equal(cat.list_namespaces(), [("default",)], "namespaces of Tarn's")
