@@ -141,6 +141,7 @@ class Broker:
         """extra are further flags of tarn serve, env is for client commands;
         listen are other listeners than a plain one, the first for commands."""
         self.name = name
+        self.expected = []
         self.extra, self.env = extra, env or {}
         self.data = Path(work) / name
         self.log_path = Path(work) / f"{name}.log"
@@ -227,9 +228,11 @@ class Broker:
         return lines(run("node", HERE / "node" / program, self.kafka, *args, seconds=seconds, env=env))
 
     def complaints(self):
-        """Lines of its log that a healthy broker does not write."""
+        """Lines of its log that a healthy broker does not write, but for those
+        with words that a scenario has put into expected."""
         text = self.log_path.read_text(errors="replace")
-        return [l for l in text.splitlines() if re.search(r"\bpanic|level=ERROR|^goroutine \d|DATA RACE", l)]
+        return [l for l in text.splitlines() if re.search(r"\bpanic|level=ERROR|^goroutine \d|DATA RACE", l)
+                and not any(words in l for words in self.expected)]
 
 
 @contextlib.contextmanager
