@@ -66,26 +66,24 @@ func (v *view) tableOf(versions []*version) *arrow.Schema {
 // field is not renamed more often than that.
 const maxKnown = 16
 
-// known are the columns, with aliases, of the newest of the versions, newest
-// first. Only Avro has aliases.
+// known are the columns of those of the newest versions whose fields have aliases,
+// newest first. Only Avro has any.
 func (v *view) known(versions []*version) []*arrow.Schema {
 	var out []*arrow.Schema
-	for _, ver := range slices.Backward(versions) {
-		if len(out) == maxKnown {
-			break
-		}
+	for _, ver := range versions[max(0, len(versions)-maxKnown):] {
 		if ver.item.Type != schema.Avro {
 			continue
 		}
-		if columns, err := v.columns(ver); err == nil {
+		if columns, err := v.columns(ver); err == nil && schema.WithoutAliases(columns) != columns {
 			out = append(out, columns)
 		}
 	}
+	slices.Reverse(out)
 	return out
 }
 
-// Known are the columns of a subject's newest versions with the aliases of their
-// fields, newest first, for schema.Keep; none where the language has no aliases.
+// Known are the columns of those of a subject's newest versions whose fields have
+// aliases, newest first, for schema.Keep.
 func (r *Registry) Known(subject string) []*arrow.Schema {
 	v, within := r.world.Load().at(subject)
 	s := v.subjects.get(within)
