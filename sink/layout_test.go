@@ -162,3 +162,38 @@ func TestStoredFile(t *testing.T) {
 		}
 	}
 }
+
+// TestUpsertPartitioned has keys move from partition to partition, and Iceberg's
+// spec change below them.
+func TestUpsertPartitioned(t *testing.T) {
+	k := newKeyed(t)
+	k.topics[0].Layout = partitionBy("identity", "item")
+	k.id = k.register("orders-value", orderV1)
+	k.run()
+	for _, key := range []string{"a", "b", "c", "d"} {
+		k.put(key, "first")
+	}
+	k.flush()
+	k.checkKeys()
+	k.put("a", "second")
+	k.put("b", "third")
+	k.put("c", "")
+	k.flush()
+	k.checkKeys()
+	if n := k.partitions("iceberg"); n != 3 {
+		t.Errorf("files of %d partitions, want 3", n)
+	}
+	k.alter(func(topic *sink.Topic) {
+		topic.Layout, topic.Formats = partitionBy("bucket[4]", "id"), []string{"iceberg"}
+	})
+	k.put("a", "third")
+	k.put("e", "first")
+	k.put("d", "")
+	k.flush()
+	k.checkKeys()
+	if _, err := k.manager.Compact(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	k.checkKeys()
+	k.noPending()
+}
