@@ -138,25 +138,30 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 		v := topics.View()
 		var out []sink.Topic
 		for _, t := range v.All() {
-			c := &t.Config
-			if len(c.TableFormats) == 0 {
+			if len(t.Config.TableFormats) == 0 {
 				continue
 			}
-			out = append(out, sink.Topic{
-				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
-				CommitInterval: interval(c.CommitIntervalMs),
-				CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
-				Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
-				Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
-				Upsert:    upsertKey(c),
-				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
-				Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
-				History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
-				OrphanAge: millis(c.TableOrphanMs), Retention: max(0, millis(c.TableRetentionMs)),
-				Key: reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
-			})
+			out = append(out, sinkTopic(reg, t))
 		}
 		return out, v.Changed()
+	}
+}
+
+// sinkTopic is a topic as its sink and queries see it.
+func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
+	c := &t.Config
+	return sink.Topic{
+		ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
+		CommitInterval: interval(c.CommitIntervalMs),
+		CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
+		Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
+		Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
+		Upsert:    upsertKey(c),
+		JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
+		Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
+		History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
+		OrphanAge: millis(c.TableOrphanMs), Retention: max(0, millis(c.TableRetentionMs)),
+		Key: reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
 	}
 }
 

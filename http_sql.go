@@ -173,16 +173,11 @@ func (n *node) openSQL() (err error) {
 }
 
 // sqlTopics lists all topics, as queries read them.
-func sqlTopics(topics *topic.Topics, reg *registry.Registry) func() []query.Topic {
-	return func() []query.Topic {
-		var out []query.Topic
+func sqlTopics(topics *topic.Topics, reg *registry.Registry) func() []sink.Topic {
+	return func() []sink.Topic {
+		var out []sink.Topic
 		for _, t := range topics.View().All() {
-			c := &t.Config
-			out = append(out, query.Topic{Topic: sink.Topic{
-				ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
-				JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs,
-				Key: reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
-			}})
+			out = append(out, sinkTopic(reg, t))
 		}
 		return out
 	}
@@ -190,8 +185,8 @@ func sqlTopics(topics *topic.Topics, reg *registry.Registry) func() []query.Topi
 
 // duckDBTable says how DuckDB reads the table of a topic: the files of plain
 // Parquet, else a Delta table, else by the catalog.
-func (n *node) duckDBTable(r *http.Request) func(t query.Topic) string {
-	has := func(t query.Topic, format string) bool {
+func (n *node) duckDBTable(r *http.Request) func(t sink.Topic) string {
+	has := func(t sink.Topic, format string) bool {
 		for _, f := range t.Formats {
 			if f == format {
 				return true
@@ -199,7 +194,7 @@ func (n *node) duckDBTable(r *http.Request) func(t query.Topic) string {
 		}
 		return false
 	}
-	return func(t query.Topic) string {
+	return func(t sink.Topic) string {
 		if n.readableTopics(r, acl.Read, false)(t.Name) != nil {
 			return ""
 		}

@@ -273,7 +273,7 @@ func (c chunk) batch(columns *arrow.Schema, to *tables.Schema, extra bool) (arro
 		}
 	}
 	for i, f := range columns.Fields() {
-		cols[i] = array.MakeFromData(renamed(cols[i].Data(), f.Type))
+		cols[i] = array.MakeFromData(Renamed(cols[i].Data(), f.Type))
 	}
 	rec := array.NewRecordBatch(columns, cols, c.kafka.NumRows())
 	out, err := tables.Project(rec, to)

@@ -88,9 +88,9 @@ func (s *sink) knownColumns() []*arrow.Schema {
 	return out
 }
 
-// renamed is the data under other names of its fields: the types are alike but
+// Renamed is the data under other names of its fields: the types are alike but
 // for these.
-func renamed(from arrow.ArrayData, to arrow.DataType) arrow.ArrayData {
+func Renamed(from arrow.ArrayData, to arrow.DataType) arrow.ArrayData {
 	var types []arrow.DataType
 	switch t := to.(type) {
 	case *arrow.StructType:
@@ -106,7 +106,7 @@ func renamed(from arrow.ArrayData, to arrow.DataType) arrow.ArrayData {
 	}
 	kids := make([]arrow.ArrayData, len(types))
 	for i, k := range from.Children() {
-		kids[i] = renamed(k, types[i])
+		kids[i] = Renamed(k, types[i])
 	}
 	return array.NewData(to, from.Len(), from.Buffers(), kids, from.NullN(), from.Offset())
 }

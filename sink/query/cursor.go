@@ -33,6 +33,9 @@ type cursor struct {
 func (c *cursor) Filter(_ int, plan string, vals []vtab.Value) (err error) {
 	defer c.r.s.guard(&err)
 	c.end()
+	if c.r.refused != nil {
+		return c.r.s.fail(c.r.refused)
+	}
 	if c.r.empty {
 		return nil
 	}

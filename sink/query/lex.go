@@ -208,7 +208,8 @@ func (s *statement) place(message string) error {
 	if _, rest, ok := strings.Cut(message, `near "`); ok {
 		name, _, _ = strings.Cut(rest, `"`)
 	} else if _, rest, ok := strings.Cut(message, ": "); ok && strings.HasPrefix(message, "no such") {
-		name, _, _ = strings.Cut(rest[1+strings.LastIndexByte(rest, '.'):], " (")
+		name, _, _ = strings.Cut(rest[1+strings.LastIndexByte(rest, '.'):], " ")
+		name = strings.Trim(name, `"`)
 	}
 	at := -1
 	for _, t := range s.tokens {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tarn-io/tarn/sink"
 )
 
 // Table is a table that a query may name.
@@ -21,7 +23,7 @@ type Table struct {
 // Tables lists the tables of the topics that allow does not refuse; nil allows all.
 func (e *Engine) Tables(ctx context.Context, allow func(topic string) error) []Table {
 	topics := slices.Clone(e.cfg.Topics())
-	slices.SortFunc(topics, func(a, b Topic) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(topics, func(a, b sink.Topic) int { return strings.Compare(a.Name, b.Name) })
 	out := []Table{}
 	s := &session{engine: e, ctx: ctx, topics: map[string]*source{}}
 	for _, t := range topics {
@@ -39,14 +41,14 @@ func (e *Engine) Tables(ctx context.Context, allow func(topic string) error) []T
 	return out
 }
 
-func rowsOf(t Topic) string {
+func rowsOf(t sink.Topic) string {
 	if len(t.Formats) == 0 {
 		return "records of the log"
 	}
 	return "rows of the table, and records of the log that it does not have yet"
 }
 
-func (s *session) listed(t Topic, p part, name, rows string) Table {
+func (s *session) listed(t sink.Topic, p part, name, rows string) Table {
 	out := Table{Name: name, Topic: t.Name, Rows: rows, Columns: []Column{}}
 	r := &relation{s: s, topic: t, part: p}
 	if err := r.open(); err != nil {
@@ -72,7 +74,7 @@ func bare(name string) string {
 // DuckDB is a command that runs a query by DuckDB on the lake tables that it names,
 // as they are then: without the records that only the log has. where gives the
 // expression by which DuckDB reads the table of a topic, "" if it cannot.
-func (e *Engine) DuckDB(sql string, where func(t Topic) string) (string, error) {
+func (e *Engine) DuckDB(sql string, where func(t sink.Topic) string) (string, error) {
 	st, err := parse(sql)
 	if err != nil {
 		return "", err

@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/sink"
 )
 
 // Limits of reading the log.
@@ -209,10 +210,11 @@ type place struct{ group, row int32 }
 
 // group are the rows of one decoder.
 type group struct {
-	rows  *schema.Rows
-	batch arrow.RecordBatch
-	n     int32
-	index int32
+	rows    *schema.Rows
+	decoder schema.Decoder
+	batch   arrow.RecordBatch
+	n       int32
+	index   int32
 }
 
 func newLogRows(s *logScan) *logRows { return &logRows{s: s, groups: map[schema.Decoder]*group{}} }
@@ -281,6 +283,9 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 		var err error
 		vp, err = payload(r, r.valuePlain, &r.value, rec.Value, header, has)
 		id = int64(vp.ID)
+		if err == nil {
+			vp, err = r.resolve(vp)
+		}
 		if err != nil {
 			whole = utf8OrBytes(bytes.Clone(rec.Value))
 			if !vp.Framed && !r.hasValues() {
@@ -340,6 +345,24 @@ func payload(r *relation, without schema.Decoder, how *registry.Reading, b, head
 	return r.s.engine.cfg.Registry.Read(how, b, header, has)
 }
 
+// resolve puts the decoder that brings a value to the table's version in place of its
+// own, if the topic asks for one.
+func (r *relation) resolve(p registry.Payload) (registry.Payload, error) {
+	if r.to == nil || p.Schema == nil {
+		return p, nil
+	}
+	d := r.made[p.Schema]
+	if d == nil {
+		var err error
+		if d, err = r.to.Resolve(p.Schema); err != nil {
+			return p, fmt.Errorf("schema %d cannot be read as the version of the table (tarn.table.value.version): %w", p.ID, err)
+		}
+		r.made[p.Schema] = d
+	}
+	p.Decoder = d
+	return p, nil
+}
+
 // put decodes a payload into the rows of its decoder.
 func (l *logRows) put(p registry.Payload) (place, error) {
 	g := l.groups[p.Decoder]
@@ -348,7 +371,7 @@ func (l *logRows) put(p registry.Payload) (place, error) {
 		if err != nil {
 			return place{-1, 0}, err
 		}
-		g = &group{rows: rows, index: int32(len(l.all))}
+		g = &group{rows: rows, decoder: p.Decoder, index: int32(len(l.all))}
 		l.groups[p.Decoder], l.all = g, append(l.all, g)
 	}
 	if err := p.Decoder.Decode(p.Bytes, g.rows); err != nil {
@@ -416,8 +439,9 @@ func (l *logRows) chunk() *chunk {
 func (l *logRows) field(col *column) reader {
 	by := make([]reader, len(l.all))
 	for i, g := range l.all {
-		if a := arrayOf(g.batch, col.field); a != nil {
-			by[i] = readerOf(a, col.logical)
+		if at := l.s.r.columnsOf(g.decoder).FieldIndices(col.field); len(at) == 1 {
+			f := l.s.r.columnsOf(g.decoder).Field(at[0])
+			by[i] = readerOf(array.MakeFromData(sink.Renamed(g.batch.Column(at[0]).Data(), f.Type)), col.logical)
 		}
 	}
 	at := l.valueAt

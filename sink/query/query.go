@@ -67,7 +67,7 @@ type Config struct {
 	Logs     *commitlog.Logs
 	Registry *registry.Registry
 	// Topics lists all topics, those without tables too.
-	Topics func() []Topic
+	Topics func() []sink.Topic
 	// Lake tells what a topic's tables hold now. Errors: sink.ErrNoTable where
 	// there is no table, or not yet.
 	Lake func(ctx context.Context, topic string) (sink.Lake, error)
@@ -75,13 +75,6 @@ type Config struct {
 	Store blob.Store
 	// Log takes what should not happen; nil is silent.
 	Log *slog.Logger
-}
-
-// Topic is a topic that can be queried.
-type Topic struct {
-	sink.Topic
-	// Latest says that its table holds the latest value of each key only.
-	Latest bool
 }
 
 // Engine runs queries. Safe for concurrent use.

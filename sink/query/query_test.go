@@ -21,6 +21,9 @@ func TestUnion(t *testing.T) {
 				for _, c := range []struct{ sql, want string }{
 					{"select count(*) from orders", "4"},
 					{"select count(*) from log.orders", "4"},
+					{"SELECT count ( * ) AS n FROM log.\"orders\";", "4"},
+					{"select count(*) from orders o", "4"},
+					{"select count(*) from orders where kafka_offset > 0", "2"},
 					{"select id, customer, amount from orders where id is not null order by id", "1,ann,10.5\n2,bob,20\n3,cat,30"},
 					{"select kafka_partition, kafka_offset, kafka_error is not null from orders order by 1, 2", "0,0,0\n0,1,0\n1,0,0\n1,1,1"},
 					{"select kafka_timestamp, kafka_key, kafka_headers, kafka_schema_id from orders where id = 2", `2023-11-14 22:13:21,a,"[{""key"":""h"",""value"":""x\""""}]",1`},

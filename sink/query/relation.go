@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -61,9 +62,14 @@ const (
 // relation is a table of SQL: a topic, or a part of it.
 type relation struct {
 	s     *session
-	topic Topic
-	part  part
-	empty bool // it has no rows
+	topic sink.Topic
+	// schema and name are what SQL calls it.
+	schema, name string
+	part         part
+	empty        bool // it has no rows
+	// refused says why its rows cannot be asked for. A statement may name it without
+	// asking for them, as in log.orders.
+	refused error
 
 	columns []column
 	src     *source
@@ -72,6 +78,12 @@ type relation struct {
 	key, value           registry.Reading
 	keyPlain, valuePlain schema.Decoder // nil: by a schema
 	keyed                bool           // keys are decoded
+
+	have  *arrow.Schema                    // columns of values, as SQL has them
+	known []*arrow.Schema                  // of versions, for the aliases of their fields
+	kept  map[schema.Decoder]*arrow.Schema // columns of decoders, under the names of have
+	to    schema.Resolver                  // the version that values are brought to; nil: their own
+	made  map[schema.Schema]schema.Decoder // decoders that do
 }
 
 // open settles what the table holds and its columns.
@@ -97,8 +109,13 @@ func (r *relation) open() error {
 	if err := r.settle(); err != nil {
 		return err
 	}
-	if r.part == whole && len(t.Formats) > 0 && r.src.hasLake && t.Latest {
-		return fmt.Errorf("%w: the table of %s holds the latest value of each key, and its log all values: ask lake.%[2]s or log.%[2]s", ErrRefused, quote(t.Name))
+	if r.part == whole && r.src.hasLake && len(t.Upsert) > 0 {
+		r.refused = fmt.Errorf("%w: the table of %s holds the latest value of each key, and its log all values: ask lake.%[2]s or log.%[2]s", ErrRefused, quote(t.Name))
+	}
+	// Without a table, the topic is its log; with one that cannot be read, to say so is
+	// better than half of the records.
+	if err := r.src.lakeErr; err != nil && !errors.Is(err, sink.ErrNoTable) && r.part == whole {
+		r.refused = fmt.Errorf("%w; log.%s can be read all the same", err, quote(t.Name))
 	}
 	if (r.part == rowsOnly || r.part == lettersOnly) && !r.src.hasLake {
 		return fmt.Errorf("%w: lake.%s: %w", ErrRefused, quote(t.Name), r.src.lakeErr)
@@ -134,11 +151,6 @@ func (r *relation) settle() error {
 	if len(r.topic.Formats) > 0 {
 		src.lake, src.lakeErr = r.s.engine.cfg.Lake(r.s.ctx, r.topic.Name)
 		src.hasLake = src.lakeErr == nil
-		// Without a table, the topic is its log; with one that cannot be read, to say
-		// so is better than half of the records.
-		if src.lakeErr != nil && !errors.Is(src.lakeErr, sink.ErrNoTable) && r.part != logOnly {
-			return fmt.Errorf("%w; log.%s can be read all the same", src.lakeErr, quote(r.topic.Name))
-		}
 	}
 	for p, log := range r.logs {
 		src.from[p], src.to[p] = log.Start(), log.LastStable()
@@ -173,15 +185,20 @@ func (r *relation) settleColumns() error {
 	}
 	key, value := r.decoders()
 	r.keyed = key != nil
+	if r.valuePlain == nil {
+		r.known = r.s.engine.cfg.Registry.Known(r.value.Subject)
+	}
 	var fields []arrow.Field
 	if r.src.hasLake && r.part != logOnly {
 		fields = r.src.lake.Schema.Arrow.Fields()
 	}
-	for _, f := range newest(key, value, r.topic.JSONExtra) {
+	fields = slices.Clone(fields)
+	for _, f := range schema.Keep(arrow.NewSchema(fields, nil), newest(key, value, r.topic.JSONExtra), r.known...).Fields() {
 		if !hasField(fields, f.Name) {
 			fields = append(fields, f)
 		}
 	}
+	r.have, r.kept = arrow.NewSchema(fields, nil), map[schema.Decoder]*arrow.Schema{}
 	for _, f := range fields {
 		switch {
 		case f.Name == nameKeyDecoded:
@@ -213,27 +230,51 @@ func (r *relation) decoders() (key, value schema.Decoder) {
 		}
 	}
 	if value == nil {
-		if p, ok, err := reg.Newest(&r.value); ok && err == nil {
+		how := r.value
+		if n := r.topic.ValueVersion; n > 0 && r.resolves() {
+			how.Latest, how.Versions = false, []int{n}
+		}
+		if p, ok, err := reg.Newest(&how); ok && err == nil {
 			value = p.Decoder
+			if r.resolves() {
+				r.to, _ = p.Schema.(schema.Resolver)
+				r.made = map[schema.Schema]schema.Decoder{}
+			}
 		}
 	}
 	return key, value
 }
 
+// resolves reports whether values are brought to one version, as in the table.
+func (r *relation) resolves() bool {
+	return r.part == whole && r.src.hasLake && r.topic.ValueVersion != sink.OwnVersion
+}
+
+// columnsOf are a decoder's columns under the names that SQL has for them: a field
+// that was renamed since keeps its column.
+func (r *relation) columnsOf(d schema.Decoder) *arrow.Schema {
+	kept := r.kept[d]
+	if kept == nil {
+		kept = schema.Keep(r.have, schema.AliasedColumns(d), r.known...)
+		r.kept[d] = kept
+	}
+	return kept
+}
+
 // newest are the columns that the newest versions give a table.
-func newest(key, value schema.Decoder, extra bool) []arrow.Field {
+func newest(key, value schema.Decoder, extra bool) *arrow.Schema {
 	var out []arrow.Field
 	if key != nil {
 		out = append(out, arrow.Field{Name: nameKeyDecoded, Type: arrow.StructOf(key.Columns().Fields()...)})
 	}
 	if value != nil {
-		for _, f := range value.Columns().Fields() {
+		for _, f := range schema.AliasedColumns(value).Fields() {
 			if extra || f.Name != nameExtra {
 				out = append(out, f)
 			}
 		}
 	}
-	return out
+	return arrow.NewSchema(out, nil)
 }
 
 func hasField(fields []arrow.Field, name string) bool {

@@ -97,6 +97,9 @@ func (s *session) run() error {
 	if err := s.describe(conn); err != nil {
 		return err
 	}
+	if r := s.counted(); r != nil {
+		return s.count(r)
+	}
 	if err := s.create(conn, "temp."+resultTable, "result"); err != nil {
 		return err
 	}
@@ -132,7 +135,7 @@ func (s *session) createTables(conn *sql.Conn) error {
 	names := s.st.names()
 	type named struct {
 		schema, name string
-		topic        Topic
+		topic        sink.Topic
 		part         part
 	}
 	found := map[string][]named{}
@@ -175,11 +178,11 @@ func (s *session) createTables(conn *sql.Conn) error {
 		if made++; made > maxTables {
 			return fmt.Errorf("%w: the statement names more than %d tables", ErrLimit, maxTables)
 		}
-		s.relations = append(s.relations, &relation{s: s, topic: n.topic, part: n.part})
 		schema := n.schema
 		if schema == "" {
 			schema = "main"
 		}
+		s.relations = append(s.relations, &relation{s: s, schema: schema, name: n.name, topic: n.topic, part: n.part})
 		if err := s.create(conn, schema+"."+quote(n.name), strconv.Itoa(len(s.relations)-1)); err != nil {
 			return err
 		}

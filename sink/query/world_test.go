@@ -35,7 +35,7 @@ type world struct {
 	manager *sink.Manager
 	engine  *query.Engine
 	mu      sync.Mutex
-	topics  []query.Topic // guarded by mu
+	topics  []sink.Topic // guarded by mu
 }
 
 // newWorld makes a world; its topic orders has tables of the given formats.
@@ -48,9 +48,9 @@ func newWorld(t testing.TB, formats ...string) *world {
 		t.Fatal(err)
 	}
 	w.logs = commitlog.New(commitlog.Config{Engine: engine})
-	w.topics = []query.Topic{
-		{Topic: sink.Topic{ID: orders, Name: "orders", Partitions: 2, Table: "orders", Formats: formats, CommitInterval: time.Hour, JSONExtra: true}},
-		{Topic: sink.Topic{ID: plain, Name: "my.Plain", Partitions: 1, Table: "my_2e__50_lain"}},
+	w.topics = []sink.Topic{
+		{ID: orders, Name: "orders", Partitions: 2, Table: "orders", Formats: formats, CommitInterval: time.Hour, JSONExtra: true},
+		{ID: plain, Name: "my.Plain", Partitions: 1, Table: "my_2e__50_lain"},
 	}
 	store, items := blob.NewMemory(), newItems()
 	cat := catalog.New(catalog.Config{Items: items, Store: store})
@@ -64,7 +64,7 @@ func newWorld(t testing.TB, formats ...string) *world {
 	})
 	w.engine, err = query.New(query.Config{
 		Logs: w.logs, Registry: w.reg, Store: store, Lake: w.manager.Lake,
-		Topics: func() []query.Topic { w.mu.Lock(); defer w.mu.Unlock(); return w.topics },
+		Topics: func() []sink.Topic { w.mu.Lock(); defer w.mu.Unlock(); return w.topics },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func (w *world) withTables() ([]sink.Topic, <-chan struct{}) {
 	var out []sink.Topic
 	for _, t := range w.topics {
 		if len(t.Formats) > 0 {
-			out = append(out, t.Topic)
+			out = append(out, t)
 		}
 	}
 	return out, make(chan struct{})
