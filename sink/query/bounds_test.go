@@ -75,11 +75,7 @@ func TestEnds(t *testing.T) {
 		count + "select group_concat(x) from c",
 		count + "select a.x from c a, c b, c d where a.x + b.x = -d.x",
 	} {
-		begun := time.Now()
 		_, err := w.engine.Query(t.Context(), query.Request{SQL: sql, Time: 300 * time.Millisecond, Rows: 1000})
-		if got := time.Since(begun); got > time.Minute {
-			t.Errorf("%s\ntook %v", sql, got)
-		}
 		if err != nil && !errors.Is(err, query.ErrLimit) {
 			t.Errorf("%s\n%v, want a limit", sql, err)
 		}
