@@ -16,18 +16,40 @@ type txnCmd struct {
 	Abort     txnAbortCmd     `cmd:"" help:"Abort what is open of a transactional id, and fence its producer."`
 }
 
+// inquire connects an admin client for one question.
+func inquire[T any](ctx context.Context, c *connect, question func(*kadm.Client) (T, error)) (answer T, err error) {
+	adm, err := c.admin(ctx)
+	if err != nil {
+		return answer, err
+	}
+	defer adm.Close()
+	return question(adm)
+}
+
+// transaction describes the transaction of an id.
+func (c *connect) transaction(ctx context.Context, id string) (kadm.DescribedTransaction, error) {
+	all, err := inquire(ctx, c, func(adm *kadm.Client) (kadm.DescribedTransactions, error) {
+		return adm.DescribeTransactions(ctx, id)
+	})
+	if err != nil {
+		return kadm.DescribedTransaction{}, err
+	}
+	x := all[id]
+	if x.Err != nil {
+		return x, fmt.Errorf("transactional id %q: %w", id, x.Err)
+	}
+	return x, nil
+}
+
 type txnListCmd struct {
 	connect
 }
 
 // Run lists the ids.
 func (c *txnListCmd) Run(ctx context.Context, std stdio) error {
-	adm, err := c.admin(ctx)
-	if err != nil {
-		return err
-	}
-	defer adm.Close()
-	all, err := adm.ListTransactions(ctx, nil, nil)
+	all, err := inquire(ctx, &c.connect, func(adm *kadm.Client) (kadm.ListedTransactions, error) {
+		return adm.ListTransactions(ctx, nil, nil)
+	})
 	if err != nil {
 		return err
 	}
@@ -45,18 +67,9 @@ type txnDescribeCmd struct {
 
 // Run describes one id.
 func (c *txnDescribeCmd) Run(ctx context.Context, std stdio) error {
-	adm, err := c.admin(ctx)
+	x, err := c.transaction(ctx, c.ID)
 	if err != nil {
 		return err
-	}
-	defer adm.Close()
-	all, err := adm.DescribeTransactions(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	x := all[c.ID]
-	if x.Err != nil {
-		return fmt.Errorf("transactional id %q: %w", c.ID, x.Err)
 	}
 	started := "-"
 	if x.StartTimestamp > 0 {
@@ -88,21 +101,18 @@ type txnProducersCmd struct {
 
 // Run lists producers.
 func (c *txnProducersCmd) Run(ctx context.Context, std stdio) error {
-	adm, err := c.admin(ctx)
-	if err != nil {
-		return err
-	}
-	defer adm.Close()
-	topics, err := adm.ListTopics(ctx, c.Topic)
-	if err != nil {
-		return err
-	}
-	if err := topics[c.Topic].Err; err != nil {
-		return fmt.Errorf("topic %q: %w", c.Topic, err)
-	}
-	var set kadm.TopicsSet
-	set.Add(c.Topic, topics[c.Topic].Partitions.Numbers()...)
-	all, err := adm.DescribeProducers(ctx, set)
+	all, err := inquire(ctx, &c.connect, func(adm *kadm.Client) (kadm.DescribedProducersTopics, error) {
+		topics, err := adm.ListTopics(ctx, c.Topic)
+		if err != nil {
+			return nil, err
+		}
+		if err := topics[c.Topic].Err; err != nil {
+			return nil, fmt.Errorf("topic %q: %w", c.Topic, err)
+		}
+		var set kadm.TopicsSet
+		set.Add(c.Topic, topics[c.Topic].Partitions.Numbers()...)
+		return adm.DescribeProducers(ctx, set)
+	})
 	if err != nil {
 		return err
 	}
@@ -125,17 +135,8 @@ type txnAbortCmd struct {
 // Run takes the id over, which aborts what is open and fences who had it, as a
 // new producer of that id would.
 func (c *txnAbortCmd) Run(ctx context.Context, std stdio) error {
-	adm, err := c.admin(ctx)
-	if err != nil {
-		return err
-	}
-	defer adm.Close()
-	all, err := adm.DescribeTransactions(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	if err := all[c.ID].Err; err != nil {
-		return fmt.Errorf("transactional id %q: %w", c.ID, err)
+	if _, err := c.transaction(ctx, c.ID); err != nil {
+		return err // an id that nobody has is not made by asking for it
 	}
 	cl, err := c.kafka(ctx, kgo.TransactionalID(c.ID))
 	if err != nil {

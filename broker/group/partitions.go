@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tarn-io/tarn/broker/set"
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
@@ -14,52 +15,28 @@ import (
 // never changed once made: operations return new ones, which may share memory.
 type partitions []offsetKey
 
-func compareKeys(a, b offsetKey) int {
-	return cmp.Or(slices.Compare(a.topic[:], b.topic[:]), cmp.Compare(a.partition, b.partition))
+// Compare orders by topic id and number.
+func (k offsetKey) Compare(l offsetKey) int {
+	return cmp.Or(slices.Compare(k.topic[:], l.topic[:]), cmp.Compare(k.partition, l.partition))
 }
 
 // newPartitions makes a set of keys in any order, which it takes over.
-func newPartitions(keys []offsetKey) partitions {
-	slices.SortFunc(keys, compareKeys)
-	return slices.Compact(keys)
-}
+func newPartitions(keys []offsetKey) partitions { return set.New[partitions](keys) }
 
 // split gives the members of p that are in q, and those that are not.
-func (p partitions) split(q partitions) (both, rest partitions) {
-	for _, k := range p {
-		for len(q) > 0 && compareKeys(q[0], k) < 0 {
-			q = q[1:]
-		}
-		if len(q) > 0 && q[0] == k {
-			both = append(both, k)
-		} else {
-			rest = append(rest, k)
-		}
-	}
-	return both, rest
-}
+func (p partitions) split(q partitions) (both, rest partitions) { return set.Split(p, q) }
 
 // union gives what is in p or in q.
-func (p partitions) union(q partitions) partitions {
-	if len(q) == 0 {
-		return p
-	}
-	return newPartitions(slices.Concat(p, q))
-}
+func (p partitions) union(q partitions) partitions { return set.Union(p, q) }
 
 // topics calls f for each topic with the numbers of its partitions.
 func (p partitions) topics(f func(id storage.TopicID, numbers []int32)) {
-	for len(p) > 0 {
-		n := 1
-		for n < len(p) && p[n].topic == p[0].topic {
-			n++
-		}
-		numbers := make([]int32, n)
+	for run := range set.Runs(p, func(k, l offsetKey) bool { return k.topic == l.topic }) {
+		numbers := make([]int32, len(run))
 		for i := range numbers {
-			numbers[i] = p[i].partition
+			numbers[i] = run[i].partition
 		}
-		f(p[0].topic, numbers)
-		p = p[n:]
+		f(run[0].topic, numbers)
 	}
 }
 

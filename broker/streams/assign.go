@@ -188,7 +188,7 @@ func (a *assignor) actives(tasks []Task, s *share) {
 		a.giveActive(w, k, s)
 		return true
 	})
-	slices.SortFunc(tasks, compareTasks)
+	slices.SortFunc(tasks, Task.Compare)
 	for _, k := range tasks {
 		a.giveActive(a.least(k), k, s)
 	}
@@ -226,7 +226,7 @@ func (a *assignor) copies(tasks []Task) {
 			left[k]--
 		}
 	}
-	slices.SortFunc(tasks, compareTasks)
+	slices.SortFunc(tasks, Task.Compare)
 	slices.Reverse(tasks)
 	for _, k := range tasks {
 		for range left[k] {

@@ -229,8 +229,8 @@ func (g *Group) update(m *member, r Beat) {
 	g.uncount(m)
 	defer g.count(m)
 	old := *m
-	set(&m.rack, r.Rack)
-	set(&m.process, r.Process)
+	takeOver(&m.rack, r.Rack)
+	takeOver(&m.process, r.Process)
 	if r.Rebalance >= 0 {
 		m.rebalance = r.Rebalance
 	}
@@ -265,7 +265,7 @@ func (g *Group) update(m *member, r Beat) {
 	g.bumping = g.bumping || moves
 }
 
-func set(to *string, s *string) {
+func takeOver(to *string, s *string) {
 	if s != nil {
 		*to = *s
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/tarn-io/tarn/broker/set"
 )
 
 // Task is the smallest unit of work of a Kafka Streams application: one
@@ -21,59 +23,32 @@ func (t Task) String() string { return fmt.Sprintf("%s_%d", t.Subtopology, t.Par
 // changed once made: operations return new ones, which may share memory.
 type Tasks []Task
 
-func compareTasks(a, b Task) int {
-	return cmp.Or(cmp.Compare(a.Subtopology, b.Subtopology), cmp.Compare(a.Partition, b.Partition))
+// Compare orders by subtopology and partition.
+func (t Task) Compare(u Task) int {
+	return cmp.Or(cmp.Compare(t.Subtopology, u.Subtopology), cmp.Compare(t.Partition, u.Partition))
 }
 
 // NewTasks makes a set of tasks in any order, which it takes over.
-func NewTasks(list []Task) Tasks {
-	slices.SortFunc(list, compareTasks)
-	return slices.Compact(list)
-}
+func NewTasks(list []Task) Tasks { return set.New[Tasks](list) }
 
 // split gives the members of t that are in u, and those that are not.
-func (t Tasks) split(u Tasks) (both, rest Tasks) {
-	for _, k := range t {
-		for len(u) > 0 && compareTasks(u[0], k) < 0 {
-			u = u[1:]
-		}
-		if len(u) > 0 && u[0] == k {
-			both = append(both, k)
-		} else {
-			rest = append(rest, k)
-		}
-	}
-	return both, rest
-}
+func (t Tasks) split(u Tasks) (both, rest Tasks) { return set.Split(t, u) }
 
 // union gives what is in t or in u.
-func (t Tasks) union(u Tasks) Tasks {
-	if len(u) == 0 {
-		return t
-	}
-	return NewTasks(slices.Concat(t, u))
-}
+func (t Tasks) union(u Tasks) Tasks { return set.Union(t, u) }
 
 // has reports whether k is in the set.
-func (t Tasks) has(k Task) bool {
-	_, found := slices.BinarySearchFunc(t, k, compareTasks)
-	return found
-}
+func (t Tasks) has(k Task) bool { return set.Has(t, k) }
 
 // Each calls f for each subtopology with the numbers of its partitions, in
 // order. The numbers are the caller's.
 func (t Tasks) Each(f func(subtopology string, partitions []int32)) {
-	for len(t) > 0 {
-		n := 1
-		for n < len(t) && t[n].Subtopology == t[0].Subtopology {
-			n++
-		}
-		numbers := make([]int32, n)
+	for run := range set.Runs(t, func(k, l Task) bool { return k.Subtopology == l.Subtopology }) {
+		numbers := make([]int32, len(run))
 		for i := range numbers {
-			numbers[i] = t[i].Partition
+			numbers[i] = run[i].Partition
 		}
-		f(t[0].Subtopology, numbers)
-		t = t[n:]
+		f(run[0].Subtopology, numbers)
 	}
 }
 
