@@ -18,6 +18,7 @@ type tableCmd struct {
 	Verify tableVerifyCmd `cmd:"" help:"Compare log and tables offset by offset; exit 1 with the gaps and duplicates, 2 if it could not tell."`
 
 	Explain tableExplainCmd `cmd:"" help:"Say what a topic's tables cost in commits, files and requests, and what a longer interval would save."`
+	Rebuild tableRebuildCmd `cmd:"" help:"Write a topic's tables anew from the log, beside their rows, and exchange all rows in one commit. Cut off, it goes on when it is asked for again."`
 	Redrive tableRedriveCmd `cmd:"" help:"Bring dead letters into a topic's tables that have become valid, after a schema was mended."`
 	Files   tableFilesCmd   `cmd:"" help:"List the data files of a topic's tables."`
 	History tableHistoryCmd `cmd:"" help:"List the states of a topic's tables, the newest first."`

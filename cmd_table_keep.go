@@ -126,3 +126,27 @@ func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
 	}
 	return s.write(std.out, c.Output)
 }
+
+type tableRebuildCmd struct {
+	connect
+	Topic        string `arg:"" help:"Topic."`
+	FromLogStart bool   `help:"Rebuild though the log no longer reaches back to where the table begins: rows that only the table has go."`
+}
+
+// Run writes one topic's tables anew.
+func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
+	var done map[string]sink.RebuildInfo
+	path := "/api/tables/" + url.PathEscape(c.Topic) + "/rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart)
+	if err := c.call(ctx, http.MethodPost, path, nil, &done); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, done)
+	}
+	s := sheet{Columns: []string{"FORMAT", "ROWS", "DEAD-LETTERS", "PIECES"}}
+	for _, format := range slices.Sorted(maps.Keys(done)) {
+		d := done[format]
+		s.add(format, d.Rows, d.DeadLetters, d.Pieces)
+	}
+	return s.write(std.out, c.Output)
+}

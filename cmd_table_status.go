@@ -38,6 +38,10 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	for _, f := range t.Formats {
+		if r := f.Rebuild; r != nil {
+			fmt.Fprintf(std.out, "\n%s is being rebuilt: %d rows and %d dead letters in %d pieces, %d offsets to go; tarn table rebuild goes on if it was cut off\n",
+				f.Format, r.Rows, r.DeadLetters, r.Pieces, r.Behind)
+		}
 		if e := f.LastError; e != nil {
 			fmt.Fprintf(std.out, "\nlast error of %s, %s: %s\n  %s\n", f.Format, moment(e.AtMs), e.Message, e.Fix)
 		}

@@ -69,6 +69,8 @@ type gauge struct {
 	commits map[string]CommitInfo
 	errors  map[string]ErrorInfo
 	tallies map[string]Tally
+	// rebuilds are those under way; guarded by mu, replaced, never changed.
+	rebuilds map[string]RebuildInfo
 }
 
 // mark says what was in the log at a time.
@@ -185,12 +187,19 @@ func (g *gauge) failed(format string, e ErrorInfo) {
 	g.tallies[format] = t
 }
 
+func (g *gauge) rebuilding(all map[string]RebuildInfo) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rebuilds = all
+}
+
 // formatGauge is one format's part of a gauge, copied.
 type formatGauge struct {
 	standing
 	commit *CommitInfo
 	err    *ErrorInfo
 	tally  Tally
+	anew   *RebuildInfo
 }
 
 func (g *gauge) format(name string) formatGauge {
@@ -199,6 +208,9 @@ func (g *gauge) format(name string) formatGauge {
 	out := formatGauge{standing: g.at[name], tally: g.tallies[name]}
 	if c, ok := g.commits[name]; ok {
 		out.commit = &c
+	}
+	if r, ok := g.rebuilds[name]; ok {
+		out.anew = &r
 	}
 	if e, ok := g.errors[name]; ok {
 		out.err = &e
@@ -250,6 +262,7 @@ func (s *sink) noteStandings(ctx context.Context, state State) {
 		stable = nil // the next step says what is wrong
 	}
 	s.gauge.set(s.now(), state, at, stable)
+	s.gauge.rebuilding(s.rebuildInfos())
 	s.gauge.pace(s.behindSince, s.interval(), s.recordBytes)
 }
 

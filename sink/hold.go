@@ -49,6 +49,7 @@ func (s *sink) noteNeeds(ctx context.Context) {
 			least[p] = min(least[p], off)
 		}
 	}
+	s.neededBy(least)
 	s.needs.set(least)
 }
 

@@ -105,7 +105,7 @@ func (s *sink) load(ctx context.Context) error {
 	var sch *tables.Schema
 	var headVersion, schemaVersion, trimmedVersion int64
 	var gone trimmed
-	redrives := map[string]*redriving{}
+	redrives, rebuilds := map[string]*redriving{}, map[string]*rebuilding{}
 	for it, err := range s.items.Scan(ctx, s.prefix()) {
 		if err != nil {
 			return fmt.Errorf("read stored state: %w", err)
@@ -120,6 +120,8 @@ func (s *sink) load(ctx context.Context) error {
 			r := &redriving{version: it.Version}
 			err = json.Unmarshal(it.Value, r)
 			redrives[strings.TrimPrefix(it.Key, s.redriveKeyOf(""))] = r
+		case strings.HasPrefix(it.Key, s.prefix()+"rebuild/"):
+			err = s.loadRebuild(rebuilds, it)
 		case it.Key == s.trimmedKey():
 			err, trimmedVersion = json.Unmarshal(it.Value, &gone), it.Version
 		case strings.HasPrefix(it.Key, s.pendingKey()):
@@ -146,7 +148,7 @@ func (s *sink) load(ctx context.Context) error {
 	}
 	s.pending, s.left, s.head, s.headVersion = pending, left, h, headVersion
 	s.schema, s.schemaVersion = sch, schemaVersion
-	s.trimmed, s.trimmedVersion, s.redrives = gone, trimmedVersion, redrives
+	s.trimmed, s.trimmedVersion, s.redrives, s.rebuilds = gone, trimmedVersion, redrives, rebuilds
 	for _, m := range s.members {
 		m.known = false
 	}

@@ -207,6 +207,17 @@ func (s *sink) pendingFiles(ctx context.Context) (map[string]bool, error) {
 			for _, f := range e.files() {
 				out[f.Path] = true
 			}
+		case strings.HasPrefix(it.Key, s.prefix()+"rebuild/"):
+			p := rebuildPiece{} // of a head nothing is read
+			if err := json.Unmarshal(it.Value, &p); err != nil {
+				return nil, fmt.Errorf("stored item %s: %w", it.Key, err)
+			}
+			for _, f := range p.Files {
+				out[f.Path] = true
+			}
+			if p.Dead != nil {
+				out[p.Dead.Path] = true
+			}
 		case strings.HasPrefix(it.Key, s.redriveKeyOf("")):
 			step := &redriving{}
 			if err := json.Unmarshal(it.Value, step); err != nil {

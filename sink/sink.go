@@ -59,6 +59,7 @@ type sink struct {
 	draftHead int64  // headVersion when it was cut
 
 	redrives map[string]*redriving // by format
+	rebuilds map[string]*rebuilding
 
 	waiting     []*flush  // flushes not answered yet
 	asks        []*chore  // chores not done yet
@@ -218,6 +219,9 @@ func (s *sink) step(ctx context.Context) (more bool, err error) {
 	}
 	s.openTables(ctx)
 	if err := s.finishRedrives(ctx); err != nil {
+		return false, err
+	}
+	if err := s.finishRebuilds(ctx); err != nil {
 		return false, err
 	}
 	if err := s.finish(ctx); err != nil {

@@ -94,6 +94,8 @@ type FormatStatus struct {
 	// LastCommit and LastError are of this process; nil: none yet.
 	LastCommit *CommitInfo `json:"last_commit,omitempty"`
 	LastError  *ErrorInfo  `json:"last_error,omitempty"`
+	// Rebuild is one that is under way, or was cut off; nil: none.
+	Rebuild *RebuildInfo `json:"rebuild,omitempty"`
 	// Kept is what maintenance has done since this process began.
 	Kept Kept `json:"kept"`
 }
@@ -285,7 +287,7 @@ func (s *sink) describe(ctx context.Context) Status {
 		}
 		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message, Kept: s.upkeep.get(name)}
 		g := s.gauge.format(name)
-		fs.LastCommit, fs.LastError = g.commit, g.err
+		fs.LastCommit, fs.LastError, fs.Rebuild = g.commit, g.err, g.anew
 		fs.Untranslated, fs.Uncommitted = g.drawn.until(stable), g.visible.until(g.drawn)
 		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
 			if st, err := t.Status(ctx); err == nil {

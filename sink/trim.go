@@ -94,6 +94,7 @@ func (s *sink) trimmable(ctx context.Context) (offsets, error) {
 		}
 		least = lower(least, m.at.Offsets)
 	}
+	s.neededBy(least)
 	news := false
 	for part, off := range least {
 		log, err := s.log(ctx, part)
@@ -115,6 +116,7 @@ func (s *sink) trimmable(ctx context.Context) (offsets, error) {
 		}
 		least = lower(least, p.Offsets)
 	}
+	s.neededBy(least)
 	return least, nil
 }
 

@@ -123,6 +123,9 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 	if err != nil {
 		return r.failed(err)
 	}
+	if busy, err := s.rebuildUnderWay(ctx, format, before); busy || err != nil {
+		return r.failed(cmp.Or(err, errRebuilding))
+	}
 	r.Deleted = gaps(before)
 	counted, err := t.Status(ctx)
 	if err != nil {
@@ -198,6 +201,9 @@ func (r FormatReport) failed(err error) FormatReport {
 
 // errRedriving says that letters may stand twice for the moment.
 var errRedriving = errors.New("a redrive was cut off and is being finished: ask again")
+
+// errRebuilding says that letters are not those of the rows for the moment.
+var errRebuilding = errors.New("a rebuild was cut off and is being finished: ask again")
 
 // errBeyond says that a table holds rows that its progress does not cover.
 var errBeyond = errors.New("the table holds rows beyond its own progress")

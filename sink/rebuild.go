@@ -1,0 +1,458 @@
+package sink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/layout"
+)
+
+// rebuildKey, in a progress, is the id of the last rebuild that the table has.
+const rebuildKey = "rebuild"
+
+// Limits of a rebuild.
+const (
+	// swapTries bounds how often the exchange is picked anew because somebody has
+	// changed the table meanwhile.
+	swapTries = 10
+	// forgetAtOnce bounds the items that one write removes.
+	forgetAtOnce = 500
+)
+
+// Errors of a rebuild; all are refused.
+var (
+	// ErrNoRebuild: the table's format or mode has no way to exchange all rows in
+	// one commit.
+	ErrNoRebuild = errors.New("the table cannot be rebuilt in place: move it and its dead letters away and restart, and it is written anew from the log")
+	// ErrLogShort: the log no longer reaches back to where the table begins.
+	ErrLogShort = errors.New("the log no longer reaches back to where the table begins: rows that only the table has would go; give --from-log-start if that is meant")
+)
+
+// RebuildInfo says how far a rebuild is.
+type RebuildInfo struct {
+	ID string `json:"id"`
+	// At is the next offset that is to be read again, by partition.
+	At map[int32]int64 `json:"at"`
+	// Pieces were written, with Rows and DeadLetters; Behind offsets are left.
+	Pieces      int   `json:"pieces"`
+	Rows        int64 `json:"rows"`
+	DeadLetters int64 `json:"dead_letters"`
+	Behind      int64 `json:"behind"`
+	Done        bool  `json:"done"`
+}
+
+// rebuildHead is the item of a rebuild that is under way.
+type rebuildHead struct {
+	ID   string  `json:"id"`
+	From offsets `json:"from"`
+}
+
+// rebuildPiece is the item of one piece of the log, written anew: its files are
+// durable beside the table's own, and in no table yet.
+type rebuildPiece struct {
+	N       int               `json:"n"`
+	To      offsets           `json:"to"`
+	Files   []tables.DataFile `json:"files,omitempty"`
+	Dead    *tables.DataFile  `json:"dead,omitempty"`
+	Gaps    []tables.Range    `json:"gaps,omitempty"`
+	Rows    int64             `json:"rows"` // of all pieces up to this one
+	Letters int64             `json:"letters"`
+}
+
+// rebuilding is what is stored of a rebuild, but for the earlier pieces.
+type rebuilding struct {
+	rebuildHead
+	last rebuildPiece // N is 0 and To is From where there is none
+}
+
+func (s *sink) rebuildPrefix(format string) string { return s.prefix() + "rebuild/" + format + "/" }
+
+func (s *sink) pieceKey(format string, n int) string {
+	return fmt.Sprintf("%spiece/%010d", s.rebuildPrefix(format), n)
+}
+
+// loadRebuild takes one stored item in; the last piece wins, for items come in
+// order and the head before the pieces.
+func (s *sink) loadRebuild(all map[string]*rebuilding, it tables.Item) error {
+	format, kind, _ := strings.Cut(strings.TrimPrefix(it.Key, s.prefix()+"rebuild/"), "/")
+	if kind == "head" {
+		r := &rebuilding{}
+		if err := json.Unmarshal(it.Value, &r.rebuildHead); err != nil {
+			return err
+		}
+		r.last.To = r.From
+		all[format] = r
+		return nil
+	}
+	r := all[format]
+	if r == nil {
+		return nil // the head goes last
+	}
+	r.last = rebuildPiece{}
+	return json.Unmarshal(it.Value, &r.last)
+}
+
+// Rebuild writes a topic's tables anew from the log, beside the rows that they
+// have, and exchanges all rows in one commit, format by format; readers see the
+// old rows until then, and the sink goes on. What is written is remembered piece
+// by piece: cut off, it goes on where it was when it is asked for again. With
+// fromLogStart a log that no longer reaches back to the table's beginning will
+// do. Errors: ErrNoTable, ErrNoRebuild, ErrLogShort (refused), ErrStopped, or what
+// went wrong.
+func (m *Manager) Rebuild(ctx context.Context, topic string, fromLogStart bool) (map[string]RebuildInfo, error) {
+	s, err := m.find(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]RebuildInfo{}
+	for _, format := range s.topic.Formats {
+		for !out[format].Done {
+			err := m.settled(ctx, s, func(ctx context.Context) error {
+				info, err := s.rebuildSome(ctx, format, fromLogStart)
+				out[format] = info
+				return err
+			})
+			if err != nil {
+				return out, fmt.Errorf("rebuild %s table of topic %q: %w", format, topic, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// rebuildSome does the next piece of a rebuild, or exchanges the rows when all
+// are written.
+func (s *sink) rebuildSome(ctx context.Context, format string, fromLogStart bool) (RebuildInfo, error) {
+	i := slices.IndexFunc(s.members, func(m *member) bool { return m.name == format })
+	if i < 0 || !s.loaded || s.draft != nil || s.redrives[format] != nil {
+		return RebuildInfo{}, errBusy
+	}
+	m := s.members[i]
+	if !m.known || m.err != nil || m.letters != nil || s.last(m) != nil {
+		return RebuildInfo{}, errBusy
+	}
+	t, ok := m.table.(tables.Replacer)
+	if !ok || len(s.topic.Upsert) > 0 || m.at.TopicID == "" {
+		return RebuildInfo{}, ErrNoRebuild
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	r := s.rebuilds[format]
+	if r == nil {
+		return RebuildInfo{}, s.beginRebuild(ctx, m, fromLogStart)
+	}
+	info := r.info(m.at.Offsets)
+	if info.Behind > 0 {
+		return info, s.drawPiece(ctx, m, r)
+	}
+	if err := s.exchange(ctx, m, t, r); err != nil {
+		return info, err
+	}
+	info.Done = true
+	return info, s.finishRebuild(ctx, m)
+}
+
+func (r *rebuilding) info(end offsets) RebuildInfo {
+	return RebuildInfo{ID: r.ID, At: r.last.To, Pieces: r.last.N, Rows: r.last.Rows, DeadLetters: r.last.Letters, Behind: r.last.To.until(end)}
+}
+
+// beginRebuild stores where a rebuild begins: where the table does.
+func (s *sink) beginRebuild(ctx context.Context, m *member, fromLogStart bool) error {
+	head := rebuildHead{ID: uuid.NewString(), From: offsets{}}
+	for part := range m.at.Offsets {
+		log, err := s.log(ctx, part)
+		if err != nil {
+			return err
+		}
+		begin := started(m.at, part)
+		if first := log.Start(); first > begin {
+			if !fromLogStart {
+				return fmt.Errorf("partition %d begins at %d in the log and at %d in the table: %w", part, first, begin, ErrLogShort)
+			}
+			begin = min(first, m.at.Offsets[part])
+		}
+		head.From[part] = begin
+	}
+	value, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	s.loaded = false
+	if err := s.items.Put(ctx, tables.Item{Key: s.rebuildPrefix(m.name) + "head", Value: value}); err != nil {
+		return fmt.Errorf("store rebuild: %w", err)
+	}
+	return s.load(ctx)
+}
+
+// drawPiece writes the next piece of the log anew, and remembers it.
+func (s *sink) drawPiece(ctx context.Context, m *member, r *rebuilding) error {
+	for {
+		err := s.drawPieceOnce(ctx, m, r)
+		if !errors.Is(err, layout.ErrTooMany) {
+			return err
+		}
+	}
+}
+
+func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding) error {
+	c, err := s.newCut(r.last.To)
+	if err != nil {
+		return err
+	}
+	if err := c.read(ctx, m.at.Offsets); err != nil {
+		return err
+	}
+	letters := c.letters()
+	rows, err := c.batches()
+	if err != nil {
+		return err
+	}
+	split, err := s.split(c, rows)
+	if err != nil {
+		return err
+	}
+	physical, err := m.table.Physical(c.schema)
+	if err != nil {
+		return err
+	}
+	e, to := s.newEntry(c.from, c.to, c.schema), []target{{m, m.table, physical}}
+	boxes := s.boxes(ctx, []*member{m}, c)
+	if letters > 0 && len(boxes) == 0 {
+		return m.err
+	}
+	dead, err := s.placeDead(ctx, e, c, to, boxes)
+	if err != nil {
+		return err
+	}
+	files, err := s.placeParts(ctx, e, to, split, c.ranges())
+	if err != nil {
+		return err // a letters' file that nothing names is swept
+	}
+	next := rebuildPiece{N: r.last.N + 1, To: c.to, Files: files[m], Gaps: c.gaps, Rows: r.last.Rows + c.rows - letters, Letters: r.last.Letters + letters}
+	if d := dead[m]; d != nil {
+		next.Dead = &d.File
+	}
+	return s.savePiece(ctx, m, next, c.schema)
+}
+
+func (s *sink) savePiece(ctx context.Context, m *member, p rebuildPiece, sch *tables.Schema) error {
+	value, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	puts := []tables.Item{{Key: s.pieceKey(m.name, p.N), Value: value}}
+	if !sch.Equal(s.schema) {
+		text, err := json.Marshal(sch)
+		if err != nil {
+			return fmt.Errorf("encode table schema: %w", err)
+		}
+		puts = append(puts, tables.Item{Key: s.schemaKey(), Value: text, Version: s.schemaVersion})
+	}
+	s.loaded = false
+	if err := s.items.Put(ctx, puts...); err != nil {
+		return fmt.Errorf("store a piece of a rebuild: %w", err)
+	}
+	return s.load(ctx)
+}
+
+// rebuilt reads all pieces of a rebuild.
+func (s *sink) rebuilt(ctx context.Context, format string) (out []rebuildPiece, items []tables.Item, err error) {
+	for it, err := range s.items.Scan(ctx, s.rebuildPrefix(format)) {
+		if err != nil {
+			return nil, nil, fmt.Errorf("read rebuild: %w", err)
+		}
+		items = append(items, it)
+		if strings.HasSuffix(it.Key, "/head") {
+			continue
+		}
+		var p rebuildPiece
+		if err := json.Unmarshal(it.Value, &p); err != nil {
+			return nil, nil, fmt.Errorf("stored item %s: %w", it.Key, err)
+		}
+		out = append(out, p)
+	}
+	return out, items, nil
+}
+
+// exchange puts the new rows in the place of all that the table has, in one
+// commit. It has come exactly as far as the table: nothing is pending.
+func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *rebuilding) error {
+	all, _, err := s.rebuilt(ctx, m.name)
+	if err != nil {
+		return err
+	}
+	next := s.advance(m.at, nil)
+	next.Extra[rebuildKey] = r.ID
+	for part, off := range r.From {
+		if off > started(m.at, part) {
+			next.Extra[startKey+strconv.Itoa(int(part))] = strconv.FormatInt(off, 10)
+		}
+	}
+	if next.Extra[recordsKey] != "" {
+		next.Extra[recordsKey] = strconv.FormatInt(r.last.Rows+r.last.Letters, 10)
+	}
+	c := tables.Commit{ID: r.ID, Expect: m.at, Progress: next, Summary: map[string]string{
+		"tarn.rebuild": r.ID, "tarn.rows": strconv.FormatInt(r.last.Rows, 10)}}
+	for _, p := range all {
+		c.Add = append(c.Add, p.Files...)
+		addGaps(&c.Progress, p.Gaps)
+	}
+	if !s.schema.Equal(m.table.Schema()) {
+		c.Schema = s.schema
+	}
+	return s.replaceAll(ctx, m, t, c)
+}
+
+// replaceAll commits c and takes all files out that the table has.
+func (s *sink) replaceAll(ctx context.Context, m *member, t tables.Replacer, c tables.Commit) error {
+	var err error
+	for range swapTries {
+		var now tables.Files
+		if now, err = t.Files(ctx); err != nil {
+			return err
+		}
+		c.Remove = &tables.Removal{State: now.State}
+		for _, f := range now.Live {
+			c.Remove.Files = append(c.Remove.Files, f.Key)
+		}
+		if err = t.Commit(ctx, c); !errors.Is(err, tables.ErrMoved) {
+			break
+		}
+	}
+	m.known = false
+	if err == nil {
+		return nil
+	}
+	if p, perr := t.Progress(ctx); perr == nil && p.Extra[rebuildKey] == c.Progress.Extra[rebuildKey] {
+		return nil
+	}
+	return fmt.Errorf("exchange rows: %w", err)
+}
+
+// finishRebuilds brings rebuilds to their end whose rows are exchanged and whose
+// dead letters may not be. No commit may come before that.
+func (s *sink) finishRebuilds(ctx context.Context) error {
+	for _, m := range s.members {
+		if s.rebuilds[m.name] == nil || m.table == nil || !s.mayTry(m) {
+			continue
+		}
+		p, err := s.mainProgress(ctx, m.table)
+		if err == nil && p.Extra[rebuildKey] == s.rebuilds[m.name].ID {
+			err = s.finishRebuild(ctx, m)
+		}
+		if err != nil {
+			s.fail(m, fmt.Errorf("rebuild: %w", err), true)
+		}
+		if !s.loaded {
+			if err := s.load(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finishRebuild exchanges the dead letters, and forgets the rebuild.
+func (s *sink) finishRebuild(ctx context.Context, m *member) error {
+	r := s.rebuilds[m.name]
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	all, items, err := s.rebuilt(ctx, m.name)
+	if err != nil {
+		return err
+	}
+	dead, err := s.openDead(ctx, m, false)
+	if err != nil {
+		return err
+	}
+	if t, ok := dead.(tables.Replacer); ok {
+		p, err := s.progress(ctx, dead)
+		if err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
+		if p.Extra[rebuildKey] != r.ID {
+			next := s.advance(p, nil)
+			for part, off := range r.last.To {
+				next.Offsets[part] = max(next.Offsets[part], off)
+			}
+			next.Extra[rebuildKey] = r.ID
+			c := tables.Commit{ID: r.ID, Expect: p, Progress: next, Summary: map[string]string{"tarn.rebuild": r.ID}}
+			for _, piece := range all {
+				if piece.Dead != nil {
+					c.Add = append(c.Add, *piece.Dead)
+				}
+			}
+			if err := s.replaceAll(ctx, m, t, c); err != nil {
+				return fmt.Errorf("dead letters: %w", err)
+			}
+		}
+	}
+	return s.forgetRebuild(ctx, m, items)
+}
+
+// forgetRebuild removes what is stored of a rebuild, the head last: until then it
+// is found, and found done.
+func (s *sink) forgetRebuild(ctx context.Context, m *member, items []tables.Item) error {
+	m.known, m.looked, s.loaded = false, false, false
+	slices.Reverse(items)
+	for some := range slices.Chunk(items, forgetAtOnce) {
+		puts := make([]tables.Item, len(some))
+		for i, it := range some {
+			puts[i] = tables.Item{Key: it.Key, Version: it.Version, Delete: true}
+		}
+		if err := s.items.Put(ctx, puts...); err != nil {
+			return fmt.Errorf("forget rebuild: %w", err)
+		}
+	}
+	return nil
+}
+
+// rebuildUnderWay reports whether rows of a format are exchanged and its dead
+// letters may not be.
+func (s *sink) rebuildUnderWay(ctx context.Context, format string, p tables.Progress) (bool, error) {
+	it, err := s.items.Get(ctx, s.rebuildPrefix(format)+"head")
+	if err != nil || it.Version == 0 {
+		return false, err
+	}
+	var head rebuildHead
+	if err := json.Unmarshal(it.Value, &head); err != nil {
+		return false, fmt.Errorf("stored item %s: %w", it.Key, err)
+	}
+	return p.Extra[rebuildKey] == head.ID, nil
+}
+
+// neededBy lowers what the log is needed from to where rebuilds are.
+func (s *sink) neededBy(least offsets) {
+	for _, r := range s.rebuilds {
+		for part, off := range r.last.To {
+			if have, ok := least[part]; ok {
+				least[part] = min(have, off)
+			}
+		}
+	}
+}
+
+// rebuildInfos are the rebuilds under way, by format.
+func (s *sink) rebuildInfos() map[string]RebuildInfo {
+	out := map[string]RebuildInfo{}
+	for _, m := range s.members {
+		if r := s.rebuilds[m.name]; r != nil {
+			info := r.info(m.at.Offsets)
+			info.At = maps.Clone(info.At)
+			out[m.name] = info
+		}
+	}
+	return out
+}

@@ -1,0 +1,125 @@
+package sink_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/tarn-io/tarn/sink"
+)
+
+// rebuildable is a world with rows, letters, and a schema that has made some of
+// the letters valid since.
+func rebuildable(w *world) {
+	w.t.Helper()
+	w.topics[0].Formats = []string{"iceberg", "delta"}
+	withLetters(w)()
+	w.produce(0, append(order(2, 6, "six"), 0), append(order(2, 7, "seven"), 0))
+	w.flush()
+	w.check(4, 5)
+	w.alter(func(topic *sink.Topic) { topic.CommitRows = 2 }) // several pieces
+}
+
+// TestRebuild writes tables anew from the log: letters that are valid by now are
+// rows, and nothing stands twice or is missing.
+func TestRebuild(t *testing.T) {
+	w := newWorld(t)
+	rebuildable(w)
+	done, err := w.manager.Rebuild(t.Context(), "orders", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, d := range done {
+		if !d.Done || d.Rows != 7 || d.DeadLetters != 2 || d.Pieces < 4 || d.Behind != 0 {
+			t.Errorf("%s: %+v, want 7 rows and 2 letters in several pieces", format, d)
+		}
+	}
+	w.check(7, 2)
+	w.produce(1, append(order(2, 8, "eight"), 0), []byte("never"))
+	w.verify(8, 3)
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); err != nil {
+		t.Fatal(err)
+	}
+	w.check(8, 3)
+	w.halt()
+	w.run()
+	w.produce(1, append(order(2, 9, "nine"), 0))
+	w.verify(9, 3)
+	if st, err := w.manager.Status(t.Context(), "orders"); err != nil || st.Formats[0].Rebuild != nil {
+		t.Errorf("status %+v, %v, want no rebuild", st.Formats[0].Rebuild, err)
+	}
+}
+
+// TestRebuildRefused: a log that no longer reaches back, and formats and modes
+// that cannot.
+func TestRebuildRefused(t *testing.T) {
+	w := newWorld(t)
+	rebuildable(w)
+	w.trim(0, 2)
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); !errors.Is(err, sink.ErrLogShort) {
+		t.Errorf("a log that is trimmed: %v, want ErrLogShort", err)
+	}
+	w.check(4, 5)
+	if _, err := w.manager.Rebuild(t.Context(), "orders", true); err != nil {
+		t.Fatal(err)
+	}
+	w.check(5, 2) // two records of partition 0 are gone
+	w.alter(func(topic *sink.Topic) { topic.Formats = []string{"iceberg", "parquet"} })
+	w.flush()
+	if done, err := w.manager.Rebuild(t.Context(), "orders", true); !errors.Is(err, sink.ErrNoRebuild) || !done["iceberg"].Done {
+		t.Errorf("plain Parquet: %+v, %v, want ErrNoRebuild after iceberg", done, err)
+	}
+}
+
+// TestRebuildCrashes lets the process die at every write of a rebuild, in pairs;
+// it goes on where it was.
+func TestRebuildCrashes(t *testing.T) {
+	for n := 0; ; n += 2 { // one each way at every second write, for the time it takes
+		more := false
+		for _, before := range []bool{true, false} {
+			at := n
+			if before {
+				at++
+			}
+			t.Run(fmt.Sprintf("%d/before=%v", at, before), func(t *testing.T) {
+				w := newWorld(t)
+				w.level = 12
+				rebuildable(w)
+				w.fuse.arm(at, before, true)
+				_, err := w.manager.Rebuild(t.Context(), "orders", false)
+				w.halt()
+				blown := w.fuse.heal()
+				if more = blown != ""; more && err == nil {
+					t.Errorf("rebuild went through a fault at %q", blown)
+				}
+				w.run()
+				w.produce(1, append(order(2, 8, "meanwhile"), 0), []byte("never"))
+				w.flushOn()
+				rows, letters := int64(5), int64(6)
+				if r, err := w.manager.Verify(t.Context(), "orders"); err != nil || r.Verdict != sink.VerdictOK {
+					t.Errorf("after the crash: %+v, %v", r, err)
+				}
+				if _, err := w.manager.Rebuild(t.Context(), "orders", false); err != nil {
+					t.Fatal(err)
+				}
+				rows, letters = rows+3, letters-3
+				w.check(rows, letters)
+				w.produce(0, order(1, 9, "encore"))
+				w.flushOn()
+				w.check(rows+1, letters)
+				if t.Failed() {
+					t.Logf("fault at %s", blown)
+				}
+			})
+		}
+		if t.Failed() {
+			return
+		}
+		if !more {
+			if n < 20 {
+				t.Errorf("only %d writes met a fault", n)
+			}
+			return
+		}
+	}
+}
