@@ -80,13 +80,17 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.err, "line %d: %v\n", n, err)
 	}
 	p := newPayloads(reg)
+	var key, value topicSchema
+	if !c.Raw {
+		key, value = c.topicSchemas(ctx, cl, c.Topic)
+	}
 	in := bufio.NewScanner(std.in)
 	in.Buffer(nil, maxLine)
 	for n := 1; in.Scan(); n++ {
 		if len(bytes.TrimSpace(in.Bytes())) == 0 {
 			continue
 		}
-		r, err := c.record(ctx, p, in.Bytes())
+		r, err := c.record(ctx, p, key, value, in.Bytes())
 		if err != nil {
 			fail(n, err)
 			continue
@@ -130,7 +134,7 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) error {
 
 // record reads one line: an object with a "value" as tarn consume writes it, or
 // a bare value.
-func (c *produceCmd) record(ctx context.Context, p *payloads, text []byte) (*kgo.Record, error) {
+func (c *produceCmd) record(ctx context.Context, p *payloads, keys, values topicSchema, text []byte) (*kgo.Record, error) {
 	r := &kgo.Record{Topic: c.Topic, Partition: c.Partition}
 	if c.Key != "" {
 		r.Key = []byte(c.Key)
@@ -146,7 +150,7 @@ func (c *produceCmd) record(ctx context.Context, p *payloads, text []byte) (*kgo
 	if l, ok := envelope(text); ok {
 		value = l.Value
 		if l.Key != nil {
-			k, err := p.encode(ctx, c.Topic+"-key", l.Key)
+			k, err := p.encode(ctx, keys, l.Key)
 			if err != nil {
 				return nil, fmt.Errorf("key %w", err)
 			}
@@ -167,7 +171,7 @@ func (c *produceCmd) record(ctx context.Context, p *payloads, text []byte) (*kgo
 			r.Timestamp = t
 		}
 	}
-	v, err := p.encode(ctx, c.Topic+"-value", value)
+	v, err := p.encode(ctx, values, value)
 	if err != nil {
 		return nil, fmt.Errorf("value %w", err)
 	}

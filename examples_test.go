@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +31,7 @@ const startTimeout = 20 * time.Second
 // testscript's commands there are "broker", which starts one with flags on the data
 // directory "data" and waits until it is ready, "killbroker", which kills it
 // without warning, "authority", which makes certificates and tokens, "let", which sets a variable
-// to what a pattern finds in the last output, and "until", which runs a command again and again until its
+// to what a pattern finds in the last output, "http", which sends a request, and "until", which runs a command again and again until its
 // output matches.
 func TestExamples(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -47,6 +50,7 @@ func TestExamples(t *testing.T) {
 			"until":      until,
 			"authority":  makeAuthority,
 			"let":        let,
+			"http":       askHTTP,
 		},
 	})
 }
@@ -140,6 +144,41 @@ func let(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%q finds nothing, or has not one group, in\n%s", args[1], ts.ReadFile("stdout"))
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// askHTTP runs "http METHOD PATH [FILE]", with a file or a JSON text as the body, and
+// prints status and answer; "http STATUS METHOD PATH" asks until that is the status.
+func askHTTP(ts *testscript.TestScript, neg bool, args []string) {
+	wanted := ""
+	if len(args) > 0 && regexp.MustCompile("^[0-9]{3}$").MatchString(args[0]) {
+		wanted, args = args[0], args[1:]
+	}
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: http [STATUS] METHOD PATH [FILE]")
+	}
+	body := ""
+	if len(args) == 3 {
+		if body = args[2]; !strings.HasPrefix(body, "{") {
+			body = ts.ReadFile(body)
+		}
+	}
+	for deadline := time.Now().Add(untilTimeout); ; {
+		req, err := http.NewRequestWithContext(context.Background(), args[0], ts.Getenv("HTTP")+args[1], strings.NewReader(body))
+		ts.Check(err)
+		req.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		resp, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		answer, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		ts.Check(err)
+		if wanted == "" || fmt.Sprint(resp.StatusCode) == wanted {
+			fmt.Fprintf(ts.Stdout(), "%d %s\n", resp.StatusCode, bytes.TrimSpace(answer))
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s %s never answered %s, now %s: %s", args[0], args[1], wanted, resp.Status, answer)
+		}
+	}
 }
 
 func killBroker(ts *testscript.TestScript, neg bool, args []string) {

@@ -114,7 +114,7 @@ func (p *payloads) forSubject(ctx context.Context, subject string) (*payloadSche
 		return nil, fmt.Errorf("latest schema of %s: %w", subject, err)
 	}
 	s.id = got.ID
-	p.latest[subject], p.byID[got.ID] = s, s
+	p.latest[subject] = s // and not by id: another context has other ids
 	return s, nil
 }
 
@@ -237,25 +237,28 @@ func plainJSON(b []byte) json.RawMessage {
 
 // encode is the inverse of decode: by the subject's latest schema, with its
 // prefix; without one as decode shows plain payloads.
-func (p *payloads) encode(ctx context.Context, subject string, text json.RawMessage) ([]byte, error) {
+func (p *payloads) encode(ctx context.Context, by topicSchema, text json.RawMessage) ([]byte, error) {
 	if len(text) == 0 || bytes.Equal(text, []byte("null")) {
 		return nil, nil
 	}
-	s, err := p.forSubject(ctx, subject)
+	if by.err != nil {
+		return nil, by.err
+	}
+	s, err := p.forSubject(ctx, by.subject)
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
 		return plainBytes(text)
 	}
-	b, err := s.encode(text)
+	b, err := s.encode(by.message, text)
 	if err != nil {
-		return nil, fmt.Errorf("does not fit %s (schema id %d): %w", subject, s.id, err)
+		return nil, fmt.Errorf("does not fit %s (schema id %d): %w", by.subject, s.id, err)
 	}
 	return b, nil
 }
 
-func (s *payloadSchema) encode(text json.RawMessage) ([]byte, error) {
+func (s *payloadSchema) encode(message string, text json.RawMessage) ([]byte, error) {
 	out := schema.AppendPrefix(nil, int32(s.id))
 	switch s.typ {
 	case sr.TypeAvro:
@@ -265,7 +268,14 @@ func (s *payloadSchema) encode(text json.RawMessage) ([]byte, error) {
 		}
 		return s.avro.AppendEncode(out, v)
 	case sr.TypeProtobuf:
-		md, err := s.proto.Message(nil)
+		var index []int
+		if message != "" {
+			var ok bool
+			if index, ok = s.proto.Index(message); !ok {
+				return nil, fmt.Errorf("the schema has no message %s", message)
+			}
+		}
+		md, err := s.proto.Message(index)
 		if err != nil {
 			return nil, err
 		}
@@ -273,7 +283,7 @@ func (s *payloadSchema) encode(text json.RawMessage) ([]byte, error) {
 		if err := protojson.Unmarshal(text, m); err != nil {
 			return nil, err
 		}
-		return proto.MarshalOptions{}.MarshalAppend(schema.AppendIndexes(out, nil), m)
+		return proto.MarshalOptions{}.MarshalAppend(schema.AppendIndexes(out, index), m)
 	}
 	return append(out, text...), nil
 }
