@@ -89,7 +89,7 @@ func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
 	return &connection{
 		b: b, ln: ln, nc: ln.wrap(nc), begun: time.Now(), client: client, lg: b.lg.With("remote", client.Remote),
 		answers: make(chan answer, maxPipelined), settled: make(chan struct{}, 1),
-		budget:  semaphore.NewWeighted(maxConnectionBytes),
+		budget: semaphore.NewWeighted(maxConnectionBytes),
 	}
 }
 
