@@ -22,7 +22,7 @@ var errNoSchema = errors.New("no schema is registered")
 // versions, must give the columns the same field ids.
 func (s *sink) settleSchema(ctx context.Context) error {
 	if s.schema != nil {
-		return nil
+		return s.pinned()
 	}
 	columns, err := s.newestColumns()
 	if err != nil {
@@ -68,6 +68,19 @@ func (s *sink) reading(part string) registry.Reading {
 }
 
 func (s *sink) subject(part string) string { return s.reading(part).Subject }
+
+// pinned waits for the version that rows are to be of, where a topic names one
+// that is not registered, or not any more: rows of other versions would stand
+// among them else, and nobody would be told.
+func (s *sink) pinned() error {
+	if s.topic.ValueVersion <= 0 {
+		return nil
+	}
+	if d, err := s.newestDecoder(valuePart); d != nil || err != nil {
+		return err
+	}
+	return &stopError{WaitingForSchema, fmt.Errorf("%w for %s: register it, or set another version", errNoSchema, s.awaited())}
+}
 
 // awaited is the schema that tables are made of.
 func (s *sink) awaited() string {

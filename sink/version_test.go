@@ -142,4 +142,22 @@ func TestVersionOfRows(t *testing.T) {
 		w.verify(1, 0)
 		w.wantRows(`{"at":{"town":"Ulm"},"id":1,"title":"Bo"}`)
 	})
+	t.Run("a version that is to come to a table that is there", func(t *testing.T) {
+		w := newWorld(t)
+		v1 := w.register("orders-value", namesV1)
+		w.run()
+		w.produce(0, prefixed(v1, []byte(namesBodies[0])))
+		w.verify(1, 0)
+		w.halt()
+		w.topics[0].ValueVersion = 2
+		w.run()
+		w.produce(0, prefixed(v1, []byte(namesBodies[0])))
+		if s := w.state(sink.WaitingForSchema); !strings.Contains(s.Message, "version 2 of subject orders-value") {
+			t.Errorf("message %q", s.Message)
+		}
+		w.register("orders-value", namesV2)
+		w.verify(2, 0)
+		one := `{"at":{"city":"Ulm"},"id":1,"name":"Bo"}`
+		w.wantRows(one, one)
+	})
 }
