@@ -14,6 +14,7 @@ import (
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/layout"
+	"github.com/tarn-io/tarn/tables/parquet"
 )
 
 // validation lends the registry's validator to the broker, which knows no
@@ -156,6 +157,7 @@ func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
 		CommitBytes:    c.CommitBytes, CommitRows: c.CommitRows,
 		Start: sink.Start(c.TableStart), TrimLog: c.TableTrims,
 		Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
+		Compression: parquet.Codec(c.TableCompression), CompressionLevel: int(c.TableCompressionLevel),
 		Upsert:    upsertKey(c),
 		JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 		Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,

@@ -173,6 +173,10 @@ type Topic struct {
 	Retention time.Duration
 	// Layout is how rows are put into files.
 	Layout layout.Want
+	// Compression is how data files are compressed, "" as zstd; CompressionLevel is
+	// of zstd and gzip, 0 the default.
+	Compression      parquet.Codec
+	CompressionLevel int
 	// FileBytes is about how large data files become at most.
 	FileBytes int64
 	// Upsert are the columns of the key by which the tables hold the latest row

@@ -82,7 +82,7 @@ func (s *sink) write(ctx context.Context, physical *tables.Schema, rows []arrow.
 			return tables.DataFile{}, fmt.Errorf("fit rows to the format: %w", err)
 		}
 	}
-	encoded, err := s.encode(physical, converted, parquet.Options{})
+	encoded, err := s.encode(physical, converted, parquet.Options{Codec: s.topic.Compression, Level: s.topic.CompressionLevel})
 	if err != nil {
 		return tables.DataFile{}, fmt.Errorf("encode: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/layout"
+	"github.com/tarn-io/tarn/tables/parquet"
 )
 
 func partitionBy(transform, column string) layout.Want {
@@ -143,6 +144,33 @@ func TestFileBytes(t *testing.T) {
 		t.Errorf("%d files, want the second commit's rows in several", len(live))
 	}
 	w.noPending()
+}
+
+// TestCompression has files compressed as the topic says, merged ones too.
+func TestCompression(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].Compression, w.topics[0].Formats = parquet.Snappy, []string{"iceberg"}
+	id := w.register("orders-value", orderV1)
+	w.run()
+	for i := range int64(3) {
+		w.produce(0, order(id, i, "a"))
+		w.verify(i+1, 0)
+	}
+	if _, err := w.manager.Compact(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	live, err := w.table("iceberg").(tables.Maintainer).Live(t.Context())
+	if err != nil || len(live) != 1 {
+		t.Fatalf("%d files, %v; want one", len(live), err)
+	}
+	f, err := w.store.Open(t.Context(), live[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := parquet.CodecOf(t.Context(), f); err != nil || got != parquet.Snappy {
+		t.Errorf("the merged file is compressed by %s, %v", got, err)
+	}
 }
 
 // TestStoredFile reads an entry of the time when a format had one file.

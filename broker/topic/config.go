@@ -105,6 +105,9 @@ type Config struct {
 	TablePartition []PartitionTerm
 	TableSort      []SortTerm
 	TableFileBytes int64
+
+	TableCompression      string // zstd, snappy, gzip, lz4 or none
+	TableCompressionLevel int64  // 0: the codec's default
 }
 
 // ConfigError refuses one config entry. Nothing was changed.

@@ -27,6 +27,11 @@ type SortTerm struct {
 // layoutKeys say how the rows of a topic's tables are put into files.
 func layoutKeys() []Definition {
 	return []Definition{
+		choice("tarn.table.compression", "zstd", []string{"zstd", "snappy", "gzip", "lz4", "none"},
+			func(c *Config, s string) { c.TableCompression = s },
+			"How data files are compressed. Files that merging makes are compressed as the first of those that they are made of."),
+		between("tarn.table.compression.level", 0, 0, 22, func(c *Config) *int64 { return &c.TableCompressionLevel },
+			"The level of zstd (1 to 22) or gzip (1 to 9, higher ones count as 9); 0: zstd's 1, which is nearly as small as the higher ones on rows, or gzip's own default."),
 		long("tarn.table.file.bytes", 128<<20, 1<<20, func(c *Config) *int64 { return &c.TableFileBytes },
 			"About how large a data file becomes at most when it is written, in bytes. What is committed at a time is mostly less, see tarn.table.commit.bytes; merging has a size of its own, see tarn.table.compact.bytes."),
 		{Name: "tarn.table.partition", Kind: String, Allowed: "fields like region, day(kafka_timestamp), bucket(16, id), truncate(4, name)",

@@ -121,7 +121,11 @@ func widen(all map[int32]tables.Range, more []tables.Range) {
 // encode reads the rows of all files and writes them as one. Where a column
 // turns out to have NaN it begins again without bounds for it.
 func encode(ctx context.Context, store blob.Store, physical *tables.Schema, group []tables.LiveFile) (parquet.File, error) {
-	opts := parquet.Options{NoStats: map[string]bool{}}
+	codec, err := codecOf(ctx, store, group[0].Key)
+	if err != nil {
+		return parquet.File{}, err
+	}
+	opts := parquet.Options{Codec: codec, NoStats: map[string]bool{}}
 	for {
 		file, err := encodeOnce(ctx, store, physical, group, opts)
 		var nan *parquet.NaNError
@@ -130,6 +134,19 @@ func encode(ctx context.Context, store blob.Store, physical *tables.Schema, grou
 		}
 		opts.NoStats[nan.Path] = true
 	}
+}
+
+// codecOf is how a file is compressed: what is made of it is too.
+func codecOf(ctx context.Context, store blob.Store, key string) (parquet.Codec, error) {
+	f, err := store.Open(ctx, key)
+	if errors.Is(err, blob.ErrNotFound) {
+		return "", fmt.Errorf("rewrite %s: %w: %w", key, tables.ErrConflict, err) // replaced by others meanwhile
+	}
+	if err != nil {
+		return "", fmt.Errorf("rewrite %s: %w", key, err)
+	}
+	defer f.Close()
+	return parquet.CodecOf(ctx, f)
 }
 
 func encodeOnce(ctx context.Context, store blob.Store, physical *tables.Schema, group []tables.LiveFile, opts parquet.Options) (parquet.File, error) {

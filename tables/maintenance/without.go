@@ -25,7 +25,11 @@ import (
 func Without(
 	ctx context.Context, store blob.Store, physical *tables.Schema, f tables.LiveFile, drop []int64, path string,
 ) (*tables.DataFile, error) {
-	opts := parquet.Options{NoStats: map[string]bool{}}
+	codec, err := codecOf(ctx, store, f.Key)
+	if err != nil {
+		return nil, err
+	}
+	opts := parquet.Options{Codec: codec, NoStats: map[string]bool{}}
 	for {
 		file, err := withoutOnce(ctx, store, physical, f, drop, opts)
 		var nan *parquet.NaNError

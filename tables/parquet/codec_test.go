@@ -2,6 +2,7 @@ package parquet_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -407,4 +408,37 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 	b.ReportMetric(100_000*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// TestCodecs writes with each codec, which the file says, and reads back.
+func TestCodecs(t *testing.T) {
+	s := tabletest.Schema(t, tabletest.SmallFields()...)
+	rows := tabletest.Rows(s.Arrow, tables.Range{From: 0, To: 5000})
+	sizes := map[parquet.Codec]int{}
+	for _, opts := range []parquet.Options{
+		{Codec: parquet.Zstd}, {Codec: parquet.Zstd, Level: 12}, {Codec: parquet.Snappy}, {Codec: parquet.Gzip},
+		{Codec: parquet.Gzip, Level: 22}, {Codec: parquet.LZ4}, {Codec: parquet.Uncompressed}, {},
+	} {
+		f := encode(t, s, opts, rows)
+		sizes[opts.Codec] = len(f.Bytes)
+		got, err := parquet.CodecOf(t.Context(), openBytes(t, f.Bytes))
+		if want := cmp.Or(opts.Codec, parquet.Zstd); err != nil || got != want {
+			t.Errorf("%+v: the file says %s, %v", opts, got, err)
+		}
+		n := int64(0)
+		for b, err := range parquet.ReadWhole(t.Context(), openBytes(t, f.Bytes), 1<<20) {
+			if err != nil {
+				t.Fatalf("%+v: %v", opts, err)
+			}
+			n += b.NumRows()
+		}
+		if n != 5000 {
+			t.Errorf("%+v: %d rows, want 5000", opts, n)
+		}
+	}
+	for _, c := range []parquet.Codec{parquet.Zstd, parquet.Snappy, parquet.Gzip, parquet.LZ4} {
+		if sizes[c] >= sizes[parquet.Uncompressed] {
+			t.Errorf("%s: %d bytes, %d without", c, sizes[c], sizes[parquet.Uncompressed])
+		}
+	}
 }

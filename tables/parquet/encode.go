@@ -33,11 +33,39 @@ var ErrEmpty = errors.New("no rows for a data file")
 
 // Options say how a file is written. The zero value is the default.
 type Options struct {
-	Level        int   // zstd level 1–22, 0 is DefaultLevel
+	Codec        Codec // empty is Zstd
+	Level        int   // of zstd 1–22, of gzip 1–9, 0 is DefaultLevel or gzip's own
 	RowGroupRows int64 // rows in a row group at most, 0 is DefaultRowGroupRows
 	// NoStats are columns, by path in the Parquet schema, for which the file
 	// gets no bounds.
 	NoStats map[string]bool
+}
+
+// Codec is how pages are compressed, in a word.
+type Codec string
+
+// Codecs that every reader has, LZ4 in the form of lz4_raw.
+const (
+	Zstd         Codec = "zstd"
+	Snappy       Codec = "snappy"
+	Gzip         Codec = "gzip"
+	LZ4          Codec = "lz4"
+	Uncompressed Codec = "none"
+)
+
+// compression is the codec's number and the level that it takes, 0 for none.
+func (o Options) compression() (compress.Compression, int) {
+	switch o.Codec {
+	case Snappy:
+		return compress.Codecs.Snappy, 0
+	case Gzip:
+		return compress.Codecs.Gzip, min(o.Level, 9)
+	case LZ4:
+		return compress.Codecs.Lz4Raw, 0
+	case Uncompressed:
+		return compress.Codecs.Uncompressed, 0
+	}
+	return compress.Codecs.Zstd, cmp.Or(o.Level, DefaultLevel)
 }
 
 // File is a whole Parquet file in memory with what a commit says about it.
@@ -57,7 +85,7 @@ func (f File) DataFile(schemaID int) tables.DataFile {
 	}
 }
 
-// Encode writes the batches as one Parquet file, in one burst: zstd, data pages
+// Encode writes the batches as one Parquet file, in one burst: data pages
 // v1 and plain encoding for the widest readers, dictionaries only for strings
 // that repeat, the schema's field ids, decimals up to 18 digits as integers.
 // The batches must have the schema's columns (see tables.Project); they are
@@ -167,9 +195,9 @@ func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBa
 }
 
 func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterProperties {
+	codec, level := opts.compression()
 	props := []pq.WriterProperty{
-		pq.WithCompression(compress.Codecs.Zstd),
-		pq.WithCompressionLevel(cmp.Or(opts.Level, DefaultLevel)),
+		pq.WithCompression(codec),
 		pq.WithDataPageVersion(pq.DataPageV1),
 		pq.WithDictionaryDefault(false),
 		pq.WithMaxRowGroupLength(groupRows),
@@ -177,6 +205,9 @@ func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterPropert
 		pq.WithStoreDecimalAsInteger(true),
 		pq.WithStats(true),
 		pq.WithRootName("table"),
+	}
+	if level != 0 {
+		props = append(props, pq.WithCompressionLevel(level))
 	}
 	for _, l := range leaves {
 		if l.repeats() {

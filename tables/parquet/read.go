@@ -176,6 +176,30 @@ func openRows(src *source, columns []string, maxBytes int64) (r pqarrow.RecordRe
 	return fr.GetRecordReader(src.ctx, at, nil)
 }
 
+// CodecOf says how a file's first column is compressed; Zstd for a codec that
+// Options has no word for. It reads the footer. Errors are those of ReadRows.
+func CodecOf(ctx context.Context, f blob.File) (c Codec, err error) {
+	src := &source{ctx: ctx, file: f}
+	defer func() { err = src.explain("open parquet file", recover(), err) }()
+	pf, err := file.NewParquetReader(io.NewSectionReader(src, 0, f.Size()))
+	if err != nil {
+		return "", err
+	}
+	if pf.NumRowGroups() == 0 {
+		return Zstd, nil
+	}
+	chunk, err := pf.MetaData().RowGroup(0).ColumnChunk(0)
+	if err != nil {
+		return "", err
+	}
+	for _, word := range []Codec{Snappy, Gzip, LZ4, Uncompressed} {
+		if have, _ := (Options{Codec: word}).compression(); have == chunk.Compression() {
+			return word, nil
+		}
+	}
+	return Zstd, nil
+}
+
 // rowSize is the mean size of a row in bytes, before compression; 1 at least.
 func rowSize(r *file.Reader) int64 {
 	total := int64(0)
