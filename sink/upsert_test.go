@@ -203,7 +203,7 @@ func TestUpsert(t *testing.T) {
 	}
 }
 
-// keyedOrders have a column for a key, and keys that say it.
+// orderKey is a key that says the column that keys the table.
 const orderKey = `{"type":"record","name":"Key","fields":[{"name":"id","type":"long"}]}`
 
 // TestUpsertByColumn keys a table by a column of the value; a record without one
