@@ -94,6 +94,7 @@ func run(ctx context.Context, o options) error {
 		{"fetch", (*bench).fetch},
 		{"validation", (*bench).validation},
 		{"sink", (*bench).sink},
+		{"sql", (*bench).sql},
 		{"transactions", (*bench).transactions},
 		{"groups", (*bench).groups},
 		{"scale", (*bench).scale},
