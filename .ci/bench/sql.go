@@ -58,8 +58,8 @@ func (b *bench) sql() error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", q[1], err)
 			}
-			if n, _ := first.(float64); q[0] == "count" && int(n) != count {
-				return fmt.Errorf("%s: %v, want %d", q[1], first, count)
+			if n, _ := first.(float64); q[0] == "count" && int(n) < count {
+				return fmt.Errorf("%s: %v, want %d or more", q[1], first, count)
 			}
 			b.table.add(fmt.Sprintf("SQL over %d rows: %s", count, q[0]), "ms", float64(time.Since(begun))/1e6, 0, "")
 			return nil
