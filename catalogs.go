@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/catalog/glue"
 	"github.com/tarn-io/tarn/tables/catalog/rest"
 	"github.com/tarn-io/tarn/tables/catalog/sql"
 	"github.com/tarn-io/tarn/tables/iceberg"
@@ -14,8 +15,8 @@ import (
 // catalogFlags say which catalog the Iceberg tables of topics are in. Tarn's own
 // is served in any case, at /iceberg.
 type catalogFlags struct {
-	CatalogType       string `name:"catalog.type" enum:"tarn,rest,sql" default:"tarn" help:"Catalog of topics' Iceberg tables: tarn (its own), rest (an Iceberg REST catalog), sql (an SQLite file, as pyiceberg and Java have it)."`
-	CatalogURI        string `name:"catalog.uri" placeholder:"URL" help:"Where the catalog is: http(s)://HOST/PATH of a REST catalog, sqlite:////PATH of an SQL one."`
+	CatalogType       string `name:"catalog.type" enum:"tarn,rest,sql,glue" default:"tarn" help:"Catalog of topics' Iceberg tables: tarn (its own), rest (an Iceberg REST catalog), sql (an SQLite file, as pyiceberg and Java have it), glue (AWS Glue)."`
+	CatalogURI        string `name:"catalog.uri" placeholder:"URL" help:"Where the catalog is: http(s)://HOST/PATH of a REST catalog, sqlite:////PATH of an SQL one; Glue's endpoint, if not Amazon's."`
 	CatalogWarehouse  string `name:"catalog.warehouse" placeholder:"NAME" help:"What a REST catalog calls its warehouse. Its place and that of --warehouse must be the same."`
 	CatalogName       string `name:"catalog.name" default:"tarn" help:"Name of an SQL catalog: one file may hold several."`
 	CatalogNamespace  string `name:"catalog.namespace" default:"default" help:"Namespace of topics' tables, and folder in the warehouse."`
@@ -66,6 +67,9 @@ func (n *node) openCatalog() (iceberg.Catalog, error) {
 		}
 		n.closers = append(n.closers, pointers.Close)
 		return catalog.NewPointed(pointers, n.store), nil
+	case "glue":
+		pointers := glue.New(glue.Config{Region: c.CatalogRegion, Endpoint: c.CatalogURI})
+		return catalog.NewPointed(pointers, n.store), nil
 	}
-	return nil, errors.New("--catalog.type: tarn, rest or sql")
+	return nil, errors.New("--catalog.type: tarn, rest, sql or glue")
 }

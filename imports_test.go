@@ -77,6 +77,7 @@ var law = map[string][]string{
 	"tables/catalog":       {"tables", "tables/blob", "tables/metadata"},
 	"tables/catalog/rest":  {"tables/blob", "tables/catalog", "tables/metadata"},
 	"tables/catalog/sql":   {"tables/catalog", "tables/metadata"},
+	"tables/catalog/glue":  {"tables", "tables/catalog", "tables/catalog/rest", "tables/metadata"},
 	"tables/iceberg":       {"tables", "tables/blob", "tables/parquet", "tables/catalog", "tables/metadata"},
 	"tables/delta":         {"tables", "tables/blob", "tables/parquet"},
 	"tables/maintenance":   {"tables", "tables/blob", "tables/parquet"},
