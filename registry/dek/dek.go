@@ -30,9 +30,12 @@ const (
 	MaxNameBytes = 256
 	// MaxSubjectBytes bounds a subject's name, which is part of them too.
 	MaxSubjectBytes = 1024
-	// MaxFieldBytes bounds each other text of a key: key material and ids have
+	// MaxFieldBytes bounds the texts of a KEK together: ids and properties have
 	// some hundred bytes.
 	MaxFieldBytes = 64 << 10
+	// MaxMaterialBytes bounds an encrypted DEK in base64: services make some
+	// hundred bytes of 64, and all DEKs are in memory.
+	MaxMaterialBytes = 8 << 10
 	// maxAttempts bounds how often a change is tried again because another
 	// process was faster.
 	maxAttempts = 16

@@ -93,6 +93,8 @@ func TestShared(t *testing.T) {
 	}
 	_, err := s.CreateDEK(t.Context(), DEK{KEK: "k", Subject: "s", Algorithm: AES256GCM}, false)
 	wants(t, "a key that is there", err, ErrExists)
+	_, err = s.CreateDEK(t.Context(), DEK{KEK: "k", Subject: "large", Algorithm: AES256GCM, Encrypted: strings.Repeat("A", MaxMaterialBytes+4)}, false)
+	wants(t, "material that no service makes", err, ErrInvalid)
 	d, err := s.CreateDEK(t.Context(), DEK{KEK: "k", Subject: "imported", Algorithm: AES256GCM, Encrypted: "AAAA"}, false)
 	if err != nil || d.Raw != "" {
 		t.Errorf("an imported key: %+v, %v", d, err)

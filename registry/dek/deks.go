@@ -145,7 +145,7 @@ func (d DEK) check() error {
 	switch {
 	case d.Version < 1 || d.Version > math.MaxInt32:
 		return &Refused{ErrInvalid, "version"}
-	case len(d.Encrypted) > MaxFieldBytes:
+	case len(d.Encrypted) > MaxMaterialBytes:
 		return &Refused{ErrInvalid, "encryptedKeyMaterial"}
 	}
 	if _, err := base64.StdEncoding.DecodeString(d.Encrypted); err != nil {

@@ -96,18 +96,14 @@ func refusal(err error) *problem {
 	if !ok {
 		return nil
 	}
-	for _, c := range codes() {
-		if errors.Is(r, c.kind) {
-			message := strings.NewReplacer("{subject}", r.Subject, "{version}", strconv.Itoa(r.Version),
-				"{id}", strconv.Itoa(r.ID), "{detail}", r.Detail).Replace(c.text)
-			if errors.Is(r, registry.ErrReadOnly) && r.Subject == "" {
-				message = "The registry is in read-only mode"
-			}
-			if errors.Is(r, registry.ErrBadSubject) && r.Detail != "" {
-				message += " (" + r.Detail + ")"
-			}
-			return &problem{c.number / 100, c.number, message}
+	if p := answerTo(r, codes(), "{subject}", r.Subject, "{version}", strconv.Itoa(r.Version), "{id}", strconv.Itoa(r.ID), "{detail}", r.Detail); p != nil {
+		if errors.Is(r, registry.ErrReadOnly) && r.Subject == "" {
+			p.Message = "The registry is in read-only mode"
 		}
+		if errors.Is(r, registry.ErrBadSubject) && r.Detail != "" {
+			p.Message += " (" + r.Detail + ")"
+		}
+		return p
 	}
 	switch {
 	case errors.Is(r, registry.ErrSchemaNotFound):
@@ -116,6 +112,17 @@ func refusal(err error) *problem {
 		return &problem{http.StatusUnprocessableEntity, 42209, "Schema is too large: " + r.Detail}
 	}
 	return &problem{http.StatusUnprocessableEntity, 42205, r.Error()}
+}
+
+// answerTo finds a refusal's kind among codes and fills in the text's places, given
+// in pairs; nil if it is none of them.
+func answerTo(refused error, codes []code, places ...string) *problem {
+	for _, c := range codes {
+		if errors.Is(refused, c.kind) {
+			return &problem{c.number / 100, c.number, strings.NewReplacer(places...).Replace(c.text)}
+		}
+	}
+	return nil
 }
 
 func schemaNotFound(r *registry.Refused) *problem {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tarn-io/tarn/registry"
@@ -165,19 +166,19 @@ func keyRefusal(err error) *problem {
 	if !ok {
 		return nil
 	}
-	for _, c := range []code{
+	return answerTo(r, keyCodes(), "{about}", r.About, "{most}", strconv.Itoa(dek.MaxKeys))
+}
+
+// keyCodes is codes of the DEK registry.
+func keyCodes() []code {
+	return []code{
 		{dek.ErrNotFound, 40470, "Key '{about}' not found"},
 		{dek.ErrNotDeleted, 40471, "Key '{about}' was not deleted first before being permanently deleted"},
 		{dek.ErrDeleted, 40472, "Key '{about}' must be undeleted first"},
 		{dek.ErrExists, 40971, "Key '{about}' already exists; use a different value"},
-		{dek.ErrTooMany, 40972, "A maximum of 20000 keys already exist"},
+		{dek.ErrTooMany, 40972, "A maximum of {most} keys already exist"},
 		{dek.ErrInvalid, 42271, "Invalid or missing value for field '{about}' of key"},
 		{dek.ErrReferenced, 42272, "One or more references exist to the key '{about}'"},
 		{dek.ErrGeneration, 50070, "{about}"},
-	} {
-		if errors.Is(r, c.kind) {
-			return &problem{c.number / 100, c.number, strings.ReplaceAll(c.text, "{about}", r.About)}
-		}
 	}
-	return nil
 }
