@@ -79,9 +79,9 @@ type mark struct {
 	stable offsets
 }
 
-func newGauge() *gauge {
+func newGauge(interval time.Duration) *gauge {
 	return &gauge{
-		moved: make(chan struct{}), state: Running,
+		moved: make(chan struct{}), state: Running, interval: interval,
 		commits: map[string]CommitInfo{}, errors: map[string]ErrorInfo{}, tallies: map[string]Tally{},
 	}
 }

@@ -119,7 +119,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 		incarnation: c.Incarnation, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
 		encode: c.encode, cuts: m.cuts, flushes: make(chan *flush), chores: make(chan *chore), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats, m.index),
-		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(),
+		upkeep:  newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(t.CommitInterval),
 	}
 	s.noteCommit = func() {
 		if s.upkeep.note(time.Now().Add(c.KeepEvery)) {

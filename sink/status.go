@@ -150,7 +150,7 @@ func (b *statusBoard) setBehind(n int64) {
 func (b *statusBoard) trouble(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.all.state != Running {
+	if b.all.state != Running && b.all.state != WaitingForSchema {
 		return false
 	}
 	b.all = condition{Stalled, "it is being tried again: " + err.Error()}
@@ -261,6 +261,16 @@ func (s *sink) reopen(ctx context.Context, format, name string) (tables.Table, e
 	return t, nil
 }
 
+// logged is how many offsets the log holds below stable.
+func (s *sink) logged(ctx context.Context, stable offsets) (n int64) {
+	for p, end := range stable {
+		if log, err := s.log(ctx, p); err == nil {
+			n += end - log.Start()
+		}
+	}
+	return n
+}
+
 // describe puts a status together from what the tables say.
 func (s *sink) describe(ctx context.Context) Status {
 	out := Status{
@@ -275,6 +285,8 @@ func (s *sink) describe(ctx context.Context) Status {
 		out.Pace, size = s.gauge.rhythm(s.now(), stable)
 		if seen, _, _ := s.gauge.look(); seen != nil {
 			out.Behind = seen.until(stable)
+		} else if all.state != Running {
+			out.Behind = s.logged(ctx, stable) // where the tables are is not known
 		}
 		out.PendingBytes = out.Behind * cmp.Or(size, guessedRecord)
 	}
