@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tarn-io/tarn/broker/storage"
 )
 
 // TestLive asks while records come and tables commit: every answer has all records
@@ -39,9 +41,16 @@ func TestLive(t *testing.T) {
 			})
 			all.Go(func() {
 				for {
-					if _, err := w.manager.Flush(t.Context(), "orders"); err != nil {
+					flushed, err := w.manager.Flush(t.Context(), "orders")
+					if err != nil {
 						t.Error(err)
 						return
+					}
+					for p, to := range flushed.Offsets { // what the table has may go from the log
+						if _, err := w.logs.Trim(t.Context(), storage.TP{Topic: orders, Partition: p}, to); err != nil {
+							t.Error(err)
+							return
+						}
 					}
 					select {
 					case <-done:

@@ -106,12 +106,19 @@ func (r *relation) scanLog(partition int32, from, to int64, b *bounds, yield fun
 	return !s.done
 }
 
+// errTrimmed says that records were deleted while they were to be read: the table has
+// them by now, or nobody.
+var errTrimmed = errors.New("records were deleted from the log while they were read: ask again")
+
 // read reads from an offset to the end.
 func (s *logScan) read(at int64) error {
 	for at < s.to && !s.done {
 		aborted := s.log.Aborted(at).Below(s.to)
 		raw, err := s.log.Read(s.r.s.ctx, at, readBytes, s.to)
 		if start := s.log.Start(); at < start && (err == nil || errors.Is(err, commitlog.ErrRange)) {
+			if s.r.part == whole && s.r.src.hasLake {
+				return errTrimmed
+			}
 			at = start // deleted meanwhile
 			continue
 		}

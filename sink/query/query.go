@@ -173,8 +173,9 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 		err = s.run()
 		e.leave(s)
 		// Maintenance may take a file away between the look at the table and the
-		// reading: then everything is read again, of the table as it is now.
-		if !isGone(err) || try == maxTries-1 {
+		// reading, and the sink records that the table has by now from the log: then
+		// everything is read again, as it is now.
+		if !isGone(err) && !errors.Is(err, errTrimmed) || try == maxTries-1 {
 			break
 		}
 	}
@@ -185,8 +186,8 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	return s.out, nil
 }
 
-// maxTries is how often a query is begun again because files have gone.
-const maxTries = 3
+// maxTries is how often a query is begun again because files or records have gone.
+const maxTries = 10
 
 func (e *Engine) enter(ctx context.Context, st *statement, r Request) *session {
 	s := &session{engine: e, st: st, req: r, id: strconv.FormatInt(e.last.Add(1), 10), out: &Result{}, topics: map[string]*source{}}

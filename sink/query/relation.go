@@ -147,6 +147,18 @@ func (r *relation) settle() error {
 	if r.src = r.s.topics[r.topic.Name]; r.src != nil {
 		return nil
 	}
+	src := r.look()
+	// A table may take records and have them deleted from the log between the two
+	// looks. Where the log begins behind the table for good, nobody has them.
+	for try := 1; try < maxTries && src.parted(); try++ {
+		src = r.look()
+	}
+	r.src, r.s.topics[r.topic.Name] = src, src
+	return nil
+}
+
+// look looks at the table, and then at the log.
+func (r *relation) look() *source {
 	src := &source{from: map[int32]int64{}, to: map[int32]int64{}}
 	if len(r.topic.Formats) > 0 {
 		src.lake, src.lakeErr = r.s.engine.cfg.Lake(r.s.ctx, r.topic.Name)
@@ -155,8 +167,17 @@ func (r *relation) settle() error {
 	for p, log := range r.logs {
 		src.from[p], src.to[p] = log.Start(), log.LastStable()
 	}
-	r.src, r.s.topics[r.topic.Name] = src, src
-	return nil
+	return src
+}
+
+// parted reports whether the log begins behind where the table is.
+func (s *source) parted() bool {
+	for p, from := range s.from {
+		if s.hasLake && from > s.lake.Progress[p] {
+			return true
+		}
+	}
+	return false
 }
 
 // kafkaColumns are the first columns of every table.
