@@ -157,7 +157,7 @@ func (t *tbl) deadData(ctx context.Context, used, dead map[string]iceberg.Manife
 			}
 			for e, err := range m.Entries(t.files(ctx), i == 0) {
 				if err != nil {
-					return fmt.Errorf("read manifest %s: %w", name, err)
+					return fmt.Errorf("read manifest %s: %w", name, missing(err))
 				}
 				names[e.DataFile().FilePath()] = true
 			}

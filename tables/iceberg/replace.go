@@ -142,6 +142,9 @@ func (t *tbl) tryReplace(ctx context.Context, r tables.Replacement) error {
 	snap, err := a.replacement(ctx, r, summary)
 	if err != nil {
 		t.tidy(ctx, a.written)
+		if _, moved := t.moved(ctx, base); moved && errors.Is(err, tables.ErrBroken) {
+			return fmt.Errorf("%w: %w", catalog.ErrCommitFailed, err)
+		}
 		return err
 	}
 	_, _, err = t.cat.CommitTable(ctx, t.ident,

@@ -40,7 +40,7 @@ func (t *tbl) Rows(ctx context.Context) iter.Seq2[tables.RowID, error] {
 
 // readTries bounds how often reading the current snapshot begins anew because it
 // was expired meanwhile: it was not the current one any more.
-const readTries = 5
+const readTries = 20
 
 // current lists the entries of the table's present files.
 func (t *tbl) current(ctx context.Context) (now *catalog.Table, data, deletes []iceberg.ManifestEntry, err error) {
@@ -51,12 +51,23 @@ func (t *tbl) current(ctx context.Context) (now *catalog.Table, data, deletes []
 		if data, deletes, err = t.live(ctx, now.Metadata.Current()); !errors.Is(err, tables.ErrBroken) {
 			return now, data, deletes, err
 		}
-		later, lerr := t.load(ctx)
-		if lerr != nil || later.Metadata.Current() == now.Metadata.Current() {
+		if _, moved := t.moved(ctx, now.Metadata); !moved {
 			break
 		}
 	}
 	return nil, nil, nil, err
+}
+
+// moved is the table's metadata now, if it is no longer meta: what meta names
+// may have been removed since.
+func (t *tbl) moved(ctx context.Context, meta *metadata.Table) (*metadata.Table, bool) {
+	now, err := t.load(ctx)
+	if err != nil {
+		return nil, false
+	}
+	a, b := now.Metadata.Current(), meta.Current()
+	same := len(now.Metadata.Snapshots) == len(meta.Snapshots) && (a == nil) == (b == nil) && (a == nil || a.ID == b.ID)
+	return now.Metadata, !same
 }
 
 // live lists the entries of a snapshot's data files and of its delete files.

@@ -27,7 +27,18 @@ func (t *tbl) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error)
 		return out, err
 	}
 	out.Versions = len(gone)
-	out.Removed, err = t.deleteUnused(ctx, before, after, gone)
+	for range readTries {
+		out.Removed, err = t.deleteUnused(ctx, before, after, gone)
+		if !errors.Is(err, tables.ErrBroken) {
+			break
+		}
+		// What stayed then may have been expired since, by a commit.
+		now, moved := t.moved(ctx, after)
+		if !moved {
+			break
+		}
+		after = now
+	}
 	return out, err
 }
 
