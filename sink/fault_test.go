@@ -62,7 +62,7 @@ func finale(w *world) {
 // persisted, failed but persisted. It ends when the story has no more writes.
 func sweep(t *testing.T, crash bool, test func(w *world)) {
 	t.Helper()
-	for n := 0; ; n++ {
+	for n := 0; ; n += pace {
 		more := false
 		for _, before := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d/before=%v", n, before), func(t *testing.T) {
@@ -81,7 +81,7 @@ func sweep(t *testing.T, crash bool, test func(w *world)) {
 			if n < 20 {
 				t.Errorf("only %d writes met a fault", n)
 			}
-			t.Logf("%d writes met a fault each way", n)
+			t.Logf("%d of %d writes met a fault each way", n/pace, n)
 			return
 		}
 		if t.Failed() {
@@ -140,7 +140,7 @@ func crashes(t *testing.T, l layout.Want) {
 // TestStops lets the sink be stopped, in order, around every write: the context
 // of what is under way ends.
 func TestStops(t *testing.T) {
-	for n := 0; n < 45; n++ {
+	for n := 0; n < 45; n += pace {
 		w := newWorld(t)
 		w.level = 12
 		there := make(chan struct{})

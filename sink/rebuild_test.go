@@ -74,7 +74,7 @@ func TestRebuildRefused(t *testing.T) {
 // TestRebuildCrashes lets the process die at every write of a rebuild, in pairs;
 // it goes on where it was.
 func TestRebuildCrashes(t *testing.T) {
-	for n := 0; ; n += 2 { // one each way at every second write, for the time it takes
+	for n := 0; ; n += 2 * pace { // one each way at every second write, for the time it takes
 		more := false
 		for _, before := range []bool{true, false} {
 			at := n

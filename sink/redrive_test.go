@@ -104,7 +104,7 @@ func TestRedriveTrimmed(t *testing.T) {
 // TestRedriveCrashes lets the process die at every write of a redrive, in pairs;
 // a second redrive brings what is missing, and nothing twice.
 func TestRedriveCrashes(t *testing.T) {
-	for n := 0; ; n++ {
+	for n := 0; ; n += pace {
 		more := false
 		for _, before := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d/before=%v", n, before), func(t *testing.T) {

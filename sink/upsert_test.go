@@ -347,7 +347,7 @@ func TestUpsertCrashes(t *testing.T) {
 }
 
 func sweepKeyed(t *testing.T, crash bool, again func(k *keyed)) {
-	for n := 0; ; n++ {
+	for n := 0; ; n += pace {
 		more := false
 		for _, before := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d/before=%v", n, before), func(t *testing.T) {
