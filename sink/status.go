@@ -281,8 +281,8 @@ func (s *sink) describe(ctx context.Context) Status {
 	out.State, out.Message, out.Behind = all.state, all.message, behind
 	stable, err := s.stable(ctx)
 	if err == nil {
-		size := int64(0)
-		out.Pace, size = s.gauge.rhythm(s.now(), stable)
+		pace, size := s.gauge.rhythm(s.now(), stable)
+		out.Pace = pace
 		if seen, _, _ := s.gauge.look(); seen != nil {
 			out.Behind = seen.until(stable)
 		} else if all.state != Running {

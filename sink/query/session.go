@@ -79,12 +79,12 @@ var limits = [...][2]int{
 // run runs the statement and fills s.out.
 func (s *session) run() error {
 	db := sql.OpenDB(opener{s.engine.driver})
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it has nothing of its own
 	conn, err := db.Conn(s.ctx)
 	if err != nil {
 		return s.explain(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	s.lists, s.collates = s.st.has("IN"), s.st.has("COLLATE")
 	if err := s.prepare(conn); err != nil {
 		return err
