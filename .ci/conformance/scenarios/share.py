@@ -59,7 +59,8 @@ def together(t, b):
                 made += exercise.write(b, name, records.make(t.random, 100, 2, start=len(made), headers=False))
                 until(lambda: taken() >= len(made), 120, lambda: f"{taken()} of {len(made)}: {[m.said[-300:] for m in members]}")
                 return all(m.records for m in members)
-            until(all_of_them, 120, lambda: f"records to each member: {[len(m.records) for m in members]}")
+            until(all_of_them, 120, lambda: "records, exit code and last words of each member: "
+                  + str([(len(m.records), m.process.poll(), m.said[-300:]) for m in members]))
             for m in members:
                 m.leave()
         finally:
