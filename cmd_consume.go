@@ -58,6 +58,7 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer cl.Close()
+	p.readAs(c.topicSchemas(ctx, cl, c.Topic))
 	at, ends, err := c.plan(ctx, kadm.NewClient(cl))
 	if err != nil {
 		return err

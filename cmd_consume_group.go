@@ -48,6 +48,7 @@ func (c *consumeCmd) asMember(ctx context.Context, std stdio, p *payloads) error
 		return err
 	}
 	defer leave(cl)
+	p.readAs(c.topicSchemas(ctx, cl, c.Topic))
 	m, err := c.member(ctx, cl, acks, own)
 	if err != nil {
 		return err

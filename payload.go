@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/twmb/avro"
@@ -16,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/schema/protobuf"
 )
@@ -25,9 +28,17 @@ import (
 // other: exact and simple, not fast. One goroutine at a time.
 type payloads struct {
 	registry *sr.Client
-	byID     map[int]*payloadSchema
+	keysIn   string // the context of the ids and references of keys
+	valuesIn string // and of values
+	byID     map[idIn]*payloadSchema
 	byGUID   map[[16]byte]*payloadSchema
 	latest   map[string]*payloadSchema // by subject; nil: it has none
+}
+
+// idIn is an id in its context.
+type idIn struct {
+	in string
+	id int
 }
 
 // payloadSchema is one schema with what is needed to encode and decode by it.
@@ -38,30 +49,34 @@ type payloadSchema struct {
 	proto *protobuf.Schema
 }
 
-func newPayloads(registry *sr.Client) *payloads {
-	return &payloads{registry: registry, byID: map[int]*payloadSchema{}, byGUID: map[[16]byte]*payloadSchema{}, latest: map[string]*payloadSchema{}}
+func newPayloads(client *sr.Client) *payloads {
+	return &payloads{registry: client, keysIn: registry.DefaultContext, valuesIn: registry.DefaultContext, byID: map[idIn]*payloadSchema{}, byGUID: map[[16]byte]*payloadSchema{}, latest: map[string]*payloadSchema{}}
 }
 
-// forID returns the schema of an id.
-func (p *payloads) forID(ctx context.Context, id int) (*payloadSchema, error) {
-	if s, ok := p.byID[id]; ok {
+// forID returns the schema of an id in a context.
+func (p *payloads) forID(ctx context.Context, in string, id int) (*payloadSchema, error) {
+	if s, ok := p.byID[idIn{in, id}]; ok {
 		return s, nil
 	}
-	got, err := p.registry.SchemaByID(ctx, id)
+	asked := ctx
+	if in != registry.DefaultContext {
+		asked = sr.WithParams(ctx, sr.Subject(":"+in+":"))
+	}
+	got, err := p.registry.SchemaByID(asked, id)
 	if err != nil {
 		return nil, fmt.Errorf("schema id %d: %w", id, err)
 	}
-	s, err := p.parse(ctx, got)
+	s, err := p.parse(ctx, in, got)
 	if err != nil {
 		return nil, fmt.Errorf("schema id %d: %w", id, err)
 	}
 	s.id = id
-	p.byID[id] = s
+	p.byID[idIn{in, id}] = s
 	return s, nil
 }
 
-// forGUID returns the schema of a GUID, with its id in the default context.
-func (p *payloads) forGUID(ctx context.Context, guid [16]byte) (*payloadSchema, error) {
+// forGUID returns the schema of a GUID, with its id in a context.
+func (p *payloads) forGUID(ctx context.Context, in string, guid [16]byte) (*payloadSchema, error) {
 	if s, ok := p.byGUID[guid]; ok {
 		return s, nil
 	}
@@ -74,12 +89,12 @@ func (p *payloads) forGUID(ctx context.Context, guid [16]byte) (*payloadSchema, 
 	if err != nil {
 		return nil, fmt.Errorf("schema GUID %s: %w", text, err)
 	}
-	s, err := p.parse(ctx, got.Schema)
+	s, err := p.parse(ctx, in, got.Schema)
 	if err != nil {
 		return nil, fmt.Errorf("schema GUID %s: %w", text, err)
 	}
 	for _, id := range ids {
-		if id.Context == "" || id.Context == "." {
+		if cmp.Or(id.Context, registry.DefaultContext) == in {
 			s.id = id.ID
 		}
 	}
@@ -88,11 +103,11 @@ func (p *payloads) forGUID(ctx context.Context, guid [16]byte) (*payloadSchema, 
 }
 
 // forFrame returns the schema that a key or value names.
-func (p *payloads) forFrame(ctx context.Context, f schema.Frame) (*payloadSchema, error) {
+func (p *payloads) forFrame(ctx context.Context, in string, f schema.Frame) (*payloadSchema, error) {
 	if f.HasGUID {
-		return p.forGUID(ctx, f.GUID)
+		return p.forGUID(ctx, in, f.GUID)
 	}
-	return p.forID(ctx, int(f.ID))
+	return p.forID(ctx, in, int(f.ID))
 }
 
 // forSubject returns the latest schema of a subject, nil if there is none.
@@ -109,7 +124,8 @@ func (p *payloads) forSubject(ctx context.Context, subject string) (*payloadSche
 	if err != nil {
 		return nil, fmt.Errorf("latest schema of %s: %w", subject, err)
 	}
-	s, err := p.parse(ctx, got.Schema)
+	in, _ := registry.Split(subject)
+	s, err := p.parse(ctx, in, got.Schema)
 	if err != nil {
 		return nil, fmt.Errorf("latest schema of %s: %w", subject, err)
 	}
@@ -118,8 +134,8 @@ func (p *payloads) forSubject(ctx context.Context, subject string) (*payloadSche
 	return s, nil
 }
 
-func (p *payloads) parse(ctx context.Context, s sr.Schema) (*payloadSchema, error) {
-	refs, err := p.references(ctx, s, map[string]bool{})
+func (p *payloads) parse(ctx context.Context, in string, s sr.Schema) (*payloadSchema, error) {
+	refs, err := p.references(ctx, in, s, map[string]bool{})
 	if err != nil {
 		return nil, err
 	}
@@ -145,19 +161,24 @@ func (p *payloads) parse(ctx context.Context, s sr.Schema) (*payloadSchema, erro
 	return out, err
 }
 
-// references fetches what a schema refers to, in dependency order.
-func (p *payloads) references(ctx context.Context, s sr.Schema, seen map[string]bool) ([]schema.Named, error) {
+// references fetches what a schema of a context refers to, in dependency order.
+func (p *payloads) references(ctx context.Context, in string, s sr.Schema, seen map[string]bool) ([]schema.Named, error) {
 	var out []schema.Named
 	for _, r := range s.References {
 		if seen[r.Name] {
 			continue
 		}
 		seen[r.Name] = true
-		got, err := p.registry.SchemaByVersion(ctx, r.Subject, r.Version)
+		subject := r.Subject
+		if !strings.HasPrefix(subject, ":.") {
+			subject = registry.Qualify(in, subject)
+		}
+		got, err := p.registry.SchemaByVersion(ctx, subject, r.Version)
 		if err != nil {
 			return nil, fmt.Errorf("reference %s (%s version %d): %w", r.Name, r.Subject, r.Version, err)
 		}
-		deeper, err := p.references(ctx, got.Schema, seen)
+		of, _ := registry.Split(subject)
+		deeper, err := p.references(ctx, of, got.Schema, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +208,11 @@ func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHea
 	if f.Form == schema.Bare {
 		return plainJSON(b), 0, nil
 	}
-	s, err := p.forFrame(ctx, f)
+	in := p.valuesIn
+	if name == schema.KeyHeader {
+		in = p.keysIn
+	}
+	s, err := p.forFrame(ctx, in, f)
 	if err != nil {
 		return plainJSON(b), int(f.ID), err
 	}

@@ -18,7 +18,8 @@ import (
 // configs say, and its Protobuf message; "" is the first.
 type topicSchema struct {
 	subject, message string
-	err              error // why the subject is not known
+	in               string // the context of ids
+	err              error  // why the subject is not known
 }
 
 // topicSchemas asks for the schemas of a topic. A topic that is not there has the
@@ -57,6 +58,9 @@ func (c *connect) topicSchema(ctx context.Context, topic, part string, set map[s
 	} else if in != "" && !strings.HasPrefix(out.subject, ":.") {
 		out.subject = registry.Qualify(in, out.subject)
 	}
+	if out.in = cmp.Or(in, registry.DefaultContext); out.subject != "" {
+		out.in, _ = registry.Split(out.subject)
+	}
 	return out
 }
 
@@ -72,3 +76,6 @@ func (c *connect) associated(ctx context.Context, topic, part string) string {
 	}
 	return list[0].Subject
 }
+
+// readAs has ids looked up in the contexts of a topic's schemas.
+func (p *payloads) readAs(key, value topicSchema) { p.keysIn, p.valuesIn = key.in, value.in }
