@@ -96,6 +96,17 @@ func TestPlainDeadLetters(t *testing.T) {
 	w.verify(3, 2)
 }
 
+// TestPlainBesideSchema: values that are taken without a schema are brought to
+// no version, though their subject has some.
+func TestPlainBesideSchema(t *testing.T) {
+	w := newWorld(t)
+	id := w.register("orders-value", orderV1)
+	w.alter(func(t *sink.Topic) { t.ValueAs, t.ValueVersion = "binary", sink.LatestVersion })
+	w.run()
+	w.produce(0, order(id, 1, "a"), []byte("no order"))
+	w.verify(2, 0)
+}
+
 // TestSchemaOfEmptyTables restarts between the making of tables and their first
 // rows, when a newer version would give its columns other field ids.
 func TestSchemaOfEmptyTables(t *testing.T) {

@@ -34,7 +34,7 @@ type resolved struct {
 // newReader finds the version that the topic's values are brought to. Languages
 // that do not resolve are read as they are written.
 func (s *sink) newReader() reader {
-	if s.topic.ValueVersion == OwnVersion {
+	if _, is := s.plain(valuePart); is || s.topic.ValueVersion == OwnVersion {
 		return reader{}
 	}
 	how := s.reading(valuePart)
