@@ -115,31 +115,42 @@ func (r *trial) prepareQuiet(ctx context.Context) (*process.Broker, error) {
 		_, err = r.api.Register(limited, transfersName+"-value", recordSchema) // the same id
 	}
 	if err == nil {
-		err = createTopic(limited, ready.Kafka, topicName, partitions)
+		err = createTopic(limited, ready.Kafka, topicName, partitions, checked)
 	}
 	if err == nil {
-		err = createTopic(limited, ready.Kafka, transfersName, transfersPartitions)
+		err = createTopic(limited, ready.Kafka, transfersName, transfersPartitions, checked)
+	}
+	var kinds *variety
+	if err == nil && !r.opts.diskFull {
+		kinds, err = newVariety(limited, ready.Kafka, r.api)
 	}
 	if err != nil {
 		b.Kill()
 		return nil, err
 	}
 	r.load = &load{seed: r.opts.seed, kafka: ready.Kafka, schemaID: id, ledger: newLedger(),
-		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka), transact: newTransactions(ready.Kafka, id)}
+		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka), transact: newTransactions(ready.Kafka, id), variety: kinds}
 	return b, nil
 }
 
-func createTopic(ctx context.Context, kafka, name string, partitions int32) error {
+// checked are the configs of topics with tables in all formats whose records
+// the broker checks.
+var checked = map[string]string{
+	"tarn.table.formats":           "iceberg,delta,parquet",
+	"tarn.value.schema.validation": "payload",
+}
+
+func createTopic(ctx context.Context, kafka, name string, partitions int32, config map[string]string) error {
 	cl, err := client(kafka)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	answer, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, 1, map[string]*string{
-		"tarn.table.formats":            kadm.StringPtr("iceberg,delta,parquet"),
-		"tarn.table.commit.interval.ms": kadm.StringPtr("100"),
-		"tarn.value.schema.validation":  kadm.StringPtr("payload"),
-	}, name)
+	configs := map[string]*string{"tarn.table.commit.interval.ms": kadm.StringPtr("100")}
+	for key, value := range config {
+		configs[key] = &value
+	}
+	answer, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, 1, configs, name)
 	if err != nil {
 		return fmt.Errorf("create topic %s: %w: %s", name, err, answer.ErrMessage)
 	}
@@ -171,14 +182,10 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 	}
 	if kind <= 2 {
 		pause(ctx, r.millis(50, 500))
-		flushed := make(chan struct{})
-		go func() {
-			defer close(flushed)
-			_ = r.api.Flush(ctx, topicName) // most are cut off, as they are meant to be
-		}()
-		pause(ctx, r.millis(0, 80))
+		disturbed := r.disturb(ctx)
+		pause(ctx, r.millis(0, 80*kind*kind))
 		err = r.kill(b, number)
-		<-flushed
+		disturbed.Wait()
 	} else {
 		pause(ctx, r.millis(50, 800))
 		err = r.kill(b, number)
@@ -279,13 +286,14 @@ func (r *trial) verify(ctx context.Context, b *process.Broker, kills int) {
 	check("flush", r.api.Flush(ctx, topicName))
 	check("table verify", r.ownVerdict(ctx, log))
 	for _, format := range formats {
-		files, err := liveFiles(ctx, r.api, r.tables, topicName, format)
+		rows, err := tableRows(ctx, r.api, r.tables, topicName, format, fromColumns)
 		if err == nil {
-			err = compareTable(ctx, files, log)
+			err = compareRows(rows, log.places())
 		}
 		check("the "+format+" table", err)
 	}
 	r.load.transact.verify(ctx, r.api, r.tables, check)
+	r.load.variety.verify(ctx, r.api, r.tables, check)
 	left, err := debris(r.tables)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("temporary files lie beside the data: %v", left)
@@ -320,6 +328,7 @@ func (r *trial) figures(ctx context.Context, took time.Duration) {
 	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, %d bad ones refused, offset commits: %s\n",
 		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.ledger.refused(), r.load.groups.progress())
 	fmt.Printf("transactions: %s\n", r.load.transact.progress())
+	fmt.Printf("other topics: %s\n", r.load.variety.progress(ctx))
 	if r.starts > 0 {
 		fmt.Printf("start to ready: mean %d ms, slowest %d ms\n", (r.took / time.Duration(r.starts)).Milliseconds(), r.slowest.Milliseconds())
 	}

@@ -226,9 +226,9 @@ func (f *filler) sound(ctx context.Context, b *process.Broker) error {
 		return err
 	}
 	for _, format := range formats {
-		files, err := liveFiles(ctx, f.api, filepath.Join(f.config.Data, "warehouse"), topicName, format)
+		rows, err := tableRows(ctx, f.api, filepath.Join(f.config.Data, "warehouse"), topicName, format, fromColumns)
 		if err == nil {
-			err = compareTable(ctx, files, log)
+			err = compareRows(rows, log.places())
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", format, err)

@@ -90,6 +90,17 @@ func (c copyLog) records() (n int) {
 	return n
 }
 
+// places are the identities by where they lie.
+func (c copyLog) places() map[place]identity {
+	out := make(map[place]identity, c.records())
+	for part, ids := range c {
+		for offset, id := range ids {
+			out[place{int32(part), int64(offset)}] = id
+		}
+	}
+	return out
+}
+
 // compare holds the log against the ledger: every acknowledged record at its
 // place, none twice, each producer's records in order, none that was not sent.
 func (l *ledger) compare(log copyLog) error {

@@ -43,6 +43,7 @@ type load struct {
 	groups   *groups
 	reader   *reader
 	transact *transactions
+	variety  *variety
 
 	steady  []*kgo.Client
 	all     sync.WaitGroup
@@ -81,6 +82,12 @@ func (l *load) begin(ctx context.Context) error {
 		l.steady = append(l.steady, cl)
 		l.spawn(func() { l.produce(ctx, cl, n, source(l.seed, uint64(n))) })
 	}
+	cl, err := producerClient(l.kafka)
+	if err != nil {
+		return err
+	}
+	l.steady = append(l.steady, cl)
+	l.spawn(func() { l.produceVariety(ctx, cl, 0, source(l.seed, 300)) })
 	bad, err := producerClient(l.kafka)
 	if err != nil {
 		return err
@@ -124,18 +131,21 @@ func (l *load) life(ctx context.Context, number int) (done func(), err error) {
 		}
 		own.Wait()
 	}
-	for n := range briefProducers {
+	for n := range briefProducers + 1 {
 		cl, err := producerClient(l.kafka)
 		if err != nil {
 			done()
 			return nil, err
 		}
 		clients = append(clients, cl)
-		own.Add(1)
-		go func() {
-			defer own.Done()
-			l.produce(ctx, cl, steadyProducers+n, source(l.seed, uint64(1000*number+n)))
-		}()
+		own.Go(func() {
+			rng := source(l.seed, uint64(1000*number+n))
+			if n == briefProducers {
+				l.produceVariety(ctx, cl, 1, rng)
+			} else {
+				l.produce(ctx, cl, steadyProducers+n, rng)
+			}
+		})
 	}
 	own.Add(2)
 	go func() { defer own.Done(); l.groups.member(ctx, "brief") }()
@@ -162,7 +172,7 @@ func (l *load) produce(ctx context.Context, cl *kgo.Client, producer int, rng *r
 					Topic: topicName, Partition: int32(rng.IntN(partitions)),
 					Value: encode(l.schemaID, id, padding(rng)),
 				}
-				cl.Produce(ctx, r, func(r *kgo.Record, err error) { l.answered(ctx, id, r, err) })
+				cl.Produce(ctx, r, func(r *kgo.Record, err error) { l.answered(ctx, l.ledger, id, r, err) })
 			}
 		})
 		pause(ctx, time.Duration(rng.IntN(40))*time.Millisecond)
@@ -183,14 +193,14 @@ func padding(rng *rand.Rand) int {
 // answered notes how a record fared. Errors are complaints unless the client
 // was closed, or gave up because a kill cut its very first connection, which it
 // takes for a refusal: the broker comes back in time for every other retry.
-func (l *load) answered(ctx context.Context, id identity, r *kgo.Record, err error) {
+func (l *load) answered(ctx context.Context, led *ledger, id identity, r *kgo.Record, err error) {
 	var cut *kgo.ErrFirstReadEOF
 	switch {
 	case err == nil:
-		l.ledger.acknowledge(id, place{r.Partition, r.Offset})
+		led.acknowledge(id, place{r.Partition, r.Offset})
 	case ctx.Err() != nil, errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled), errors.As(err, &cut):
 	default:
-		l.ledger.complain(fmt.Errorf("%s was refused: %w", id, err))
+		led.complain(fmt.Errorf("%s was refused: %w", id, err))
 	}
 }
 

@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/tarn-io/tarn/.ci/process"
 )
 
 // row is what a table says of a record.
@@ -15,52 +20,142 @@ type row struct {
 	partition int32
 	offset    int64
 	id        identity
+	file      string
+}
+
+// teller reads the identities of rows from some columns.
+type teller struct {
+	leaves []string // paths of Parquet columns
+	of     func(b arrow.RecordBatch) (func(i int) (identity, error), error)
+}
+
+// fromColumns reads the columns that recordSchema makes.
+var fromColumns = teller{[]string{"producer", "seq"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+	producers, ok1 := column(b, "producer").(*array.Int32)
+	seqs, ok2 := column(b, "seq").(*array.Int64)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("columns have other types: %s", b.Schema())
+	}
+	return func(i int) (identity, error) { return identify(int(producers.Value(i)), seqs.Value(i)), nil }, nil
+}}
+
+// fromValue reads the text of a bareValue.
+var fromValue = teller{[]string{"value"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+	values, ok := column(b, "value").(*array.String)
+	if !ok {
+		return nil, fmt.Errorf("values have another type: %s", b.Schema())
+	}
+	return func(i int) (identity, error) {
+		var v bareValue
+		err := json.Unmarshal([]byte(values.Value(i)), &v)
+		return identify(v.Producer, v.Seq), err
+	}, nil
+}}
+
+// fromHeaders reads the header that says a record's identity, the only one.
+var fromHeaders = teller{[]string{"kafka_headers.list.element.value"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+	lists, ok1 := column(b, "kafka_headers").(*array.List)
+	if !ok1 {
+		return nil, fmt.Errorf("headers have another type: %s", b.Schema())
+	}
+	headers, ok2 := lists.ListValues().(*array.Struct)
+	if !ok2 || headers.NumField() != 1 {
+		return nil, fmt.Errorf("headers have another type: %s", b.Schema())
+	}
+	values, ok3 := headers.Field(0).(*array.Binary)
+	if !ok3 {
+		return nil, fmt.Errorf("headers have another type: %s", b.Schema())
+	}
+	return func(i int) (identity, error) {
+		from, to := lists.ValueOffsets(i)
+		if to != from+1 {
+			return 0, fmt.Errorf("a row has %d headers", to-from)
+		}
+		return parseIdentity(values.Value(int(from)))
+	}, nil
+}}
+
+func column(b arrow.RecordBatch, name string) arrow.Array {
+	if at := b.Schema().FieldIndices(name); len(at) == 1 {
+		return b.Column(at[0])
+	}
+	return nil
+}
+
+// tableRows reads all rows of a format's table.
+func tableRows(ctx context.Context, api *process.API, warehouse, table, format string, t teller) ([]row, error) {
+	files, err := liveFiles(ctx, api, warehouse, table, format)
+	if err != nil {
+		return nil, err
+	}
+	var out []row
+	for _, name := range files {
+		rows, err := readRows(ctx, name, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
 }
 
 // readRows reads a Parquet file with arrow-go.
-func readRows(ctx context.Context, name string) ([]row, error) {
+func readRows(ctx context.Context, name string, t teller) ([]row, error) {
+	var out []row
+	n, err := readColumns(ctx, name, append([]string{"kafka_partition", "kafka_offset"}, t.leaves...), func(b arrow.RecordBatch) error {
+		parts, ok0 := column(b, "kafka_partition").(*array.Int32)
+		offsets, ok1 := column(b, "kafka_offset").(*array.Int64)
+		if !ok0 || !ok1 {
+			return fmt.Errorf("columns have other types: %s", b.Schema())
+		}
+		of, err := t.of(b)
+		if err != nil {
+			return err
+		}
+		for i := range int(b.NumRows()) {
+			id, err := of(i)
+			if err != nil {
+				return fmt.Errorf("partition %d offset %d: %w", parts.Value(i), offsets.Value(i), err)
+			}
+			out = append(out, row{parts.Value(i), offsets.Value(i), id, filepath.Base(name)})
+		}
+		return nil
+	})
+	if err == nil && int64(len(out)) != n {
+		err = fmt.Errorf("%d rows, %d announced", len(out), n)
+	}
+	return out, err
+}
+
+// readColumns hands over the columns at the paths leaves, and says how many rows
+// the file announces.
+func readColumns(ctx context.Context, name string, leaves []string, take func(arrow.RecordBatch) error) (int64, error) {
 	f, err := file.OpenParquetFile(name, false)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer f.Close()
-	var leaves []int
-	for _, column := range []string{"kafka_partition", "kafka_offset", "producer", "seq"} {
-		i := f.MetaData().Schema.ColumnIndexByName(column)
+	var at []int
+	for _, leaf := range leaves {
+		i := f.MetaData().Schema.ColumnIndexByName(leaf)
 		if i < 0 {
-			return nil, fmt.Errorf("no column %s", column)
+			return 0, fmt.Errorf("no column %s", leaf)
 		}
-		leaves = append(leaves, i)
+		at = append(at, i)
 	}
 	fr, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 64 << 10}, memory.DefaultAllocator)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	batches, err := fr.GetRecordReader(ctx, leaves, nil)
+	batches, err := fr.GetRecordReader(ctx, at, nil)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer batches.Release()
-	var out []row
 	for batches.Next() {
-		b := batches.RecordBatch()
-		column := func(name string) any { return b.Column(b.Schema().FieldIndices(name)[0]) }
-		parts, ok0 := column("kafka_partition").(*array.Int32)
-		offsets, ok1 := column("kafka_offset").(*array.Int64)
-		producers, ok2 := column("producer").(*array.Int32)
-		seqs, ok3 := column("seq").(*array.Int64)
-		if !ok0 || !ok1 || !ok2 || !ok3 {
-			return nil, fmt.Errorf("columns have other types: %s", b.Schema())
-		}
-		for i := range int(b.NumRows()) {
-			out = append(out, row{parts.Value(i), offsets.Value(i), identify(int(producers.Value(i)), seqs.Value(i))})
+		if err := take(batches.RecordBatch()); err != nil {
+			return 0, err
 		}
 	}
-	if err := batches.Err(); err != nil {
-		return nil, err
-	}
-	if int64(len(out)) != f.NumRows() {
-		return nil, fmt.Errorf("%d rows, %d announced", len(out), f.NumRows())
-	}
-	return out, nil
+	return f.NumRows(), batches.Err()
 }

@@ -25,15 +25,15 @@ func newReader(kafka string) *reader {
 	return &reader{kafka: kafka, seen: make(copyLog, partitions)}
 }
 
-// wholeLog is an option to read all partitions from offset 0. A reset would
-// hide a loss, so there is none.
-func wholeLog() []kgo.Opt {
+// wholeLog is an option to read all partitions of a topic from offset 0. A reset
+// would hide a loss, so there is none.
+func wholeLog(topic string, partitions int32) []kgo.Opt {
 	from := map[int32]kgo.Offset{}
-	for p := range int32(partitions) {
+	for p := range partitions {
 		from[p] = kgo.NewOffset().At(0)
 	}
 	return []kgo.Opt{
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topicName: from}),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(200 * time.Millisecond),
 		kgo.FetchMaxPartitionBytes(4 << 20),
@@ -41,7 +41,7 @@ func wholeLog() []kgo.Opt {
 }
 
 func (r *reader) run(ctx context.Context) {
-	cl, err := client(r.kafka, wholeLog()...)
+	cl, err := client(r.kafka, wholeLog(topicName, partitions)...)
 	if err != nil {
 		r.complain(err)
 		return
@@ -72,16 +72,21 @@ func (r *reader) complain(err error) {
 	}
 }
 
-// add appends the next record of a partition; a gap or a repetition is an
-// error.
+// add appends the next record of a partition, by its value.
 func (c copyLog) add(rec *kgo.Record) error {
+	id, err := decode(rec.Value)
+	if err != nil {
+		return fmt.Errorf("partition %d offset %d: %w", rec.Partition, rec.Offset, err)
+	}
+	return c.place(rec, id)
+}
+
+// place appends the next record of a partition; a gap or a repetition is an
+// error.
+func (c copyLog) place(rec *kgo.Record, id identity) error {
 	p := rec.Partition
 	if want := int64(len(c[p])); rec.Offset != want {
 		return fmt.Errorf("partition %d goes on with offset %d, not %d", p, rec.Offset, want)
-	}
-	id, err := decode(rec.Value)
-	if err != nil {
-		return fmt.Errorf("partition %d offset %d: %w", p, rec.Offset, err)
 	}
 	c[p] = append(c[p], id)
 	return nil
@@ -107,27 +112,34 @@ func (r *reader) compare(log copyLog) error {
 	return nil
 }
 
-// readLog reads all partitions from the start to where they end now.
+// readLog reads the log of orders.
 func readLog(ctx context.Context, kafka string) (copyLog, error) {
-	cl, err := client(kafka, wholeLog()...)
+	log := make(copyLog, partitions)
+	return log, readAll(ctx, kafka, topicName, partitions, log.add)
+}
+
+// readAll reads all partitions of a topic from the start to where they end now,
+// and hands each record to take, which ends it by an error.
+func readAll(ctx context.Context, kafka, topic string, partitions int32, take func(*kgo.Record) error) error {
+	cl, err := client(kafka, wholeLog(topic, partitions)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cl.Close()
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topicName)
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ends of the log: %w", err)
+		return fmt.Errorf("ends of the log: %w", err)
 	}
 	left := int64(0)
 	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
-	log := make(copyLog, partitions)
+	next := make([]int64, partitions)
 	for left > 0 {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil {
-			return nil, fmt.Errorf("read the log, %d records before its end: %w", left, err)
+			return fmt.Errorf("read the log, %d records before its end: %w", left, err)
 		}
 		var wrong error
 		fetches.EachError(func(_ string, part int32, err error) {
@@ -135,18 +147,19 @@ func readLog(ctx context.Context, kafka string) (copyLog, error) {
 		})
 		fetches.EachRecord(func(rec *kgo.Record) {
 			left--
+			next[rec.Partition] = rec.Offset + 1
 			if wrong == nil {
-				wrong = log.add(rec)
+				wrong = take(rec)
 			}
 		})
 		if wrong != nil {
-			return nil, wrong
+			return wrong
 		}
 	}
-	for part, ids := range log {
-		if o, _ := ends.Lookup(topicName, int32(part)); o.Offset != int64(len(ids)) {
-			return nil, fmt.Errorf("partition %d ends at %d but gives %d records", part, o.Offset, len(ids))
+	for part, off := range next {
+		if o, _ := ends.Lookup(topic, int32(part)); o.Offset != off {
+			return fmt.Errorf("partition %d ends at %d but gives records up to %d", part, o.Offset, off)
 		}
 	}
-	return log, nil
+	return nil
 }

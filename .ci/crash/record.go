@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // recordSchema is what every record is: who sent it, the how-manieth of that
@@ -18,6 +19,12 @@ const seqBits = 48
 
 func identify(producer int, seq int64) identity {
 	return identity(uint64(producer)<<seqBits | uint64(seq))
+}
+
+// parseIdentity reads the number that an identity is.
+func parseIdentity(text []byte) (identity, error) {
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	return identity(n), err
 }
 
 func (i identity) producer() int { return int(i >> seqBits) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -293,31 +292,27 @@ func (x *transactions) compare(log map[place]identity) error {
 	return nil
 }
 
-// compareRows reads a table's live files: each committed record once, as
-// itself, and nothing else.
-func compareRows(ctx context.Context, files []string, log map[place]identity) error {
+// compareRows holds a table's rows against the records that should be there: each
+// once, as itself, and nothing else.
+func compareRows(rows []row, want map[place]identity) error {
 	seen := map[place]bool{}
-	for _, name := range files {
-		rows, err := readRows(ctx, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(name), err)
+	for _, r := range rows {
+		at := place{r.partition, r.offset}
+		id, ok := want[at]
+		switch {
+		case !ok:
+			return fmt.Errorf("%s holds %s from partition %d offset %d, which should not be there", r.file, r.id, at.partition, at.offset)
+		case seen[at]:
+			return fmt.Errorf("%s holds partition %d offset %d, which is there already", r.file, at.partition, at.offset)
+		case id != r.id:
+			return fmt.Errorf("%s: partition %d offset %d is %s, in the log %s", r.file, at.partition, at.offset, r.id, id)
 		}
-		for _, r := range rows {
-			at := place{r.partition, r.offset}
-			want, ok := log[at]
-			switch {
-			case !ok:
-				return fmt.Errorf("%s holds %s from partition %d offset %d, which is not committed", filepath.Base(name), r.id, at.partition, at.offset)
-			case seen[at]:
-				return fmt.Errorf("%s holds partition %d offset %d, which is there already", filepath.Base(name), at.partition, at.offset)
-			case want != r.id:
-				return fmt.Errorf("%s: partition %d offset %d is %s, in the log %s", filepath.Base(name), at.partition, at.offset, r.id, want)
-			}
-			seen[at] = true
-		}
+		seen[at] = true
 	}
-	if len(seen) != len(log) {
-		return fmt.Errorf("the table has %d rows of %d committed records", len(seen), len(log))
+	for at, id := range want {
+		if !seen[at] {
+			return fmt.Errorf("the table has %d rows and not %d: it lacks %s of partition %d offset %d", len(seen), len(want), id, at.partition, at.offset)
+		}
 	}
 	return nil
 }
@@ -337,9 +332,9 @@ func (x *transactions) verify(ctx context.Context, api *process.API, warehouse s
 	}
 	check("table verify of transactions", err)
 	for _, format := range formats {
-		files, err := liveFiles(ctx, api, warehouse, transfersName, format)
+		rows, err := tableRows(ctx, api, warehouse, transfersName, format, fromColumns)
 		if err == nil {
-			err = compareRows(ctx, files, log)
+			err = compareRows(rows, log)
 		}
 		check("the "+format+" table of transactions", err)
 	}
