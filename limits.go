@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,18 +43,9 @@ func (f *connectionFlags) limit(cfg *broker.Config) error {
 }
 
 func (f *connectionFlags) limitAddresses(cfg *broker.Config) error {
-	const flag = "--kafka.max-connections-per-ip-overrides"
-	all, err := numbers(flag, f.MaxOfIP, 0)
-	if err != nil {
-		return err
-	}
-	cfg.IPConnections = map[string]int{}
-	for word, n := range all {
-		a, err := netip.ParseAddr(strings.Trim(word, "[]"))
-		if err != nil {
-			return fmt.Errorf("%s: %q is no IP address; names of hosts are not looked up", flag, word)
-		}
-		cfg.IPConnections[a.Unmap().WithZone("").String()] = n
+	var err error
+	if cfg.IPConnections, err = broker.ParseIPLimits(f.MaxOfIP); err != nil {
+		return fmt.Errorf("--kafka.max-connections-per-ip-overrides: %w", err)
 	}
 	return nil
 }

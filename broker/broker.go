@@ -137,6 +137,9 @@ type Broker struct {
 	advertising sync.Mutex             // held over a change of addresses
 	override    atomic.Pointer[string] // addresses as they were set at run time, "" if they were not
 
+	tuning sync.Mutex            // held over a change of limits
+	tuned  atomic.Pointer[tuned] // limits as they were set at run time
+
 	peers        peers
 	warnedMs     atomic.Int64 // when a connection without a place was logged last
 	door         door
@@ -205,7 +208,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Tokens: cfg.Tokens, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
 		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
-		BrokerConfigs: b.settings, Advertise: b.Advertise, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
+		BrokerConfigs: b.settings, Advertise: b.Advertise, Limits: b, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {
 		ln, err := b.listen(ctx, l)
@@ -218,7 +221,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if len(b.listeners) == 0 {
 		return nil, errors.New("a broker needs at least one listener")
 	}
-	if err := b.loadAdvertised(ctx); err != nil {
+	if err := errors.Join(b.loadAdvertised(ctx), b.loadLimits(ctx)); err != nil {
 		b.close()
 		return nil, err
 	}

@@ -20,17 +20,17 @@ const maxHold = time.Second
 // come (KIP-402, KIP-612). Who has to wait is not refused: its listener takes no
 // others meanwhile, and they wait in the system's queue.
 type door struct {
-	max  int // of all listeners
 	pace *quota.Pace
 
 	mu    sync.Mutex
+	max   int           // guarded by mu: of all listeners
 	open  int           // guarded by mu
 	freed chan struct{} // guarded by mu: closed when a place is free; nil if nobody waits
 }
 
 // entrance is what the door knows of one listener.
 type entrance struct {
-	max  int // 0: only the limit of all
+	max  int // 0: only the limit of all; guarded by door.mu
 	pace *quota.Pace
 	open int // guarded by door.mu
 }
@@ -78,6 +78,23 @@ func (d *door) leave(e *entrance) {
 	defer d.mu.Unlock()
 	d.open--
 	e.open--
+	d.wake()
+}
+
+// limit changes how many may be in by an entrance, or with nil by all of them.
+func (d *door) limit(e *entrance, max int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e == nil {
+		d.max = max
+	} else {
+		e.max = max
+	}
+	d.wake()
+}
+
+// wake lets those who wait look again. mu is held.
+func (d *door) wake() {
 	if d.freed != nil {
 		close(d.freed)
 		d.freed = nil

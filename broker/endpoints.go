@@ -170,7 +170,7 @@ func (b *Broker) advertisedText() string {
 }
 
 // settings are the configured ones, with the addresses as they are if they are
-// among them.
+// among them, and the limits of connections.
 func (b *Broker) settings() []api.BrokerConfig {
 	var out []api.BrokerConfig
 	if b.cfg.Settings != nil {
@@ -191,5 +191,5 @@ func (b *Broker) settings() []api.BrokerConfig {
 			out[i] = c
 		}
 	}
-	return out
+	return b.tunedSettings(out)
 }

@@ -24,6 +24,7 @@ type listener struct {
 	advertised atomic.Pointer[address] // what they are told
 	tls        *auth.TLS               // nil: plain
 	sasl       *auth.SASL              // nil: nobody is asked
+	limits     Listener                // as configured
 	entrance   entrance
 }
 
@@ -54,7 +55,7 @@ func (b *Broker) listen(ctx context.Context, l Listener) (*listener, error) {
 	}
 	out := &listener{
 		Listener: ln, name: b.nameOf(l), tls: l.TLS, sasl: sasl,
-		entrance: entrance{max: l.MaxConnections, pace: quota.NewPace(l.ConnectionRate)},
+		limits: l, entrance: entrance{max: l.MaxConnections, pace: quota.NewPace(l.ConnectionRate)},
 	}
 	if out.configured, err = parseAddress(advertise, port); err != nil {
 		ln.Close()

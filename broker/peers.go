@@ -16,8 +16,8 @@ type peers struct {
 	mu     sync.Mutex
 	all    map[*peer]struct{} // guarded by mu
 	byHost map[string]int     // guarded by mu: connections of an address
-	limit  int                // of one address; 0: none
-	limits map[string]int     // of single addresses instead
+	limit  int                // guarded by mu: of one address; 0: none
+	limits map[string]int     // guarded by mu: of single addresses instead
 }
 
 // peer is one connection, as others may see it.
@@ -102,6 +102,13 @@ func (s *peers) enter(ln *listener, nc net.Conn) *peer {
 	s.all[p] = struct{}{}
 	s.byHost[p.ip]++
 	return p
+}
+
+// limitTo changes how many connections an address may have; those there are stay.
+func (s *peers) limitTo(limit int, limits map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit, s.limits = limit, limits
 }
 
 // leave forgets a connection.

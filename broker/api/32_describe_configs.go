@@ -130,35 +130,31 @@ func (h *Handlers) defaultConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.Des
 }
 
 func (h *Handlers) brokerConfigs(req *kmsg.DescribeConfigsRequest, rr *kmsg.DescribeConfigsRequestResource) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
-	if rr.ResourceName == "" {
-		return h.defaultConfigs(req, rr, true), nil
-	}
-	if id, err := strconv.ParseInt(rr.ResourceName, 10, 32); err != nil || int32(id) != NodeID {
+	cluster := rr.ResourceName == ""
+	if id, err := strconv.ParseInt(rr.ResourceName, 10, 32); !cluster && (err != nil || int32(id) != NodeID) {
 		return nil, refuse(wire.InvalidRequest, "broker %q is not this one, which is %d", rr.ResourceName, NodeID)
 	}
-	out := h.defaultConfigs(req, rr, false)
+	out := h.defaultConfigs(req, rr, cluster)
 	if h.cfg.BrokerConfigs == nil {
 		return out, nil
 	}
 	for _, b := range h.cfg.BrokerConfigs() {
-		if !asked(rr, b.Name) {
+		if !asked(rr, b.Name) || cluster && b.DynamicDefault == nil {
 			continue
 		}
+		if cluster {
+			b.Dynamic = nil
+		}
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.Value, c.ReadOnly = b.Name, &b.Value, !b.Settable
-		c.Source, c.ConfigType = kmsg.ConfigSourceStaticBrokerConfig, kmsg.ConfigType(b.Kind)
+		c.Name, c.ReadOnly, c.ConfigType = b.Name, !b.Settable, kmsg.ConfigType(b.Kind)
 		if b.Kind == 0 {
 			c.ConfigType = kmsg.ConfigTypeString
 		}
-		c.IsDefault = b.Value == b.Default
-		if c.IsDefault {
-			c.Source = kmsg.ConfigSourceDefaultConfig
-		}
-		if b.Dynamic != nil {
-			c.Value, c.IsDefault, c.Source = b.Dynamic, false, kmsg.ConfigSourceDynamicBrokerConfig
-		}
+		synonyms := brokerSynonyms(b)
+		c.Value, c.Source = synonyms[0].Value, synonyms[0].Source
+		c.IsDefault = c.Source == kmsg.ConfigSourceDefaultConfig
 		if req.IncludeSynonyms {
-			c.ConfigSynonyms = brokerSynonyms(b)
+			c.ConfigSynonyms = synonyms
 		}
 		if req.IncludeDocumentation {
 			c.Documentation = &b.Doc
@@ -179,6 +175,9 @@ func brokerSynonyms(b BrokerConfig) []kmsg.DescribeConfigsResponseResourceConfig
 	}
 	if b.Dynamic != nil {
 		add(b.Dynamic, kmsg.ConfigSourceDynamicBrokerConfig)
+	}
+	if b.DynamicDefault != nil {
+		add(b.DynamicDefault, kmsg.ConfigSourceDynamicDefaultBrokerConfig)
 	}
 	if b.Value != b.Default {
 		add(&b.Value, kmsg.ConfigSourceStaticBrokerConfig)

@@ -152,6 +152,8 @@ type Config struct {
 	BrokerConfigs func() []BrokerConfig
 	// Advertise sets advertised.listeners, "" takes it back; nil refuses.
 	Advertise func(ctx context.Context, text string, validateOnly bool) error
+	// Limits sets the limits of connections; nil refuses.
+	Limits Limits
 	// LogLevel is the level of the log, shown and set as that of the logger "root";
 	// nil: it cannot be.
 	LogLevel *slog.LevelVar
@@ -168,9 +170,19 @@ type BrokerConfig struct {
 	// Kind is its type; 0 means a string.
 	Kind topic.Kind
 	// Settable says that it can be set over the protocol, Dynamic what it was
-	// set to, if it was.
-	Settable bool
-	Dynamic  *string
+	// set to for this broker, if it was, and DynamicDefault for all of them.
+	Settable                bool
+	Dynamic, DynamicDefault *string
+}
+
+// Limits are the broker's limits of connections, which can be set while it runs.
+// Safe for concurrent use.
+type Limits interface {
+	// IsLimit reports whether a broker config is one of them.
+	IsLimit(name string) bool
+	// AlterLimits changes them, all or none, for this broker or with cluster for
+	// all. Errors: ErrConfig (refused), or the store's.
+	AlterLimits(ctx context.Context, cluster bool, changes []topic.Change, replaceAll, validateOnly bool) error
 }
 
 // Handlers answer requests. Safe for concurrent use.
