@@ -60,6 +60,7 @@ var law = map[string][]string{
 	"schema/protobuf":   {"schema"},
 	"schema/plain":      {"schema"},
 	"schema/sample":     {"schema"},
+	"schema/fake":       {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"schema/schematest": {"schema"},
 	"schema/language":   {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"registry":          {"schema", "schema/language", "broker/storage"},
