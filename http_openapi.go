@@ -2,17 +2,18 @@ package main
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/sink/query"
+	"github.com/tarn-io/tarn/tables/catalog"
 )
 
 // ownRoutes are the routes of this package as the OpenAPI description says them;
-// a test holds the list to the code. The Iceberg catalog has a description of its
-// own: the specification of Iceberg's REST catalog.
+// a test holds the list to the code.
 func ownRoutes() []rest.Endpoint {
 	const plainText = "text/plain"
 	return []rest.Endpoint{
@@ -62,10 +63,46 @@ func ownRoutes() []rest.Endpoint {
 	}
 }
 
-// openAPI serves the OpenAPI 3 description of the registry and of ownRoutes. It
+// icebergFault is an error in the words of the Iceberg catalog, oauthFault one of
+// the route that gives tokens to its clients.
+type (
+	icebergFault struct {
+		Error struct {
+			Message string `json:"message"`
+			Type    string `json:"type"`
+			Code    int    `json:"code"`
+		} `json:"error"`
+	}
+	oauthFault struct {
+		Error string `json:"error"`
+		Text  string `json:"error_description"`
+	}
+)
+
+// catalogRoutes are those of the Iceberg catalog, and the one that gives its
+// clients tokens.
+func catalogRoutes() []rest.Endpoint {
+	list := []rest.Endpoint{{
+		Method: http.MethodPost, Path: tokenRoute, Tag: "iceberg", Does: "Give a client a token for its user and password, as a form of OAuth 2",
+		Out: map[string]any{}, Fault: oauthFault{},
+	}}
+	for _, op := range catalog.Operations() {
+		e := rest.Endpoint{Method: op.Method, Path: op.Path, Tag: "iceberg", Does: op.Does, Query: op.Query, Fault: icebergFault{}}
+		if op.Body {
+			e.In = map[string]any{}
+		}
+		if op.Answer {
+			e.Out = map[string]any{}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// openAPI serves the OpenAPI 3 description of every route that the broker has. It
 // is made when it is asked for: nobody asks often.
 func openAPI(w http.ResponseWriter, _ *http.Request) {
-	text, err := rest.Document(version, append(rest.Endpoints(), ownRoutes()...))
+	text, err := rest.Document(version, slices.Concat(rest.Endpoints(), ownRoutes(), catalogRoutes()))
 	if err != nil {
 		answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
 		return

@@ -71,8 +71,8 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 		if len(words) >= 3 && words[0] == "api" && (words[1] == "tables" || words[1] == "topics") {
 			res, name = acl.Topic, words[2]
 		}
-		if len(words) == 4 && words[3] == "infer" {
-			op = acl.Read // it shows what is in records
+		if len(words) == 4 && (words[3] == "infer" || words[3] == "rejections") {
+			op = acl.Read // they show what is in records
 		}
 		if !n.allowed(r, op, res, name, false) {
 			refuse(w, r, http.StatusForbidden, 40301, "not allowed: "+op.String()+" "+res.String()+" "+name)

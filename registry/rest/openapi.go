@@ -16,6 +16,8 @@ type Endpoint struct {
 	In, Out any
 	// Type is the content type of both; "" is JSON.
 	Type string
+	// Fault is a value of the type of errors; nil is the registry's.
+	Fault any
 }
 
 // Endpoints are the registry's, from the table that it serves.
@@ -67,7 +69,7 @@ func parameters() map[string]parameter {
 		"exporter": {word, "an exporter"}, "includeSchemas": {flag, "the latest schema of each subject"},
 		"key": {words, "properties of metadata"}, "latestOnly": {flag, "the latest version of each subject alone"},
 		"lifecycle": {words, "STRONG, WEAK, or NONE for subjects without associations"}, "limit": {number, "length of a page; negative is all"},
-		"name": {word, "a name"}, "namespace": {word, "a cluster's id, - for any"}, "normalize": {flag, "take the schema in its normalized form"},
+		"name": {word, "a name"}, "namespace": {word, "a cluster's id, - for any; of tables a namespace, its parts separated by %1F"}, "normalize": {flag, "take the schema in its normalized form"},
 		"offset": {number, "where a page begins, or the offset of a record"}, "permanent": {flag, "for good, what is deleted softly"},
 		"recursive": {flag, "those of a context's subjects too"}, "referenceFormat": {word, "qualified: references with their context"},
 		"resource": {word, "a resource's id or name"}, "resourceType": {word, "topic"}, "rewrap": {flag, "encrypt a key that is there anew"},
@@ -82,6 +84,11 @@ func parameters() map[string]parameter {
 		"from": {word, "where to begin: as the answer before said, or a version"},
 		"to":   {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
 		"part": {word, "key or value"}, "closed": {flag, "take no properties that no record had"},
+
+		// Of the Iceberg catalog.
+		"parent": {word, "the namespace whose parts are listed"}, "pageToken": {word, "where a page begins: as the page before said, or nothing"}, "pageSize": {number, "length of a page"},
+		"snapshots": {word, "all, or refs for those that branches and tags name"}, "purgeRequested": {flag, "delete the files too"},
+		"table": {word, "a table"}, "view": {word, "a view"}, "function": {word, "a function"}, "plan": {word, "a scan's plan"},
 	}
 }
 
@@ -101,7 +108,7 @@ func Document(version string, endpoints []Endpoint) ([]byte, error) {
 		"openapi": "3.1.0",
 		"info": map[string]any{
 			"title": "Tarn", "version": version,
-			"description": "The schema registry (Confluent's API) and Tarn's own routes. Each route of the registry is also there below /contexts/{context}, for the subjects of that context.",
+			"description": "The schema registry (Confluent's API), Tarn's own routes, and the Iceberg catalog, whose bodies Iceberg's own description has (open-api/rest-catalog-open-api.yaml). Each route of the registry is also there below /contexts/{context}, for the subjects of that context.",
 		},
 		"servers": []any{
 			map[string]any{"url": "/"},
@@ -141,6 +148,9 @@ func (e Endpoint) operation(types *types, names []string, problemRef any) map[st
 	}
 	if e.In != nil {
 		op["requestBody"] = map[string]any{"required": true, "content": content(kind, types.of(e.In))}
+	}
+	if e.Fault != nil {
+		problemRef = types.of(e.Fault)
 	}
 	ok := map[string]any{"description": "done"}
 	status := "204"

@@ -3,37 +3,41 @@ package catalog
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // route is one line of the API.
 type route struct {
 	method, path string // path below /v1, as the API description writes it
 	serve        func(*server, http.ResponseWriter, *http.Request) error
+	does         string // one line, for people
+	query        []string
 }
 
 // routes is the list of what is served; /v1/config tells it to clients.
 func routes() []route {
 	return []route{
-		{"GET", "/namespaces", (*server).listNamespaces},
-		{"POST", "/namespaces", (*server).createNamespace},
-		{"GET", "/namespaces/{namespace}", (*server).loadNamespace},
-		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists},
-		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace},
-		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties},
-		{"GET", "/namespaces/{namespace}/tables", (*server).listTables},
-		{"POST", "/namespaces/{namespace}/tables", (*server).createTable},
-		{"POST", "/namespaces/{namespace}/register", (*server).registerTable},
-		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable},
-		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists},
-		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable},
-		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable},
-		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable},
-		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics},
-		{"POST", "/tables/rename", (*server).renameTable},
-		{"POST", "/transactions/commit", (*server).commitTransaction},
-		{"GET", "/namespaces/{namespace}/views", (*server).listViews},
-		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView},
-		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).loadView},
+		{"GET", "/namespaces", (*server).listNamespaces, "List namespaces", []string{"parent", "pageToken", "pageSize"}},
+		{"POST", "/namespaces", (*server).createNamespace, "Make a namespace", nil},
+		{"GET", "/namespaces/{namespace}", (*server).loadNamespace, "Get a namespace and its properties", nil},
+		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists, "Answer whether a namespace is there", nil},
+		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace, "Drop an empty namespace", nil},
+		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties, "Change a namespace's properties", nil},
+		{"GET", "/namespaces/{namespace}/tables", (*server).listTables, "List a namespace's tables", []string{"pageToken", "pageSize"}},
+		{"POST", "/namespaces/{namespace}/tables", (*server).createTable, "Make a table, or stage one", nil},
+		{"POST", "/namespaces/{namespace}/register", (*server).registerTable, "Register a table by its metadata file", nil},
+		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable, "Get a table's metadata", []string{"snapshots"}},
+		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists, "Answer whether a table is there", nil},
+		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable, "Commit to a table", nil},
+		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable, "Drop a table", []string{"purgeRequested"}},
+		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable, "Forget a table, and leave its files", nil},
+		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics, "Take what a scan or a commit measured", nil},
+		{"POST", "/tables/rename", (*server).renameTable, "Rename a table", nil},
+		{"POST", "/transactions/commit", (*server).commitTransaction, "Commit to several tables, all or none", nil},
+		{"GET", "/namespaces/{namespace}/views", (*server).listViews, "List views: there are none", []string{"pageToken", "pageSize"}},
+		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil},
+		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil},
 	}
 }
 
@@ -73,4 +77,33 @@ func unserved() []refusal {
 func (u refusal) refuse(_ *server, _ http.ResponseWriter, r *http.Request) error {
 	return &httpError{http.StatusNotAcceptable, "UnsupportedOperationException",
 		fmt.Sprintf("%s %s: %s", r.Method, r.URL.Path, u.why)}
+}
+
+// Operation is one line of the API as a description of the server lists it.
+type Operation struct {
+	Method, Path string // the path below the server's root, as Handler serves it
+	Does         string
+	Query        []string
+	Body         bool // it takes one
+	Answer       bool // it has one; what is refused has none but the error
+}
+
+// Operations are all that Handler answers below /iceberg/v1 in Iceberg's words,
+// those too that it refuses with a reason. What the bodies are, Iceberg's own
+// description says (open-api/rest-catalog-open-api.yaml).
+func Operations() []Operation {
+	const base = "/iceberg/v1"
+	list := []Operation{{Method: http.MethodGet, Path: base + "/config", Does: "Get what clients are to know", Answer: true}}
+	silent := []string{"/tables/rename", "/transactions/commit", "/namespaces/{namespace}/tables/{table}/metrics"}
+	for _, r := range routes() {
+		list = append(list, Operation{
+			Method: r.method, Path: base + r.path, Does: r.does, Query: r.query,
+			Body:   r.method == http.MethodPost && !strings.HasSuffix(r.path, "/unregister"),
+			Answer: r.method != http.MethodHead && r.method != http.MethodDelete && !slices.Contains(silent, r.path),
+		})
+	}
+	for _, u := range unserved() {
+		list = append(list, Operation{Method: u.method, Path: base + u.path, Does: "Not offered: " + u.why})
+	}
+	return list
 }
