@@ -251,7 +251,7 @@ func (n *node) openEngine(ctx context.Context) error {
 		if n.cmd.StorageSync == "normal" {
 			synchronous = sqlite.Normal
 		}
-		e, err := sqlite.Open(ctx, sqlite.Config{Path: rest, Synchronous: synchronous, Log: n.lg.With("component", "storage")})
+		e, err := sqlite.Open(ctx, sqlite.Config{Path: rest, Synchronous: synchronous, Views: storeViews(), Log: n.lg.With("component", "storage")})
 		if err != nil {
 			return fmt.Errorf("open %s (--storage): %w", url, err)
 		}

@@ -61,12 +61,6 @@ create table counter(
   name  text primary key, -- "version": no item has a version above value
   value integer not null
 ) without rowid;
-create view partitions as
-  select lower(hex(topic)) as topic, part as partition, start, "end", epoch, bytes from log order by topic, part;
-create view items as
-  select cast(key as text) as key, version, length(value) as bytes, value from item;
-create view chunks as
-  select id, length(dir) as dir_bytes, length(data) as data_bytes from chunk;
 `
 
 // prepare makes a new file ours, or checks that an old one is, and sets what a
@@ -97,7 +91,10 @@ func prepare(ctx context.Context, c *sql.Conn, cfg Config) error {
 	case version < 1:
 		return fmt.Errorf("%w: %s has format %d", ErrFormat, cfg.Path, version)
 	}
-	return setPragmas(ctx, c, cfg)
+	if err := setPragmas(ctx, c, cfg); err != nil {
+		return err
+	}
+	return makeViews(ctx, c, cfg)
 }
 
 func create(ctx context.Context, c *sql.Conn) error {

@@ -50,6 +50,8 @@ type Config struct {
 	// Readers is how many cold reads may run at once; 0 means one a core,
 	// and at least 2. Further ones wait.
 	Readers int
+	// Views are made in the file beside the engine's own, for people.
+	Views []View
 	// Log gets warnings, such as a WAL that does not shrink. nil: none.
 	Log *slog.Logger
 }
