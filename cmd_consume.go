@@ -1,32 +1,45 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
+	"math"
+	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/tarn-io/tarn/schema"
 )
 
 type consumeCmd struct {
 	connect
-	Topic     string `arg:"" help:"Topic."`
-	From      string `default:"start" help:"start, end, or an offset."`
-	Partition int32  `default:"-1" help:"Only this partition."`
-	Num       int64  `short:"n" help:"Stop after that many records."`
-	Follow    bool   `short:"f" help:"Go on with new records instead of ending at the log end."`
-	Raw       bool   `help:"Do not decode by schema."`
-	Committed bool   `help:"Leave out transactions that are open or aborted (read_committed)."`
+	Topic      string     `arg:"" help:"Topic."`
+	Offset     spanFlag   `name:"offset" short:"o" aliases:"from" default:"start" placeholder:"WHERE" help:"Where to begin, or FROM:TO: start, end, an offset, +N after the start, -N before the end, @TIME, @-1h:@now."`
+	Partitions []int32    `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
+	Num        int64      `short:"n" help:"Stop after that many records."`
+	Follow     followFlag `short:"f" help:"Go on with new records instead of ending at the log end. With a format behind it (-f '%k %v\\n') it is --format."`
+	Committed  bool       `help:"Leave out transactions that are open or aborted (read_committed)."`
+	recordFlags
 
 	Group      string `xor:"member" placeholder:"GROUP" help:"Read as a member of this consumer group, from its committed offsets, and commit."`
 	Protocol   string `enum:"consumer,classic" default:"consumer" help:"Protocol of the consumer group: consumer (KIP-848) or classic."`
 	ShareGroup string `xor:"member" placeholder:"GROUP" help:"Read as a member of this share group (KIP-932), and acknowledge each record."`
 	Ack        string `enum:"accept,release,reject" default:"accept" help:"What becomes of records of a share group: done, given back (then it ends after the first ones, or -n), or refused for ever."`
+}
+
+// Help shows examples.
+func (c *consumeCmd) Help() string {
+	return `Records are JSON lines unless a format is given, decoded by their schemas.
+
+  tarn consume orders
+  tarn consume orders -f                          # and go on
+  tarn consume orders -o -10                      # the last ten of each partition
+  tarn consume orders -o @-1h:@now -p 0,2
+  tarn consume orders -f '%o %k %v\n'
+  tarn consume orders --where "amount > 100 and customer <> 'ada'" -n 5
+  tarn consume orders --jq '.value | select(.amount > 100) | .customer' -r
+  tarn consume orders --output csv > orders.csv
+  tarn consume orders --group billing`
 }
 
 // Run writes the topic's records as JSON lines, partition by partition as they
@@ -40,9 +53,15 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 	if c.Ack != "accept" && c.ShareGroup == "" {
 		return fmt.Errorf("--ack %s is for members of share groups: give --share-group GROUP", c.Ack)
 	}
+	c.Formatted = c.Follow.format
 	p := newPayloads(reg)
+	out, err := newPrinter(ctx, std, &c.recordFlags, p, c.Output)
+	if err != nil {
+		return err
+	}
+	defer out.close()
 	if c.Group != "" || c.ShareGroup != "" {
-		return c.asMember(ctx, std, p)
+		return c.asMember(ctx, out)
 	}
 	// A log may end with the marker of a transaction, so markers are looked at.
 	opts := []kgo.Opt{kgo.KeepControlRecords()}
@@ -50,7 +69,7 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
 	var q quiet
-	if !c.Follow {
+	if !c.Follow.on {
 		opts = append(opts, q.options()...)
 	}
 	cl, err := c.kafka(ctx, opts...)
@@ -64,10 +83,12 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{c.Topic: at})
-	out := bufio.NewWriter(std.out)
-	defer func() { _ = out.Flush() }() // what was read before an error is shown
-	var n int64
-	for c.Follow || len(ends) > 0 {
+	return c.read(ctx, cl, out, &q, ends)
+}
+
+// read writes records until each partition has come to its end.
+func (c *consumeCmd) read(ctx context.Context, cl *kgo.Client, out *printer, q *quiet, ends map[int32]int64) error {
+	for n := int64(0); len(ends) > 0; {
 		records, err := poll(ctx, cl, 0)
 		if ctx.Err() != nil {
 			return nil // interrupted: what was read has been written
@@ -75,12 +96,12 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 		if err != nil {
 			return err
 		}
-		if q.polled(len(records)); len(records) == 0 && q.over() {
+		if q.polled(len(records)); len(records) == 0 && !c.Follow.on && q.over() {
 			return nil // the last offsets have no records
 		}
 		for _, r := range records {
 			end, open := ends[r.Partition]
-			if !c.Follow && (!open || r.Offset >= end) {
+			if !open || r.Offset >= end {
 				continue
 			}
 			if r.Offset+1 >= end {
@@ -89,96 +110,68 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 			if r.Attrs.IsControl() {
 				continue
 			}
-			if err := c.print(ctx, out, p, r); err != nil {
+			shown, err := out.print(ctx, r)
+			if err != nil {
 				return err
 			}
-			if n++; n == c.Num {
-				return out.Flush()
+			if shown {
+				n++
+			}
+			if n == c.Num && n > 0 {
+				return out.flush()
 			}
 		}
-		if err := out.Flush(); err != nil {
+		if err := out.flush(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// plan works out where each partition begins and ends.
+// plan works out where each partition begins and ends. A partition that is followed
+// without an end has the last offset there can be.
 func (c *consumeCmd) plan(ctx context.Context, adm *kadm.Client) (at map[int32]kgo.Offset, ends map[int32]int64, err error) {
-	starts, err := adm.ListStartOffsets(ctx, c.Topic)
+	part, err := c.Offset.span(time.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("--offset: %w", err)
+	}
+	b, err := logBounds(ctx, adm, c.Topic, c.Committed)
 	if err != nil {
 		return nil, nil, err
 	}
-	last := adm.ListEndOffsets
-	if c.Committed {
-		last = adm.ListCommittedOffsets
-	}
-	lasts, err := last(ctx, c.Topic)
+	from, err := b.resolve(ctx, adm, c.Topic, part.from)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := lasts.Error(); err != nil {
-		return nil, nil, fmt.Errorf("topic %q: %w", c.Topic, err)
+	to, err := b.resolve(ctx, adm, c.Topic, logPlace{kind: atEnd})
+	if err == nil && part.bounded {
+		to, err = b.resolve(ctx, adm, c.Topic, part.to)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range c.Partitions {
+		if _, ok := from[p]; !ok {
+			return nil, nil, fmt.Errorf("topic %q has no partition %d", c.Topic, p)
+		}
 	}
 	at, ends = map[int32]kgo.Offset{}, map[int32]int64{}
-	for _, last := range lasts.Offsets().Sorted() {
-		if c.Partition >= 0 && last.Partition != c.Partition {
+	for p, first := range from {
+		if len(c.Partitions) > 0 && !slices.Contains(c.Partitions, p) {
 			continue
 		}
-		start, _ := starts.Lookup(c.Topic, last.Partition)
-		from := start.Offset
-		switch c.From {
-		case "start":
-		case "end":
-			from = last.At
-		default:
-			n, err := strconv.ParseInt(c.From, 10, 64)
-			if err != nil || n < 0 {
-				return nil, nil, fmt.Errorf("--from %q is neither start, end nor an offset", c.From)
+		start, _ := b.starts.Lookup(c.Topic, p)
+		end, _ := b.ends.Lookup(c.Topic, p)
+		first, last := max(first, start.Offset), min(to[p], end.Offset)
+		if c.Follow.on {
+			last = math.MaxInt64
+			if part.bounded && part.to.kind == atOffset {
+				last = part.to.n // which may be still to come
 			}
-			from = max(n, start.Offset)
 		}
-		if from < last.At {
-			ends[last.Partition] = last.At
-		}
-		if from < last.At || c.Follow {
-			at[last.Partition] = kgo.NewOffset().At(from)
+		if first < last {
+			at[p], ends[p] = kgo.NewOffset().At(first), last
 		}
 	}
 	return at, ends, nil
-}
-
-// print writes one record. What cannot be decoded is shown as it lies, with
-// the reason beside it.
-func (c *consumeCmd) print(ctx context.Context, out *bufio.Writer, p *payloads, r *kgo.Record) error {
-	l := line{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset,
-		Timestamp: r.Timestamp.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Headers:   []lineHeader{}, Deliveries: r.DeliveryCount(),
-	}
-	for _, h := range r.Headers {
-		l.Headers = append(l.Headers, lineHeader{Key: h.Key, Value: plainJSON(h.Value)})
-	}
-	if c.Raw {
-		l.Key, l.Value = plainJSON(r.Key), plainJSON(r.Value)
-	} else {
-		var err, keyErr error
-		if l.Key, _, keyErr = p.decode(ctx, r.Key, r.Headers, schema.KeyHeader); keyErr != nil {
-			l.Error = "key: " + keyErr.Error()
-		}
-		if l.Value, l.SchemaID, err = p.decode(ctx, r.Value, r.Headers, schema.ValueHeader); err != nil {
-			l.Error = "value: " + err.Error()
-		}
-	}
-	if r.Key == nil {
-		l.Key = json.RawMessage("null")
-	}
-	b, err := json.Marshal(l)
-	if err != nil {
-		return fmt.Errorf("record at %d/%d: %w", r.Partition, r.Offset, err)
-	}
-	if _, err := out.Write(append(b, '\n')); err != nil {
-		return err
-	}
-	return nil
 }

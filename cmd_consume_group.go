@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +33,8 @@ type member interface {
 
 // asMember reads the topic as a member of a group. Records are written before
 // they are committed or acknowledged.
-func (c *consumeCmd) asMember(ctx context.Context, std stdio, p *payloads) error {
-	if c.Partition >= 0 {
+func (c *consumeCmd) asMember(ctx context.Context, out *printer) error {
+	if len(c.Partitions) > 0 {
 		return errors.New("--partition does not go with a group: the broker says which partitions a member reads")
 	}
 	acks, own := &acknowledged{}, &assigned{}
@@ -48,12 +47,11 @@ func (c *consumeCmd) asMember(ctx context.Context, std stdio, p *payloads) error
 		return err
 	}
 	defer leave(cl)
-	p.readAs(c.topicSchemas(ctx, cl, c.Topic))
+	out.payloads.readAs(c.topicSchemas(ctx, cl, c.Topic))
 	m, err := c.member(ctx, cl, acks, own)
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriter(std.out)
 	for n := int64(0); ; {
 		left := 0
 		if c.Num > 0 {
@@ -70,12 +68,15 @@ func (c *consumeCmd) asMember(ctx context.Context, std stdio, p *payloads) error
 			if r.Attrs.IsControl() {
 				continue
 			}
-			if err := c.print(ctx, out, p, r); err != nil {
+			shown, err := out.print(ctx, r)
+			if err != nil {
 				return err
 			}
-			n++
+			if shown {
+				n++
+			}
 		}
-		if err := out.Flush(); err != nil {
+		if err := out.flush(); err != nil {
 			return err
 		}
 		// An interrupted member still says what it has done.
@@ -85,7 +86,7 @@ func (c *consumeCmd) asMember(ctx context.Context, std stdio, p *payloads) error
 		if err != nil || n == c.Num && n > 0 {
 			return err
 		}
-		if c.Follow || len(records) > 0 && c.Ack != "release" {
+		if c.Follow.on || len(records) > 0 && c.Ack != "release" {
 			continue
 		}
 		if finished, err := m.finished(ctx); err != nil || finished || len(records) > 0 {
@@ -123,8 +124,8 @@ func (c *consumeCmd) memberOptions(acks *acknowledged, own *assigned) ([]kgo.Opt
 		switch {
 		case c.Committed:
 			return nil, errors.New("--committed does not go with --share-group: the group's config share.isolation.level says it for all members")
-		case c.From != "start":
-			return nil, errors.New("--from does not go with --share-group: set where the group begins by tarn group seek --share")
+		case c.Offset != "start":
+			return nil, errors.New("--offset does not go with --share-group: set where the group begins by tarn group seek --share")
 		}
 		opts := []kgo.Opt{kgo.ShareGroup(c.ShareGroup), kgo.ShareAckCallback(acks.note)}
 		if c.Num > 0 {
@@ -138,7 +139,7 @@ func (c *consumeCmd) memberOptions(acks *acknowledged, own *assigned) ([]kgo.Opt
 		kgo.KeepControlRecords(), // a log may end with a marker, and that is to be committed
 		kgo.OnPartitionsAssigned(own.add), kgo.OnPartitionsRevoked(own.remove), kgo.OnPartitionsLost(own.remove),
 	}
-	if !c.Follow {
+	if !c.Follow.on {
 		opts = append(opts, own.options()...)
 	}
 	if c.Protocol == "consumer" {
@@ -147,13 +148,13 @@ func (c *consumeCmd) memberOptions(acks *acknowledged, own *assigned) ([]kgo.Opt
 	if c.Committed {
 		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
-	switch c.From {
+	switch c.Offset {
 	case "start":
 		opts = append(opts, kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	case "end":
 		opts = append(opts, kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
 	default:
-		return nil, fmt.Errorf("--from %q: a group begins at its committed offsets, else at start or end; set them by tarn group seek", c.From)
+		return nil, fmt.Errorf("--offset %s: a group begins at its committed offsets, else at start or end; set them by tarn group seek", c.Offset)
 	}
 	return opts, nil
 }
@@ -188,7 +189,7 @@ func (c *consumeCmd) member(ctx context.Context, cl *kgo.Client, acks *acknowled
 	for p, end := range ends[c.Topic] {
 		start, _ := starts.Lookup(c.Topic, p)
 		_, has := committed.Lookup(c.Topic, p)
-		if end.Offset > start.Offset && (has || c.From == "start") {
+		if end.Offset > start.Offset && (has || c.Offset == "start") {
 			m.ends[p] = end.Offset
 		}
 	}

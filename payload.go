@@ -189,10 +189,11 @@ func (p *payloads) references(ctx context.Context, in string, s sr.Schema, seen 
 
 // decode turns a key or value into JSON, by the schema that the last of the
 // headers with that name gives, else its prefix. Without a schema, JSON stays
-// JSON, text becomes a string, and bytes become {"$base64": "…"}.
-func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHeader, name string) (text json.RawMessage, id int, err error) {
+// JSON, text becomes a string, and bytes become {"$base64": "…"};
+// decoded says that a schema explained it.
+func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHeader, name string) (text json.RawMessage, id int, decoded bool, err error) {
 	if b == nil {
-		return json.RawMessage("null"), 0, nil
+		return json.RawMessage("null"), 0, false, nil
 	}
 	var header []byte
 	present := false
@@ -203,10 +204,10 @@ func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHea
 	}
 	f, err := schema.ParseFrame(b, header, present)
 	if err != nil {
-		return plainJSON(b), 0, fmt.Errorf("header %s: %w", name, err)
+		return plainJSON(b), 0, false, fmt.Errorf("header %s: %w", name, err)
 	}
 	if f.Form == schema.Bare {
-		return plainJSON(b), 0, nil
+		return plainJSON(b), 0, false, nil
 	}
 	in := p.valuesIn
 	if name == schema.KeyHeader {
@@ -214,13 +215,13 @@ func (p *payloads) decode(ctx context.Context, b []byte, headers []kgo.RecordHea
 	}
 	s, err := p.forFrame(ctx, in, f)
 	if err != nil {
-		return plainJSON(b), int(f.ID), err
+		return plainJSON(b), int(f.ID), false, err
 	}
 	text, err = s.decode(f)
 	if err != nil {
-		return plainJSON(b), s.id, fmt.Errorf("schema id %d: %w", s.id, err)
+		return plainJSON(b), s.id, false, fmt.Errorf("schema id %d: %w", s.id, err)
 	}
-	return text, s.id, nil
+	return text, s.id, true, nil
 }
 
 func (s *payloadSchema) decode(f schema.Frame) (json.RawMessage, error) {
