@@ -22,6 +22,7 @@ type cli struct {
 	Config string `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
 
 	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
+	Demo       demoCmd       `cmd:"" help:"Fill three topics with made-up data, to look at: schemas, tables, rejections, a slow group."`
 	Topic      topicCmd      `cmd:"" help:"Create, list, describe, change and delete topics."`
 	Produce    produceCmd    `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
 	Consume    consumeCmd    `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
