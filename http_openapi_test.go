@@ -27,7 +27,7 @@ func mounts() []string {
 // TestCatalogRoutes asks the catalog's handler for everything that is described of
 // it: nothing may be a path that it does not know.
 func TestCatalogRoutes(t *testing.T) {
-	h := catalog.Handler(nil, catalog.Options{})
+	h := catalog.Handler(catalog.New(catalog.Config{}), catalog.Options{})
 	names := regexp.MustCompile(`\{\w+\}`)
 	count := 0
 	for _, e := range catalogRoutes() {

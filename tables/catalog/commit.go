@@ -66,6 +66,7 @@ func (c *Catalog) commit(ctx context.Context, changes []Change) ([]staged, error
 			c.discard(ctx, next)
 			return nil, err
 		}
+		noteTable(ctx, next[0].from.ident, next[0].meta.UUID, next[0].location)
 		if len(items) == 0 {
 			return next, nil
 		}
@@ -190,20 +191,28 @@ func (c *Catalog) firstUpdates(ident Identifier, updates []metadata.Update) []me
 	}, updates...)
 }
 
-// put writes the items. landed tells whether they are there when the store
+// put writes the items, and with them the outcome of a request that has a key.
+// landed tells whether they are there when the store
 // cannot; nil if nothing can. Errors: tables.ErrItemConflict (nothing
 // happened), else ErrUnknown.
 func (c *Catalog) put(ctx context.Context, landed func(context.Context) bool, items ...tables.Item) error {
-	err := c.items.Put(ctx, items...)
-	if err == nil {
-		return nil
+	rc := pending(ctx)
+	if rc != nil {
+		items = append(slices.Clip(items), rc.item())
 	}
-	if landed != nil {
+	err := c.items.Put(ctx, items...)
+	if err != nil && landed != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 		defer cancel()
 		if landed(ctx) {
-			return nil
+			err = nil
 		}
+	}
+	if err == nil {
+		if rc != nil {
+			rc.kept = true
+		}
+		return nil
 	}
 	if errors.Is(err, tables.ErrItemConflict) {
 		return err

@@ -81,6 +81,16 @@ func (c *Catalog) readMetadata(ctx context.Context, key, location string) (*meta
 	if e.meta != nil && e.location == location {
 		return e.meta, nil
 	}
+	meta, err := c.fetchMetadata(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	c.remember(key, location, meta)
+	return meta, nil
+}
+
+// fetchMetadata reads a metadata file.
+func (c *Catalog) fetchMetadata(ctx context.Context, location string) (*metadata.Table, error) {
 	at, ok := c.store.Key(location)
 	if !ok {
 		return nil, fmt.Errorf("%w: metadata location %q is outside the warehouse", ErrInvalid, location)
@@ -93,7 +103,6 @@ func (c *Catalog) readMetadata(ctx context.Context, key, location string) (*meta
 	if err != nil {
 		return nil, fmt.Errorf("metadata %s: %w: %w", location, tables.ErrBroken, err)
 	}
-	c.remember(key, location, meta)
 	return meta, nil
 }
 

@@ -71,6 +71,7 @@ func (c *Catalog) CreateNamespace(ctx context.Context, ns Identifier, props iceb
 	if props == nil {
 		props = iceberg.Properties{}
 	}
+	noteBody(ctx, namespaceBody{ns, props})
 	err := c.put(ctx, nil, tables.Item{Key: nsKey(ns), Value: encodeJSON(props)})
 	if errors.Is(err, tables.ErrItemConflict) {
 		return fmt.Errorf("%w: %s", ErrNamespaceAlreadyExists, strings.Join(ns, "."))
@@ -185,6 +186,7 @@ func (c *Catalog) UpdateNamespaceProperties(
 			}
 		}
 		slices.Sort(sum.Updated)
+		noteBody(ctx, sum)
 		if err = c.put(ctx, nil, n.touch()); !errors.Is(err, tables.ErrItemConflict) {
 			return sum, err
 		}

@@ -37,17 +37,22 @@ type Options struct {
 type server struct {
 	cat  *Catalog
 	opts Options
+	keys *onceStore
 }
 
 // Handler serves a catalog under /iceberg/v1/… and, for callers that strip the
 // mount point, /v1/…. Authentication is the caller's.
 func Handler(c *Catalog, opts Options) http.Handler {
-	s := &server{c, opts}
+	s := &server{c, opts, newOnceStore(c.items)}
 	mux := http.NewServeMux()
 	for _, base := range []string{"/iceberg/v1", "/v1"} {
 		mux.Handle("GET "+base+"/config", s.handler((*server).config))
 		for _, r := range routes() {
-			mux.Handle(r.method+" "+base+r.path, s.handler(r.serve))
+			serve := r.serve
+			if r.once != 0 {
+				serve = func(s *server, w http.ResponseWriter, q *http.Request) error { return s.once(w, q, r.once, r.serve) }
+			}
+			mux.Handle(r.method+" "+base+r.path, s.handler(serve))
 		}
 		for _, u := range unserved() {
 			mux.Handle(u.method+" "+base+u.path, s.handler(u.refuse))
@@ -62,7 +67,7 @@ func Handler(c *Catalog, opts Options) http.Handler {
 
 // handler adds what every route needs: a limit on the body, an answer to an
 // error, and one to a panic.
-func (s *server) handler(serve func(*server, http.ResponseWriter, *http.Request) error) http.Handler {
+func (s *server) handler(serve handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 		err := func() (err error) {
@@ -173,6 +178,7 @@ func (s *server) config(w http.ResponseWriter, _ *http.Request) error {
 	}
 	s.reply(w, http.StatusOK, map[string]any{
 		"defaults": notNil(s.opts.Defaults), "overrides": notNil(s.opts.Overrides), "endpoints": endpoints,
+		"idempotency-key-lifetime": fmt.Sprintf("PT%dM", int(onceLifetime.Minutes())),
 	})
 	return nil
 }

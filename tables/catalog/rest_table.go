@@ -121,6 +121,9 @@ func (s *server) replyTable(w http.ResponseWriter, r *http.Request, t *Table) er
 	if answer.Metadata, err = encode(); err != nil {
 		return fmt.Errorf("encode metadata: %w", err)
 	}
+	if answer.Location == nil {
+		noteBody(r.Context(), answer) // there is nothing yet that it could be read from again
+	}
 	s.reply(w, http.StatusOK, answer)
 	return nil
 }

@@ -10,34 +10,40 @@ import (
 // route is one line of the API.
 type route struct {
 	method, path string // path below /v1, as the API description writes it
-	serve        func(*server, http.ResponseWriter, *http.Request) error
+	serve        handlerFunc
 	does         string // one line, for people
 	query        []string
+	// once is the status of success of an operation that the API description
+	// lets carry an Idempotency-Key; 0 for others.
+	once int
 }
+
+// handlerFunc answers a request, or returns the error that it is answered with.
+type handlerFunc = func(*server, http.ResponseWriter, *http.Request) error
 
 // routes is the list of what is served; /v1/config tells it to clients.
 func routes() []route {
 	return []route{
-		{"GET", "/namespaces", (*server).listNamespaces, "List namespaces", []string{"parent", "pageToken", "pageSize"}},
-		{"POST", "/namespaces", (*server).createNamespace, "Make a namespace", nil},
-		{"GET", "/namespaces/{namespace}", (*server).loadNamespace, "Get a namespace and its properties", nil},
-		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists, "Answer whether a namespace is there", nil},
-		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace, "Drop an empty namespace", nil},
-		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties, "Change a namespace's properties", nil},
-		{"GET", "/namespaces/{namespace}/tables", (*server).listTables, "List a namespace's tables", []string{"pageToken", "pageSize"}},
-		{"POST", "/namespaces/{namespace}/tables", (*server).createTable, "Make a table, or stage one", nil},
-		{"POST", "/namespaces/{namespace}/register", (*server).registerTable, "Register a table by its metadata file", nil},
-		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable, "Get a table's metadata", []string{"snapshots"}},
-		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists, "Answer whether a table is there", nil},
-		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable, "Commit to a table", nil},
-		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable, "Drop a table", []string{"purgeRequested"}},
-		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable, "Forget a table, and leave its files", nil},
-		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics, "Take what a scan or a commit measured", nil},
-		{"POST", "/tables/rename", (*server).renameTable, "Rename a table", nil},
-		{"POST", "/transactions/commit", (*server).commitTransaction, "Commit to several tables, all or none", nil},
-		{"GET", "/namespaces/{namespace}/views", (*server).listViews, "List views: there are none", []string{"pageToken", "pageSize"}},
-		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil},
-		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil},
+		{"GET", "/namespaces", (*server).listNamespaces, "List namespaces", []string{"parent", "pageToken", "pageSize"}, 0},
+		{"POST", "/namespaces", (*server).createNamespace, "Make a namespace", nil, http.StatusOK},
+		{"GET", "/namespaces/{namespace}", (*server).loadNamespace, "Get a namespace and its properties", nil, 0},
+		{"HEAD", "/namespaces/{namespace}", (*server).namespaceExists, "Answer whether a namespace is there", nil, 0},
+		{"DELETE", "/namespaces/{namespace}", (*server).dropNamespace, "Drop an empty namespace", nil, http.StatusNoContent},
+		{"POST", "/namespaces/{namespace}/properties", (*server).updateProperties, "Change a namespace's properties", nil, http.StatusOK},
+		{"GET", "/namespaces/{namespace}/tables", (*server).listTables, "List a namespace's tables", []string{"pageToken", "pageSize"}, 0},
+		{"POST", "/namespaces/{namespace}/tables", (*server).createTable, "Make a table, or stage one", nil, http.StatusOK},
+		{"POST", "/namespaces/{namespace}/register", (*server).registerTable, "Register a table by its metadata file", nil, http.StatusOK},
+		{"GET", "/namespaces/{namespace}/tables/{table}", (*server).loadTable, "Get a table's metadata", []string{"snapshots"}, 0},
+		{"HEAD", "/namespaces/{namespace}/tables/{table}", (*server).tableExists, "Answer whether a table is there", nil, 0},
+		{"POST", "/namespaces/{namespace}/tables/{table}", (*server).updateTable, "Commit to a table", nil, http.StatusOK},
+		{"DELETE", "/namespaces/{namespace}/tables/{table}", (*server).dropTable, "Drop a table", []string{"purgeRequested"}, http.StatusNoContent},
+		{"POST", "/namespaces/{namespace}/tables/{table}/unregister", (*server).unregisterTable, "Forget a table, and leave its files", nil, http.StatusOK},
+		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics, "Take what a scan or a commit measured", nil, 0},
+		{"POST", "/tables/rename", (*server).renameTable, "Rename a table", nil, http.StatusNoContent},
+		{"POST", "/transactions/commit", (*server).commitTransaction, "Commit to several tables, all or none", nil, http.StatusNoContent},
+		{"GET", "/namespaces/{namespace}/views", (*server).listViews, "List views: there are none", []string{"pageToken", "pageSize"}, 0},
+		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil, 0},
+		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil, 0},
 	}
 }
 

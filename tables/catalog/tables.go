@@ -128,6 +128,7 @@ func (c *Catalog) point(ctx context.Context, to loaded, ns namespace, meta *meta
 	}
 	it := to.item
 	it.Value = encodeJSON(pointer{st.location, meta.Location, owned})
+	noteTable(ctx, to.ident, meta.UUID, st.location)
 	err := c.put(ctx, func(ctx context.Context) bool { return c.landed(ctx, []staged{st}) }, it, ns.touch())
 	if err == nil {
 		c.remember(it.Key, st.location, meta)
@@ -250,6 +251,9 @@ func (c *Catalog) unlist(ctx context.Context, ident Identifier) (loaded, error) 
 		}
 		it := l.item
 		it.Delete = true
+		if l.meta != nil {
+			noteTable(ctx, ident, l.meta.UUID, l.ptr.Metadata)
+		}
 		err = c.put(ctx, func(ctx context.Context) bool {
 			now, gerr := c.get(ctx, it.Key)
 			return gerr == nil && now.Version == 0
