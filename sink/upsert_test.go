@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -466,4 +467,30 @@ func (k *keyed) round(rnd *rand.Rand) (note string) {
 		note += "restart; "
 	}
 	return note
+}
+
+// TestUpsertRetention drops rows and letters by time: verification counts both as
+// expired.
+func TestUpsertRetention(t *testing.T) {
+	k := newKeyed(t)
+	k.topics[0].Retention = time.Millisecond
+	k.id = k.register("orders-value", orderV1)
+	k.put("a", "first")
+	k.spoil(0, []byte("b"), []byte("bad"))
+	k.spoil(1, nil, order(k.id, 1, "no key"))
+	k.run()
+	k.flush()
+	k.checkKeys()
+	if _, err := k.manager.Compact(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := k.manager.Verify(t.Context(), "orders")
+	if err != nil || r.Verdict != sink.VerdictOK {
+		t.Fatalf("verification: %+v, %v", r, err)
+	}
+	for _, f := range r.Formats {
+		if f.Rows != 0 || f.DeadLetters != 0 || f.Expired != 3 {
+			t.Errorf("%s: %d rows, %d letters, %d expired, want 0, 0 and 3", f.Format, f.Rows, f.DeadLetters, f.Expired)
+		}
+	}
 }

@@ -78,6 +78,11 @@ func (s *sink) verifyLatest(ctx context.Context, r FormatReport, t tables.Table)
 	for _, part := range slices.Sorted(maps.Keys(letters)) {
 		r.addDuplicates(part, letters[part])
 	}
+	gone, _, err := s.readDropped(ctx, r.Format) // before rows go it is stored
+	if err != nil {
+		return r.failed(err)
+	}
+	r.expiredMs = gone.BeforeMs
 	physical, err := t.Physical(t.Schema())
 	if err == nil {
 		err = a.readLog(ctx, &r, t.Schema(), physical, now.Progress, letters)
@@ -85,11 +90,6 @@ func (s *sink) verifyLatest(ctx context.Context, r FormatReport, t tables.Table)
 	if err != nil {
 		return r.failed(err)
 	}
-	gone, _, err := s.readDropped(ctx, r.Format)
-	if err != nil {
-		return r.failed(err)
-	}
-	r.expiredMs = gone.BeforeMs
 	a.compare(&r)
 	r.Verdict = VerdictOK
 	if len(r.Gaps)+len(r.Duplicates)+len(r.Stale) > 0 {
@@ -213,13 +213,17 @@ func (a *keyAudit) takeCut(r *FormatReport, c *cut, physical *tables.Schema) err
 	if c.dead == nil {
 		return nil
 	}
-	lost, err := placesOf(c.dead.Batch())
+	dead := c.dead.Batch()
+	lost, err := placesOf(dead)
 	if err != nil {
 		return err
 	}
-	r.Records += int64(len(lost))
-	for _, id := range lost {
-		r.addGap(id.Partition, id.Offset)
+	times, ok := columnOf(dead, parquet.TimestampColumn).(*array.Timestamp)
+	if !ok {
+		return fmt.Errorf("dead letters do not say when they were made: %w", tables.ErrSchema)
+	}
+	for i, id := range lost {
+		r.look(id.Partition, id.Offset, int64(times.Value(i))/1000, nil)
 	}
 	return nil
 }

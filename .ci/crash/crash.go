@@ -183,7 +183,7 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 	if kind <= 2 {
 		pause(ctx, r.millis(50, 500))
 		disturbed := r.disturb(ctx)
-		pause(ctx, r.millis(0, 80*kind*kind))
+		pause(ctx, r.millis(0, 80*max(1, kind*kind)))
 		err = r.kill(b, number)
 		disturbed.Wait()
 	} else {
