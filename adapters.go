@@ -70,16 +70,22 @@ func partRules(u *topic.SchemaUse) validate.Part {
 
 // reading is how a sink reads a topic's keys or values. It takes every version
 // of those that name theirs; a subject that may change with an association is
-// left to it.
-func reading(reg *registry.Registry, t *topic.Topic, part string, u *topic.SchemaUse) registry.Reading {
-	r := registry.Reading{Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message}
+// left to it. byRecord says that the subject is only known of a record.
+func reading(reg *registry.Registry, t *topic.Topic, part string, u *topic.SchemaUse) (r registry.Reading, byRecord bool) {
+	r = registry.Reading{Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message}
 	if r.Bare == registry.BareRefused {
 		r.Bare = registry.BareLatest // what is in the log all the same may as well be read
 	}
-	if u.Subject != "" || t.Config.SchemaContext != "" {
-		r.Subject = validate.SubjectOf(reg, t.Name, t.Config.SchemaContext, part, u.Subject)
+	rules := partRules(u)
+	if u.Subject == "" && t.Config.SchemaContext == "" && rules.Strategy == validate.TopicName {
+		return r, false
 	}
-	return r
+	subject, known := validate.Expected(reg, t.Name, t.Config.SchemaContext, part, &rules)
+	if !known {
+		subject = validate.SubjectOf(reg, t.Name, t.Config.SchemaContext, part, "") // for what names no schema
+	}
+	r.Subject = subject
+	return r, !known
 }
 
 func bare(b topic.Bare) registry.Bare {
@@ -151,6 +157,8 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 // sinkTopic is a topic as its sink and queries see it.
 func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
 	c := &t.Config
+	key, _ := reading(reg, t, "key", &c.Key)
+	value, byRecord := reading(reg, t, "value", &c.Value)
 	return sink.Topic{
 		ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
 		CommitInterval: interval(c.CommitIntervalMs),
@@ -163,7 +171,7 @@ func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
 		Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 		History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),
 		OrphanAge: millis(c.TableOrphanMs), Retention: max(0, millis(c.TableRetentionMs)),
-		Key: reading(reg, t, "key", &c.Key), Value: reading(reg, t, "value", &c.Value),
+		Key: key, Value: value, ValueByRecord: byRecord,
 	}
 }
 

@@ -16,12 +16,16 @@ type schemaDescribeCmd struct {
 	connect
 	Name    string `arg:"" name:"subject-or-topic" help:"Subject; or topic, for the schemas of its keys and values."`
 	Version int    `default:"-1" help:"Version; -1 is the latest."`
+	Message string `help:"Full name of a Protobuf message. Without it, the one that the topic takes, or the file's first."`
 }
 
 // Run says which columns a schema makes, how its payloads are read, and their
 // limits.
 func (c *schemaDescribeCmd) Run(ctx context.Context, std stdio) error {
 	q := url.Values{"name": {c.Name}, "version": {strconv.Itoa(c.Version)}}
+	if c.Message != "" {
+		q.Set("message", c.Message)
+	}
 	var list []describedSchema
 	if err := c.call(ctx, http.MethodGet, "/api/schemas/describe?"+q.Encode(), nil, &list); err != nil {
 		return err

@@ -53,6 +53,9 @@ func (c *schemaInferCmd) Run(ctx context.Context, std stdio) error {
 	case out.Misfit != "":
 		fmt.Fprintf(std.err, ", %d of which fit\nthe first that does not: %s", out.Fit, out.Misfit)
 	}
+	if out.Subject != "" {
+		fmt.Fprintf(std.err, "\nthe topic looks for it under subject %s: tarn schema register %[1]s FILE", out.Subject)
+	}
 	_, err := fmt.Fprintln(std.err)
 	return err
 }

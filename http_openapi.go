@@ -41,7 +41,7 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "POST", Path: "/api/topics/{topic}/redrive", Tag: "validation", Does: "Produce dead letters again, a step at a time", Query: []string{"dry_run", "limit", "from"}, Out: redriven{}},
 
 		{Method: "GET", Path: "/api/topics/{topic}/infer", Tag: "validation", Does: "Propose a schema from the JSON that flows", Query: []string{"records", "part", "format", "closed"}, Out: inferred{}},
-		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version"}, Out: []describedSchema{}},
+		{Method: "GET", Path: "/api/schemas/describe", Tag: "schemas", Does: "Say what the schemas of a subject, or of a topic, mean for records and tables", Query: []string{"name", "version", "message"}, Out: []describedSchema{}},
 		{Method: "GET", Path: "/api/schemas/diff", Tag: "schemas", Does: "Say what changes from one version to another, for readers and tables", Query: []string{"subject", "from", "to"}, Out: registry.Review{}},
 		{Method: "POST", Path: "/api/schemas/check", Tag: "schemas", Does: "Say what a schema would change as the next version", Query: []string{"subject"}, In: schemaText{}, Out: registry.Review{}},
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/schema"
@@ -102,11 +104,12 @@ func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var list []describedSchema
-	for _, subject := range n.subjectsOf(r.URL.Query().Get("name")) {
-		if !n.readable(w, r, subject) {
+	message := r.URL.Query().Get("message")
+	for _, of := range n.schemasOf(r.URL.Query().Get("name")) {
+		if !n.readable(w, r, of.subject) {
 			return
 		}
-		d, err := n.registry.Describe(subject, number)
+		d, err := n.registry.Describe(of.subject, number, cmp.Or(message, of.message))
 		if err != nil {
 			answerReview(w)(nil, err)
 			return
@@ -116,39 +119,53 @@ func (n *node) schemaDescribe(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, list)
 }
 
-// subjectsOf are the subject that a name is, or those of the topic of that name; if
-// there is neither, the name itself.
-func (n *node) subjectsOf(name string) []string {
+// namedSchema is a subject, and the Protobuf message that is meant; "" is its first.
+type namedSchema struct{ subject, message string }
+
+// schemasOf are the subject that a name is, or those of the topic of that name; if
+// there is neither, the name itself. A topic that has the subject of its own name
+// says which message is meant.
+func (n *node) schemasOf(name string) []namedSchema {
 	subject := n.registry.Alias(name)
-	if _, ok := n.registry.Latest(subject); ok {
-		return []string{subject}
-	}
-	var list []string
+	_, is := n.registry.Latest(subject)
+	var list []namedSchema
+	own := false
 	for _, part := range []string{"key", "value"} {
-		subject := n.registry.Alias(n.subjectOf(name, part))
-		if _, ok := n.registry.Latest(subject); ok {
-			list = append(list, subject)
+		of := n.schemaOf(name, part)
+		if of.subject == "" {
+			continue
+		}
+		of.subject = n.registry.Alias(of.subject)
+		if _, ok := n.registry.Latest(of.subject); ok {
+			list = append(list, of)
+			own = own || of.subject == subject
 		}
 	}
-	if len(list) == 0 {
-		return []string{subject}
+	if is && !own || len(list) == 0 {
+		return []namedSchema{{subject: subject}}
 	}
 	return list
 }
 
-// subjectOf is the subject of a topic's keys or values, as its configs say if
-// there is such a topic.
-func (n *node) subjectOf(name, part string) string {
+// schemaOf is where the schema of a topic's keys or values is, as its configs say
+// if there is such a topic; the subject is "" if only records say.
+func (n *node) schemaOf(name, part string) namedSchema {
 	if n.broker != nil {
 		if t := n.broker.Topics().View().ByName(name); t != nil {
-			given := t.Config.Value.Subject
-			if part == "key" {
-				given = t.Config.Key.Subject
-			}
-			return validate.SubjectOf(n.registry, name, t.Config.SchemaContext, part, given)
+			return schemaOfTopic(n.registry, t, part)
 		}
 	}
-	return n.registry.SubjectOf(name, part)
+	return namedSchema{subject: n.registry.SubjectOf(name, part)}
+}
+
+func schemaOfTopic(reg *registry.Registry, t *topic.Topic, part string) namedSchema {
+	use := &t.Config.Value
+	if part == "key" {
+		use = &t.Config.Key
+	}
+	rules := partRules(use)
+	subject, _ := validate.Expected(reg, t.Name, t.Config.SchemaContext, part, &rules)
+	return namedSchema{subject, use.Message}
 }
 
 // answerReview answers with what the registry says, or why it cannot.
@@ -161,7 +178,7 @@ func answerReview(w http.ResponseWriter) func(v any, err error) {
 			answer(w, http.StatusOK, v)
 		case isBroken:
 			answer(w, http.StatusUnprocessableEntity, apiError{Code: 42201, Message: "Invalid schema, details: " + broken.Error()})
-		case errors.Is(err, registry.ErrSubjectNotFound), errors.Is(err, registry.ErrVersionNotFound):
+		case errors.Is(err, registry.ErrSubjectNotFound), errors.Is(err, registry.ErrVersionNotFound), errors.Is(err, registry.ErrNoMessage):
 			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
 		case refused:
 			answer(w, http.StatusUnprocessableEntity, apiError{Code: 42205, Message: err.Error()})

@@ -57,6 +57,9 @@ type inferred struct {
 	// NotJSON counts records that are none, Null those without a value.
 	NotJSON int `json:"not_json"`
 	Null    int `json:"null"`
+	// Subject is where the topic looks for the schema; "" if that is by the names of
+	// records.
+	Subject string `json:"subject,omitempty"`
 	// NotTable says why the proposal has no table form; "" if it has one.
 	NotTable string `json:"no_table_form,omitempty"`
 }
@@ -91,6 +94,7 @@ func (n *node) infer(ctx context.Context, name string, ask inferAsk) (inferred, 
 	if ask.key {
 		s.out.Part = "key"
 	}
+	s.out.Subject = schemaOfTopic(n.registry, t, s.out.Part).subject
 	for p := range t.Partitions {
 		if err := s.partition(ctx, storage.TP{Topic: t.ID, Partition: p}); err != nil {
 			return inferred{}, fmt.Errorf("partition %d of %q: %w", p, name, err)

@@ -32,9 +32,10 @@ type ColumnInfo struct {
 	Nullable bool   `json:"nullable"`
 }
 
-// Describe describes a version of a subject; Latest is the newest. Refusals:
-// *Refused of ErrSubjectNotFound or ErrVersionNotFound.
-func (r *Registry) Describe(name string, number int) (Description, error) {
+// Describe describes a version of a subject; Latest is the newest. message is the
+// full name of a Protobuf message, "" for the first; other languages have no other.
+// Refusals: *Refused of ErrSubjectNotFound, ErrVersionNotFound or ErrNoMessage.
+func (r *Registry) Describe(name string, number int, message string) (Description, error) {
 	v, within := r.world.Load().at(name)
 	s := v.subjects.get(within)
 	if !s.exists(false) {
@@ -48,19 +49,25 @@ func (r *Registry) Describe(name string, number int) (Description, error) {
 	if p.err != nil {
 		return Description{}, p.err
 	}
+	m := p.first
+	if message != "" && ver.item.Type == schema.Protobuf {
+		if m = ver.messageNamed(p, message); m == nil {
+			return Description{}, &Refused{Kind: ErrNoMessage, Subject: s.full(), Version: ver.Version, Detail: message}
+		}
+	}
 	set := v.settingsOf(s)
 	out := Description{
-		Subject: s.full(), Version: ver.Version, ID: ver.ID, Type: ver.item.Type, Name: p.first.name,
+		Subject: s.full(), Version: ver.Version, ID: ver.ID, Type: ver.item.Type, Name: m.name,
 		Columns: []ColumnInfo{}, Level: set.Level, Policy: set.Policy,
 	}
 	if d, ok := p.schema.(schema.Describer); ok {
 		out.Manner = d.Manner()
 	}
-	if p.first.err != nil {
-		out.Formless = p.first.err.Error()
+	if m.err != nil {
+		out.Formless = m.err.Error()
 		return out, nil
 	}
-	out.Columns = columnInfos(out.Columns, p.first.decoder.Columns().Fields(), "")
+	out.Columns = columnInfos(out.Columns, m.decoder.Columns().Fields(), "")
 	return out, nil
 }
 

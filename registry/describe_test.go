@@ -23,7 +23,7 @@ func TestDescribe(t *testing.T) {
 		"p":    "PROTOBUF q.M [a long never][i struct null][i.u decimal(20, 0) never] ",
 		"none": "AVRO Order  ",
 	} {
-		d, err := r.Describe(subject, Latest)
+		d, err := r.Describe(subject, Latest, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,10 +45,19 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s: limits %q", subject, d.Limits)
 		}
 	}
-	if _, err := r.Describe("b", Latest); !errors.Is(err, ErrSubjectNotFound) {
+	register(t, r, "two", Request{Type: schema.Protobuf, Text: `syntax = "proto3"; package q; message A { int64 a = 1; } message B { string b = 1; }`})
+	for message, want := range map[string]string{"": "q.A a", "q.A": "q.A a", "q.B": "q.B b", "B": "q.B b"} {
+		if d, err := r.Describe("two", Latest, message); err != nil || d.Name+" "+d.Columns[0].Column != want {
+			t.Errorf("message %q: %v, %+v", message, err, d)
+		}
+	}
+	if _, err := r.Describe("two", Latest, "q.C"); !errors.Is(err, ErrNoMessage) {
+		t.Errorf("no message: %v", err)
+	}
+	if _, err := r.Describe("b", Latest, ""); !errors.Is(err, ErrSubjectNotFound) {
 		t.Errorf("no subject: %v", err)
 	}
-	if _, err := r.Describe("a", 2); !errors.Is(err, ErrVersionNotFound) {
+	if _, err := r.Describe("a", 2, ""); !errors.Is(err, ErrVersionNotFound) {
 		t.Errorf("no version: %v", err)
 	}
 }

@@ -47,6 +47,7 @@ var (
 	ErrTooLarge            = errors.New("schema is too large")
 	ErrTooMany             = errors.New("a limit of the registry is reached")
 	ErrFormat              = errors.New("format is not supported")
+	ErrNoMessage           = errors.New("the schema has no such message")
 )
 
 // Refused is a refusal of one of the kinds above.

@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/language"
 )
 
 // Types of incompatibilities with tables. Confluent's registry has others for its
@@ -37,7 +38,7 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 	_, effects := schema.Absorb(v.tableOf(versions), want, v.known(versions)...)
 	refused := schema.Refused(effects)
 	if len(refused) == 0 {
-		return nil
+		return v.messageRefusal(bad, d, versions)
 	}
 	for _, e := range refused {
 		bad.Differences = append(bad.Differences, schema.Incompatibility{
@@ -47,6 +48,89 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 	blamed := v.blame(versions, want)
 	bad.OldVersion, bad.OldSchema = blamed.Version, blamed.item.Text
 	return bad
+}
+
+// Limits of the look at messages that are not a file's first: each costs a table's
+// columns for every version that has it.
+const (
+	maxTabledMessages = 200
+	maxTabledVersions = 100
+)
+
+// messageRefusal asks the same of the other messages at the top of a Protobuf
+// file: a topic's records may be of any of them. They match by name, since one
+// that is new, or gone, says nothing about the tables of another. What is refused
+// is put into bad; nil if nothing is.
+func (v *view) messageRefusal(bad *Incompatible, d *draft, versions []*version) error {
+	names := language.Messages(d.schema)
+	if len(names) < 2 || len(versions) == 0 {
+		return nil
+	}
+	versions = versions[max(0, len(versions)-maxTabledVersions):]
+	for i, name := range names[1:min(len(names), maxTabledMessages)] {
+		list, against := v.messageAgainst(d.schema, i+1, name, versions)
+		bad.Differences = append(bad.Differences, list...)
+		if against != nil && against.Version > bad.OldVersion {
+			bad.OldVersion, bad.OldSchema = against.Version, against.item.Text
+		}
+	}
+	if len(bad.Differences) == 0 {
+		return nil
+	}
+	return bad
+}
+
+// messageAgainst lists what speaks against the message at a place of a new schema,
+// and the newest version that it conflicts with.
+func (v *view) messageAgainst(s schema.Schema, at int, name string, versions []*version) (list []schema.Incompatibility, against *version) {
+	want, formless := columnsAt(s, []int{at})
+	var table *arrow.Schema
+	for _, ver := range versions {
+		had := v.messageColumns(ver, name)
+		if had == nil {
+			continue
+		}
+		if formless != nil {
+			return []schema.Incompatibility{{
+				Type: tableFormless, Path: "/" + name, Description: "message " + name + " of the new schema has no table form: " + formless.Error(),
+			}}, ver
+		}
+		if _, effects := schema.Absorb(had, want); against == nil || len(schema.Refused(effects)) > 0 {
+			against = ver
+		}
+		table, _ = schema.Absorb(table, had)
+	}
+	if table == nil {
+		return nil, nil
+	}
+	_, effects := schema.Absorb(table, want)
+	for _, e := range schema.Refused(effects) {
+		list = append(list, schema.Incompatibility{
+			Type: tableRefuses, Path: "/" + name + "/" + strings.ReplaceAll(e.Column, ".", "/"), Description: "message " + name + ": " + e.Text, Info: e.Column,
+		})
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return list, against
+}
+
+// messageColumns are those of a version's message by its name; nil if it has no
+// such message, or the message no table form.
+func (v *view) messageColumns(ver *version, name string) *arrow.Schema {
+	p := ver.load(v)
+	if p.err != nil {
+		return nil
+	}
+	index, ok := language.Index(p.schema, name)
+	if !ok {
+		return nil
+	}
+	columns, err := columnsAt(p.schema, index)
+	if err != nil {
+		return nil
+	}
+	return columns
 }
 
 // tableOf is the columns of a table that took the versions, oldest first; nil if
@@ -121,8 +205,12 @@ func (v *view) columns(ver *version) (*arrow.Schema, error) {
 	return schema.AliasedColumns(p.first.decoder), nil
 }
 
-func columnsOf(s schema.Schema) (*arrow.Schema, error) {
-	d, err := s.Decoder(nil)
+func columnsOf(s schema.Schema) (*arrow.Schema, error) { return columnsAt(s, nil) }
+
+// columnsAt are the columns of the message that index selects, with the aliases of
+// its fields.
+func columnsAt(s schema.Schema, index []int) (*arrow.Schema, error) {
+	d, err := s.Decoder(index)
 	if err != nil {
 		return nil, err
 	}

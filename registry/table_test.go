@@ -162,3 +162,49 @@ func TestLevelTableLanguages(t *testing.T) {
 		}
 	}
 }
+
+// TestLevelTableMessages: records may be of any message of a file, not of its first
+// alone.
+func TestLevelTableMessages(t *testing.T) {
+	r := open(t, memory.New())
+	if err := r.SetSettings(t.Context(), "s", levelOf(Table)); err != nil {
+		t.Fatal(err)
+	}
+	file := func(messages string) Request {
+		return Request{Type: schema.Protobuf, Text: `syntax = "proto3"; package p; message A { string a = 1; } ` + messages}
+	}
+	register(t, r, "s", file(`message B { int32 n = 1; }`))
+	register(t, r, "s", file(`message B { int32 n = 1; string s = 2; } message Odd { int32 x = 1; int32 y = 2; }`))
+	for _, tt := range []struct {
+		what, messages string
+		against        int
+		reason         string // "" if it is taken
+	}{
+		{"another type", `message B { string n = 1; }`, 2, "message p.B: cannot absorb: column n is int"},
+		{"the type of a later version's field", `message B { int32 n = 1; int64 s = 2; }`, 2, "message p.B: cannot absorb: column s is string"},
+		{"at another place", `message C { string n = 1; } message B { bool n = 1; }`, 2, "column n is int"},
+		{"no table form any more", `message Odd { int32 x = 1; int32 X = 2; }`, 2, "message p.Odd of the new schema has no table form"},
+		{"wider", `message B { int64 n = 1; string s = 2; }`, 0, ""},
+		{"gone, and a new one without a table form", `message Empty {}`, 0, ""},
+	} {
+		bad, refused := errors.AsType[*Incompatible](r.Compatible("s", file(tt.messages), 0))
+		switch {
+		case tt.reason == "" && refused:
+			t.Errorf("%s: %v", tt.what, bad)
+		case tt.reason == "":
+		case !refused || !strings.Contains(bad.Differences[0].Description, tt.reason) || bad.OldVersion != tt.against:
+			t.Errorf("%s: got %v, want %q against version %d", tt.what, bad, tt.reason, tt.against)
+		}
+	}
+	// A context's subjects are asked in their context.
+	if err := r.SetSettings(t.Context(), ":.lab:", levelOf(Table)); err != nil {
+		t.Fatal(err)
+	}
+	register(t, r, ":.lab:s", file(`message B { string n = 1; }`))
+	if err := r.Compatible(":.lab:s", file(`message B { string n = 1; string m = 2; }`), 0); err != nil {
+		t.Errorf("in another context: %v", err)
+	}
+	if err := r.Compatible(":.lab:s", file(`message B { int32 n = 1; }`), 0); err == nil {
+		t.Error("the level of a context does not hold for its subjects")
+	}
+}

@@ -194,6 +194,9 @@ type Topic struct {
 	// Key and Value say which schemas the parts have. A Subject of "" is the one
 	// that the registry has the topic's part bound to.
 	Key, Value registry.Reading
+	// ValueByRecord says that only records know the subjects of values: without a
+	// schema of Value's subject, tables are made of the first value that names one.
+	ValueByRecord bool
 }
 
 func (t Topic) withDefaults() Topic {

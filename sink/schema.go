@@ -28,6 +28,14 @@ func (s *sink) settleSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if columns == nil && s.topic.ValueByRecord {
+		if columns, err = s.firstColumns(ctx); err != nil {
+			return err
+		}
+		if columns == nil {
+			return &stopError{WaitingForSchema, fmt.Errorf("%w: topic %s has subjects by the names of records, and its tables are made with the first that comes", errNoRecord, s.topic.Name)}
+		}
+	}
 	if columns == nil {
 		return &stopError{WaitingForSchema, fmt.Errorf("%w for %s: register one, the tables are made then; or set tarn.table.value.as=json, string or binary", errNoSchema, s.awaited())}
 	}

@@ -70,8 +70,9 @@ type sink struct {
 	barren      struct {  // from here to there the log holds no rows
 		from, to offsets
 	}
-	turn    int // counts cuts, for lanes to take turns
-	wide    int // how often the interval is doubled, see interval
+	sought  offsets // below these no value names a schema, see firstColumns
+	turn    int     // counts cuts, for lanes to take turns
+	wide    int     // how often the interval is doubled, see interval
 	waiter  *commitlog.Waiter
 	watched map[int32]*commitlog.Log
 }
@@ -142,11 +143,14 @@ func (s *sink) unwatch() {
 // wait sleeps until there may be something to do; a negative pause means until
 // something happens. While a backlog or a retry waits for its time appends do
 // not wake the sink: only its size is looked at now and then. A sink without
-// schema waits for one and for nothing else.
+// schema waits for one and for nothing else; where records name it, for those.
 func (s *sink) wait(ctx context.Context, registered <-chan struct{}, pause time.Duration, err error) {
 	appended := s.waiter.C
-	if errors.Is(err, errNoSchema) {
+	switch {
+	case errors.Is(err, errNoSchema):
 		appended, pause = nil, -1
+	case errors.Is(err, errNoRecord):
+		pause = -1
 	}
 	var timer <-chan time.Time
 	if pause >= 0 {

@@ -161,3 +161,25 @@ func TestVersionOfRows(t *testing.T) {
 		w.wantRows(one, one)
 	})
 }
+
+// TestByRecord makes tables of the first record that names its schema, where
+// subjects go by records' names; later ones bring columns of their own.
+func TestByRecord(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].ValueByRecord = true
+	order := w.register("shop.Order", `{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"int"}]}`)
+	person := w.register("shop.Person", `{"type":"record","name":"shop.Person","fields":[{"name":"name","type":"string"}]}`)
+	w.run()
+	if s := w.state(sink.WaitingForSchema); !strings.Contains(s.Message, "by the names of records") {
+		t.Errorf("it says %q", s.Message)
+	}
+	w.produce(0, []byte("no schema"), prefixed(order, []byte("\x02more than it takes")))
+	w.produce(0, prefixed(order, []byte("\x02")), prefixed(person, []byte("\x04Bo")))
+	w.verify(2, 2)
+	w.wantRows("", "", `{"id":1}`, `{"name":"Bo"}`)
+	w.halt()
+	w.run()
+	w.produce(0, prefixed(person, []byte("\x04Al")))
+	w.verify(3, 2)
+	w.wantRows("", "", `{"id":1}`, `{"name":"Bo"}`, `{"name":"Al"}`)
+}

@@ -84,6 +84,21 @@ func SubjectOf(reg *registry.Registry, topic, context, part, given string) strin
 	return qualify(context, topic+"-"+part)
 }
 
+// Expected is the subject of a topic's keys or values as far as its settings say,
+// and false where only a record does: with subjects by record names, unless the
+// topic takes one message alone.
+func Expected(reg *registry.Registry, topic, context, part string, rules *Part) (subject string, ok bool) {
+	switch {
+	case rules.Subject != "" || rules.Strategy == TopicName:
+		return SubjectOf(reg, topic, context, part, rules.Subject), true
+	case rules.Message == "":
+		return "", false
+	case rules.Strategy == TopicRecordName:
+		return qualify(context, topic+"-"+rules.Message), true
+	}
+	return qualify(context, rules.Message), true
+}
+
 func qualify(context, subject string) string {
 	if context == "" {
 		return subject

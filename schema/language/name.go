@@ -51,6 +51,15 @@ func Index(s schema.Schema, message string) ([]int, bool) {
 	return p.Index(message)
 }
 
+// Messages are the full names of the messages at the top of a Protobuf file, in
+// its order; other languages have none.
+func Messages(s schema.Schema) []string {
+	if p, ok := s.(*protobuf.Schema); ok {
+		return p.Names()
+	}
+	return nil
+}
+
 // word is a JSON string's text, "" for anything else.
 func word(raw []byte) string {
 	var text string

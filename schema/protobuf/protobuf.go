@@ -134,6 +134,16 @@ func (s *Schema) Index(name string) ([]int, bool) {
 	return indexOf(list, list.Get(0).ParentFile().Package()+"."+full)
 }
 
+// Names are the full names of the messages at the top of the file, in its order.
+func (s *Schema) Names() []string {
+	list := s.messages()
+	names := make([]string, list.Len())
+	for i := range names {
+		names[i] = string(list.Get(i).FullName())
+	}
+	return names
+}
+
 func indexOf(list protoreflect.MessageDescriptors, name protoreflect.FullName) ([]int, bool) {
 	for i := range list.Len() {
 		m := list.Get(i)
