@@ -47,6 +47,7 @@ type payloadSchema struct {
 	typ   sr.SchemaType
 	avro  *avro.Schema
 	proto *protobuf.Schema
+	text  string
 }
 
 func newPayloads(client *sr.Client) *payloads {
@@ -139,7 +140,7 @@ func (p *payloads) parse(ctx context.Context, in string, s sr.Schema) (*payloadS
 	if err != nil {
 		return nil, err
 	}
-	out := &payloadSchema{typ: s.Type}
+	out := &payloadSchema{typ: s.Type, text: s.Schema}
 	switch s.Type {
 	case sr.TypeAvro:
 		var cache avro.SchemaCache
@@ -282,6 +283,20 @@ func (p *payloads) encode(ctx context.Context, by topicSchema, text json.RawMess
 		return nil, fmt.Errorf("does not fit %s (schema id %d): %w", by.subject, s.id, err)
 	}
 	return b, nil
+}
+
+// encodeText is encode for a text that a format has cut out: JSON where there is a
+// schema, else bytes as they are.
+func (p *payloads) encodeText(ctx context.Context, by topicSchema, text []byte) ([]byte, error) {
+	if by.err == nil {
+		if s, err := p.forSubject(ctx, by.subject); err == nil && s == nil {
+			return text, nil
+		}
+	}
+	if text != nil && !json.Valid(text) {
+		return nil, fmt.Errorf("is not JSON: %.80s", text)
+	}
+	return p.encode(ctx, by, text)
 }
 
 func (s *payloadSchema) encode(message string, text json.RawMessage) ([]byte, error) {
