@@ -44,7 +44,7 @@ func (s *sink) doChores(ctx context.Context, err error) {
 			c.answer <- err
 			continue
 		}
-		c.answer <- c.do(ctx)
+		c.answer <- s.guard(func() error { return c.do(ctx) })
 	}
 	s.asks = nil
 }

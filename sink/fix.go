@@ -21,9 +21,12 @@ func errorInfo(now time.Time, err error) ErrorInfo {
 func fixOf(err error) string {
 	var stop *stopError
 	var dial *net.OpError
+	var defect *panicError
 	switch {
 	case errors.As(err, &stop) && advice[stop.state] != "":
 		return advice[stop.state]
+	case errors.As(err, &defect):
+		return "this is a defect of Tarn: please report it with the stack in the broker's log. Records wait in the log; it is tried again every 30 s, and tarn table flush TOPIC tries at once"
 	case errors.Is(err, tables.ErrUnsupported):
 		return "this format cannot hold the schema: register one that it can, or take the format out of tarn.table.formats"
 	case errors.Is(err, tables.ErrBroken):

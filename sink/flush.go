@@ -131,9 +131,13 @@ func (s *sink) answerFlushes(ctx context.Context, more bool, err error) {
 	s.waiting = left
 }
 
+// refuseFlushes answers whoever waits and was not answered yet.
 func (s *sink) refuseFlushes(err error) {
 	for _, f := range s.waiting {
-		f.answer <- flushAnswer{err: err}
+		select {
+		case f.answer <- flushAnswer{err: err}:
+		default:
+		}
 	}
 	s.waiting = nil
 }

@@ -22,6 +22,7 @@ type fuse struct {
 	left   int  // guarded by mu: writes until the fault, below 0 none
 	before bool // guarded by mu
 	crash  bool // guarded by mu: everything after the fault fails too
+	panics bool // guarded by mu: the fault is a panic
 	dead   bool // guarded by mu
 	blown  string
 	match  string                               // guarded by mu: only writes whose name holds it count
@@ -47,7 +48,7 @@ func (f *fuse) armAt(word string, before, crash bool) {
 func (f *fuse) heal() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.left, f.dead, f.chance = -1, false, nil
+	f.left, f.dead, f.chance, f.panics = -1, false, nil, false
 	return f.blown
 }
 
@@ -69,12 +70,19 @@ func (f *fuse) write(op string, do func() error) error {
 	if !fault && f.chance != nil {
 		fault, before = f.chance(op)
 	}
+	panics := fault && f.panics
 	f.mu.Unlock()
+	if panics && before {
+		panic(op)
+	}
 	if fault && before {
 		return fmt.Errorf("%s: %w", op, errFault)
 	}
 	if err := do(); err != nil {
 		return err
+	}
+	if panics {
+		panic(op)
 	}
 	if fault {
 		return fmt.Errorf("%s, done: %w", op, errFault)

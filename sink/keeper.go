@@ -183,7 +183,7 @@ func (m *Manager) keep(ctx context.Context) {
 		wait := time.Duration(-1)
 		if s != nil {
 			if wait = time.Until(at); wait <= 0 {
-				m.keepOne(ctx, s)
+				m.keepSafely(ctx, s)
 				continue
 			}
 		}

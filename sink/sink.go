@@ -11,6 +11,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/upsert"
 )
 
 // sink copies one topic into its tables. One goroutine, run, does everything;
@@ -39,9 +40,11 @@ type sink struct {
 	gauge   *gauge        // how far and how fresh the tables are
 	drafted fileSet       // files of the draft
 
-	noteCommit func() // tells the keeper
+	noteCommit func()         // tells the keeper
+	budget     *upsert.Budget // of all tables' keys
 
-	members []*member
+	members  []*member
+	panicked string // the last panic that was logged; empty: none
 
 	// What is stored, as of the last load; load reads it again when loaded is
 	// false.
@@ -92,17 +95,13 @@ func (s *sink) run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		registered := s.registry.Changed()
-		more, err := s.step(blob.WithTrouble(ctx, tell))
+		more, err := s.pass(ctx, tell)
 		if ctx.Err() != nil {
 			return
 		}
-		s.noteStandings(ctx, s.report(err))
-		s.noteNeeds(ctx)
-		s.drafted.set(s.draft)
-		s.answerFlushes(ctx, more, err)
-		if len(s.asks) > 0 {
-			s.doChores(ctx, err)
-			more = true // what they have changed is looked at
+		var defect *panicError
+		if errors.As(err, &defect) {
+			retry = lastRetry // what is broken stays so
 		}
 		switch {
 		case err != nil:
@@ -116,6 +115,35 @@ func (s *sink) run(ctx context.Context) {
 			s.wait(ctx, registered, s.pause(), nil)
 		}
 	}
+}
+
+// pass is one step, what is shown of it, and what others asked for. A panic ends
+// it, and whoever waits for it is told.
+func (s *sink) pass(ctx context.Context, tell func(error)) (more bool, err error) {
+	err = s.guard(func() (err error) {
+		more, err = s.step(blob.WithTrouble(ctx, tell))
+		return err
+	})
+	if ctx.Err() != nil {
+		return false, err
+	}
+	after := s.guard(func() error {
+		s.noteStandings(ctx, s.report(err))
+		s.noteNeeds(ctx)
+		s.drafted.set(s.draft)
+		s.answerFlushes(ctx, more, err)
+		if len(s.asks) > 0 {
+			s.doChores(ctx, err)
+			more = true // what they have changed is looked at
+		}
+		return nil
+	})
+	if after != nil {
+		s.report(after)
+		s.refuseFlushes(after)
+		return false, after
+	}
+	return more, err
 }
 
 // watch has the waiter woken when any partition advances.

@@ -238,6 +238,12 @@ func (o *openTables) put(format, name string, t tables.Table) {
 	o.all[[2]string{format, name}] = t
 }
 
+func (o *openTables) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = nil
+}
+
 func (o *openTables) get(format, name string) tables.Table {
 	o.mu.Lock()
 	defer o.mu.Unlock()
