@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -31,51 +33,131 @@ func (c *groupListCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	s := sheet{Columns: []string{"GROUP", "STATE", "PROTOCOL-TYPE"}}
+	lags, err := totalLags(ctx, adm, groups.Groups())
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"GROUP", "STATE", "PROTOCOL-TYPE", "LAG"}}
 	for _, g := range groups.Sorted() {
-		s.add(g.Group, g.State, g.ProtocolType)
+		lag := any("-")
+		if n, ok := lags[g.Group]; ok {
+			lag = n
+		}
+		s.add(g.Group, g.State, g.ProtocolType, lag)
 	}
 	return s.write(std.out, c.Output)
 }
 
+// totalLags sums up how far groups are behind. Groups without committed offsets, as
+// share groups are, have none.
+func totalLags(ctx context.Context, adm *kadm.Client, groups []string) (map[string]int64, error) {
+	fetched := adm.FetchManyOffsets(ctx, groups...)
+	all := kadm.TopicsSet{}
+	for _, f := range fetched {
+		if f.Err == nil {
+			all.Merge(f.CommittedPartitions())
+		}
+	}
+	out := map[string]int64{}
+	if len(all) == 0 {
+		return out, nil
+	}
+	ends, err := adm.ListEndOffsets(ctx, all.Topics()...)
+	if err != nil {
+		return nil, fmt.Errorf("ends of logs: %w", err)
+	}
+	for group, f := range fetched {
+		if f.Err != nil {
+			continue
+		}
+		for _, o := range f.Fetched.Sorted() {
+			if end, ok := ends.Lookup(o.Topic, o.Partition); ok && end.Err == nil && o.At >= 0 {
+				out[group] += max(end.Offset-o.At, 0)
+			}
+		}
+	}
+	return out, nil
+}
+
 type groupDescribeCmd struct {
 	connect
-	Name string `arg:"" help:"Group."`
+	Name  string        `arg:"" help:"Group."`
+	Watch time.Duration `placeholder:"INTERVAL" help:"Show it again at this interval, such as 2s, and how long offsets have been stuck: not moved although there is more to read."`
+}
+
+// Help shows examples.
+func (c *groupDescribeCmd) Help() string {
+	return `Lag is in records, and in seconds: the time of the log's last record less that of the
+group's next one.
+
+  tarn group describe billing
+  tarn group describe billing --watch 2s
+  tarn group describe billing --output json`
 }
 
 // Run describes one group.
 func (c *groupDescribeCmd) Run(ctx context.Context, std stdio) error {
+	if c.Watch < 0 || c.Watch > 0 && c.Watch < 100*time.Millisecond {
+		return fmt.Errorf("--watch %v: must be at least 100ms", c.Watch)
+	}
 	adm, err := c.admin(ctx)
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
-	lags, err := adm.Lag(ctx, c.Name)
+	if c.Watch > 0 {
+		return c.watch(ctx, adm, std)
+	}
+	v, err := c.view(ctx, adm)
 	if err != nil {
 		return err
 	}
-	g := lags[c.Name]
-	if errors.Is(g.DescribeErr, kerr.GroupIDNotFound) {
-		return c.consumers(ctx, adm, std)
+	if v == nil {
+		return c.shares(ctx, adm, std)
 	}
+	return v.write(std.out, c.Output, false)
+}
+
+// view looks at the group, of whatever kind it is; nil is a share group.
+func (c *groupDescribeCmd) view(ctx context.Context, adm *kadm.Client) (*groupView, error) {
+	v, err := c.classic(ctx, adm)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		v, err = c.consumers(ctx, adm)
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		if shared, err := adm.DescribeShareGroups(ctx, c.Name); err != nil || !errors.Is(shared[c.Name].Err, kerr.GroupIDNotFound) {
+			return nil, err
+		}
+		v, err = c.streams(ctx, adm)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, v.measure(ctx, &c.connect, adm)
+}
+
+// classic looks at a group of the classic protocol.
+func (c *groupDescribeCmd) classic(ctx context.Context, adm *kadm.Client) (*groupView, error) {
+	lags, err := adm.Lag(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	g := lags[c.Name]
 	if err := errors.Join(g.DescribeErr, g.FetchErr); err != nil {
-		return fmt.Errorf("group %q: %w", c.Name, err)
+		return nil, fmt.Errorf("group %q: %w", c.Name, err)
 	}
 	if g.State == "Dead" {
-		return fmt.Errorf("group %q does not exist", c.Name)
+		return nil, fmt.Errorf("group %q does not exist", c.Name)
 	}
-	s := sheet{Columns: []string{"TOPIC", "PARTITION", "OFFSET", "END", "LAG", "MEMBER", "CLIENT", "HOST"}}
+	v := &groupView{Group: g.Group, State: g.State, Type: "classic", Members: len(g.Members)}
 	for _, l := range g.Lag.Sorted() {
-		member, client, host := "-", "-", "-"
+		one := groupLine{Topic: l.Topic, Partition: l.Partition, Offset: l.Commit.At, End: l.End.Offset, Lag: l.Lag}
 		if l.Member != nil {
-			member, client, host = l.Member.MemberID, l.Member.ClientID, l.Member.ClientHost
+			one.Member, one.Client, one.Host = l.Member.MemberID, l.Member.ClientID, l.Member.ClientHost
 		}
-		s.add(l.Topic, l.Partition, l.Commit.At, l.End.Offset, l.Lag, member, client, host)
+		v.add(one)
 	}
-	if c.Output == "text" {
-		fmt.Fprintf(std.out, "%s  %s  %d members  lag %d\n\n", g.Group, g.State, len(g.Members), g.Lag.Total())
-	}
-	return s.write(std.out, c.Output)
+	return v, nil
 }
 
 type groupDeleteCmd struct {

@@ -4,49 +4,107 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 type groupSeekCmd struct {
 	connect
-	Name      string `arg:"" help:"Group; it must have no members."`
-	Topic     string `arg:"" help:"Topic."`
-	To        string `required:"" placeholder:"WHERE" help:"start, end, an offset, or a time such as 2026-01-31T12:00:00Z."`
-	Partition int32  `default:"-1" help:"Only this partition."`
-	Share     bool   `help:"It is a share group; one that does not exist is made."`
+	Name       string    `arg:"" help:"Group; it must have no members."`
+	Topics     []string  `arg:"" optional:"" name:"topic" help:"Topics; all that the group has offsets of if none is given."`
+	To         placeFlag `required:"" placeholder:"WHERE" help:"start, end, an offset, +N after the start, -N before the end, or a time: @2026-01-31T12:00:00Z, @-1h."`
+	Partitions []int32   `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
+	DryRun     bool      `help:"Only show what would change."`
+	Share      bool      `help:"It is a share group; one that does not exist is made."`
 }
 
-// Run sets the group's offsets on the topic, or where a share group begins.
+// Help shows examples.
+func (c *groupSeekCmd) Help() string {
+	return `The table shows each partition's offset before and after.
+
+  tarn group seek billing --to @-1h --dry-run
+  tarn group seek billing orders --to start
+  tarn group seek billing orders -p 0 --to 41
+  tarn group seek workers jobs --share --to end`
+}
+
+// Run sets the group's offsets on the topics, or where a share group begins.
 func (c *groupSeekCmd) Run(ctx context.Context, std stdio) error {
+	to, err := parsePlace(string(c.To), time.Now(), false)
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
 	adm, err := c.admin(ctx)
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
-	found, err := whereTo(ctx, adm, c.To, c.Topic)
+	before, err := c.before(ctx, adm)
 	if err != nil {
 		return err
 	}
-	offsets, s := kadm.Offsets{}, sheet{Columns: []string{"TOPIC", "PARTITION", "OFFSET"}}
-	for _, o := range sortedOffsets(found[c.Topic]) {
-		if o.Err != nil {
-			return fmt.Errorf("topic %q partition %d: %w", c.Topic, o.Partition, o.Err)
-		}
-		if c.Partition < 0 || o.Partition == c.Partition {
-			offsets.AddOffset(c.Topic, o.Partition, o.Offset, -1)
-			s.add(c.Topic, o.Partition, o.Offset)
+	topics := c.Topics
+	if len(topics) == 0 {
+		if topics = slices.Sorted(maps.Keys(before)); len(topics) == 0 {
+			return fmt.Errorf("group %q has no offsets: name the topics", c.Name)
 		}
 	}
-	if len(s.Rows) == 0 {
-		return fmt.Errorf("topic %q has no partition %d", c.Topic, c.Partition)
+	offsets, s := kadm.Offsets{}, sheet{Columns: []string{"TOPIC", "PARTITION", "BEFORE", "AFTER", "MOVE"}}
+	for _, topic := range topics {
+		places, err := placesOf(ctx, adm, topic, to, c.Partitions)
+		if err != nil {
+			return err
+		}
+		for _, p := range slices.Sorted(maps.Keys(places)) {
+			offsets.AddOffset(topic, p, places[p], -1)
+			was, move := any("-"), any("-")
+			if o, ok := before[topic][p]; ok {
+				was, move = o, fmt.Sprintf("%+d", places[p]-o)
+			}
+			s.add(topic, p, was, places[p], move)
+		}
 	}
-	if err := c.set(ctx, adm, offsets); err != nil {
-		return fmt.Errorf("group %q: %w", c.Name, err)
+	if !c.DryRun {
+		if err := c.set(ctx, adm, offsets); err != nil {
+			return fmt.Errorf("group %q: %w", c.Name, err)
+		}
 	}
 	return s.write(std.out, c.Output)
+}
+
+// before are the group's offsets as they are; none if it does not exist.
+func (c *groupSeekCmd) before(ctx context.Context, adm *kadm.Client) (map[string]map[int32]int64, error) {
+	out := map[string]map[int32]int64{}
+	add := func(topic string, partition int32, at int64) {
+		if out[topic] == nil {
+			out[topic] = map[int32]int64{}
+		}
+		if at >= 0 {
+			out[topic][partition] = at
+		}
+	}
+	if c.Share {
+		all, err := adm.DescribeShareGroupOffsets(ctx, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range all[c.Name].Offsets.Sorted() {
+			add(o.Topic, o.Partition, o.StartOffset)
+		}
+		return out, nil
+	}
+	offsets, err := adm.FetchOffsets(ctx, c.Name)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, fmt.Errorf("offsets of group %q: %w", c.Name, err)
+	}
+	for _, o := range offsets.Sorted() {
+		add(o.Topic, o.Partition, o.At)
+	}
+	return out, nil
 }
 
 func (c *groupSeekCmd) set(ctx context.Context, adm *kadm.Client, offsets kadm.Offsets) error {
@@ -55,41 +113,30 @@ func (c *groupSeekCmd) set(ctx context.Context, adm *kadm.Client, offsets kadm.O
 		return errors.Join(err, answers.Error())
 	}
 	answers, err := adm.CommitOffsets(ctx, c.Name, offsets)
-	return errors.Join(err, answers.Error())
+	if err = errors.Join(err, answers.Error()); errors.Is(err, kerr.UnknownMemberID) {
+		err = fmt.Errorf("it has members, which would go on from where they are: stop them first: %w", err)
+	}
+	return err
 }
 
-// whereTo finds the offsets of a topic that a word means.
-func whereTo(ctx context.Context, adm *kadm.Client, word, topic string) (kadm.ListedOffsets, error) {
-	switch word {
-	case "start":
-		return adm.ListStartOffsets(ctx, topic)
-	case "end":
-		return adm.ListEndOffsets(ctx, topic)
+// placesOf finds the offset of a place in the chosen partitions of a topic, all if
+// none is chosen.
+func placesOf(ctx context.Context, adm *kadm.Client, topic string, p logPlace, chosen []int32) (map[int32]int64, error) {
+	b, err := logBounds(ctx, adm, topic, false)
+	if err != nil {
+		return nil, err
 	}
-	if at, err := time.Parse(time.RFC3339, word); err == nil {
-		return adm.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topic)
+	places, err := b.resolve(ctx, adm, topic, p)
+	if err != nil {
+		return nil, err
 	}
-	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil || n < 0 {
-		return nil, fmt.Errorf("%q is none of start, end, an offset, or a time such as 2026-01-31T12:00:00Z", word)
-	}
-	all, err := adm.ListStartOffsets(ctx, topic)
-	for p, o := range all[topic] {
-		o.Offset = n
-		all[topic][p] = o
-	}
-	return all, err
-}
-
-// sortedOffsets lists the offsets of a topic by partition.
-func sortedOffsets(all map[int32]kadm.ListedOffset) []kadm.ListedOffset {
-	out := make([]kadm.ListedOffset, 0, len(all))
-	for p := range int32(len(all)) {
-		if o, ok := all[p]; ok {
-			out = append(out, o)
+	for _, want := range chosen {
+		if _, ok := places[want]; !ok {
+			return nil, fmt.Errorf("topic %q has no partition %d", topic, want)
 		}
 	}
-	return out
+	maps.DeleteFunc(places, func(p int32, _ int64) bool { return len(chosen) > 0 && !slices.Contains(chosen, p) })
+	return places, nil
 }
 
 type groupForgetCmd struct {

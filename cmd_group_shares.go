@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // shares describes a share group (KIP-932), which has no committed offsets: a
@@ -17,9 +16,6 @@ func (c *groupDescribeCmd) shares(ctx context.Context, adm *kadm.Client, std std
 		return err
 	}
 	g := described[c.Name]
-	if errors.Is(g.Err, kerr.GroupIDNotFound) {
-		return c.streams(ctx, adm, std)
-	}
 	if g.Err != nil {
 		return fmt.Errorf("group %q: %w", c.Name, g.Err)
 	}

@@ -9,35 +9,29 @@ import (
 
 // streams describes a streams group (KIP-1071) as far as it is told by lists and
 // offsets: who has which task only Kafka's own tool shows.
-func (c *groupDescribeCmd) streams(ctx context.Context, adm *kadm.Client, std stdio) error {
+func (c *groupDescribeCmd) streams(ctx context.Context, adm *kadm.Client) (*groupView, error) {
 	listed, err := adm.ListGroupsByType(ctx, []string{"streams"})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g, ok := listed[c.Name]
 	if !ok {
-		return fmt.Errorf("group %q does not exist", c.Name)
+		return nil, fmt.Errorf("group %q does not exist", c.Name)
 	}
 	offsets, err := adm.FetchOffsets(ctx, c.Name)
 	if err != nil {
-		return fmt.Errorf("offsets of group %q: %w", c.Name, err)
+		return nil, fmt.Errorf("offsets of group %q: %w", c.Name, err)
 	}
 	var ends kadm.ListedOffsets
 	if topics := offsets.Partitions().Topics(); len(topics) > 0 {
 		if ends, err = adm.ListEndOffsets(ctx, topics...); err != nil {
-			return fmt.Errorf("ends of logs: %w", err)
+			return nil, fmt.Errorf("ends of logs: %w", err)
 		}
 	}
-	s := sheet{Columns: []string{"TOPIC", "PARTITION", "OFFSET", "END", "LAG"}}
-	total := int64(0)
+	v := &groupView{Group: g.Group, State: g.State, Type: "streams"}
 	for _, o := range offsets.Sorted() {
 		end, _ := ends.Lookup(o.Topic, o.Partition)
-		lag := max(end.Offset-o.At, 0)
-		total += lag
-		s.add(o.Topic, o.Partition, o.At, end.Offset, lag)
+		v.add(groupLine{Topic: o.Topic, Partition: o.Partition, Offset: o.At, End: end.Offset, Lag: end.Offset - o.At})
 	}
-	if c.Output == "text" {
-		fmt.Fprintf(std.out, "%s  %s  streams  lag %d\n\n", g.Group, g.State, total)
-	}
-	return s.write(std.out, c.Output)
+	return v, nil
 }

@@ -3,40 +3,54 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 type topicTrimCmd struct {
 	connect
-	Name      string `arg:"" help:"Topic."`
-	Before    string `required:"" placeholder:"WHERE" help:"Delete records before this: end, an offset, or a time such as 2026-01-31T12:00:00Z."`
-	Partition int32  `default:"-1" help:"Only this partition."`
+	Name       string    `arg:"" help:"Topic."`
+	Before     placeFlag `required:"" placeholder:"WHERE" help:"Delete records before this: end, an offset, +N after the start, -N before the end, or a time: @2026-01-31T12:00:00Z, @-7d."`
+	Partitions []int32   `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
+	DryRun     bool      `help:"Only show which offset each partition would begin at."`
+}
+
+// Help shows examples.
+func (c *topicTrimCmd) Help() string {
+	return `Tables keep what they have.
+
+  tarn topic trim orders --before @-7d --dry-run
+  tarn topic trim orders --before end
+  tarn topic trim orders -p 0 --before 41`
 }
 
 // Run deletes the oldest records.
 func (c *topicTrimCmd) Run(ctx context.Context, std stdio) error {
+	to, err := parsePlace(string(c.Before), time.Now(), false)
+	if err != nil {
+		return fmt.Errorf("--before: %w", err)
+	}
 	adm, err := c.admin(ctx)
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
-	found, err := whereTo(ctx, adm, c.Before, c.Name)
+	places, err := placesOf(ctx, adm, c.Name, to, c.Partitions)
 	if err != nil {
 		return err
 	}
-	offsets := kadm.Offsets{}
-	for _, o := range sortedOffsets(found[c.Name]) {
-		if o.Err != nil {
-			return fmt.Errorf("topic %q partition %d: %w", c.Name, o.Partition, o.Err)
-		}
-		if c.Partition < 0 || o.Partition == c.Partition {
-			offsets.AddOffset(c.Name, o.Partition, o.Offset, -1)
-		}
+	offsets, s := kadm.Offsets{}, sheet{Columns: []string{"TOPIC", "PARTITION", "START"}}
+	for _, p := range slices.Sorted(maps.Keys(places)) {
+		offsets.AddOffset(c.Name, p, places[p], -1)
+		s.add(c.Name, p, places[p])
 	}
-	if len(offsets[c.Name]) == 0 {
-		return fmt.Errorf("topic %q has no partition %d", c.Name, c.Partition)
+	if c.DryRun {
+		return s.write(std.out, c.Output)
 	}
+	s.Rows = nil
 	answers, err := adm.DeleteRecords(ctx, offsets)
 	if err != nil {
 		return err
@@ -44,7 +58,6 @@ func (c *topicTrimCmd) Run(ctx context.Context, std stdio) error {
 	if err := answers.Error(); err != nil {
 		return fmt.Errorf("topic %q: %w", c.Name, err)
 	}
-	s := sheet{Columns: []string{"TOPIC", "PARTITION", "START"}}
 	for _, a := range answers.Sorted() {
 		s.add(a.Topic, a.Partition, a.LowWatermark)
 	}
