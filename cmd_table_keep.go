@@ -130,11 +130,15 @@ func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
 type tableRebuildCmd struct {
 	connect
 	Topic        string `arg:"" help:"Topic."`
-	FromLogStart bool   `help:"Rebuild though the log no longer reaches back to where the table begins: rows that only the table has go."`
+	FromLogStart bool   `xor:"end" help:"Rebuild though the log no longer reaches back to where the table begins: rows that only the table has go."`
+	Abort        bool   `xor:"end" help:"Give up a rebuild that was cut off: remove what it has written, leave the tables as they are, and hold the log for it no longer."`
 }
 
-// Run writes one topic's tables anew.
+// Run writes one topic's tables anew, or gives that up.
 func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
+	if c.Abort {
+		return c.abort(ctx, std)
+	}
 	var done map[string]sink.RebuildInfo
 	path := "/api/tables/" + url.PathEscape(c.Topic) + "/rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart)
 	if err := c.call(ctx, http.MethodPost, path, nil, &done); err != nil {
@@ -147,6 +151,25 @@ func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
 	for _, format := range slices.Sorted(maps.Keys(done)) {
 		d := done[format]
 		s.add(format, d.Rows, d.DeadLetters, d.Pieces)
+	}
+	return s.write(std.out, c.Output)
+}
+
+func (c *tableRebuildCmd) abort(ctx context.Context, std stdio) error {
+	var done map[string]sink.RebuildInfo
+	if err := c.call(ctx, http.MethodDelete, "/api/tables/"+url.PathEscape(c.Topic)+"/rebuild", nil, &done); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return writeJSON(std.out, done)
+	}
+	s := sheet{Columns: []string{"FORMAT", "OUTCOME", "PIECES"}}
+	for _, format := range slices.Sorted(maps.Keys(done)) {
+		outcome := "aborted"
+		if done[format].Done {
+			outcome = "finished" // its rows were in the table already
+		}
+		s.add(format, outcome, done[format].Pieces)
 	}
 	return s.write(std.out, c.Output)
 }

@@ -39,7 +39,7 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 	}
 	for _, f := range t.Formats {
 		if r := f.Rebuild; r != nil {
-			fmt.Fprintf(std.out, "\n%s is being rebuilt: %d rows and %d dead letters in %d pieces, %d offsets to go; tarn table rebuild goes on if it was cut off\n",
+			fmt.Fprintf(std.out, "\n%s is being rebuilt: %d rows and %d dead letters in %d pieces, %d offsets to go; tarn table rebuild goes on if it was cut off, --abort gives it up\n",
 				f.Format, r.Rows, r.DeadLetters, r.Pieces, r.Behind)
 		}
 		if e := f.LastError; e != nil {

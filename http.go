@@ -162,6 +162,9 @@ func (n *node) tablesAPI() http.Handler {
 	mux.HandleFunc("POST /api/tables/{topic}/rebuild", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Rebuild(r.Context(), r.PathValue("topic"), r.URL.Query().Get("from_log_start") == "true"))
 	})
+	mux.HandleFunc("DELETE /api/tables/{topic}/rebuild", func(w http.ResponseWriter, r *http.Request) {
+		reply(w)(n.sinks.AbortRebuild(r.Context(), r.PathValue("topic")))
+	})
 	mux.HandleFunc("POST /api/tables/{topic}/redrive", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Redrive(r.Context(), r.PathValue("topic")))
 	})
@@ -195,7 +198,7 @@ func reply(w http.ResponseWriter) func(v any, err error) {
 			answer(w, http.StatusOK, v)
 		case errors.Is(err, sink.ErrNoTable), errors.Is(err, errRedrive):
 			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
-		case errors.Is(err, commitlog.ErrConflict), errors.Is(err, sink.ErrLatest), errors.Is(err, sink.ErrNoRebuild), errors.Is(err, sink.ErrLogShort):
+		case errors.Is(err, commitlog.ErrConflict), errors.Is(err, sink.ErrLatest), errors.Is(err, sink.ErrNoRebuild), errors.Is(err, sink.ErrLogShort), errors.Is(err, sink.ErrAborted):
 			answer(w, http.StatusConflict, apiError{Code: 40901, Message: err.Error()})
 		default:
 			answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})

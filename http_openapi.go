@@ -31,6 +31,7 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "POST", Path: "/api/tables/{topic}/verify", Tag: "tables", Does: "Compare the tables with the log", Out: sink.Report{}},
 		{Method: "POST", Path: "/api/tables/{topic}/compact", Tag: "tables", Does: "Rewrite small files of the tables", Out: map[string]sink.Kept{}},
 		{Method: "POST", Path: "/api/tables/{topic}/rebuild", Tag: "tables", Does: "Write the tables anew from the log, and exchange all rows in one commit", Query: []string{"from_log_start"}, Out: map[string]sink.RebuildInfo{}},
+		{Method: "DELETE", Path: "/api/tables/{topic}/rebuild", Tag: "tables", Does: "Give up rebuilds that are under way, and leave the tables as they are", Out: map[string]sink.RebuildInfo{}},
 		{Method: "POST", Path: "/api/tables/{topic}/redrive", Tag: "tables", Does: "Decode dead letters once more, and bring those that have become valid into the tables", Out: map[string]sink.Redriven{}},
 		{Method: "POST", Path: "/api/tables/{topic}/expire", Tag: "tables", Does: "Expire snapshots of the tables", Out: map[string]sink.Kept{}},
 		{Method: "GET", Path: "/api/tables/{topic}/files", Tag: "tables", Does: "List the tables' files", Out: []sink.TableFiles{}},

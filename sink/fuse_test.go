@@ -37,8 +37,11 @@ func (f *fuse) arm(n int, before, crash bool) {
 }
 
 // armAt is arm for the next write whose name holds word.
-func (f *fuse) armAt(word string, before, crash bool) {
-	f.arm(0, before, crash)
+func (f *fuse) armAt(word string, before, crash bool) { f.armNth(word, 0, before, crash) }
+
+// armNth is arm for writes whose names hold word.
+func (f *fuse) armNth(word string, n int, before, crash bool) {
+	f.arm(n, before, crash)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.match = word

@@ -34,7 +34,9 @@ var (
 	// one commit.
 	ErrNoRebuild = errors.New("the table cannot be rebuilt in place: move it and its dead letters away and restart, and it is written anew from the log")
 	// ErrLogShort: the log no longer reaches back to where the table begins.
-	ErrLogShort = errors.New("the log no longer reaches back to where the table begins: rows that only the table has would go; give --from-log-start if that is meant")
+	ErrLogShort = errors.New("the log no longer reaches back to where the table begins: rows that only the table has would go; give --from-log-start if that is meant, or --abort to keep the table as it is")
+	// ErrAborted: somebody gave the rebuild up meanwhile.
+	ErrAborted = errors.New("the rebuild was aborted meanwhile; the table is as it was")
 )
 
 // RebuildInfo says how far a rebuild is.
@@ -48,6 +50,8 @@ type RebuildInfo struct {
 	DeadLetters int64 `json:"dead_letters"`
 	Behind      int64 `json:"behind"`
 	Done        bool  `json:"done"`
+	// Aborted: it was given up, and the table is as it was.
+	Aborted bool `json:"aborted,omitempty"`
 }
 
 // rebuildHead is the item of a rebuild that is under way.
@@ -106,8 +110,8 @@ func (s *sink) loadRebuild(all map[string]*rebuilding, it tables.Item) error {
 // old rows until then, and the sink goes on. What is written is remembered piece
 // by piece: cut off, it goes on where it was when it is asked for again. With
 // fromLogStart a log that no longer reaches back to the table's beginning will
-// do. Errors: ErrNoTable, ErrNoRebuild, ErrLogShort (refused), ErrStopped, or what
-// went wrong.
+// do. Errors: ErrNoTable, ErrNoRebuild, ErrLogShort (refused), ErrAborted, ErrStopped,
+// or what went wrong.
 func (m *Manager) Rebuild(ctx context.Context, topic string, fromLogStart bool) (map[string]RebuildInfo, error) {
 	s, err := m.find(ctx, topic)
 	if err != nil {
@@ -117,7 +121,7 @@ func (m *Manager) Rebuild(ctx context.Context, topic string, fromLogStart bool) 
 	for _, format := range s.topic.Formats {
 		for !out[format].Done {
 			err := m.settled(ctx, s, func(ctx context.Context) error {
-				info, err := s.rebuildSome(ctx, format, fromLogStart)
+				info, err := s.rebuildSome(ctx, format, out[format], fromLogStart)
 				out[format] = info
 				return err
 			})
@@ -130,29 +134,33 @@ func (m *Manager) Rebuild(ctx context.Context, topic string, fromLogStart bool) 
 }
 
 // rebuildSome does the next piece of a rebuild, or exchanges the rows when all
-// are written.
-func (s *sink) rebuildSome(ctx context.Context, format string, fromLogStart bool) (RebuildInfo, error) {
-	i := slices.IndexFunc(s.members, func(m *member) bool { return m.name == format })
-	if i < 0 || !s.loaded || s.draft != nil || s.redrives[format] != nil {
-		return RebuildInfo{}, errBusy
-	}
-	m := s.members[i]
-	if !m.known || m.err != nil || m.letters != nil || s.last(m) != nil {
-		return RebuildInfo{}, errBusy
+// are written. sofar is what the step before has told, and the zero value in the
+// first one.
+func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo, fromLogStart bool) (RebuildInfo, error) {
+	m := s.quiet(format)
+	if m == nil || s.redrives[format] != nil {
+		return sofar, errBusy
 	}
 	t, ok := m.table.(tables.Replacer)
 	if !ok || len(s.topic.Upsert) > 0 || m.at.TopicID == "" {
-		return RebuildInfo{}, ErrNoRebuild
+		return sofar, ErrNoRebuild
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	r := s.rebuilds[format]
-	if r == nil {
-		return RebuildInfo{}, s.beginRebuild(ctx, m, fromLogStart)
+	switch {
+	case r != nil && (sofar.ID == "" || sofar.ID == r.ID):
+	case sofar.ID != "" && m.at.Extra[rebuildKey] == sofar.ID: // somebody else asked for the rest
+		sofar.Done = true
+		return sofar, nil
+	case sofar.ID != "":
+		return sofar, ErrAborted
+	default:
+		return s.beginRebuild(ctx, m, fromLogStart)
 	}
 	info := r.info(m.at.Offsets)
 	if info.Behind > 0 {
-		return info, s.drawPiece(ctx, m, r)
+		return info, s.drawPiece(ctx, m, r, fromLogStart)
 	}
 	if err := s.exchange(ctx, m, t, r); err != nil {
 		return info, err
@@ -161,55 +169,93 @@ func (s *sink) rebuildSome(ctx context.Context, format string, fromLogStart bool
 	return info, s.finishRebuild(ctx, m)
 }
 
+// quiet is the member of a format, if everything stored is read, its table is well
+// and nothing waits for it; else nil.
+func (s *sink) quiet(format string) *member {
+	i := slices.IndexFunc(s.members, func(m *member) bool { return m.name == format })
+	if i < 0 || !s.loaded || s.draft != nil {
+		return nil
+	}
+	m := s.members[i]
+	if !m.known || m.err != nil || m.letters != nil || s.last(m) != nil {
+		return nil
+	}
+	return m
+}
+
 func (r *rebuilding) info(end offsets) RebuildInfo {
 	return RebuildInfo{ID: r.ID, At: r.last.To, Pieces: r.last.N, Rows: r.last.Rows, DeadLetters: r.last.Letters, Behind: r.last.To.until(end)}
 }
 
 // beginRebuild stores where a rebuild begins: where the table does.
-func (s *sink) beginRebuild(ctx context.Context, m *member, fromLogStart bool) error {
-	head := rebuildHead{ID: uuid.NewString(), From: offsets{}}
+func (s *sink) beginRebuild(ctx context.Context, m *member, fromLogStart bool) (RebuildInfo, error) {
+	r := &rebuilding{rebuildHead: rebuildHead{ID: uuid.NewString(), From: offsets{}}}
 	for part := range m.at.Offsets {
-		log, err := s.log(ctx, part)
-		if err != nil {
-			return err
+		var err error
+		if r.From[part], err = s.rebuildFrom(ctx, m, part, fromLogStart); err != nil {
+			return RebuildInfo{}, err
 		}
-		begin := started(m.at, part)
-		if first := log.Start(); first > begin {
-			if !fromLogStart {
-				return fmt.Errorf("partition %d begins at %d in the log and at %d in the table: %w", part, first, begin, ErrLogShort)
-			}
-			begin = min(first, m.at.Offsets[part])
-		}
-		head.From[part] = begin
 	}
-	value, err := json.Marshal(head)
+	r.last.To = r.From
+	value, err := json.Marshal(r.rebuildHead)
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return RebuildInfo{}, fmt.Errorf("encode: %w", err)
 	}
 	s.loaded = false
 	if err := s.items.Put(ctx, tables.Item{Key: s.rebuildPrefix(m.name) + "head", Value: value}); err != nil {
-		return fmt.Errorf("store rebuild: %w", err)
+		return RebuildInfo{}, fmt.Errorf("store rebuild: %w", err)
 	}
-	return s.load(ctx)
+	return r.info(m.at.Offsets), s.load(ctx)
+}
+
+// rebuildFrom is where a rebuild begins in a partition.
+func (s *sink) rebuildFrom(ctx context.Context, m *member, part int32, fromLogStart bool) (int64, error) {
+	log, err := s.log(ctx, part)
+	if err != nil {
+		return 0, err
+	}
+	begin := started(m.at, part)
+	first := log.Start()
+	switch {
+	case first <= begin:
+		return begin, nil
+	case !fromLogStart:
+		return 0, fmt.Errorf("partition %d begins at %d in the log and at %d in the table: %w", part, first, begin, ErrLogShort)
+	}
+	return min(first, m.at.Offsets[part]), nil
 }
 
 // drawPiece writes the next piece of the log anew, and remembers it.
-func (s *sink) drawPiece(ctx context.Context, m *member, r *rebuilding) error {
+func (s *sink) drawPiece(ctx context.Context, m *member, r *rebuilding, fromLogStart bool) error {
+	from := maps.Clone(r.last.To)
+	for part := range m.at.Offsets {
+		if _, ok := from[part]; ok {
+			continue
+		}
+		var err error // a partition that has come since
+		if from[part], err = s.rebuildFrom(ctx, m, part, fromLogStart); err != nil {
+			return err
+		}
+	}
 	for {
-		err := s.drawPieceOnce(ctx, m, r)
+		err := s.drawPieceOnce(ctx, m, r, from, fromLogStart)
 		if !errors.Is(err, layout.ErrTooMany) {
 			return err
 		}
 	}
 }
 
-func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding) error {
-	c, err := s.newCut(r.last.To)
+func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding, from offsets, fromLogStart bool) error {
+	c, err := s.newCut(from)
 	if err != nil {
 		return err
 	}
 	if err := c.read(ctx, m.at.Offsets); err != nil {
 		return err
+	}
+	if len(c.gaps) > 0 && !fromLogStart { // the log is held for a rebuild, but not against everything
+		g := c.gaps[0]
+		return fmt.Errorf("partition %d offsets %d to %d were deleted before they were written anew: %w", g.Partition, g.From, g.To-1, ErrLogShort)
 	}
 	letters := c.letters()
 	rows, err := c.batches()
@@ -433,13 +479,16 @@ func (s *sink) rebuildUnderWay(ctx context.Context, format string, p tables.Prog
 	return p.Extra[rebuildKey] == head.ID, nil
 }
 
-// neededBy lowers what the log is needed from to where rebuilds are.
+// neededBy lowers what the log is needed from to where rebuilds are. One of a
+// format that the topic has no more holds nothing.
 func (s *sink) neededBy(least offsets) {
-	for _, r := range s.rebuilds {
-		for part, off := range r.last.To {
-			if have, ok := least[part]; ok {
-				least[part] = min(have, off)
-			}
+	for _, m := range s.members {
+		r := s.rebuilds[m.name]
+		if r == nil {
+			continue
+		}
+		for part, have := range least {
+			least[part] = min(have, r.last.To[part]) // 0 in a partition that has come since
 		}
 	}
 }
