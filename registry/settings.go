@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"strings"
@@ -108,9 +109,29 @@ func (r *Registry) SettingsInForce(name string) Settings {
 	return v.settingsOf(v.subjects.get(within))
 }
 
-// SetSettings changes settings by edit, which may be called more than once.
+// SetSettings changes settings by edit, which may be called more than once. Rule
+// sets among them are checked like those of versions: they become part of these.
+// Refusals: *Refused, and what edit refuses.
 func (r *Registry) SetSettings(ctx context.Context, name string, edit func(*Settings) error) error {
-	return r.change(ctx, name, func(s *settingsItem) error { return edit(&s.Settings) })
+	checks := r.SettingsInForce(name).ValidateRules
+	return r.change(ctx, name, func(s *settingsItem) error {
+		before := s.Settings
+		if err := edit(&s.Settings); err != nil {
+			return err
+		}
+		if on := cmp.Or(s.ValidateRules, checks); on != nil && !*on {
+			return nil
+		}
+		for _, pair := range [][2]*schema.RuleSet{{before.DefaultRules, s.DefaultRules}, {before.OverrideRules, s.OverrideRules}} {
+			if reflect.DeepEqual(pair[0], pair[1]) {
+				continue // it was taken once
+			}
+			if err := checkRules(pair[1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // ClearSettings removes what name has set and returns it. For a subject without

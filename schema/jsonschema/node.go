@@ -1,7 +1,6 @@
 package jsonschema
 
 import (
-	"regexp"
 	"slices"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
@@ -63,7 +62,7 @@ type node struct {
 	// strings
 	format         format
 	minLen, maxLen int // characters; maxLen < 0: none
-	pattern        *regexp.Regexp
+	pattern        *program
 	program        int // its instructions
 
 	// numbers

@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -166,9 +167,20 @@ func TestFastPath(t *testing.T) {
 
 func TestForeignPatterns(t *testing.T) {
 	for pattern, want := range map[string]string{
-		`^(?!x)a`: "invalid or unsupported Perl syntax",
-		`(a)\\1`:  "invalid escape sequence",
-		`a{2000}`: "invalid repeat count",
+		`(?!x)a`:         "invalid or unsupported Perl syntax",
+		`a(?=b)`:         "invalid or unsupported Perl syntax",
+		`^(?!x)a|b`:      "invalid or unsupported Perl syntax",
+		`^(?!x)*a`:       "invalid or unsupported Perl syntax",
+		`^(?=(?!x)y)a`:   "invalid or unsupported Perl syntax",
+		`^(?=a`:          "invalid or unsupported Perl syntax",
+		`^(?=a{2000})a`:  "invalid repeat count",
+		`(?<=x)a`:        "invalid named capture",
+		`^(?<!x)a`:       "invalid named capture",
+		`a++b`:           "invalid nested repetition operator",
+		`(a)\\1`:         "invalid escape sequence",
+		`^(?=(a)\\1)a`:   "invalid escape sequence",
+		`a{2000}`:        "invalid repeat count",
+		`^(?=a{900}){9}`: "invalid or unsupported Perl syntax",
 	} {
 		s := mustParse(t, `{"type":"object","properties":{"a":{"type":"string","pattern":"`+pattern+`"}}}`)
 		if _, err := s.Decoder(nil); err == nil || !strings.Contains(err.Error(), want) {
@@ -262,4 +274,50 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestLookaheads: assertions at the start of a text are run, by a schema of the fast
+// path and by the library.
+func TestLookaheads(t *testing.T) {
+	for pattern, texts := range map[string][2][]string{
+		`^(?!x)a`:                          {{"a", "abc"}, {"xa", "ba", ""}},
+		`^(?!.*(foo|bar)).*$`:              {{"", "fo", "baz"}, {"foo", "a bar"}},
+		`^(?=.*[0-9])(?=.*[a-z]).{3,}$`:    {{"a1b", "1zz"}, {"abc", "a1", "123"}},
+		`^(?!(a|b)$)[ab]+$`:                {{"ab", "aa"}, {"a", "b", "c"}},
+		`^(?=[)|(]x)(?![(]).`:              {{")x", "|x"}, {"(x", "x"}},
+		`^(?=\\))(?!\\u0029b)\\)(c|d)`:     {{")c", ")d"}, {")b", "c"}},
+		`^(?!admin$)`:                      {{"", "admins", "user"}, {"admin"}},
+		`^(?=a|b)(?=(?:[^|]|\\|)c)[a-b].$`: {{"ac", "bc"}, {"ab", "cc"}},
+	} {
+		for _, text := range []string{
+			`{"type":"string","pattern":"` + pattern + `"}`,
+			`{"not":{"not":{"type":"string","pattern":"` + pattern + `"}}}`, // the library's
+			`{"propertyNames":{"pattern":"` + pattern + `"}}`,
+		} {
+			v, err := mustParse(t, text).Validator(nil)
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				continue
+			}
+			for i, list := range texts {
+				for _, one := range list {
+					payload := fmt.Sprintf("%q", one)
+					if strings.Contains(text, "propertyNames") {
+						payload = fmt.Sprintf("{%q:1}", one)
+					}
+					if err := v.Validate([]byte(payload)); (err == nil) != (i == 0) {
+						t.Errorf("%s of %s: %v", text, payload, err)
+					}
+				}
+			}
+		}
+	}
+	// A reader sees the pattern as it stands in the schema.
+	d, err := mustParse(t, `{"type":"string","pattern":"^(?!x)a"}`).Decoder(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Validate([]byte(`"xa"`)); err == nil || !strings.Contains(err.Error(), "^(?!x)a") {
+		t.Errorf("the error says %v", err)
+	}
 }

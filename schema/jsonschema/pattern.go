@@ -10,7 +10,7 @@ import (
 	js "github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// foreign is a pattern that Go's engine cannot run, such as one that looks ahead.
+// foreign is a pattern that Go's engine cannot run, such as one that looks back.
 // A schema may hold it, since the registry only stores it; a decoder cannot.
 type foreign struct {
 	pattern string
@@ -22,12 +22,6 @@ func (f *foreign) String() string { return f.pattern }
 
 // MatchString is never reached: no decoder is made for such a schema.
 func (f *foreign) MatchString(string) bool { return false }
-
-// program is a pattern that Go's engine runs.
-type program struct {
-	*regexp.Regexp
-	size int // instructions
-}
 
 // patterns are those of one schema with its references, each compiled once.
 type patterns struct {
@@ -50,35 +44,78 @@ func (p *patterns) compile(text string) (js.Regexp, error) {
 }
 
 func (p *patterns) read(text string) (js.Regexp, error) {
-	prog, err := instructions(text)
-	spelled := text
-	if err != nil {
-		if again, e := instructions(translate(text)); e == nil {
-			prog, err, spelled = again, nil, translate(text)
+	rest, size, err := engine(text)
+	out := &program{text: text, rest: rest, size: size}
+	if err != nil && isForeign(err) {
+		if ahead, remains, ok := lookaheads(text); ok {
+			out, err = assembled(text, ahead, remains)
 		}
 	}
 	if err != nil {
-		var se *syntax.Error
-		if errors.As(err, &se) {
-			switch se.Code {
-			case syntax.ErrInvalidPerlOp, syntax.ErrInvalidEscape, syntax.ErrInvalidRepeatSize, syntax.ErrLarge, syntax.ErrInvalidCharRange:
-				return &foreign{text, err}, nil
-			}
+		if isForeign(err) {
+			return &foreign{text, err}, nil
 		}
 		return nil, err
 	}
-	size := len(prog.Inst)
-	if size > maxProgram {
-		return &foreign{text, fmt.Errorf("it is %d instructions long with its repetitions written out, more than %d", size, maxProgram)}, nil
+	if out.size > maxProgram {
+		return &foreign{text, fmt.Errorf("it is %d instructions long with its repetitions written out, more than %d", out.size, maxProgram)}, nil
 	}
-	if p.size += size; p.size > maxPrograms {
+	if p.size += out.size; p.size > maxPrograms {
 		return &foreign{text, fmt.Errorf("the schema's patterns are more than %d instructions long with their repetitions written out", maxPrograms)}, nil
 	}
-	re, err := regexp.Compile(spelled)
+	return out, nil
+}
+
+// assembled is a pattern of lookaheads and what remains behind them.
+func assembled(text string, ahead []part, remains string) (*program, error) {
+	rest, size, err := engine(remains)
 	if err != nil {
 		return nil, err
 	}
-	return &program{re, size}, nil
+	out := &program{text: text, rest: rest, size: size}
+	for _, a := range ahead {
+		re, size, err := engine(a.text)
+		if err != nil {
+			return nil, err
+		}
+		out.ahead, out.size = append(out.ahead, assertion{re, a.not}), out.size+size
+	}
+	return out, nil
+}
+
+// engine compiles a pattern, in ECMA's spelling if it is none of Go's. What is
+// longer than maxProgram is counted and not compiled.
+func engine(text string) (*regexp.Regexp, int, error) {
+	prog, err := instructions(text)
+	if err != nil {
+		again, e := instructions(translate(text))
+		if e != nil {
+			return nil, 0, err
+		}
+		prog, text = again, translate(text)
+	}
+	if len(prog.Inst) > maxProgram {
+		return nil, len(prog.Inst), nil
+	}
+	re, err := regexp.Compile(text)
+	return re, len(prog.Inst), err
+}
+
+// isForeign tells what other engines run from what is no pattern at all.
+func isForeign(err error) bool {
+	se, ok := errors.AsType[*syntax.Error](err)
+	if !ok {
+		return false
+	}
+	switch se.Code {
+	case syntax.ErrInvalidPerlOp, syntax.ErrInvalidEscape, syntax.ErrInvalidRepeatSize, syntax.ErrLarge, syntax.ErrInvalidCharRange:
+		return true
+	case syntax.ErrInvalidNamedCapture: // a look back is read as one
+		return strings.HasPrefix(se.Expr, "(?<=") || strings.HasPrefix(se.Expr, "(?<!")
+	case syntax.ErrInvalidRepeatOp: // Java's possessive repetitions
+		return len(se.Expr) > 1 && strings.HasSuffix(se.Expr, "+")
+	}
+	return false
 }
 
 // instructions are a pattern as regexp.Compile reads it.

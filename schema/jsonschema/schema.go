@@ -34,7 +34,6 @@ package jsonschema
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 
 	js "github.com/santhosh-tekuri/jsonschema/v6"
@@ -198,12 +197,10 @@ func runnable(s *js.Schema) error {
 	return nil
 }
 
-// goRegexp is the pattern as Go's engine compiled it.
-func goRegexp(p js.Regexp) *regexp.Regexp {
-	if p, ok := p.(*program); ok {
-		return p.Regexp
-	}
-	return nil
+// goRegexp is the pattern as Go's engine runs it, nil if it does not.
+func goRegexp(p js.Regexp) *program {
+	runs, _ := p.(*program)
+	return runs
 }
 
 // patternSize is the number of instructions of a pattern that Go's engine runs.
