@@ -88,6 +88,7 @@ type node struct {
 	streams       chan struct{}  // one token for each open stream of events
 	waits         chan struct{}  // one token for each request that waits for tables
 	closers       []func() error // run last to first
+	dev           *devSeams      // nil outside of tarn dev
 }
 
 // Run serves until ctx ends.
@@ -106,7 +107,17 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		n.lg.Warn("the command line will not find this broker by itself", "error", err)
 	}
 	n.closers = append(n.closers, func() error { return os.Remove(runFilePath(c.Data)) })
+	err := n.run(ctx, func() error {
+		startEbb(ctx)
+		return n.announce(std, run, time.Since(begun))
+	})
+	n.lg.Info("stopped")
+	return err
+}
 
+// run runs an open node until ctx ends or a part of it fails; ready is called when all
+// of it has been started.
+func (n *node) run(ctx context.Context, ready func() error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.broker.Run(gctx) })
 	g.Go(func() error { return n.sinks.Run(gctx) })
@@ -117,13 +128,8 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	}
 	g.Go(func() error { return n.serveChallenges(gctx) })
 	g.Go(func() error { return n.obtain(gctx) })
-	if err := n.announce(std, run, time.Since(begun)); err != nil {
-		return err
-	}
-	startEbb(gctx)
-	err := g.Wait()
-	n.lg.Info("stopped")
-	return err
+	g.Go(ready)
+	return g.Wait()
 }
 
 func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
@@ -193,6 +199,7 @@ func (n *node) open(ctx context.Context) error {
 		Validate:          validation(n.validator),
 		Hold:              func(tp storage.TP) int64 { return n.sinks.Needs(tp) },
 		Settings:          c.settings,
+		Faults:            n.dev.kafka(),
 		LogLevel:          n.level,
 		Disk:              func() (total, usable int64) { return diskSpace(c.Data) },
 		Log:               n.lg,
@@ -215,7 +222,7 @@ func (n *node) open(ctx context.Context) error {
 	n.sinks = sink.New(sink.Config{
 		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics(), n.registry),
 		Formats: n.formats(listed), Store: n.store, Items: items,
-		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace,
+		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(),
 		Log: n.lg.With("component", "sink"),
 	})
 	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx)); err != nil {
@@ -245,6 +252,10 @@ func (n *node) openEngine(ctx context.Context) error {
 	scheme, rest, _ := strings.Cut(url, "://")
 	switch scheme {
 	case "memory":
+		if n.dev != nil {
+			n.engine = n.dev.engine
+			break
+		}
 		n.engine = memory.New()
 	case "sqlite":
 		synchronous := sqlite.Full

@@ -30,7 +30,7 @@ const startTimeout = 20 * time.Second
 // TestExamples runs examples/*.txtar: documentation and tests at once. Beside
 // testscript's commands there are "broker", which starts one with flags on the data
 // directory "data" and waits until it is ready, "killbroker", which kills it
-// without warning, "authority", which makes certificates and tokens, "let", which sets a variable
+// without warning, "dev", which starts tarn dev instead, "authority", which makes certificates and tokens, "let", which sets a variable
 // to what a pattern finds in the last output, "http", which sends a request, and "until", which runs a command again and again until its
 // output matches.
 func TestExamples(t *testing.T) {
@@ -47,6 +47,7 @@ func TestExamples(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"broker":     startBroker,
 			"killbroker": killBroker,
+			"dev":        startDev,
 			"until":      until,
 			"authority":  makeAuthority,
 			"let":        let,

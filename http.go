@@ -33,6 +33,11 @@ const (
 // listenHTTP binds the HTTP address and lays out its surfaces.
 func (n *node) listenHTTP(ctx context.Context) error {
 	var lc net.ListenConfig
+	if n.dev != nil {
+		n.listener = n.dev.front
+		n.layHTTP(ctx)
+		return nil
+	}
 	ln, err := lc.Listen(ctx, "tcp", n.cmd.HTTPListen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("http address %s is taken by another process: stop it, or choose another with --http.listen (port 0 takes a free one): %w", n.cmd.HTTPListen, err)
@@ -52,6 +57,12 @@ func (n *node) listenHTTP(ctx context.Context) error {
 		}
 		return nil
 	})
+	n.layHTTP(ctx)
+	return nil
+}
+
+// layHTTP lays out the surfaces.
+func (n *node) layHTTP(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+tokenRoute, n.token)
 	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.guarded(n.catalogOptions())))
@@ -85,7 +96,6 @@ func (n *node) listenHTTP(ctx context.Context) error {
 	// Streams of events would not end by themselves.
 	n.stopping, n.streams, n.waits = make(chan struct{}), make(chan struct{}, maxStreams), make(chan struct{}, maxWaits)
 	n.web.RegisterOnShutdown(func() { close(n.stopping) })
-	return nil
 }
 
 // httpErrors is where net/http writes what its clients do wrong.
@@ -95,6 +105,10 @@ func (n *node) httpErrors() *log.Logger {
 
 // serveHTTP serves until ctx ends and lets open requests end.
 func (n *node) serveHTTP(ctx context.Context) error {
+	if n.dev != nil { // who asks, asks the front
+		<-ctx.Done()
+		return n.web.Shutdown(context.WithoutCancel(ctx))
+	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)

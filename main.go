@@ -22,6 +22,8 @@ type cli struct {
 	Config string `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
 
 	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
+	Dev        devCmd        `cmd:"" help:"Run a broker for tests: in memory, on free ports, with reset, snapshots and faults over HTTP."`
+	Test       testCmd       `cmd:"" help:"Run a command against a broker of its own, as tarn dev makes it."`
 	Demo       demoCmd       `cmd:"" help:"Fill three topics with made-up data, to look at: schemas, tables, rejections, a slow group."`
 	Topic      topicCmd      `cmd:"" help:"Create, list, describe, change and delete topics."`
 	Produce    produceCmd    `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`

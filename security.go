@@ -164,7 +164,7 @@ func (n *node) listeners() ([]broker.Listener, error) {
 		MaxReauth: c.SASLMaxReauth, FailureDelay: c.SASLDelay,
 	}
 	var out []broker.Listener
-	for _, e := range ends {
+	for i, e := range ends {
 		l := broker.Listener{Name: e.name, Addr: e.addr, Advertise: e.advertise}
 		if e.tls {
 			l.TLS = n.who.kafka
@@ -172,6 +172,7 @@ func (n *node) listeners() ([]broker.Listener, error) {
 		if e.sasl {
 			l.SASL = sasl
 		}
+		l.Socket = n.dev.socket(i)
 		out = append(out, l)
 	}
 	return out, nil

@@ -92,6 +92,9 @@ type Config struct {
 	Tokens *auth.Tokens
 	// Rules say who may do what; nil lets everybody do everything.
 	Rules *acl.Rules
+	// Faults says what goes wrong with a request, for tests of clients; nil: nothing.
+	// It is called by many goroutines.
+	Faults func(Asked) Fault
 	// Log receives what operators should know; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -104,6 +107,9 @@ type Listener struct {
 	Name string
 	// Addr is host:port; port 0 takes a free one.
 	Addr string
+	// Socket is already bound to Addr, for who keeps an address over several brokers.
+	// The broker closes it; nil binds Addr.
+	Socket net.Listener
 	// Advertise is the host:port that clients are told to connect to; empty
 	// means the address listened on. Port 0 stands for the one taken.
 	Advertise string

@@ -284,7 +284,7 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 		return err
 	}
 	a.request = &api.Request{Conn: c.client, ClientID: req.ClientID, Body: body, Bytes: len(frame)}
-	a.reply, err = c.b.handlers.Handle(ctx, a.request)
+	a.reply, err = c.handle(ctx, a.request)
 	c.note(req.Key, req.ClientID)
 	return err
 }

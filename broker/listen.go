@@ -41,7 +41,10 @@ func (b *Broker) listen(ctx context.Context, l Listener) (*listener, error) {
 		return nil, err
 	}
 	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", l.Addr)
+	ln := l.Socket
+	if ln == nil {
+		ln, err = lc.Listen(ctx, "tcp", l.Addr)
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("kafka address %s is taken by another process: stop it, or choose another with --kafka.listen (port 0 takes a free one): %w", l.Addr, err)
 	}

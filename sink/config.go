@@ -128,8 +128,12 @@ type Config struct {
 	Incarnation string
 	// Namespace is the tables' namespace.
 	Namespace string
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Fault says what goes wrong with a commit of rows, for tests: it is asked before
+	// the commit, which an error keeps from being made, and after one that was made,
+	// whose answer an error takes the place of. nil: nothing.
+	Fault func(topic, format string, made bool) error
+	Log   *slog.Logger
+	Now   func() time.Time
 	// KeepEvery is how long commits gather before maintenance looks at a table;
 	// 0 is 30 s.
 	KeepEvery time.Duration

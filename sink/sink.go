@@ -24,6 +24,7 @@ type sink struct {
 	store       blob.Store
 	items       tables.Items
 	incarnation string
+	fault       func(topic, format string, made bool) error // nil outside of tests
 	namespace   string
 	lg          *slog.Logger
 	now         func() time.Time

@@ -297,6 +297,19 @@ func (s *sink) forgetKeys() {
 
 // bring makes an entry's commit to a format's table.
 func (s *sink) bring(ctx context.Context, m *member, c tables.Commit, gone *tables.DataFile) error {
+	if s.fault == nil {
+		return s.commitRows(ctx, m, c, gone)
+	}
+	if err := s.fault(s.topic.Name, m.name, false); err != nil {
+		return err
+	}
+	if err := s.commitRows(ctx, m, c, gone); err != nil {
+		return err
+	}
+	return s.fault(s.topic.Name, m.name, true)
+}
+
+func (s *sink) commitRows(ctx context.Context, m *member, c tables.Commit, gone *tables.DataFile) error {
 	if len(s.topic.Upsert) == 0 {
 		return m.table.Commit(ctx, c)
 	}

@@ -348,12 +348,17 @@ func (t *txn) tick(nowMs, expiryMs int64) plan {
 		p.ending = t
 		return p
 	case t.state == ongoing && nowMs-t.startMs > t.timeoutMs:
-		ending := t.prepare(false, true, nowMs) // the late producer is fenced (T8)
-		p := ending.complete(nowMs).store()
-		p.ending = ending
-		return p
+		return t.expired(nowMs)
 	case t.state != ongoing && nowMs-t.updatedMs > expiryMs:
 		return t.cleared(dead, nowMs).store()
 	}
 	return t.answer()
+}
+
+// expired aborts an ongoing transaction; its producer is fenced (T8).
+func (t *txn) expired(nowMs int64) plan {
+	ending := t.prepare(false, true, nowMs)
+	p := ending.complete(nowMs).store()
+	p.ending = ending
+	return p
 }

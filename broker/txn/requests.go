@@ -45,6 +45,21 @@ func (c *Coordinator) runOn(ctx context.Context, e *entry, s step) (plan, wire.C
 	return refuse(wire.CoordinatorNotAvailable), wire.CoordinatorNotAvailable
 }
 
+// Expire aborts an ongoing transaction as if its time were over, and fences its
+// producer. Errors: *wire.Error, INVALID_TXN_STATE if there is none.
+func (c *Coordinator) Expire(ctx context.Context, id string) error {
+	_, code := c.run(ctx, id, func(t *txn, nowMs, _ int64) plan {
+		if t.state != ongoing {
+			return refuse(wire.InvalidTxnState)
+		}
+		return t.expired(nowMs)
+	})
+	if code != wire.None {
+		return wire.Errorf(code, "transactional id %q: %s", id, code)
+	}
+	return nil
+}
+
 // InitProducerID serves InitProducerId v0 to v5 with a transactional id. A
 // transaction under way is aborted before it answers.
 func (c *Coordinator) InitProducerID(ctx context.Context, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {

@@ -17,6 +17,15 @@ func (c Code) Name() string {
 // String is Name.
 func (c Code) String() string { return c.Name() }
 
+// Codes lists all codes, from -1 on.
+func Codes() []Code {
+	out := make([]Code, len(codeTable))
+	for i := range out {
+		out[i] = Code(i - 1)
+	}
+	return out
+}
+
 // Retriable reports whether clients try again by themselves on this code.
 func (c Code) Retriable() bool {
 	i := int(c) + 1

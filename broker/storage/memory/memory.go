@@ -10,6 +10,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +59,23 @@ func (e *Engine) Commit(ctx context.Context, w storage.Write) error {
 	}
 	e.apply(w, in)
 	return nil
+}
+
+// Clone is another engine with what this one holds now. They share bytes that neither
+// changes, so it costs little. The error is storage.ErrClosed.
+func (e *Engine) Clone() (*Engine, error) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return nil, storage.ErrClosed
+	}
+	out := &Engine{logs: make(map[storage.TP]*log, len(e.logs)), items: maps.Clone(e.items), version: e.version}
+	for tp, l := range e.logs {
+		c := *l
+		c.batches = slices.Clone(l.batches)
+		out.logs[tp] = &c
+	}
+	return out, nil
 }
 
 // Close implements storage.Engine. It drops everything.
