@@ -167,6 +167,7 @@ func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
 		Layout: wantedLayout(c), FileBytes: c.TableFileBytes,
 		Compression: parquet.Codec(c.TableCompression), CompressionLevel: int(c.TableCompressionLevel),
 		Upsert:    upsertKey(c),
+		Unwrap:    c.TableUnwrap,
 		JSONExtra: c.JSONExtra, KeyAs: c.TableKeyAs, ValueAs: c.TableValueAs, ValueVersion: c.TableVersion,
 		Compact: c.TableCompact, CompactBytes: c.TableCompactBytes,
 		History: millis(c.TableHistoryMs), HistoryMax: int(c.TableHistoryMax),

@@ -193,7 +193,7 @@ func (n *node) open(ctx context.Context) error {
 		Users:             n.who.users,
 		Tokens:            n.who.given,
 		Rules:             n.who.rules,
-		Topics:            topic.Defaults{Partitions: c.KafkaPartitions},
+		Topics:            topic.Defaults{Partitions: c.KafkaPartitions, Check: tableCheck(n.registry)},
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
 		Validate:          validation(n.validator),

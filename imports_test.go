@@ -59,6 +59,7 @@ var law = map[string][]string{
 	"schema/jsonschema": {"schema"},
 	"schema/protobuf":   {"schema"},
 	"schema/plain":      {"schema"},
+	"schema/debezium":   {"schema", "schema/plain"},
 	"schema/sample":     {"schema"},
 	"schema/fake":       {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"schema/schematest": {"schema"},
@@ -91,7 +92,7 @@ var law = map[string][]string{
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "schema/plain", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
+		"registry", "schema", "schema/plain", "schema/debezium", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 	// SQL reads what the sink reads and writes, and writes nothing.
 	"sink/query": {

@@ -50,6 +50,7 @@ func tableSettings() []setting {
 		{"tarn.table.compression.level", []string{"0", "1", "22"}},
 		{"tarn.table.log", []string{"keep", "until_commit"}},
 		{"tarn.table.foreign", []string{"maintenance", "none", "append", "all"}},
+		{"tarn.table.unwrap", []string{"none", "debezium"}},
 		{"tarn.table.value.as", []string{"schema", "binary", "string", "json"}},
 		{"tarn.table.key.as", []string{"schema", "binary", "string", "json"}},
 		{"tarn.table.value.version", []string{"own", "latest", "1", "2"}},
@@ -89,6 +90,7 @@ func wants(c map[string]string) string {
 	switch {
 	case c["tarn.table.key"] != "" && !upsert,
 		upsert && slices.Contains(formats, "parquet"),
+		c["tarn.table.unwrap"] == "debezium" && (c["tarn.table.value.as"] == "binary" || c["tarn.table.value.as"] == "string"),
 		c["tarn.table.log"] == "until_commit" && strings.Contains(c["cleanup.policy"], "compact"):
 		return "refused"
 	}
@@ -293,8 +295,8 @@ func runPair(t *testing.T, configs map[string]string, want string) {
 		return
 	}
 	w.ids[0] = w.register("orders-key", pairKey)
-	w.ids[1] = w.register("orders-value", pairValueV1)
-	w.ids[2] = w.register("orders-value", strings.TrimSuffix(pairValueV1, pairValueEnd)+pairCoupon)
+	w.ids[1] = w.register("orders-value", w.wrapped(pairValueV1))
+	w.ids[2] = w.register("orders-value", w.wrapped(strings.TrimSuffix(pairValueV1, pairValueEnd)+pairCoupon))
 	w.produce(1)
 	m, stop := w.start()
 	if _, err = m.Flush(t.Context(), "orders"); want != string(sink.Running) {
@@ -359,6 +361,15 @@ func (w *pairWorld) register(subject, text string) int32 {
 	return int32(v.ID)
 }
 
+// wrapped is a schema of values, in an envelope if the topic's values have one.
+func (w *pairWorld) wrapped(text string) string {
+	if w.topic.Config.TableUnwrap == "" {
+		return text
+	}
+	return `{"type":"record","name":"Envelope","fields":[{"name":"before","type":["null",` + text + `],"default":null},` +
+		`{"name":"after","type":["null","Order"],"default":null},{"name":"op","type":"string"}]}`
+}
+
 // formats opens all formats anew, as a new process does.
 func (w *pairWorld) formats() map[string]tables.Format {
 	cat := catalog.New(catalog.Config{Items: engineItems{w.engine}, Store: w.store})
@@ -404,6 +415,9 @@ func (w *pairWorld) produce(version int) {
 		add(w.key(1, "eu"), w.value(version, 1, "eu", "Ulm"))
 		add(w.key(2, "us"), nil)
 		add([]byte("plain"), []byte(`{"id": 7, "region": "jp"}`))
+		if w.topic.Config.TableUnwrap != "" {
+			add([]byte("plain"), []byte(`{"op": "c", "after": {"id": 7, "region": "jp"}}`))
+		}
 		add(nil, w.value(version, 3, "", "Bern"))
 		add([]byte{0xff, 0}, []byte{0, 0, 0, 0, 9, 1})
 		add(nil, nil)
@@ -435,13 +449,21 @@ func (w *pairWorld) key(id int64, region string) []byte {
 }
 
 func (w *pairWorld) value(version int, id int64, region, city string) []byte {
-	b := text(binary.AppendVarint(schema.AppendPrefix(nil, w.ids[version]), id), region)
+	b := schema.AppendPrefix(nil, w.ids[version])
+	wrapped := w.topic.Config.TableUnwrap != ""
+	if wrapped {
+		b = append(b, 0, 2) // nothing before, a row after
+	}
+	b = text(binary.AppendVarint(b, id), region)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f) // 1.5
 	b = binary.AppendVarint(b, 19_000+id)
 	b = append(text(binary.AppendVarint(b, 1), "tag"), 0)
 	b = text(b, city)
 	if version == 2 {
 		b = text(binary.AppendVarint(b, 1), "half")
+	}
+	if wrapped {
+		b = text(b, "u")
 	}
 	return b
 }

@@ -187,6 +187,9 @@ type Topic struct {
 	// of each; none: they hold a row for every record. RecordKey alone stands for
 	// the record's key.
 	Upsert []string
+	// Unwrap is Debezium where values are change envelopes, whose rows the tables
+	// have; "" takes values as they are.
+	Unwrap string
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
 	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or

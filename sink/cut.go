@@ -54,6 +54,7 @@ type cut struct {
 	key, value           registry.Reading // which schemas the parts have
 	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
 	reader               reader           // the version that values are brought to
+	unwrapper            *Unwrapper       // what makes rows of envelopes
 	known                []*arrow.Schema  // columns of versions, for their aliases
 	lastKey, lastValue   lastFrame
 }
@@ -68,7 +69,7 @@ func (s *sink) newCut(from offsets) (*cut, error) {
 	c.keyPlain, _ = s.plain(keyPart)
 	c.valuePlain, _ = s.plain(valuePart)
 	c.keyed = s.keyDecoder() != nil
-	c.reader, c.known = s.newReader(), s.knownColumns()
+	c.reader, c.known, c.unwrapper = s.newReader(), s.knownColumns(), NewUnwrapper(s.topic.Unwrap)
 	// The newest version's columns are there as soon as it is registered, if
 	// the table can take them.
 	if newest, err := s.newestColumns(); err == nil && newest != nil {
@@ -255,6 +256,9 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 		if err == nil {
 			v, err = c.reader.read(v)
 		}
+		if err == nil {
+			v.Decoder, err = c.unwrapper.Decoder(v.Decoder)
+		}
 		if err != nil {
 			return v.ID, err
 		}
@@ -332,6 +336,7 @@ func (c *cut) group(k groupKey) (*group, error) {
 		g.refused = fmt.Errorf("table cannot take this schema: %w", err)
 	} else {
 		c.schema, g.columns = next, columns
+		c.watch(g, columns)
 		c.groups = append(c.groups, g)
 	}
 	c.byKey[k] = g

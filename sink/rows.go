@@ -82,12 +82,15 @@ type group struct {
 	valueRows *schema.Rows  // nil if value is
 	columns   *arrow.Schema // as the table names them
 	refused   error         // why the table cannot take this group's columns
-	leaves    int64         // values of a row, at least
-	full      []chunk       // rows that are through
-	rows      int           // in full
-	bytes     int64         // in full
-	held      int64         // bytes of the columns at the last look
-	weighed   int           // rows then
+	// refuses says why the last row of valueRows is none of the table's; nil: it is
+	// not asked.
+	refuses func(valueRows *schema.Rows) error
+	leaves  int64   // values of a row, at least
+	full    []chunk // rows that are through
+	rows    int     // in full
+	bytes   int64   // in full
+	held    int64   // bytes of the columns at the last look
+	weighed int     // rows then
 }
 
 // chunkRows is how many rows stand in columns before new ones are begun. Those
@@ -174,6 +177,12 @@ func (g *group) add(partition int32, r *record.Record, keyBytes, valueBytes []by
 	if g.value != nil {
 		if err := g.value.Decode(valueBytes, g.valueRows); err != nil {
 			return err
+		}
+		if g.refuses != nil {
+			if err := g.refuses(g.valueRows); err != nil {
+				g.dropValue()
+				return err
+			}
 		}
 	}
 	if g.key != nil {

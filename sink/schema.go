@@ -151,6 +151,15 @@ func (s *sink) plain(part string) (schema.Decoder, bool) {
 // or the newest of those that the topic takes; for values by the version that
 // they are brought to, if they are. nil if there is none.
 func (s *sink) newestDecoder(part string) (schema.Decoder, error) {
+	d, err := s.wrappedDecoder(part)
+	if d == nil || err != nil {
+		return nil, err
+	}
+	return s.unwrapped(part, d)
+}
+
+// wrappedDecoder is newestDecoder for values as they are written.
+func (s *sink) wrappedDecoder(part string) (schema.Decoder, error) {
 	if d, ok := s.plain(part); ok {
 		return d, nil
 	}
@@ -167,3 +176,22 @@ func (s *sink) newestDecoder(part string) (schema.Decoder, error) {
 	}
 	return p.Decoder, nil
 }
+
+// unwrapped is what a part that d reads is read by. A schema of no envelope is
+// waited for to be replaced.
+func (s *sink) unwrapped(part string, d schema.Decoder) (schema.Decoder, error) {
+	if part == keyPart || s.topic.Unwrap == "" {
+		return d, nil
+	}
+	d, err := NewUnwrapper(s.topic.Unwrap).Decoder(d)
+	if err != nil {
+		return nil, &stopError{WaitingForSchema, unfit{fmt.Errorf("%w; register one, or unset tarn.table.unwrap", err)}}
+	}
+	return d, nil
+}
+
+// unfit is why a schema is as good as none.
+type unfit struct{ error }
+
+// Is implements the interface of errors.Is.
+func (unfit) Is(target error) bool { return target == errNoSchema }

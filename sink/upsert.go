@@ -166,7 +166,7 @@ func (c chunk) gone(to *tables.Schema) (arrow.RecordBatch, error) {
 // the greatest partition and then the greatest offset: producers that spread a
 // key over partitions have to live with that.
 func (c *cut) latest(ctx context.Context) (rows, gone []arrow.RecordBatch, err error) {
-	rows, gone, err = c.all()
+	rows, gone, err = c.all(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -194,9 +194,12 @@ func (c *cut) latest(ctx context.Context) (rows, gone []arrow.RecordBatch, err e
 }
 
 // all hands over the rows of all records with a value, and the keys of those
-// without.
-func (c *cut) all() (rows, gone []arrow.RecordBatch, err error) {
+// without, and of those that say that their row was deleted.
+func (c *cut) all(ctx context.Context) (rows, gone []arrow.RecordBatch, err error) {
 	if rows, err = c.batches(); err != nil {
+		return nil, nil, err
+	}
+	if rows, gone, err = c.deleted(ctx, rows); err != nil {
 		return nil, nil, err
 	}
 	to := goneSchema(c.schema, c.s.topic.Upsert)

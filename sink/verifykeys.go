@@ -183,7 +183,7 @@ func (a *keyAudit) readLog(
 		if err := c.read(ctx, p.Offsets); err != nil {
 			return err
 		}
-		if err := a.takeCut(r, c, physical); err != nil {
+		if err := a.takeCut(ctx, r, c, physical); err != nil {
 			return err
 		}
 		if c.to.sum() == from.sum() {
@@ -195,8 +195,8 @@ func (a *keyAudit) readLog(
 }
 
 // takeCut notes the records of one piece of the log.
-func (a *keyAudit) takeCut(r *FormatReport, c *cut, physical *tables.Schema) error {
-	rows, gone, err := c.all()
+func (a *keyAudit) takeCut(ctx context.Context, r *FormatReport, c *cut, physical *tables.Schema) error {
+	rows, gone, err := c.all(ctx)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,10 @@ func (r *reader) read(p registry.Payload) (registry.Payload, error) {
 func (s *sink) knownColumns() []*arrow.Schema {
 	var out []*arrow.Schema
 	if _, is := s.plain(valuePart); !is {
-		out = s.registry.Known(s.subject(valuePart))
+		u := NewUnwrapper(s.topic.Unwrap)
+		for _, value := range s.registry.Known(s.subject(valuePart)) {
+			out = append(out, u.Columns(value))
+		}
 	}
 	if _, is := s.plain(keyPart); is {
 		return out

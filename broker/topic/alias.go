@@ -139,12 +139,18 @@ func automqAliases() []alias {
 		converted(p+"convert.key.type", "tarn.table.key.as"),
 		words(p+"errors.tolerance", "Tarn neither stops at a bad record nor drops it: use invalid_data, which fills the dead-letter table",
 			map[string][]pair{"invalid_data": {{"tarn.table.invalid", "dlq"}}}),
-		words(p+"transform.value.type", "records are not reshaped on the way to a table: use none",
-			map[string][]pair{"none": nil}),
+		words(p+"transform.value.type", "use none, flatten (fields of a value are columns anyway) or flatten_debezium",
+			map[string][]pair{"none": {{"tarn.table.unwrap", "none"}}, "flatten": {{"tarn.table.unwrap", "none"}}, "flatten_debezium": {{"tarn.table.unwrap", UnwrapDebezium}}}),
 		partitioned(p+"partition.by", "[", "]"),
-		same(p+"id.columns", "tarn.table.key"),
+		alias{p + "id.columns", []string{"tarn.table.key"}, func(v string) ([]pair, error) {
+			v = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(v), "["), "]")
+			if v == "_from_debezium_key_" {
+				v = "" // the record's key, which Debezium makes of the primary key
+			}
+			return []pair{{"tarn.table.key", v}}, nil
+		}},
 		flag(p+"upsert.enable", []pair{{"tarn.table.mode", ModeUpsert}}, []pair{{"tarn.table.mode", "append"}}),
-		refused(p+"cdc.field", "records without a value delete rows where tarn.table.mode is upsert; a field that says so is not understood"),
+		refused(p+"cdc.field", "records without a value delete rows where tarn.table.mode is upsert; of Debezium's envelopes, tarn.table.unwrap=debezium reads what a change is by itself: leave this key out; other fields that say so are not understood"),
 		refused(p+"schema.type", "this key is deprecated; use "+p+"convert.value.type"),
 	}
 	for _, part := range []string{"value", "key"} {

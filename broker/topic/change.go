@@ -88,7 +88,10 @@ func (t *Topics) plan(s Spec) (*Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	return topic, checkTables(v, topic)
+	if err := checkTables(v, topic); err != nil {
+		return nil, err
+	}
+	return topic, t.check(topic)
 }
 
 // checkPartitions says whether a topic of have partitions may get want.
@@ -226,7 +229,25 @@ func (t *Topics) Alter(ctx context.Context, name string, changes []Change, repla
 	if maps.Equal(next.Overrides, old.Overrides) {
 		return old, nil
 	}
+	if asked(old.Overrides, next.Overrides) {
+		if err := t.check(&next); err != nil {
+			return nil, err
+		}
+	}
 	return t.save(ctx, &next, validateOnly)
+}
+
+// asked reports whether a change is one for Defaults.Check: others are not held up
+// by a schema that has changed since.
+func asked(old, next map[string]string) bool {
+	for _, pair := range [][2]map[string]string{{old, next}, {next, old}} {
+		for key, value := range pair[0] {
+			if other, has := pair[1][key]; (!has || other != value) && (strings.HasPrefix(key, "tarn.table.") || strings.HasPrefix(key, "tarn.value.")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // alter works out new overrides and leaves the old ones alone.

@@ -42,6 +42,9 @@ const (
 	StrategyTopicRecord Strategy = "topic_record" // <topic>-<full name>
 )
 
+// UnwrapDebezium is the value of tarn.table.unwrap for Debezium's change envelopes.
+const UnwrapDebezium = "debezium"
+
 // ModeUpsert is the value of tarn.table.mode that makes tables of latest values.
 const ModeUpsert = "upsert"
 
@@ -90,7 +93,8 @@ type Config struct {
 	JSONExtra        bool
 	TableKeyAs       string // schema, binary, string or json
 	TableValueAs     string
-	TableVersion     int // tarn.table.value.version: a number, 0 for own, -1 for latest
+	TableVersion     int    // tarn.table.value.version: a number, 0 for own, -1 for latest
+	TableUnwrap      string // debezium; empty: values are taken as they are
 
 	TableMode string   // append or upsert
 	TableKey  []string // columns; none: the record's key
@@ -213,6 +217,9 @@ func consistent(defaults, overrides map[string]string) (Config, error) {
 // checkMode refuses what the tables' mode cannot be used with.
 func checkMode(c *Config) error {
 	switch {
+	case c.TableUnwrap != "" && (c.TableValueAs == "binary" || c.TableValueAs == "string"):
+		return &ConfigError{Key: "tarn.table.unwrap", Value: c.TableUnwrap,
+			Reason: "change envelopes have a schema or are JSON: set tarn.table.value.as to schema or json, not " + c.TableValueAs}
 	case c.TableMode != ModeUpsert && len(c.TableKey) > 0:
 		return &ConfigError{Key: "tarn.table.key", Value: strings.Join(c.TableKey, ","),
 			Reason: "only tables of latest values have a key: set tarn.table.mode=upsert, too"}

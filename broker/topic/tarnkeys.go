@@ -69,6 +69,14 @@ func tableKeys() []Definition {
 			"How many earlier states of a table can be read at most. Every commit of an Iceberg table writes some 700 bytes for each."),
 		long("tarn.table.snapshot.retention.ms", 86_400_000, 60_000, func(c *Config) *int64 { return &c.TableHistoryMs },
 			"How long earlier states of the tables can be read, in ms."),
+		choice("tarn.table.unwrap", "none", []string{"none", UnwrapDebezium},
+			func(c *Config, s string) {
+				c.TableUnwrap = ""
+				if s != "none" {
+					c.TableUnwrap = s
+				}
+			},
+			"What values are wrapped in: debezium makes the columns of the tables those of after in Debezium's change envelopes, with columns kafka_cdc_… about the change; in append mode a change is a row, in upsert mode a delete takes its row away. Values that are no envelopes are dead letters."),
 		choice("tarn.table.value.as", "schema", readAs,
 			func(c *Config, s string) { c.TableValueAs = s },
 			"What tables make of values: columns by their schema; or without one a column named value of binary, string (UTF-8) or json (text of one JSON value each). What is not so is a dead letter."),

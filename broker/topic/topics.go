@@ -32,6 +32,11 @@ type Defaults struct {
 	Now func() time.Time
 	// NewID makes topic ids; nil means random UUIDs (version 4).
 	NewID func() storage.TopicID
+	// Check holds a topic that is made, or whose configs about tables and values
+	// are changed, against what only others know, such as its schemas; nil takes all.
+	// It is called while other changes wait, and must not change topics. The error is
+	// a *ConfigError.
+	Check func(t *Topic) error
 }
 
 // Topics keeps all topics of a store. Methods may be called concurrently; the
@@ -42,6 +47,7 @@ type Topics struct {
 	static     map[string]string // the broker's own defaults; canonical, checked, never written
 	now        func() time.Time
 	newID      func() storage.TopicID
+	check      func(t *Topic) error
 	view       atomic.Pointer[View]
 
 	mu sync.Mutex // held by the one change under way
@@ -57,7 +63,7 @@ func Open(ctx context.Context, store Store, d Defaults) (*Topics, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Topics{store: store, partitions: d.Partitions, static: static, now: d.Now, newID: d.NewID}
+	t := &Topics{store: store, partitions: d.Partitions, static: static, now: d.Now, newID: d.NewID, check: d.Check}
 	if t.partitions == 0 {
 		t.partitions = 1
 	}
@@ -69,6 +75,9 @@ func Open(ctx context.Context, store Store, d Defaults) (*Topics, error) {
 	}
 	if t.newID == nil {
 		t.newID = randomID
+	}
+	if t.check == nil {
+		t.check = func(*Topic) error { return nil }
 	}
 	v, err := t.load(ctx)
 	if err != nil {

@@ -42,6 +42,9 @@ func New(m Manner) (Decoder, error) {
 	return Decoder{}, fmt.Errorf("payloads are read as %s, %s or %s, not as %q", Binary, String, JSON, m)
 }
 
+// Manner is the decoder's.
+func (d Decoder) Manner() Manner { return d.manner }
+
 // Columns implements schema.Decoder: one column that is never null.
 func (d Decoder) Columns() *arrow.Schema {
 	var t arrow.DataType = arrow.BinaryTypes.String

@@ -293,6 +293,9 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 		if err == nil {
 			vp, err = r.resolve(vp)
 		}
+		if err == nil {
+			vp.Decoder, err = r.rows.Decoder(vp.Decoder)
+		}
 		if err != nil {
 			whole = utf8OrBytes(bytes.Clone(rec.Value))
 			if !vp.Framed && !r.hasValues() {

@@ -82,6 +82,7 @@ type relation struct {
 	have  *arrow.Schema                    // columns of values, as SQL has them
 	known []*arrow.Schema                  // of versions, for the aliases of their fields
 	kept  map[schema.Decoder]*arrow.Schema // columns of decoders, under the names of have
+	rows  *sink.Unwrapper                  // what makes rows of envelopes
 	to    schema.Resolver                  // the version that values are brought to; nil: their own
 	made  map[schema.Schema]schema.Decoder // decoders that do
 }
@@ -206,8 +207,19 @@ func (r *relation) settleColumns() error {
 	}
 	key, value := r.decoders()
 	r.keyed = key != nil
+	// What the log holds is shown as it is there, what a table holds as it is in it.
+	if r.part != logOnly {
+		r.rows = sink.NewUnwrapper(r.topic.Unwrap)
+	}
+	if value != nil {
+		if d, err := r.rows.Decoder(value); err == nil {
+			value = d
+		}
+	}
 	if r.valuePlain == nil {
-		r.known = r.s.engine.cfg.Registry.Known(r.value.Subject)
+		for _, k := range r.s.engine.cfg.Registry.Known(r.value.Subject) {
+			r.known = append(r.known, r.rows.Columns(k))
+		}
 	}
 	var fields []arrow.Field
 	if r.src.hasLake && r.part != logOnly {

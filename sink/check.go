@@ -1,0 +1,33 @@
+package sink
+
+import (
+	"github.com/tarn-io/tarn/registry"
+)
+
+// Misfit is why a topic's table cannot be as its configs ask, by the schemas that
+// are registered now.
+type Misfit struct {
+	Key    string // the config
+	Reason string
+}
+
+// Error says both.
+func (m *Misfit) Error() string { return m.Key + ": " + m.Reason }
+
+// Check holds what a topic asks of its tables against the newest schemas of its
+// values and keys; nil if it fits, or if there is no schema to hold it against. It
+// reads the registry only, and may be called by anybody.
+func Check(reg *registry.Registry, t Topic) *Misfit {
+	if t.Unwrap == "" {
+		return nil
+	}
+	s := &sink{topic: t.withDefaults(), registry: reg}
+	d, err := s.wrappedDecoder(valuePart)
+	if d == nil || err != nil {
+		return nil // what the schema lacks besides, the sink says
+	}
+	if _, err := unwrap(d); err != nil {
+		return &Misfit{"tarn.table.unwrap", err.Error()}
+	}
+	return nil
+}
