@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
 )
 
 type tableStatusCmd struct {
@@ -42,6 +43,10 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 			fmt.Fprintf(std.out, "\n%s is being rebuilt: %d rows and %d dead letters in %d pieces, %d offsets to go; tarn table rebuild goes on if it was cut off, --abort gives it up\n",
 				f.Format, r.Rows, r.DeadLetters, r.Pieces, r.Behind)
 		}
+		if o := f.Foreign; o != nil {
+			fmt.Fprintf(std.out, "\n%s: others have changed rows in %d commits, the last one version %s of %s%s; tarn table verify says what is missing or twice\n",
+				f.Format, o.Commits, o.Version, moment(o.TimeMs), by(o))
+		}
 		if e := f.LastError; e != nil {
 			fmt.Fprintf(std.out, "\nlast error of %s, %s: %s\n  %s\n", f.Format, moment(e.AtMs), e.Message, e.Fix)
 		}
@@ -52,6 +57,18 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 		}
 	}
 	return nil
+}
+
+// by says who made a commit, and by which operation, as far as that is known.
+func by(o *tables.Foreign) string {
+	out := ""
+	if o.Operation != "" {
+		out += ", " + o.Operation
+	}
+	if o.Engine != "" {
+		out += " by " + o.Engine
+	}
+	return out
 }
 
 // printStatus writes what is the same for all formats.

@@ -197,6 +197,22 @@ type Status struct {
 	CommitMs  int64  `json:"commit_ms"`
 	SchemaID  int    `json:"schema_id"`
 	Snapshots int    `json:"snapshots"`
+	// Foreign is what others have done to the rows; nil: nothing that is known.
+	Foreign *Foreign `json:"foreign,omitempty"`
+}
+
+// Foreign tells of commits of other writers that have brought rows or taken rows
+// away: appends, deletes, a table set back. Maintenance is none of them.
+type Foreign struct {
+	// Commits is how many there were; in Iceberg, those of snapshots that are
+	// still there.
+	Commits int64 `json:"commits"`
+	// Version and TimeMs are of the last one, Operation and Engine what it says of
+	// itself, "" where that is no longer known.
+	Version   string `json:"version"`
+	TimeMs    int64  `json:"time_ms"`
+	Operation string `json:"operation,omitempty"`
+	Engine    string `json:"engine,omitempty"`
 }
 
 // Spec says which table to open, and how to make it if it is not there.

@@ -103,7 +103,12 @@ func (l log) restore(ctx context.Context, s *state, version int64) error {
 		actions = append(actions, own[0])
 	}
 	s.checkpoint = version
-	return s.apply(version, actions)
+	if err := s.apply(version, actions); err != nil {
+		return err
+	}
+	s.foreign.recall(s.txns)
+	s.foreign.note(version, own)
+	return nil
 }
 
 // replay applies one commit file to s; blob.ErrNotFound if there is none.
@@ -112,6 +117,7 @@ func (l log) replay(ctx context.Context, s *state, version int64) error {
 	if err != nil {
 		return err
 	}
+	s.foreign.note(version, actions)
 	return s.apply(version, actions)
 }
 
@@ -157,6 +163,9 @@ func (l log) catchUp(ctx context.Context, s *state) (*state, error) {
 	next, err := l.load(ctx)
 	if err == nil && next == nil {
 		err = fmt.Errorf("the table's log is gone: %w", tables.ErrForeign)
+	}
+	if err == nil && next.checkpoint > s.version {
+		err = l.missed(ctx, s, next)
 	}
 	return next, err
 }

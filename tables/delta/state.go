@@ -44,6 +44,8 @@ type state struct {
 	// what takes its place goes there, so that rows keep about their order.
 	slot int
 
+	foreign outsiders // changes of rows by others
+
 	checkpoint int64 // version of the newest checkpoint known, -1 none
 	oldest     int64 // oldest version that has a commit file
 }

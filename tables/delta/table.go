@@ -196,6 +196,7 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 	if changed {
 		out = append(out, action{MetaData: &meta})
 	}
+	txns = append(txns, t.state.foreign.txns(t.state.txns)...)
 	slices.SortFunc(txns, func(a, b action) int { return cmp.Compare(a.Txn.AppID, b.Txn.AppID) })
 	out = append(append(out, txns...), removes...)
 	for _, f := range c.Add {
@@ -350,7 +351,7 @@ func (t *table) Status(ctx context.Context) (tables.Status, error) {
 		Format: Name, Location: t.store.URL(strings.TrimSuffix(t.base, "/")),
 		Files: int64(len(s.byPath)), Rows: s.rows, Bytes: s.bytes,
 		Version: strconv.FormatInt(s.version, 10), CommitMs: s.timeMs, SchemaID: s.schema.ID,
-		Snapshots: int(s.version - s.oldest + 1),
+		Snapshots: int(s.version - s.oldest + 1), Foreign: s.foreign.status(),
 	}, nil
 }
 

@@ -299,6 +299,10 @@ func TestForeignDeletes(t *testing.T) {
 	if got, want := offsets(t, tbl), []int64{0, 1, 2, 3, 4, 5, 6, 10, 11}; !slices.Equal(got, want) {
 		t.Errorf("offsets %v, want %v", got, want)
 	}
+	st, err := tbl.Status(t.Context())
+	if err != nil || st.Foreign == nil || st.Foreign.Commits != 1 || st.Foreign.Version == st.Version || st.Foreign.Operation == "" {
+		t.Errorf("status %+v, foreign %+v, %v: want one commit of others", st, st.Foreign, err)
+	}
 }
 
 func TestFilesThatAreRefused(t *testing.T) {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/metadata"
 )
 
 // tbl is one table. All truth is in the catalog; what is kept here says which
@@ -106,7 +108,27 @@ func (t *tbl) Status(ctx context.Context) (tables.Status, error) {
 	s.Files = snap.Total("total-data-files")
 	s.Rows = snap.Total("total-records")
 	s.Bytes = snap.Total("total-files-size")
+	s.Foreign = foreignSnapshots(now.Metadata.Snapshots)
 	return s, nil
+}
+
+// foreignSnapshots are those of others that change rows: ours say the progress.
+func foreignSnapshots(all []*metadata.Snapshot) *tables.Foreign {
+	var out *tables.Foreign
+	for _, s := range all {
+		if s.Operation == metadata.Replace || s.Summary[progressKey] != "" {
+			continue
+		}
+		if out == nil {
+			out = &tables.Foreign{}
+		}
+		out.Commits++
+		if s.TimestampMs >= out.TimeMs {
+			out.Version, out.TimeMs, out.Operation = strconv.FormatInt(s.ID, 10), s.TimestampMs, s.Operation
+			out.Engine = strings.TrimSpace(s.Summary["engine-name"] + " " + s.Summary["engine-version"])
+		}
+	}
+	return out
 }
 
 // files is iceberg-go's file system for use within ctx.
