@@ -45,6 +45,8 @@ class Files:
                     "-keystore", self.trust, "-storetype", "PKCS12", "-storepass", STORE)
         for name in ("server", "java"):
             self.ca.issue(name)
+        self.secret = place / "token-secret"
+        self.secret.write_text("a secret of the broker\n")
         self.keys = place / "java.p12"
         run_program("openssl", "pkcs12", "-export", "-in", place / "java.pem", "-inkey", place / "java.key",
                     "-out", self.keys, "-passout", f"pass:{STORE}", "-name", "java")
@@ -55,7 +57,7 @@ class Files:
                  "auth.users-file": "users.yaml", "auth.oauth.keys": "keys.json"}
         return [w for flag, file in flags.items() for w in (f"--{flag}", self.place / file)] + [
             "--kafka.tls.client-auth", "requested", "--auth.oauth.issuer", "conformance",
-            "--kafka.sasl.mechanisms", ",".join([*LOGIN, "OAUTHBEARER"])]
+            "--kafka.sasl.mechanisms", ",".join([*LOGIN, "OAUTHBEARER"]), "--auth.token.secret-file", self.secret]
 
     def client(self, way, user="", password=""):
         """The file of settings with which a client signs in."""
@@ -137,6 +139,7 @@ def rules(t, files):
     through(t, b, command, "OAUTHBEARER", "User:robot", files.client("OAUTHBEARER", "robot", "robot-secret"),
             files.client("OAUTHBEARER", "robot", "wrong"))
     through(t, b, command, "SSL", "User:CN=java", files.client("SSL", "java"), files.client("SSL"), tls)
+    delegation(t, files, command)
 
 
 def through(t, b, command, way, principal, mine, wrong, address=None):
@@ -188,6 +191,30 @@ def through(t, b, command, way, principal, mine, wrong, address=None):
         command("AclCommand", "--remove", "--force", "--allow-principal", principal, "--producer", "--topic", topic)
         produce(mine, ["refused"], ok=(0, 1))
         equal(len(log()), len(made), "records in the log")
+
+
+def delegation(t, files, command):
+    """A delegation token (KIP-48) made, used, renewed and ended by Kafka's tools."""
+    topic, owner = "t-scram-sha-512", files.client("SCRAM-SHA-512", "u-scram-sha-512", "secret of SCRAM-SHA-512")
+
+    def token(*args, config=owner, ok=(0,)):
+        return command("DelegationTokenCommand", *args, config=config, ok=ok)
+
+    def produce(config, value, ok=(0,)):
+        command("ConsoleProducer", "--topic", topic, "--command-property", "max.block.ms=15000", config=config, stdin=f"{value}\n".encode(), ok=ok)
+    with t.check("DelegationTokenCommand: a token works in its owner's name until it is ended", seconds=240):
+        command("AclCommand", "--add", "--allow-principal", "User:u-scram-sha-512", "--producer", "--topic", topic)
+        [row] = fields(token("--create", "--max-life-time-period", "-1", "--renewer-principal", "User:robot"), "TOKENID")
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            mine = files.client(mechanism, row["TOKENID"], row["HMAC"])
+            mine.write_text(mine.read_text().replace('";\n', '" tokenauth="true";\n'))
+            produce(mine, f"by a token, {mechanism}")
+        token("--create", "--max-life-time-period", "-1", config=mine, ok=(1,))
+        token("--renew", "--renew-time-period", "60000", "--hmac", row["HMAC"], config=files.client("OAUTHBEARER", "robot", "robot-secret"))
+        token("--expire", "--expiry-time-period", "-1", "--hmac", row["HMAC"])
+        produce(mine, "by a token that has ended", ok=(0, 1))
+        got = [l for l in command("consumer.ConsoleConsumer", "--topic", topic, "--from-beginning", "--timeout-ms", "5000") if l.startswith("by a token")]
+        equal(sorted(got), [f"by a token, SCRAM-SHA-{n}" for n in (256, 512)], "records that a token brought")
 
 
 def ends(command, topic):

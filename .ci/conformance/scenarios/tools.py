@@ -28,6 +28,8 @@ def run(t):
     cluster(t, b)
     limits(t, b)
     one_broker(t, b)
+    connections(t, b)
+    smaller(t, b)
     telemetry(t, b)
 
 
@@ -325,6 +327,41 @@ def one_broker(t, b):
         tool(b, "FeatureCommand", "upgrade", "--feature", "transaction.version=2")
         said = " ".join(tool(b, "FeatureCommand", "downgrade", "--feature", "transaction.version=1", ok=(1,)))
         want("Could not downgrade" in said, f"it says {said}")
+
+
+def connections(t, b):
+    def config(*args, ok=(0,)):
+        return " ".join(tool(b, "ConfigCommand", "--entity-type", "brokers", *args, package="kafka.admin.", ok=ok))
+
+    with t.check("ConfigCommand limits connections while the broker runs, and takes it back", seconds=120):
+        everybody, one = ("--entity-default",), ("--entity-name", "1")
+        config("--alter", *everybody, "--add-config", "max.connections=400")
+        config("--alter", *one, "--add-config", "max.connections=300,max.connections.per.ip.overrides=[10.9.8.7:5,10.9.8.6:6]")
+        want("max.connections=400" in config("--describe", *everybody), "what is set for all is not shown")
+        said = config("--describe", *one)
+        for part in ("max.connections=300 ", "max.connections.per.ip.overrides=10.9.8.7:5,10.9.8.6:6 ",
+                     "DYNAMIC_BROKER_CONFIG:max.connections=300, DYNAMIC_DEFAULT_BROKER_CONFIG:max.connections=400"):
+            want(part in said, f"{part} is not in {said}")
+        said = config("--alter", *one, "--add-config", "max.connections=none", ok=(1,))
+        config("--alter", *one, "--delete-config", "max.connections,max.connections.per.ip.overrides")
+        config("--alter", *everybody, "--delete-config", "max.connections")
+        want("max.connections" not in config("--describe", *one), "limits are left")
+
+
+def smaller(t, b):
+    with t.check("LogDirsCommand, ClusterTool, EndToEndLatency, StreamsResetter", seconds=120):
+        name = exercise.topic(b, "smaller", 2)
+        said = tool(b, "EndToEndLatency", "--topic", name, "--num-records", "200", "--producer-acks", "all", "--record-size", "100")
+        want(any(l.startswith("Avg latency:") for l in said), f"it says {said}")
+        equal(len(exercise.read(b, name, 200)), 200, "records of EndToEndLatency")
+        [line] = [l for l in tool(b, "LogDirsCommand", "--describe", "--topic-list", name) if l.startswith("{")]
+        [place] = json.loads(line)["brokers"][0]["logDirs"]
+        sizes = {p["partition"]: p["size"] for p in place["partitions"]}
+        equal(sorted(sizes), [f"{name}-0", f"{name}-1"], "partitions in the directory")
+        want(sum(sizes.values()) > 200 * 100, f"sizes are {sizes}")
+        want(" unfenced " in " ".join(tool(b, "ClusterTool list-endpoints")), "no broker is listed")
+        said = " ".join(tool(b, "StreamsResetter", "--application-id", "never-ran", "--input-topics", name))
+        want(f"Topic: {name} Partition: 0 Offset: 0" in said and "Done." in said, f"it says {said}")
 
 
 def telemetry(t, b):
