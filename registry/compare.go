@@ -192,7 +192,7 @@ func (v *view) differences(level Level, policy Policy, s schema.Schema, ver *ver
 	if s.Type() != ver.item.Type {
 		return []schema.Incompatibility{{Type: "TYPE_MISMATCH", Path: "/", Description: differentType}}
 	}
-	old := ver.load(v)
+	old := ver.glance(v)
 	if old.err != nil {
 		return []schema.Incompatibility{{Type: "INVALID_SCHEMA", Path: "/", Description: old.err.Error()}}
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -86,4 +87,43 @@ func TestMessages(t *testing.T) {
 	if got, want := e.Messages()[2], "{oldSchema: <truncated> '"+strings.Repeat("x", maxOldSchema-1)+"...'}"; got != want {
 		t.Errorf("a long schema ends in %q", got[len(got)-20:])
 	}
+}
+
+// TestCompareKeepsLittle: schemas that new versions are compared with stay parsed up
+// to a bound; beyond it comparisons go on as before.
+func TestCompareKeepsLittle(t *testing.T) {
+	r := open(t, memory.New())
+	kept := func() (n int) {
+		for _, v := range subjectIn(r, "s").versions {
+			if v.entry.parsed.Load() != nil {
+				n++
+			}
+		}
+		return n
+	}
+	fields := column("a", `"int"`)
+	for i := range 4 {
+		register(t, r, "s", order(fields))
+		fields += fmt.Sprintf(`,{"name":"f%d","type":"int","default":0}`, i)
+	}
+	before := kept()
+	if before == 0 {
+		t.Error("what is compared is parsed each time")
+	}
+	r.world.Load().compared.Store(maxCompared)
+	for i := range 4 {
+		register(t, r, "s", order(fields))
+		fields += fmt.Sprintf(`,{"name":"g%d","type":"int","default":0}`, i)
+	}
+	if _, err := r.Register(t.Context(), "s", order(column("a", `"string"`))); err == nil {
+		t.Error("an incompatible schema was taken")
+	}
+	if got := kept(); got != before {
+		t.Errorf("%d schemas are parsed, of %d before the bound", got, before)
+	}
+}
+
+func subjectIn(r *Registry, name string) *subject {
+	v, within := r.world.Load().at(name)
+	return v.subjects.get(within)
 }

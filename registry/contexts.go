@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tarn-io/tarn/broker/storage"
 )
@@ -50,10 +51,11 @@ type world struct {
 	changed  chan struct{} // closed when a newer world took this one's place
 	views    map[string]*view
 	bindings *bindings
+	compared *atomic.Int64 // schemas parsed to be compared with, see maxCompared
 }
 
 func newWorld() *world {
-	w := &world{changed: make(chan struct{}), views: map[string]*view{}, bindings: &bindings{}}
+	w := &world{changed: make(chan struct{}), views: map[string]*view{}, bindings: &bindings{}, compared: new(atomic.Int64)}
 	w.views[DefaultContext] = newView(w, DefaultContext)
 	return w
 }
@@ -74,7 +76,7 @@ func (w *world) apply(items []storage.Item) (*world, error) {
 			byContext[context] = append(byContext[context], it)
 		}
 	}
-	n := &world{changed: make(chan struct{}), views: make(map[string]*view, len(w.views)), bindings: w.bindings}
+	n := &world{changed: make(chan struct{}), views: make(map[string]*view, len(w.views)), bindings: w.bindings, compared: w.compared}
 	if len(bound) > 0 {
 		var err error
 		if n.bindings, err = w.bindings.with(bound, string(keysOf(DefaultContext))+prefixAssociation); err != nil {

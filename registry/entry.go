@@ -94,6 +94,29 @@ func (e *entry) load(v *view) *parsed {
 	if p := e.parsed.Load(); p != nil {
 		return p
 	}
+	p := e.parse(v)
+	e.parsed.Store(p)
+	return p
+}
+
+// maxCompared bounds the schemas that stay parsed because new versions were
+// compared with them: each takes some 10 KB, and most of them read no payload ever.
+const maxCompared = 10_000
+
+// glance is load for who compares. Beyond maxCompared what is parsed is not kept.
+func (e *entry) glance(v *view) *parsed {
+	if p := e.parsed.Load(); p != nil {
+		return p
+	}
+	if v.world.compared.Load() < maxCompared {
+		v.world.compared.Add(1)
+		return e.load(v)
+	}
+	return e.parse(v)
+}
+
+// parse is what becomes of the text, with the references as v has them.
+func (e *entry) parse(v *view) *parsed {
 	p := &parsed{}
 	p.others.Store(&map[string]*message{})
 	var named []schema.Named
@@ -107,7 +130,6 @@ func (e *entry) load(v *view) *parsed {
 	} else {
 		p.first = newMessage(p.schema, nil)
 	}
-	e.parsed.Store(p)
 	return p
 }
 

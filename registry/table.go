@@ -118,7 +118,7 @@ func (v *view) messageAgainst(s schema.Schema, at int, name string, versions []*
 // messageColumns are those of a version's message by its name; nil if it has no
 // such message, or the message no table form.
 func (v *view) messageColumns(ver *version, name string) *arrow.Schema {
-	p := ver.load(v)
+	p := ver.glance(v)
 	if p.err != nil {
 		return nil
 	}
@@ -195,7 +195,7 @@ func (v *view) blame(versions []*version, want *arrow.Schema) *version {
 // columns are a version's in tables, with the aliases of its fields. For Protobuf they are those of the first
 // message, which is the one that tables are made of.
 func (v *view) columns(ver *version) (*arrow.Schema, error) {
-	p := ver.load(v)
+	p := ver.glance(v)
 	if p.err != nil {
 		return nil, p.err
 	}

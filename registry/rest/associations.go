@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/tarn-io/tarn/registry"
 )
@@ -116,7 +117,7 @@ func (a *api) putAssociations(req *http.Request) (any, error) {
 func (a *api) associate(req *http.Request, body associationBody, update bool) (any, error) {
 	asked := make([]registry.Binding, len(body.Associations))
 	for i, b := range body.Associations {
-		asked[i] = registry.Binding{Subject: b.Subject, Type: b.Type, Lifecycle: b.Lifecycle, Frozen: b.Frozen}
+		asked[i] = registry.Binding{Subject: within(req, b.Subject), Type: b.Type, Lifecycle: b.Lifecycle, Frozen: b.Frozen}
 		if b.Schema != nil {
 			r, err := b.Schema.request()
 			if err != nil {
@@ -132,6 +133,16 @@ func (a *api) associate(req *http.Request, body associationBody, update bool) (a
 		return nil, err
 	}
 	return a.associatedWith(to, list, true)
+}
+
+// within is the subject that a body names, in the context of the query or of the
+// path if the name says none.
+func within(req *http.Request, subject string) string {
+	in := cmp.Or(bare(req.URL.Query().Get("context")), contextOf(req))
+	if subject == "" || strings.HasPrefix(subject, ":") {
+		return subject
+	}
+	return registry.Qualify(in, subject)
 }
 
 // associatedWith answers a resource's associations. What the request left out of
