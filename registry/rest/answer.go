@@ -1,9 +1,7 @@
 package rest
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/tarn-io/tarn/registry"
@@ -38,15 +36,7 @@ func (a *api) serve(h handle) http.Handler {
 		if _, many := answer.(several); many {
 			status = http.StatusMultiStatus
 		}
-		w.WriteHeader(status)
-		// What cannot be written any more, the client does not want.
-		if raw, ok := answer.(text); ok {
-			_, _ = io.WriteString(w, string(raw))
-			return
-		}
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		_ = e.Encode(answer)
+		send(w, req, status, encoded(answer))
 	})
 }
 
@@ -62,7 +52,7 @@ func (a *api) problem(req *http.Request, err error) *problem {
 	if p := keyRefusal(err); p != nil {
 		return p
 	}
-	a.opts.Log.Error("a registry request failed", "method", req.Method, "path", req.URL.Path, "error", err)
+	a.opts.Log.Error("a registry request failed", "method", req.Method, "path", req.URL.Path, "request", req.Header.Get(requestID), "error", err)
 	return &problem{http.StatusInternalServerError, 50001, "Error in the backend data store: " + err.Error()}
 }
 

@@ -73,7 +73,7 @@ func Handler(r *registry.Registry, opts Options) http.Handler {
 	guard.SetDenyHandler(a.serve(func(*http.Request) (any, error) {
 		return nil, &problem{http.StatusForbidden, http.StatusForbidden, "cross-origin request refused"}
 	}))
-	return guard.Handler(a.limited(a.plain(a.mux)))
+	return named(guard.Handler(a.limited(a.plain(a.mux))))
 }
 
 // api holds what handlers share.
