@@ -53,8 +53,8 @@ func (v *view) tableRefusal(name string, sub *subject, d *draft, older []*versio
 // Limits of the look at messages that are not a file's first: each costs a table's
 // columns for every version that has it.
 const (
-	maxTabledMessages = 200
-	maxTabledVersions = 100
+	maxTabledMessages = 100
+	maxTabledVersions = 50
 )
 
 // messageRefusal asks the same of the other messages at the top of a Protobuf
