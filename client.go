@@ -148,11 +148,7 @@ func (c *connect) call(ctx context.Context, method, path string, in, out any) er
 		return fmt.Errorf("read answer of %s: %w", base+path, err)
 	}
 	if resp.StatusCode >= 300 {
-		var e apiError
-		if json.Unmarshal(b, &e) == nil && e.Message != "" {
-			return &e
-		}
-		return fmt.Errorf("%s %s answered %s", method, base+path, resp.Status)
+		return refusal(method+" "+base+path, resp.Status, b)
 	}
 	if out == nil {
 		return nil
@@ -161,6 +157,15 @@ func (c *connect) call(ctx context.Context, method, path string, in, out any) er
 		return fmt.Errorf("answer of %s: %w", base+path, err)
 	}
 	return nil
+}
+
+// refusal is what an answer says instead of its result.
+func refusal(asked, status string, body []byte) error {
+	var e apiError
+	if json.Unmarshal(body, &e) == nil && e.Message != "" {
+		return &e
+	}
+	return fmt.Errorf("%s answered %s", asked, status)
 }
 
 // apiError is a refusal of Tarn's HTTP API.

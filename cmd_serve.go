@@ -86,6 +86,7 @@ type node struct {
 	challengeAddr net.Listener
 	stopping      chan struct{}  // closed when the HTTP server is to end
 	streams       chan struct{}  // one token for each open stream of events
+	followers     chan struct{}  // one token for each backup or replica under way
 	waits         chan struct{}  // one token for each request that waits for tables
 	closers       []func() error // run last to first
 	dev           *devSeams      // nil outside of tarn dev

@@ -77,6 +77,7 @@ func (n *node) layHTTP(ctx context.Context) {
 	}
 	mux.HandleFunc("GET /api", openAPI)
 	mux.HandleFunc("GET /api/openapi.json", openAPI)
+	mux.HandleFunc("POST /api/backup", n.backupAPI)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.HandleFunc("GET /metrics", n.metrics)
@@ -95,6 +96,7 @@ func (n *node) layHTTP(ctx context.Context) {
 	}
 	// Streams of events would not end by themselves.
 	n.stopping, n.streams, n.waits = make(chan struct{}), make(chan struct{}, maxStreams), make(chan struct{}, maxWaits)
+	n.followers = make(chan struct{}, maxFollowers)
 	n.web.RegisterOnShutdown(func() { close(n.stopping) })
 }
 

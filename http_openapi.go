@@ -23,6 +23,7 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/readyz", Tag: "server", Does: "Answer 200 when Kafka, registry and catalog answer", Out: map[string]string{}},
 		{Method: "GET", Path: "/metrics", Tag: "server", Does: "Get metrics in Prometheus' text format", Out: "", Type: plainText},
 
+		{Method: "POST", Path: "/api/backup", Tag: "server", Does: "Get the store as a stream of parts, and with follow_ms what changes (tarn backup, tarn replicate)", Query: []string{"follow_ms"}, Out: "", Type: "application/octet-stream"},
 		{Method: "GET", Path: "/api/tables", Tag: "tables", Does: "List topics with tables", Out: []sink.Status{}},
 		{Method: "GET", Path: "/api/tables/{topic}", Tag: "tables", Does: "Get how far a topic's tables are, and how readers open them", Out: tableStatus{}},
 		{Method: "GET", Path: "/api/tables/{topic}/wait", Tag: "tables", Does: "Answer when the record at an offset, or all that the log holds now, is visible in the tables", Query: []string{"partition", "offset", "timeout_ms"}, Out: sink.Waited{}},

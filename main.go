@@ -41,6 +41,8 @@ type cli struct {
 	Txn        txnCmd        `cmd:"" help:"Look into transactions, and abort them."`
 	Client     clientCmd     `cmd:"" help:"List clients, and what they push about themselves."`
 	Listener   listenerCmd   `cmd:"" help:"List Kafka listeners, and set what clients are told."`
+	Backup     backupCmd     `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

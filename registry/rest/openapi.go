@@ -81,8 +81,9 @@ func parameters() map[string]parameter {
 		// Of Tarn's own routes.
 		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "partition": {number, "a partition"}, "from_log_start": {flag, "also where the log no longer reaches back to the table's beginning"}, "timeout_ms": {number, "how long to wait at most, in ms"}, "client_id": {word, "a client id"},
 		"q": {word, "a statement of SQL"}, "message": {word, "full name of a Protobuf message, the first of its file if not given"},
-		"from": {word, "where to begin: as the answer before said, or a version"},
-		"to":   {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
+		"follow_ms": {number, "how often to send what has changed, in ms; without it the answer ends with the first state"},
+		"from":      {word, "where to begin: as the answer before said, or a version"},
+		"to":        {word, "the version to end with, the latest if not given"}, "records": {number, "how many of the newest records are looked at"},
 		"part": {word, "key or value"}, "closed": {flag, "take no properties that no record had"},
 
 		// Of the Iceberg catalog.

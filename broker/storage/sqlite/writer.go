@@ -23,6 +23,8 @@ type writer struct {
 	insertCut, deleteCuts            *sql.Stmt
 	putItem, deleteItem, itemVersion *sql.Stmt
 	setCounter                       *sql.Stmt
+
+	followers []*Follower // that are told what changes
 }
 
 func newWriter(ctx context.Context, db *sql.DB, cfg Config) (*writer, error) {
@@ -76,6 +78,9 @@ func (w *writer) prepare(ctx context.Context) error {
 
 // exec runs a statement that gives no rows.
 func (w *writer) exec(stmt *sql.Stmt, args ...any) error {
+	if len(w.followers) > 0 {
+		w.touch(stmt, args)
+	}
 	_, err := stmt.ExecContext(context.Background(), args...)
 	return mapError(err)
 }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/storage/sqlite"
+)
+
+// backupCmd writes the store of a broker into one file.
+type backupCmd struct {
+	connect
+	File      string `arg:"" type:"path" help:"File to write: a SQLite database, as tarn.db is."`
+	Overwrite bool   `help:"Replace the file if it is there."`
+}
+
+// backedUp is what tarn backup and tarn restore say.
+type backedUp struct {
+	File  string    `json:"file"`
+	State time.Time `json:"state"` // of the log
+	Bytes int64     `json:"bytes"`
+}
+
+// Run writes the backup beside its name and renames it when it is checked.
+func (c *backupCmd) Run(ctx context.Context, std stdio) error {
+	if _, err := os.Stat(c.File); err == nil && !c.Overwrite {
+		return fmt.Errorf("%s is there: give another name, or --overwrite", c.File)
+	}
+	partial := c.File + ".partial"
+	out, err := sqlite.NewCopy(ctx, partial)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	var state time.Time
+	err = c.parts(ctx, "", func(b []byte) (sqlite.Part, error) {
+		p, err := sqlite.DecodePart(b, func(ch sqlite.Change) error { return out.Apply(ctx, ch) })
+		state = p.Time
+		return p, err
+	})
+	if err == nil {
+		err = out.Finish(ctx, storeViews())
+	}
+	if err != nil {
+		return errors.Join(err, out.Close(), os.Remove(partial))
+	}
+	return put(std, c.Output, partial, c.File, state)
+}
+
+// put gives a checked store its name, and says so.
+func put(std stdio, form, partial, name string, state time.Time) error {
+	info, err := os.Stat(partial)
+	if err == nil {
+		err = os.Rename(partial, name)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("put %s in place: %w", name, err)
+	}
+	done := backedUp{File: name, State: state.UTC(), Bytes: info.Size()}
+	if form == "json" {
+		return writeJSON(std.out, done)
+	}
+	_, err = fmt.Fprintf(std.out, "%s: the log as of %s, %d bytes, checked\n", done.File, done.State.Format(time.RFC3339Nano), done.Bytes)
+	return err
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// parts reads the store: from the file if no broker has it open, else from the
+// running broker. query is follow_ms=… or nothing.
+func (c *connect) parts(ctx context.Context, query string, emit func([]byte) (sqlite.Part, error)) error {
+	path := filepath.Join(c.Data, "tarn.db")
+	if _, err := os.Stat(path); c.HTTP == "" && err == nil && query == "" {
+		e, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+		if err == nil {
+			now := make(chan time.Time)
+			close(now)
+			err = e.Parts(ctx, now, func(p sqlite.Part) error {
+				_, err := emit(p.Bytes)
+				return err
+			})
+			return errors.Join(err, e.Close())
+		}
+		if !errors.Is(err, sqlite.ErrLocked) {
+			return fmt.Errorf("open %s: %w", path, err)
+		}
+	}
+	_, base, err := c.addresses()
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/api/backup?"+query, nil)
+	if err != nil {
+		return fmt.Errorf("address %s (--http): %w", base, err)
+	}
+	c.sign(req)
+	web, err := c.httpClient()
+	if err != nil {
+		return err
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return fmt.Errorf("no broker answers at %s, and there is no store at %s (give --data DIR or --http URL): %w", base, path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return refusalOf(resp)
+	}
+	return readParts(resp.Body, emit)
+}
+
+// refusalOf is the error that an answer over HTTP holds.
+func refusalOf(resp *http.Response) error {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return refusal(resp.Request.Method+" "+resp.Request.URL.Path, resp.Status, b)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/storage/sqlite"
+)
+
+// restoreCmd makes a data directory from a backup.
+type restoreCmd struct {
+	Source    string `arg:"" help:"Backup."`
+	To        string `required:"" type:"path" placeholder:"DIR" help:"Data directory to make, or an existing one without a log."`
+	SameLog   bool   `name:"same-log" help:"The log goes on where it was: nobody has written to it since, and nobody will. Tables go on too. Without it the restored log is another one, and tables that were written from the old one stop as log_replaced."`
+	NewTables bool   `name:"new-tables" help:"Forget the tables: they are written anew from what the log holds, into an empty warehouse."`
+	Output    string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+}
+
+// Run puts the store together beside its name and renames it when it is checked.
+func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
+	if err := os.MkdirAll(c.To, 0o755); err != nil {
+		return fmt.Errorf("make the data directory (--to): %w", err)
+	}
+	name := filepath.Join(c.To, "tarn.db")
+	if _, err := os.Stat(name); err == nil {
+		return fmt.Errorf("%s is there: restore into another directory, or move it away", name)
+	}
+	partial := name + ".partial"
+	state, err := c.fetch(ctx, partial)
+	if err == nil {
+		err = sqlite.Forget(ctx, partial, c.forgotten()...)
+	}
+	if err == nil {
+		err = sqlite.Check(ctx, partial)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), removeIfThere(partial))
+	}
+	return put(std, c.Output, partial, name, state)
+}
+
+// forgotten are the keys of items that a restored store is to be without.
+func (c *restoreCmd) forgotten() []string {
+	var out []string
+	if !c.SameLog {
+		// The broker gives itself a new one, and tables tell the logs apart by it.
+		out = append(out, "incarnation")
+	}
+	if c.NewTables {
+		out = append(out, "iceberg/table/", "sink/")
+	}
+	return out
+}
+
+// fetch writes the store to a file, and says of what time it is.
+func (c *restoreCmd) fetch(ctx context.Context, to string) (time.Time, error) {
+	info, err := os.Stat(c.Source)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if st, err := os.Stat(c.Source + "-wal"); err == nil && st.Size() > 0 {
+		return time.Time{}, fmt.Errorf("%s-wal is there: this is no backup, but a store that some program has open or that was not stopped; use tarn backup on it", c.Source)
+	}
+	return info.ModTime(), copyFile(c.Source, to)
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
