@@ -52,7 +52,7 @@ var law = map[string][]string{
 		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
-	"broker/brokertest": {"broker", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
+	"broker/brokertest": {"broker", "broker/auth", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
 
 	// Schemas and the registry.
 	"schema/avro":       {"schema"},
