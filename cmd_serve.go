@@ -25,6 +25,7 @@ import (
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/sink/query"
+	"github.com/tarn-io/tarn/sink/wiring"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
@@ -197,7 +198,7 @@ func (n *node) open(ctx context.Context) error {
 		Topics:            topic.Defaults{Partitions: c.KafkaPartitions, Check: tableCheck(n.registry)},
 		NoAutoCreate:      !c.KafkaAutoCreate,
 		GroupInitialDelay: delay,
-		Validate:          validation(n.validator),
+		Validate:          wiring.Validation(n.validator),
 		Hold:              func(tp storage.TP) int64 { return n.sinks.Needs(tp) },
 		Settings:          c.settings,
 		Faults:            n.dev.kafka(),
@@ -211,7 +212,7 @@ func (n *node) open(ctx context.Context) error {
 	if n.broker, err = broker.Open(ctx, cfg); err != nil {
 		return err
 	}
-	items := engineItems{n.engine}
+	items := wiring.Items{Engine: n.engine}
 	n.catalog = catalog.New(catalog.Config{Items: items, Store: n.store})
 	listed, err := n.openCatalog()
 	if err != nil {
@@ -221,7 +222,7 @@ func (n *node) open(ctx context.Context) error {
 		n.lg.Info("Iceberg tables are in another catalog", "component", "tables", "type", c.CatalogType, "uri", c.CatalogURI, "namespace", c.CatalogNamespace)
 	}
 	n.sinks = sink.New(sink.Config{
-		Logs: n.broker.Logs(), Registry: n.registry, Topics: sinkTopics(n.broker.Topics(), n.registry),
+		Logs: n.broker.Logs(), Registry: n.registry, Topics: wiring.Topics(n.broker.Topics(), n.registry),
 		Formats: n.formats(listed), Store: n.store, Items: items,
 		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(),
 		Log: n.lg.With("component", "sink"),

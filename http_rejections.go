@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/registry/validate"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 const (
@@ -156,7 +157,7 @@ func (n *node) report(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t := n.validator.Tally(topic)
-	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic), Rules: t.Rules, SchemaRules: n.validator.SchemaRules(rules(of, 0))}
+	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic), Rules: t.Rules, SchemaRules: n.validator.SchemaRules(wiring.Rules(of, 0))}
 	for _, c := range t.Bad {
 		if c.Monitored {
 			out.Monitored += c.Records

@@ -13,6 +13,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // maxSchemaRequest bounds a request with a schema text: what the registry takes, and
@@ -163,7 +164,7 @@ func schemaOfTopic(reg *registry.Registry, t *topic.Topic, part string) namedSch
 	if part == "key" {
 		use = &t.Config.Key
 	}
-	rules := partRules(use)
+	rules := wiring.PartRules(use)
 	subject, _ := validate.Expected(reg, t.Name, t.Config.SchemaContext, part, &rules)
 	return namedSchema{subject, use.Message}
 }

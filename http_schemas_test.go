@@ -9,6 +9,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // TestSchemaRoutes: what the console will ask, and what it asks wrongly.
@@ -97,7 +98,7 @@ func TestSchemaOfTopic(t *testing.T) {
 		if got := schemaOfTopic(reg, top, "value"); got != tt.want {
 			t.Errorf("%s in %q by %+v: got %+v, want %+v", tt.name, tt.context, tt.use, got, tt.want)
 		}
-		r, byRecord := reading(reg, top, "value", &top.Config.Value)
+		r, byRecord := wiring.Reading(reg, top, "value", &top.Config.Value)
 		if r.Subject != tt.sink || byRecord != tt.byRecord || r.Message != tt.use.Message {
 			t.Errorf("%s in %q by %+v: the sink reads %+v, by record %t", tt.name, tt.context, tt.use, r, byRecord)
 		}

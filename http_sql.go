@@ -15,6 +15,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/sink/query"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // sqlPages are at this path and below it; each asks for the topics that it reads.
@@ -177,7 +178,7 @@ func sqlTopics(topics *topic.Topics, reg *registry.Registry) func() []sink.Topic
 	return func() []sink.Topic {
 		var out []sink.Topic
 		for _, t := range topics.View().All() {
-			out = append(out, sinkTopic(reg, t))
+			out = append(out, wiring.Topic(reg, t))
 		}
 		return out
 	}

@@ -94,6 +94,16 @@ var law = map[string][]string{
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
 		"registry", "schema", "schema/plain", "schema/debezium", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
+	// What broker, registry and sink are put together with, and a whole of it for tests.
+	"sink/wiring": {
+		"broker/api", "broker/record", "broker/storage", "broker/topic",
+		"registry", "registry/validate", "sink", "tables", "tables/layout", "tables/parquet",
+	},
+	"sink/tarntest": {
+		"broker", "broker/brokertest", "broker/storage", "broker/storage/memory",
+		"registry", "registry/rest", "registry/validate", "schema", "sink", "sink/query", "sink/wiring",
+		"tables", "tables/blob", "tables/catalog", "tables/delta", "tables/iceberg", "tables/parquet",
+	},
 	// SQL reads what the sink reads and writes, and writes nothing.
 	"sink/query": {
 		"broker/commitlog", "broker/record", "broker/storage",

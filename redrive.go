@@ -15,6 +15,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry/validate"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // Limits of a redrive.
@@ -307,7 +308,7 @@ func (r *redriver) produce(ctx context.Context, l *letters, d *done, it *storage
 	if err := rd.Reset(raw, math.MaxInt32); err != nil {
 		return err
 	}
-	bad, err := r.validator.Check(rules(r.to, len(l.offsets)), &rd, validate.Origin{ClientID: "tarn topic redrive"})
+	bad, err := r.validator.Check(wiring.Rules(r.to, len(l.offsets)), &rd, validate.Origin{ClientID: "tarn topic redrive"})
 	if err != nil {
 		return err
 	}

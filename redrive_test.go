@@ -16,6 +16,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // TestDone keeps offsets in ranges as a set would.
@@ -55,7 +56,7 @@ func TestRedriveInSteps(t *testing.T) {
 	}
 	v := validate.New(validate.Config{Registry: reg})
 	b := brokertest.New(t, brokertest.WithEngine(engine), brokertest.WithConfig(func(c *broker.Config) {
-		c.Validate = validation(v)
+		c.Validate = wiring.Validation(v)
 	}))
 	n := &node{broker: b.Broker, validator: v, engine: engine, registry: reg}
 	if _, err := b.Topics().Create(t.Context(), topic.Spec{Name: "orders", Partitions: 2, Configs: map[string]string{

@@ -21,6 +21,7 @@ import (
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/sink/wiring"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
@@ -372,7 +373,7 @@ func (w *pairWorld) wrapped(text string) string {
 
 // formats opens all formats anew, as a new process does.
 func (w *pairWorld) formats() map[string]tables.Format {
-	cat := catalog.New(catalog.Config{Items: engineItems{w.engine}, Store: w.store})
+	cat := catalog.New(catalog.Config{Items: wiring.Items{Engine: w.engine}, Store: w.store})
 	return map[string]tables.Format{
 		"iceberg": iceberg.New(cat, w.store, iceberg.Options{}),
 		"delta":   delta.New(w.store, delta.Config{}),
@@ -383,8 +384,8 @@ func (w *pairWorld) formats() map[string]tables.Format {
 // start starts a sink.
 func (w *pairWorld) start() (*sink.Manager, func()) {
 	m := sink.New(sink.Config{
-		Logs: w.logs, Registry: w.reg, Formats: w.formats(), Store: w.store, Items: engineItems{w.engine},
-		Topics: sinkTopics(w.topics, w.reg), Incarnation: "first", Namespace: "default",
+		Logs: w.logs, Registry: w.reg, Formats: w.formats(), Store: w.store, Items: wiring.Items{Engine: w.engine},
+		Topics: wiring.Topics(w.topics, w.reg), Incarnation: "first", Namespace: "default",
 		Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/brokertest"
 )
 
 // auditLog keeps what is written.
@@ -47,7 +48,7 @@ func (l *auditLog) take(t *testing.T) (out []map[string]any) {
 // none for what was allowed or is only left out of a list.
 func TestAudit(t *testing.T) {
 	lg := &auditLog{}
-	b, rules := guardedBroker(t, func(c *broker.Config) { c.Log = slog.New(slog.NewJSONHandler(lg, nil)) })
+	b, rules := guardedBroker(t, brokertest.WithConfig(func(c *broker.Config) { c.Log = slog.New(slog.NewJSONHandler(lg, nil)) }))
 	tp := create(t, b, "secret", 1, nil)
 	r := login(t, b, "alice")
 	allow(t, rules, "alice")

@@ -1,4 +1,7 @@
-package main
+// Package wiring lets broker, registry and sink know of each other what they must: each
+// declares what it needs, and here is what gives it. It is what the program and
+// package sink/tarntest are put together with.
+package wiring
 
 import (
 	"context"
@@ -17,15 +20,15 @@ import (
 	"github.com/tarn-io/tarn/tables/parquet"
 )
 
-// validation lends the registry's validator to the broker, which knows no
+// Validation lends the registry's validator to the broker, which knows no
 // schemas.
-func validation(v *validate.Validator) api.Validate {
+func Validation(v *validate.Validator) api.Validate {
 	return func(_ context.Context, t *topic.Topic, rd *record.Reader, from api.Origin) ([]api.RecordError, error) {
 		c := &t.Config
 		if c.Key.Validation == topic.ValidateOff && c.Value.Validation == topic.ValidateOff {
 			return nil, nil
 		}
-		refused, err := v.Check(rules(t, limit(c)), rd, validate.Origin{
+		refused, err := v.Check(Rules(t, limit(c)), rd, validate.Origin{
 			ClientID: from.ClientID, Software: from.Software, SoftwareVersion: from.SoftwareVersion, Remote: from.Remote,
 		})
 		if err != nil || len(refused) == 0 {
@@ -42,11 +45,11 @@ func validation(v *validate.Validator) api.Validate {
 	}
 }
 
-// rules are what a topic's configuration says about validation.
-func rules(t *topic.Topic, limit int) validate.Topic {
+// Rules are what a topic's configuration says about validation.
+func Rules(t *topic.Topic, limit int) validate.Topic {
 	c := &t.Config
 	return validate.Topic{
-		Name: t.Name, Context: c.SchemaContext, Key: partRules(&c.Key), Value: partRules(&c.Value), Limit: limit,
+		Name: t.Name, Context: c.SchemaContext, Key: PartRules(&c.Key), Value: PartRules(&c.Value), Limit: limit,
 		Rules: ruleMode(c.Rules),
 	}
 }
@@ -61,22 +64,23 @@ func ruleMode(m topic.RuleMode) validate.RuleMode {
 	return validate.RulesOff
 }
 
-func partRules(u *topic.SchemaUse) validate.Part {
+// PartRules are those of a topic's keys or values.
+func PartRules(u *topic.SchemaUse) validate.Part {
 	return validate.Part{
 		Level: level(u.Validation), Strategy: strategy(u.Strategy), Subject: u.Subject,
 		Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message, RefuseNull: u.RefuseNull, RefuseUnknown: u.RefuseUnknown,
 	}
 }
 
-// reading is how a sink reads a topic's keys or values. It takes every version
+// Reading is how a sink reads a topic's keys or values. It takes every version
 // of those that name theirs; a subject that may change with an association is
 // left to it. byRecord says that the subject is only known of a record.
-func reading(reg *registry.Registry, t *topic.Topic, part string, u *topic.SchemaUse) (r registry.Reading, byRecord bool) {
+func Reading(reg *registry.Registry, t *topic.Topic, part string, u *topic.SchemaUse) (r registry.Reading, byRecord bool) {
 	r = registry.Reading{Latest: u.Latest, Versions: u.Pinned, Bare: bare(u.Bare), Message: u.Message}
 	if r.Bare == registry.BareRefused {
 		r.Bare = registry.BareLatest // what is in the log all the same may as well be read
 	}
-	rules := partRules(u)
+	rules := PartRules(u)
 	if u.Subject == "" && t.Config.SchemaContext == "" && rules.Strategy == validate.TopicName {
 		return r, false
 	}
@@ -139,8 +143,8 @@ func millis(ms int64) time.Duration {
 	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
-// sinkTopics shows the sink the topics that have tables.
-func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Topic, <-chan struct{}) {
+// Topics shows the sink the topics that have tables.
+func Topics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Topic, <-chan struct{}) {
 	return func() ([]sink.Topic, <-chan struct{}) {
 		v := topics.View()
 		var out []sink.Topic
@@ -148,17 +152,17 @@ func sinkTopics(topics *topic.Topics, reg *registry.Registry) func() ([]sink.Top
 			if len(t.Config.TableFormats) == 0 {
 				continue
 			}
-			out = append(out, sinkTopic(reg, t))
+			out = append(out, Topic(reg, t))
 		}
 		return out, v.Changed()
 	}
 }
 
-// sinkTopic is a topic as its sink and queries see it.
-func sinkTopic(reg *registry.Registry, t *topic.Topic) sink.Topic {
+// Topic is a topic as its sink and queries see it.
+func Topic(reg *registry.Registry, t *topic.Topic) sink.Topic {
 	c := &t.Config
-	key, _ := reading(reg, t, "key", &c.Key)
-	value, byRecord := reading(reg, t, "value", &c.Value)
+	key, _ := Reading(reg, t, "key", &c.Key)
+	value, byRecord := Reading(reg, t, "value", &c.Value)
 	return sink.Topic{
 		ID: t.ID, Name: t.Name, Partitions: t.Partitions, Table: t.Table(), Formats: c.TableFormats,
 		CommitInterval: interval(c.CommitIntervalMs),
