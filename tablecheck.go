@@ -4,6 +4,7 @@ import (
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/sink/wiring"
 )
 
 // tableCheck holds what a topic's configs say of its tables against the schemas
@@ -14,7 +15,7 @@ func tableCheck(reg *registry.Registry) func(t *topic.Topic) error {
 		if len(t.Config.TableFormats) == 0 {
 			return nil
 		}
-		err := sink.Check(reg, sinkTopic(reg, t))
+		err := sink.Check(reg, wiring.Topic(reg, t))
 		if err == nil {
 			return nil
 		}
