@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/console"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
@@ -89,6 +90,10 @@ type node struct {
 	streams       chan struct{}  // one token for each open stream of events
 	followers     chan struct{}  // one token for each backup or replica under way
 	waits         chan struct{}  // one token for each request that waits for tables
+	insiders      chan struct{}  // one token for each Kafka client within the process
+	schemaREST    http.Handler   // the registry's routes
+	charts        *chartSampler  // of the console
+	startedMs     int64          // when the addresses were bound, Unix ms
 	closers       []func() error // run last to first
 	dev           *devSeams      // nil outside of tarn dev
 }
@@ -319,11 +324,12 @@ func (n *node) announce(std stdio, run runFile, took time.Duration) error {
   Kafka      %-32s %s
   Registry   %-32s Confluent-compatible
   Catalog    %-32s Iceberg REST
+  Console    %s
   Data       %-32s %s
   Tables     %s
 Next:  tarn topic create orders -c tarn.table.formats=iceberg,delta,parquet
        kcat -b %s -L
-`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.Data, kept, run.Warehouse, run.Kafka)
+`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, run.Kafka)
 	open, _ := n.cmd.exposed() // has been looked at before
 	for _, flag := range open {
 		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",

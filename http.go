@@ -81,11 +81,13 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
 	mux.HandleFunc("GET /metrics", n.metrics)
-	mux.Handle("/", rest.Handler(n.registry, rest.Options{
+	n.schemaREST = rest.Handler(n.registry, rest.Options{
 		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
 		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,
 		Log: n.lg.With("component", "registry"),
-	}))
+	})
+	mux.Handle("/", home(n.schemaREST))
+	n.mountConsole(mux)
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
 		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux))),
@@ -97,6 +99,7 @@ func (n *node) layHTTP(ctx context.Context) {
 	// Streams of events would not end by themselves.
 	n.stopping, n.streams, n.waits = make(chan struct{}), make(chan struct{}, maxStreams), make(chan struct{}, maxWaits)
 	n.followers = make(chan struct{}, maxFollowers)
+	n.insiders, n.charts, n.startedMs = make(chan struct{}, maxInside), &chartSampler{n: n}, time.Now().UnixMilli()
 	n.web.RegisterOnShutdown(func() { close(n.stopping) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tarn-io/tarn/broker/acl"
+	"github.com/tarn-io/tarn/broker/console"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
@@ -58,6 +59,37 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "DELETE", Path: "/api/clients/subscriptions/{name}", Tag: "clients", Does: "Delete a subscription", Out: []subscriptionInfo{}},
 		{Method: "GET", Path: "/api/listeners", Tag: "clients", Does: "List listeners and what clients are told", Out: []listenerInfo{}},
 		{Method: "PUT", Path: "/api/listeners", Tag: "clients", Does: "Set what clients are told", In: []listenerInfo{}, Out: []listenerInfo{}},
+
+		{Method: "GET", Path: "/api/session", Tag: "console", Does: "Say who asks, and whether he has to sign in", Out: sessionInfo{}},
+		{Method: "POST", Path: "/api/session", Tag: "console", Does: "Sign in with a user's password, for a cookie", In: map[string]string{}, Out: map[string]string{}},
+		{Method: "DELETE", Path: "/api/session", Tag: "console", Does: "Sign out", Out: ""},
+		{Method: "GET", Path: "/api/overview", Tag: "console", Does: "Say how the broker is", Out: overviewInfo{}},
+		{Method: "GET", Path: "/api/overview/series", Tag: "console", Does: "Get the numbers of charts", Query: []string{"span", "name"}, Out: console.Points{}},
+		{Method: "GET", Path: "/api/settings", Tag: "console", Does: "List the broker's configs with where they come from", Out: settingsInfo{}},
+		{Method: "PATCH", Path: "/api/settings", Tag: "console", Does: "Change configs of the broker, or the level of its log", In: settingsChange{}, Out: map[string]any{}},
+
+		{Method: "GET", Path: "/api/topics", Tag: "topics", Does: "List topics with their sizes and lag", Out: []topicInfo{}},
+		{Method: "POST", Path: "/api/topics", Tag: "topics", Does: "Create a topic", In: topicRequest{}, Out: map[string]any{}},
+		{Method: "GET", Path: "/api/topics/{topic}", Tag: "topics", Does: "Get a topic with its partitions", Out: topicDetail{}},
+		{Method: "DELETE", Path: "/api/topics/{topic}", Tag: "topics", Does: "Delete a topic", Out: map[string]string{}},
+		{Method: "GET", Path: "/api/topics/{topic}/config", Tag: "topics", Does: "List a topic's configs with where they come from", Out: []configEntry{}},
+		{Method: "PATCH", Path: "/api/topics/{topic}/config", Tag: "topics", Does: "Change configs of a topic, all of them or none", In: configChange{}, Out: map[string]any{}},
+		{Method: "POST", Path: "/api/topics/{topic}/partitions", Tag: "topics", Does: "Raise a topic's number of partitions", In: map[string]int{}, Out: map[string]int{}},
+		{Method: "GET", Path: "/api/topics/{topic}/records", Tag: "topics", Does: "Read records by time across all partitions, or follow them as text/event-stream", Query: []string{"order", "at", "cursor", "partition", "key", "text", "where", "limit", "scan", "follow", "full"}, Out: browseAnswer{}},
+		{Method: "POST", Path: "/api/topics/{topic}/records", Tag: "topics", Does: "Produce a record", In: draft{}, Out: produced{}},
+		{Method: "POST", Path: "/api/topics/{topic}/check", Tag: "topics", Does: "Say what the broker would say of a record", In: draft{}, Out: draftVerdict{}},
+		{Method: "GET", Path: "/api/topics/{topic}/template", Tag: "topics", Does: "Get texts to begin a record with, from the newest schemas", Out: draftStart{}},
+
+		{Method: "GET", Path: "/api/groups", Tag: "groups", Does: "List groups with their lag", Query: []string{"topic"}, Out: []groupInfo{}},
+		{Method: "GET", Path: "/api/groups/{group}", Tag: "groups", Does: "Get a group with its members and its lag by partition", Out: groupDetail{}},
+		{Method: "DELETE", Path: "/api/groups/{group}", Tag: "groups", Does: "Delete a group without members", Out: map[string]string{}},
+		{Method: "POST", Path: "/api/groups/{group}/offsets", Tag: "groups", Does: "Set a group's offsets on a topic, or say what that would change", In: seekRequest{}, Out: seekAnswer{}},
+
+		{Method: "GET", Path: "/api/users", Tag: "access", Does: "List users", Out: []userInfo{}},
+		{Method: "PUT", Path: "/api/users/{user}", Tag: "access", Does: "Make a user or set the password", In: map[string]string{}, Out: map[string]string{}},
+		{Method: "DELETE", Path: "/api/users/{user}", Tag: "access", Does: "Delete a user", Out: map[string]string{}},
+		{Method: "GET", Path: "/api/quotas", Tag: "access", Does: "List quotas", Out: []quotaInfo{}},
+		{Method: "POST", Path: "/api/quotas", Tag: "access", Does: "Set the quotas of users, clients or addresses", In: quotaInfo{}, Out: quotaInfo{}},
 
 		{Method: "POST", Path: "/api/acls", Tag: "access", Does: "Make rules", In: []acl.Binding{}, Out: []acl.Binding{}},
 		{Method: "POST", Path: "/api/acls/list", Tag: "access", Does: "List rules", In: acl.Filter{}, Out: []acl.Binding{}},

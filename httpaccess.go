@@ -51,14 +51,14 @@ func (n *node) subjectRules() rest.Allow {
 
 // authorize judges everything that mux serves by its path: a topic's pages want
 // Describe or Alter on it, all else Describe or Alter on the cluster. The pages of
-// schemas ask for themselves, by subject, and SQL does by the topics that it reads. The registry, at the root, asks for itself. Probes of health are free.
+// schemas ask for themselves, by subject, SQL does by the topics that it reads, and
+// those of consolePages by what they show. The registry, at the root, asks for itself. Probes of health are free.
 func (n *node) authorize(mux *http.ServeMux) http.Handler {
 	if n.who.rules == nil {
 		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "/" || healthProbe(r) || r.URL.Path == tokenRoute || strings.HasPrefix(r.URL.Path, schemaPages) ||
-			pattern == sqlPages || pattern == sqlPages+"/" {
+		if _, pattern := mux.Handler(r); judgesItself(pattern) || healthProbe(r) || consolePage(r) || r.URL.Path == tokenRoute || strings.HasPrefix(r.URL.Path, schemaPages) {
 			mux.ServeHTTP(w, r)
 			return
 		}

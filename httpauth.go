@@ -20,14 +20,15 @@ func principalOf(r *http.Request) auth.Principal {
 	return auth.Anonymous()
 }
 
-// authenticate asks for a user's password (Basic) or a token (Bearer), the same
-// as the Kafka listeners take. Probes of health are free.
+// authenticate asks for a user's password (Basic), a token (Bearer), the same as the
+// Kafka listeners take, or a cookie of who signed in to the console. Probes of health
+// and the console's own files are free.
 func (n *node) authenticate(next http.Handler) http.Handler {
 	if !n.cmd.HTTPAuth {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if healthProbe(r) || r.URL.Path == tokenRoute {
+		if healthProbe(r) || consolePage(r) || r.URL.Path == tokenRoute || r.URL.Path == sessionRoute {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -36,7 +37,9 @@ func (n *node) authenticate(next http.Handler) http.Handler {
 			if r.Header.Get("Authorization") != "" {
 				n.slowly(r, err)
 			}
-			w.Header().Add("WWW-Authenticate", `Basic realm="tarn", charset="UTF-8"`)
+			if r.Header.Get(quietHeader) == "" {
+				w.Header().Add("WWW-Authenticate", `Basic realm="tarn", charset="UTF-8"`)
+			}
 			if n.who.oauth != nil || icebergPage(r) {
 				w.Header().Add("WWW-Authenticate", `Bearer realm="tarn"`)
 			}
@@ -86,6 +89,9 @@ func (n *node) identify(r *http.Request) (auth.Principal, error) {
 	if ok && strings.EqualFold(kind, "bearer") && n.who.oauth != nil {
 		who, _, err := n.who.oauth.Verify(r.Context(), token)
 		return who, err
+	}
+	if r.Header.Get("Authorization") == "" {
+		return n.bySession(r)
 	}
 	return auth.Principal{}, errNoCredentials
 }

@@ -1,0 +1,147 @@
+// Parts that pages are made of.
+import { html, signal, useState, useEffect, useRef } from './lib.js';
+import { A, param, setParams } from './router.js';
+import { time, ago, utc } from './format.js';
+
+const note = signal(null);
+let noteTimer = 0;
+
+/** say shows a line at the bottom of the page for a moment. */
+export function say(text, bad = false) {
+  note.value = { text, bad };
+  clearTimeout(noteTimer);
+  noteTimer = setTimeout(() => { note.value = null; }, bad ? 7000 : 2200);
+}
+
+/** Toast is where say shows. */
+export const Toast = () => note.value && html`<div class=${'toast' + (note.value.bad ? ' bad' : '')} role="status">${note.value.text}</div>`;
+
+/** copy puts a text on the clipboard. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say('Copied');
+  } catch {
+    // Without https there is no clipboard for pages of other hosts than this one.
+    const area = document.createElement('textarea');
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const ok = document.execCommand('copy');
+    area.remove();
+    say(ok ? 'Copied' : 'The browser lets nothing be copied here', !ok);
+  }
+}
+
+export const Copy = ({ text, label = 'Copy' }) => html`<button class="small plain" onClick=${() => copy(text)} title="Copy">${label}</button>`;
+
+/** A command or program text, to be copied. */
+export const Command = ({ text }) => html`<div class="command"><pre>${text}</pre><${Copy} text=${text} /></div>`;
+
+/** CopyAs is a menu of texts by name. */
+export function CopyAs({ texts, label = 'Copy as' }) {
+  const [open, set] = useState(false);
+  const ref = useRef(null);
+  useEffect(() => {
+    if (!open) return undefined;
+    const off = (e) => { if (!ref.current || !ref.current.contains(e.target) || e.key === 'Escape') set(false); };
+    addEventListener('click', off);
+    addEventListener('keydown', off);
+    return () => { removeEventListener('click', off); removeEventListener('keydown', off); };
+  }, [open]);
+  return html`<span class="menu" ref=${ref}><button onClick=${() => set(!open)} aria-expanded=${open}>${label} ▾</button>
+    ${open && html`<div class="items">${Object.entries(texts()).map(([name, text]) => html`<button onClick=${() => { set(false); copy(text); }}>${name}</button>`)}</div>`}</span>`;
+}
+
+/** Head is the title line of a page. */
+export const Head = ({ trail = [], title, children }) => html`<div class="head"><h1>${trail.map(([name, ...to]) => html`<${A} to=${to}>${name}</${A}> <span class="crumb">/</span> `)}${title}</h1>${children}</div>`;
+
+/** Tabs are links below a topic or table. */
+export const Tabs = ({ base, tabs, on }) => html`<div class="tabs" role="tablist">${tabs.map(([name, label, badge]) =>
+  html`<${A} to=${name ? [...base, name] : base} class=${on === name ? 'on' : ''} role="tab" aria-selected=${on === name}>${label}${badge ? html`<span class="badge bad">${badge}</span>` : null}</${A}>`)}</div>`;
+
+export const Badge = ({ kind = '', children, title }) => html`<span class=${'badge ' + kind} title=${title}>${children}</span>`;
+
+/** Trouble says what went wrong; nothing without an error. */
+export const Trouble = ({ error }) => error && html`<div class="note bad" role="alert">${error.status === 403 ? 'You may not see this: ' : ''}${error.message}</div>`;
+
+/** Empty says that there is nothing yet, and the command that changes it. */
+export const Empty = ({ title, children, command }) => html`<div class="empty"><b>${title}</b>${children}${command && html`<${Command} text=${command} />`}</div>`;
+
+export const Loading = () => html`<div class="loading">Loading…</div>`;
+
+/** Loaded shows its children's result once there are data. */
+export const Loaded = ({ of, children }) => html`<${Trouble} error=${of.error} />${of.data === null ? (of.error ? null : html`<${Loading} />`) : children(of.data)}`;
+
+/** When is a time: how long ago, with the moment as its title. */
+export const When = ({ ms }) => (ms ? html`<span title=${time(ms) + (utc.value ? ' UTC' : '')} class="nowrap">${ago(ms)}</span>` : html`<span class="faint">–</span>`);
+
+/**
+ * Grid is a table that sorts by its columns; which one is in the URL.
+ * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean}[], id?: string, onRow?: (row: any) => void, sort?: string}} o
+ */
+export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
+  const given = param('sort' + id) || sort;
+  const down = given.startsWith('-');
+  const name = down ? given.slice(1) : given;
+  const by = columns.find((c) => c.key === name && c.value);
+  let list = rows;
+  if (by) {
+    list = [...rows].sort((a, b) => {
+      const [x, y] = [by.value(a), by.value(b)];
+      const order = typeof x === 'string' || typeof y === 'string' ? String(x ?? '').localeCompare(String(y ?? ''), 'en', { numeric: true }) : (x ?? -Infinity) - (y ?? -Infinity);
+      return down ? -order : order;
+    });
+  }
+  const head = (c) => {
+    const sorts = c.value && c.key;
+    const next = name === c.key ? (down ? c.key : '-' + c.key) : (c.num ? '-' : '') + c.key;
+    return html`<th class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${name === c.key ? (down ? 'descending' : 'ascending') : undefined}
+      onClick=${sorts && (() => setParams({ ['sort' + id]: next === sort ? '' : next }))}>${c.name}${name === c.key && c.key ? html`<span class="arrow">${down ? '↓' : '↑'}</span>` : null}</th>`;
+  };
+  return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
+    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>`;
+}
+
+/** Dialog lies above the page until it is closed. */
+export function Dialog({ title, onClose, wide, children, actions }) {
+  const ref = useRef(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    const first = ref.current && ref.current.querySelector('input,textarea,select,button.main-action');
+    if (first) first.focus();
+    const key = (e) => { if (e.key === 'Escape') { e.stopPropagation(); onClose(); } };
+    addEventListener('keydown', key);
+    return () => { removeEventListener('keydown', key); if (before && before.focus) before.focus(); };
+  }, []);
+  return html`<div class="veil" onMouseDown=${(e) => { if (e.target === e.currentTarget) onClose(); }}>
+    <div class=${'dialog' + (wide ? ' wide' : '')} role="dialog" aria-modal="true" aria-label=${title} ref=${ref}><h2>${title}</h2>${children}<div class="actions">${actions}<button onClick=${onClose}>Close</button></div></div></div>`;
+}
+
+/** Doing is a button for something that takes a while and may go wrong. */
+export function Doing({ run, children, kind = '', disabled, title }) {
+  const [busy, set] = useState(false);
+  const click = async () => {
+    set(true);
+    try { await run(); } catch (e) { if (e.name !== 'AbortError') say(e.message, true); }
+    set(false);
+  };
+  return html`<button class=${kind} disabled=${busy || disabled} title=${title} onClick=${click}>${busy ? '…' : children}</button>`;
+}
+
+/** Sure asks before something that cannot be undone: the name has to be typed. */
+export function Sure({ title, name, action, run, onClose, children }) {
+  const [typed, set] = useState('');
+  return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Doing} kind="danger" disabled=${typed !== name} run=${async () => { await run(); onClose(); }}>${action}</${Doing}>`}>
+    ${children}<label class="field">Type <b>${name}</b> to confirm<input value=${typed} onInput=${(e) => set(e.target.value)} /></label></${Dialog}>`;
+}
+
+/** Find is the search field of a list, whose text is in the URL. "/" goes there. */
+export const Find = ({ name = 'q', placeholder = 'Filter' }) => html`<input type="search" data-search="1" placeholder=${placeholder + '  ( / )'} value=${param(name)} onInput=${(e) => setParams({ [name]: e.target.value })} aria-label=${placeholder} />`;
+
+/** Segment is a choice among a few, kept in the URL. */
+export const Segment = ({ name, options, fallback }) => html`<span class="segment">${options.map(([value, label]) =>
+  html`<button class=${(param(name) || fallback) === value ? 'on' : ''} onClick=${() => setParams({ [name]: value === fallback ? '' : value })}>${label}</button>`)}</span>`;
+
+/** Facts is a list of names and what they are. */
+export const Facts = ({ of }) => html`<dl class="facts">${of.filter(Boolean).map(([name, value]) => html`<dt>${name}</dt><dd>${value ?? '–'}</dd>`)}</dl>`;
