@@ -87,6 +87,7 @@ func (n *node) guarded(o catalog.Options) catalog.Options {
 		return o
 	}
 	view := n.broker.Topics().View
+	o.Views = topicViews(view, n.cmd.CatalogNamespace)
 	o.Guard, o.Drop = foreignCommit(view, n.cmd.CatalogNamespace), foreignDrop(view, n.cmd.CatalogNamespace)
 	return o
 }

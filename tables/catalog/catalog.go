@@ -191,13 +191,22 @@ func (c *Catalog) newLocation(ident Identifier, id uuid.UUID) string {
 }
 
 // checkLocation refuses a directory chosen by a client that is not below the
-// home of the table's name: whoever purges the table deletes all of it.
+// home of the table's name: whoever purges the table deletes all of it. Trino
+// puts a table beside it, with a UUID behind the name: no topic's table has a
+// hyphen in its directory.
 func (c *Catalog) checkLocation(ident Identifier, location string) error {
 	key, ok := c.store.Key(location)
-	if !ok || path.Clean(key) != key || !strings.HasPrefix(key, c.home(ident)+"/") {
+	rest, below := strings.CutPrefix(key, c.home(ident))
+	if !ok || path.Clean(key) != key || !below || !strings.HasPrefix(rest, "/") && !trinoSuffix(rest) {
 		return fmt.Errorf("%w: location %q is not below %s/", ErrInvalid, location, c.store.URL(c.home(ident)))
 	}
 	return nil
+}
+
+// trinoSuffix reports whether a text is a hyphen and 32 hexadecimal digits.
+func trinoSuffix(text string) bool {
+	digits, ok := strings.CutPrefix(text, "-")
+	return ok && len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // portable spells a name so that every reader of URLs and paths takes it alike.

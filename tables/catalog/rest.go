@@ -24,6 +24,9 @@ type Options struct {
 	Guard Guard
 	// Drop decides about drops and renames; nil lets everybody.
 	Drop func(namespace, name string) error
+	// Views are what the catalog offers in a namespace, whose levels are joined
+	// by dots; nil for none. It may be called concurrently.
+	Views func(namespace string) []View
 	// Defaults and Overrides are client properties that /v1/config hands out.
 	Defaults, Overrides map[string]string
 	// TableConfig is handed out with each table (s3.endpoint, region, …). It

@@ -89,6 +89,10 @@ func (s *server) loadNamespace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// Trino makes tables only where it knows the directory of a namespace.
+	if props["location"] == "" {
+		props["location"] = s.cat.store.URL(s.cat.home(ns))
+	}
 	s.reply(w, http.StatusOK, namespaceBody{ns, props})
 	return nil
 }

@@ -26,6 +26,11 @@ func (s *server) listTables(w http.ResponseWriter, r *http.Request) error {
 		all = append(all, ident)
 	}
 	slices.SortFunc(all, slices.Compare)
+	return s.replyNames(w, r, all)
+}
+
+// replyNames answers a page of tables or views, which come in order.
+func (s *server) replyNames(w http.ResponseWriter, r *http.Request, all []Identifier) error {
 	page, next, err := paginate(r, all, nameOfTable)
 	if err != nil {
 		return err

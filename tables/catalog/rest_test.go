@@ -435,6 +435,36 @@ func TestPolicyOverREST(t *testing.T) {
 	if code, _, body := do(t, "POST", at, props); code != 200 {
 		t.Errorf("property: %d %s, want 200", code, body)
 	}
+	if code, _, body := do(t, "POST", at, `{"requirements":[],"updates":[]}`); code != 200 {
+		t.Errorf("commit of nothing: %d %s, want 200", code, body)
+	}
+	other := url + "/v1/namespaces/default/tables/other"
+	if code, _, body := do(t, "POST", other, `{"requirements":[{"type":"assert-create"}],"updates":[]}`); code != 400 {
+		t.Errorf("making a table of nothing: %d %s, want 400", code, body)
+	}
+}
+
+// TestDirectoriesOfTrino makes tables where Trino wants them: in the directory
+// that the namespace says, with a UUID behind the name, and nowhere else.
+func TestDirectoriesOfTrino(t *testing.T) {
+	_, _, url := serve(t, catalog.Options{})
+	_, _, body := do(t, "GET", url+"/v1/namespaces/default", "")
+	var ns struct {
+		Properties map[string]string `json:"properties"`
+	}
+	if err := json.Unmarshal([]byte(body), &ns); err != nil || !strings.HasSuffix(ns.Properties["location"], "/default") {
+		t.Fatalf("namespace %s, %v", body, err)
+	}
+	hex := strings.Repeat("0f", 16)
+	for at, want := range map[string]int{
+		"/orders-" + hex: 200, "/orders-" + hex + "/x": 400, "/orders-" + hex[1:]: 400, "/orders-" + hex[1:] + "g": 400,
+		"/orders2": 400, "/orders": 400, "/orders/x": 200, "/other-" + hex: 400, "/../orders-" + hex: 400,
+	} {
+		create := strings.Replace(createOrders, `"name"`, `"stage-create":true,"location":"`+ns.Properties["location"]+at+`","name"`, 1)
+		if code, _, got := do(t, "POST", url+"/v1/namespaces/default/tables", create); code != want {
+			t.Errorf("%s: %d %s, want %d", at, code, got, want)
+		}
+	}
 }
 
 // FuzzRequest sends any body to every route that takes one: whatever comes in,

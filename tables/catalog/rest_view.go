@@ -1,27 +1,46 @@
 package catalog
 
 import (
-	"errors"
-	"fmt"
+	"encoding/json"
 	"net/http"
-	"strings"
 )
 
-// ErrNoSuchView is refused: there are no views in this catalog.
-var ErrNoSuchView = errors.New("view does not exist")
-
-// listViews answers that a namespace has no views: engines that look for a name
-// among views and tables ask both.
+// listViews lists the views of a namespace. There are none where nobody offers
+// them: engines that look for a name among views and tables ask both.
 func (s *server) listViews(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.cat.namespace(r.Context(), namespaceOf(r)); err != nil {
+	ns := namespaceOf(r)
+	views, err := s.views(r.Context(), ns)
+	if err != nil {
 		return err
 	}
-	s.reply(w, http.StatusOK, map[string]any{"identifiers": []identifier{}, "next-page-token": nil})
+	all := make([]Identifier, len(views))
+	for i, v := range views {
+		all[i] = append(namespaceOf(r), v.Name)
+	}
+	return s.replyNames(w, r, all)
+}
+
+// loadView answers a view's metadata: its columns, and its query in each dialect.
+func (s *server) loadView(w http.ResponseWriter, r *http.Request) error {
+	ns := namespaceOf(r)
+	v, err := s.view(r.Context(), ns, r.PathValue("view"))
+	if err != nil {
+		return err
+	}
+	location, file, err := s.cat.viewMetadata(r.Context(), ns, v)
+	if err != nil {
+		return err
+	}
+	s.reply(w, http.StatusOK, struct {
+		Location string          `json:"metadata-location"`
+		Metadata json.RawMessage `json:"metadata"`
+	}{location, file})
 	return nil
 }
 
-// loadView answers that there is no such view, also where there is no such
-// namespace: Java's client takes both for the same.
-func (s *server) loadView(_ http.ResponseWriter, r *http.Request) error {
-	return fmt.Errorf("%w: %s.%s", ErrNoSuchView, strings.Join(namespaceOf(r), "."), r.PathValue("view"))
+func (s *server) viewExists(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.view(r.Context(), namespaceOf(r), r.PathValue("view")); err != nil {
+		return err
+	}
+	return s.done(w)
 }

@@ -41,9 +41,9 @@ func routes() []route {
 		{"POST", "/namespaces/{namespace}/tables/{table}/metrics", (*server).reportMetrics, "Take what a scan or a commit measured", nil, 0},
 		{"POST", "/tables/rename", (*server).renameTable, "Rename a table", nil, http.StatusNoContent},
 		{"POST", "/transactions/commit", (*server).commitTransaction, "Commit to several tables, all or none", nil, http.StatusNoContent},
-		{"GET", "/namespaces/{namespace}/views", (*server).listViews, "List views: there are none", []string{"pageToken", "pageSize"}, 0},
-		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil, 0},
-		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Answer that a view is not there", nil, 0},
+		{"GET", "/namespaces/{namespace}/views", (*server).listViews, "List a namespace's views", []string{"pageToken", "pageSize"}, 0},
+		{"GET", "/namespaces/{namespace}/views/{view}", (*server).loadView, "Get a view's metadata", nil, 0},
+		{"HEAD", "/namespaces/{namespace}/views/{view}", (*server).viewExists, "Answer whether a view is there", nil, 0},
 	}
 }
 
@@ -54,7 +54,7 @@ type refusal struct{ method, path, why string }
 
 // Reasons of refusals.
 const (
-	noViews       = "the catalog holds no views: they can be listed and asked for, not made"
+	noViews       = "views are of Tarn's making: they can be listed and read, not made, changed or dropped"
 	noFunctions   = "the catalog holds no functions"
 	noPlanning    = "scans are planned by clients, from the manifests"
 	noCredentials = "the catalog hands out no credentials: clients bring their own for the warehouse"

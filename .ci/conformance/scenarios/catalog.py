@@ -32,7 +32,7 @@ def some(ids, name=None):
 def run(t):
     b = t.broker
     cat = rows.catalog(b.http)
-    namespaces(t, cat)
+    namespaces(t, b, cat)
     with t.check("a table of pyiceberg's"):
         cat.create_namespace_if_not_exists("lab")
         cat.create_table("lab.plain", schema=ARROW)
@@ -51,14 +51,14 @@ def ids(table, **scan):
     return sorted(table.scan(**scan).to_arrow()["id"].to_pylist())
 
 
-def namespaces(t, cat):
+def namespaces(t, b, cat):
     with t.check("namespaces, nested ones too, with properties"):
         cat.create_namespace(("team", "a"), {"owner": "me"})
         want(("team",) in cat.list_namespaces(), "the parent is not listed")
         equal(cat.list_namespaces("team"), [("team", "a")], "namespaces below team")
         done = cat.update_namespace_properties(("team", "a"), removals={"owner", "none"}, updates={"x": "1"})
         equal((done.removed, done.updated, done.missing), (["owner"], ["x"], ["none"]), "what became of properties")
-        equal(cat.load_namespace_properties(("team", "a")), {"x": "1"}, "properties")
+        equal(cat.load_namespace_properties(("team", "a")), {"x": "1", "location": f"file://{b.warehouse}/team/a"}, "properties")
         want(cat.namespace_exists(("team", "a")), "it is not there")
         cat.create_table(("team", "a", "deep"), schema=ARROW)
         try:

@@ -2,19 +2,35 @@
 in one transaction, and reads a topic's."""
 
 import engines
-from harness import CACHE, HERE
 
 
 def run(t):
     topic = "for_duckdb"
     with t.check("a table that a topic fills"):
         ends = engines.fill(t, topic)
-    engines.judge(t, {
-        "schema": None, "create": None, "insert": [[10]], "ctas": None,
-        "insert one": None, "insert other": None, "commit": None, "update": [[1]], "delete": [[1]],
-        "count": [[10, 141, 1]], "other": [[42, "y"], [43, "z"]], "evolve": None, "snapshots": [[4]],
-        "topic": ends, "topic refused": "tarn.table.foreign",
-        "drop": None, "tables": [["duck", "t"]], "drop the other": None, "drop schema": None,
-    }, CACHE / "duckdb" / "bin" / "python", HERE / "python" / "with_duckdb.py", f"{t.broker.http}/iceberg", topic, seconds=120)
+    engine = engines.DuckDB(t.work, f"{t.broker.http}/iceberg")
+    engines.judge(t, engine, [
+        ("schema", "CREATE SCHEMA lake.duck", None),
+        ("create", "CREATE TABLE lake.duck.t (id bigint, name varchar, ts timestamptz)", None),
+        ("insert", "INSERT INTO lake.duck.t SELECT i, 'n' || i, timestamptz '2026-03-01 12:00:00+00' + i * interval 1 hour FROM range(10) t(i)", [[10]]),
+        ("ctas", "CREATE TABLE lake.duck.u AS SELECT 42 AS x, 'y' AS y", None),
+        ("begin", "BEGIN", None),
+        ("insert one", "INSERT INTO lake.duck.t VALUES (100, 'x', timestamptz '2026-03-02 00:00:00+00')", None),
+        ("insert other", "INSERT INTO lake.duck.u VALUES (43, 'z')", None),
+        ("commit", "COMMIT", None),
+        ("update", "UPDATE lake.duck.t SET name = 'changed' WHERE id = 3", [[1]]),
+        ("delete", "DELETE FROM lake.duck.t WHERE id = 4", [[1]]),
+        ("count", "SELECT count(*), sum(id), count(*) FILTER (name = 'changed') FROM lake.duck.t", [[10, 141, 1]]),
+        ("other", "SELECT * FROM lake.duck.u ORDER BY 1", [[42, "y"], [43, "z"]]),
+        ("evolve", "ALTER TABLE lake.duck.t ADD COLUMN more varchar", None),
+        ("snapshots", "SELECT count(*) FROM iceberg_snapshots(lake.duck.t)", [[4]]),
+        ("topic", f'SELECT kafka_partition, count(*), min(kafka_offset), max(kafka_offset) FROM lake."default".{topic} GROUP BY 1 ORDER BY 1', ends),
+        ("topic refused", f'DELETE FROM lake."default".{topic} WHERE kafka_offset = 0', "tarn.table.foreign"),
+        ("drop", "DROP TABLE lake.duck.u", None),
+        ("tables", "SELECT schema, name FROM (SHOW ALL TABLES) WHERE schema = 'duck'", [["duck", "t"]]),
+        ("drop the other", "DROP TABLE lake.duck.t", None),
+        ("drop schema", "DROP SCHEMA lake.duck", None),
+    ])
+    engine.stop()
     with t.check("tarn table verify"):
         t.broker.tarn("table", "verify", topic)
