@@ -108,7 +108,7 @@ class Trino:
         (at / "catalog").mkdir(parents=True)
         (at / "config.properties").write_text(
             "coordinator=true\nnode-scheduler.include-coordinator=true\n"
-            f"http-server.http.port={port}\ndiscovery.uri=http://127.0.0.1:{port}\nnode.internal-address=127.0.0.1\nhttp-server.http.host=127.0.0.1\nhttp-server.log.enabled=false\n"
+            f"http-server.http.port={port}\ndiscovery.uri=http://127.0.0.1:{port}\nnode.internal-address=127.0.0.1\nnode.bind-ip=127.0.0.1\nhttp-server.log.enabled=false\n"
             "query.max-memory=256MB\nquery.max-memory-per-node=256MB\nmemory.heap-headroom-per-node=256MB\n"
             f"catalog.config-dir={at}/catalog\n")
         for name, text in catalogs.items():
