@@ -113,13 +113,17 @@ func (p *Pointed) CommitTable(
 		if next.same {
 			return next.meta, next.location, nil
 		}
-		err = p.to.Swap(ctx, ident, at, next.location, next.meta)
-		if err != nil && !p.landed(ctx, next) {
-			if !errors.Is(err, ErrCommitFailed) {
-				return nil, "", fmt.Errorf("%w: write catalog: %w", ErrUnknown, err)
+		if err = p.to.Swap(ctx, ident, at, next.location, next.meta); err != nil {
+			landed, lerr := p.landed(ctx, next)
+			switch {
+			case landed:
+			case lerr != nil || !errors.Is(err, ErrCommitFailed):
+				// What the store said is no refusal any more.
+				return nil, "", fmt.Errorf("%w: write catalog: %s", ErrUnknown, errors.Join(err, lerr))
+			default:
+				p.files.discard(ctx, []staged{next})
+				continue
 			}
-			p.files.discard(ctx, []staged{next})
-			continue
 		}
 		p.files.publish(ctx, []staged{next})
 		return next.meta, next.location, nil
@@ -127,12 +131,14 @@ func (p *Pointed) CommitTable(
 	return nil, "", fmt.Errorf("%w: other writers won %d times", ErrCommitFailed, maxTries)
 }
 
-// landed is Catalog.landed.
-func (p *Pointed) landed(ctx context.Context, next staged) bool {
+// landed reports whether a staged state became current. A conflict may be with our
+// own swap, sent twice by whoever stands between: as long as that is not known, the
+// file must stay, for it may be the table's only one.
+func (p *Pointed) landed(ctx context.Context, next staged) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	now, _, err := p.load(ctx, next.from.ident)
-	return err == nil && now.meta != nil && current(now, next.location)
+	return err == nil && now.meta != nil && current(now, next.location), err
 }
 
 // CreateNamespace makes a namespace; properties are not kept.

@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/sql"
 	"github.com/tarn-io/tarn/tables/iceberg"
+	"github.com/tarn-io/tarn/tables/metadata"
 	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
@@ -85,5 +87,65 @@ func TestAddress(t *testing.T) {
 	}
 	if _, err := sql.New("sqlite:////x", ""); !errors.Is(err, sql.ErrConfig) {
 		t.Errorf("no name: %v", err)
+	}
+}
+
+// resent is a store of pointers behind something that sends a swap twice, as proxies
+// do that see no answer, and then is away for a moment.
+type resent struct {
+	catalog.Pointers
+	twice, away bool
+	there       bool // it is never away
+}
+
+func (r *resent) Swap(ctx context.Context, ident catalog.Identifier, from catalog.Pointer, to string, meta *metadata.Table) error {
+	err := r.Pointers.Swap(ctx, ident, from, to, meta)
+	if r.twice && err == nil {
+		r.twice, r.away = false, !r.there
+		return r.Pointers.Swap(ctx, ident, from, to, meta)
+	}
+	return err
+}
+
+func (r *resent) Get(ctx context.Context, ident catalog.Identifier) (catalog.Pointer, error) {
+	if r.away {
+		r.away = false
+		return catalog.Pointer{}, errors.New("no route to the catalog")
+	}
+	return r.Pointers.Get(ctx, ident)
+}
+
+// TestSentTwice has a commit refused because it was sent twice, while nobody can
+// look whether it is in: its outcome is unknown, and its files stay.
+func TestSentTwice(t *testing.T) {
+	store := blob.NewMemory()
+	at := &resent{Pointers: newPointers(t, filepath.Join(t.TempDir(), "catalog.db"))}
+	open := func() tables.Table {
+		t.Helper()
+		tbl, err := iceberg.New(catalog.NewPointed(at, store), store, iceberg.Options{}).
+			Open(t.Context(), tabletest.Spec(tabletest.Schema(t, tabletest.SmallFields()...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tbl
+	}
+	tbl := open()
+	c := tabletest.Next(tables.Progress{}, "first", tabletest.Write(t, store, tbl, "first", tables.Range{From: 0, To: 3}))
+	at.twice = true
+	if err := tbl.Commit(t.Context(), c); !errors.Is(err, catalog.ErrUnknown) {
+		t.Errorf("commit: %v, want ErrUnknown", err)
+	}
+	for _, tbl := range []tables.Table{tbl, open()} {
+		if p, err := tbl.Progress(t.Context()); err != nil || !p.Equal(c.Progress) {
+			t.Errorf("progress %v, %v, want %v", p, err, c.Progress)
+		}
+		if rows, err := tabletest.ReadRows(t.Context(), tbl); err != nil || len(rows) != 3 {
+			t.Errorf("%d rows, %v, want 3", len(rows), err)
+		}
+	}
+	next := tabletest.Next(c.Progress, "next", tabletest.Write(t, store, tbl, "next", tables.Range{From: 3, To: 4}))
+	at.twice, at.there = true, true
+	if err := tbl.Commit(t.Context(), next); err != nil {
+		t.Errorf("a commit that can be looked for: %v", err)
 	}
 }
