@@ -259,3 +259,31 @@ func TestRebuildLayoutChanges(t *testing.T) {
 		})
 	}
 }
+
+// TestRebuildAbortedElsewhere gives a rebuild up in another process: the one that
+// was at it leaves nothing that a later rebuild could take for its own.
+func TestRebuildAbortedElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	rebuildable(w)
+	w.fuse.armNth("data-", 2, true, false)
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+	w.fuse.heal()
+	second, stop := w.start()
+	if done, err := second.AbortRebuild(t.Context(), "orders"); err != nil || !done["iceberg"].Aborted {
+		t.Fatalf("aborted: %+v, %v", done, err)
+	}
+	stop()
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); err == nil {
+		t.Error("a rebuild that is gone goes on")
+	}
+	w.noRebuild()
+	w.flushOn()
+	w.check(4, 5)
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); err != nil {
+		t.Fatal(err)
+	}
+	w.check(7, 2)
+}

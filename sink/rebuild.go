@@ -75,7 +75,8 @@ type rebuildPiece struct {
 // rebuilding is what is stored of a rebuild, but for the earlier pieces.
 type rebuilding struct {
 	rebuildHead
-	last rebuildPiece // N is 0 and To is From where there is none
+	version int64        // of the head's item
+	last    rebuildPiece // N is 0 and To is From where there is none
 }
 
 func (s *sink) rebuildPrefix(format string) string { return s.prefix() + "rebuild/" + format + "/" }
@@ -89,7 +90,7 @@ func (s *sink) pieceKey(format string, n int) string {
 func (s *sink) loadRebuild(all map[string]*rebuilding, it tables.Item) error {
 	format, kind, _ := strings.Cut(strings.TrimPrefix(it.Key, s.prefix()+"rebuild/"), "/")
 	if kind == "head" {
-		r := &rebuilding{}
+		r := &rebuilding{version: it.Version}
 		if err := json.Unmarshal(it.Value, &r.rebuildHead); err != nil {
 			return err
 		}
@@ -287,15 +288,24 @@ func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding, from
 	if d := dead[m]; d != nil {
 		next.Dead = &d.File
 	}
-	return s.savePiece(ctx, m, next, c.schema)
+	return s.savePiece(ctx, m, r, next, c.schema)
 }
 
-func (s *sink) savePiece(ctx context.Context, m *member, p rebuildPiece, sch *tables.Schema) error {
+// savePiece stores a piece, and the head anew: of two sinks, one that has not seen
+// the other give the rebuild up is refused.
+func (s *sink) savePiece(ctx context.Context, m *member, r *rebuilding, p rebuildPiece, sch *tables.Schema) error {
 	value, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	puts := []tables.Item{{Key: s.pieceKey(m.name, p.N), Value: value}}
+	head, err := json.Marshal(r.rebuildHead)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	puts := []tables.Item{
+		{Key: s.rebuildPrefix(m.name) + "head", Value: head, Version: r.version},
+		{Key: s.pieceKey(m.name, p.N), Value: value},
+	}
 	if !sch.Equal(s.schema) {
 		text, err := json.Marshal(sch)
 		if err != nil {
