@@ -74,7 +74,7 @@ func (s *sink) decoderIn(batch []byte) (schema.Decoder, error) {
 	if err := rd.Reset(batch, maxUnpacked); err != nil {
 		return nil, fmt.Errorf("stored batch: %w", err)
 	}
-	how := s.reading(valuePart)
+	how, envelopes := s.reading(valuePart), NewUnwrapper(s.topic.Unwrap)
 	for rd.Next() {
 		r := rd.Record()
 		if r.Value == nil {
@@ -82,8 +82,12 @@ func (s *sink) decoderIn(batch []byte) (schema.Decoder, error) {
 		}
 		header, has := r.HeaderLast(schema.ValueHeader)
 		p, err := s.registry.Read(&how, r.Value, header, has)
-		if err == nil && p.Framed && p.Decoder != nil && p.Decoder.Validate(p.Bytes) == nil {
-			return p.Decoder, nil
+		if err != nil || !p.Framed {
+			continue
+		}
+		// What cannot be a row of the table says nothing about its columns.
+		if d, err := envelopes.Decoder(p.Decoder); err == nil && d != nil && d.Validate(p.Bytes) == nil {
+			return d, nil
 		}
 	}
 	if err := rd.Err(); err != nil {

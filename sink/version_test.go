@@ -183,3 +183,17 @@ func TestByRecord(t *testing.T) {
 	w.verify(3, 2)
 	w.wantRows("", "", `{"id":1}`, `{"name":"Bo"}`, `{"name":"Al"}`)
 }
+
+// TestByRecordUnwrapped: of change envelopes the first one that is one counts.
+func TestByRecordUnwrapped(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].ValueByRecord, w.topics[0].Unwrap = true, sink.Debezium
+	other := w.register("shop.Order", `{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"int"}]}`)
+	changes := w.register("shop.customers.Envelope", envelope(""))
+	w.run()
+	w.produce(0, prefixed(other, []byte("\x02")), change(changes, "c", image{}, image{id: 7, item: "cup"}))
+	w.verify(1, 1)
+	if got := w.cells("parquet", "id", "item"); got[1] != "7 cup" {
+		t.Errorf("rows %v", got)
+	}
+}
