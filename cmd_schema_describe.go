@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/validate"
@@ -95,8 +96,11 @@ func describeSchema(out io.Writer, form string, d *registry.Description) error {
 		places := &sheet{Columns: []string{"PLACE", "FIELD", "BECAUSE OF"}}
 		for _, p := range d.Library {
 			field := p.Field
-			if field == "" {
+			switch {
+			case field == "" && strings.HasPrefix(p.Path, "#"):
 				field = "(all)"
+			case field == "":
+				field = "-" // the place is in a reference
 			}
 			places.add(p.Path, field, p.Why)
 		}

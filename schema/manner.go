@@ -14,7 +14,7 @@ type Manner struct {
 
 // Place is a part of a schema and what there is to say of it.
 type Place struct {
-	Path  string `json:"path"`  // JSON pointer in the schema
+	Path  string `json:"path"`  // JSON pointer in the schema; in one that it refers to, behind the name of the reference
 	Field string `json:"field"` // as Change.Field
 	Why   string `json:"why"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/tarn-io/tarn/schema"
 )
 
-// contentType is what all answers are.
+// contentType is what answers are to who asks for no other.
 const contentType = "application/vnd.schemaregistry.v1+json"
 
 // nothing is an answer without a body: 204.
@@ -31,7 +31,7 @@ func (a *api) serve(h handle) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Type", answerType(req))
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if _, many := answer.(several); many {
 			status = http.StatusMultiStatus

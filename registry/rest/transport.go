@@ -49,7 +49,7 @@ func encoded(answer any) []byte {
 // send writes an answer, compressed if it is long and the client takes that. What
 // cannot be written any more, the client does not want.
 func send(w http.ResponseWriter, req *http.Request, status int, body []byte) {
-	w.Header().Add("Vary", "Accept-Encoding")
+	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	if len(body) < minCompressed || !takesGzip(req) {
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
@@ -65,22 +65,51 @@ func send(w http.ResponseWriter, req *http.Request, status int, body []byte) {
 	_ = z.Close()
 }
 
-// takesGzip reads Accept-Encoding (RFC 9110 §12.5.3) as far as gzip goes.
-func takesGzip(req *http.Request) bool {
-	all := false
-	for part := range strings.SplitSeq(strings.Join(req.Header.Values("Accept-Encoding"), ","), ",") {
-		name, weight, weighed := strings.Cut(part, ";")
-		takes := true
-		if _, q, ok := strings.Cut(weight, "="); weighed && ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
-			takes = err == nil && n > 0
-		}
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "gzip", "x-gzip":
-			return takes
-		case "*":
-			all = takes
+// contentTypes are those of answers, the one first that is given to who does not
+// mind.
+func contentTypes() []string {
+	return []string{contentType, "application/vnd.schemaregistry+json", "application/json"}
+}
+
+// answerType is the type that a client asks for by Accept, as Confluent's registry
+// chooses it: a type by its name goes before wildcards, and of several the one that
+// is wanted most. Who takes none of them gets the first all the same.
+func answerType(req *http.Request) string {
+	wanted := preferences(req, "Accept")
+	best := contentType
+	most := 0.0
+	for _, name := range contentTypes() {
+		if wanted[name] > most {
+			best, most = name, wanted[name]
 		}
 	}
-	return all
+	return best
+}
+
+// takesGzip reads Accept-Encoding (RFC 9110 §12.5.3) as far as gzip goes.
+func takesGzip(req *http.Request) bool {
+	wanted := preferences(req, "Accept-Encoding")
+	for _, name := range []string{"gzip", "x-gzip", "*"} {
+		if weight, named := wanted[name]; named {
+			return weight > 0
+		}
+	}
+	return false
+}
+
+// preferences are the names in a header of the request with their weights, of which
+// one that cannot be read is 0 (RFC 9110 §12.4.2).
+func preferences(req *http.Request, header string) map[string]float64 {
+	out := map[string]float64{}
+	for part := range strings.SplitSeq(strings.Join(req.Header.Values(header), ","), ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		weight := 1.0
+		for parameter := range strings.SplitSeq(parameters, ";") {
+			if key, q, ok := strings.Cut(parameter, "="); ok && strings.TrimSpace(key) == "q" {
+				weight, _ = strconv.ParseFloat(strings.TrimSpace(q), 64)
+			}
+		}
+		out[strings.ToLower(strings.TrimSpace(name))] = weight
+	}
+	return out
 }

@@ -29,7 +29,7 @@ func TestCompression(t *testing.T) {
 		"": false, "identity": false, "gzip;q=0": false, "*, gzip;q=0": false, "*;q=0": false, "gzip;q=x": false,
 	} {
 		status, body, header := do(h, "GET", "/schemas", "", "Accept-Encoding", accept)
-		if got := header.Get("Content-Encoding") == "gzip"; got != want || status != 200 || header.Get("Vary") != "Accept-Encoding" {
+		if got := header.Get("Content-Encoding") == "gzip"; got != want || status != 200 || header.Get("Vary") != "Accept, Accept-Encoding" {
 			t.Errorf("%q: %d, %v", accept, status, header)
 			continue
 		}
@@ -68,5 +68,28 @@ func TestRequestID(t *testing.T) {
 	}
 	if status, _, header := do(h, http.MethodPut, "/subjects", "{}", requestID, "odd"); status != 405 || header.Get(requestID) != "odd" {
 		t.Errorf("405: %d %v", status, header)
+	}
+}
+
+// TestContentType: the type of an answer is the one that is asked for.
+func TestContentType(t *testing.T) {
+	h, _ := serve(t, memory.New())
+	for accept, want := range map[string]string{
+		"":                                    contentType,
+		"*/*":                                 contentType,
+		"text/html":                           contentType,
+		"application/json":                    "application/json",
+		"application/vnd.schemaregistry+json": "application/vnd.schemaregistry+json",
+		"application/json, text/plain, */*":   "application/json",
+		"application/json;q=0.5, " + contentType + ";q=0.9":                 contentType,
+		"Application/JSON; charset=utf-8 ;q=0.9, " + contentType + ";q=0.1": "application/json",
+		"application/json, " + contentType:                                  contentType,
+		"application/json;q=0":                                              contentType,
+	} {
+		for _, target := range []string{"/subjects", "/nothing"} {
+			if _, _, header := do(h, "GET", target, "", "Accept", accept); header.Get("Content-Type") != want {
+				t.Errorf("%s, %q: got %s, want %s", target, accept, header.Get("Content-Type"), want)
+			}
+		}
 	}
 }

@@ -83,7 +83,10 @@ func (s *Schema) Manner() schema.Manner {
 		fmt.Sprintf("instructions of a pattern: %d, of all patterns: %d", maxProgram, maxPrograms))}
 	for _, one := range why {
 		path, reason, _ := strings.Cut(one, ": ")
-		place := schema.Place{Path: path, Field: fieldOf(strings.TrimPrefix(path, "#")), Why: reason}
+		place := schema.Place{Path: path, Why: reason}
+		if pointer, own := strings.CutPrefix(path, "#"); own {
+			place.Field = fieldOf(pointer) // what stands in a reference may be several fields, or none
+		}
 		if !slices.Contains(m.Library, place) {
 			m.Library = append(m.Library, place)
 		}

@@ -30,8 +30,8 @@ type compiler struct {
 
 // note keeps why the library is needed.
 func (c *compiler) note(s *js.Schema, why string) {
-	_, at, _ := strings.Cut(s.Location, "#")
-	c.slow = append(c.slow, fmt.Sprintf("#%s: %s", at, why))
+	u, at, _ := strings.Cut(s.Location, "#")
+	c.slow = append(c.slow, fmt.Sprintf("%s#%s: %s", c.docs.named(u), at, why))
 }
 
 // target follows references that say nothing of their own.

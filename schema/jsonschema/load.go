@@ -141,6 +141,15 @@ func (d *docs) find(u string) *tree {
 	return d.trees[best]
 }
 
+// named is the name of the reference whose text is at a URL, "" for the schema's
+// own text.
+func (d *docs) named(u string) string {
+	if i := slices.Index(d.trees, d.find(u)); i >= 0 {
+		return d.names[i]
+	}
+	return ""
+}
+
 // order is the place of each property in the text of the schema at location, a
 // URL with a JSON pointer as its fragment. Properties that are not in the text
 // (a meta-schema's) come back in order of their names.

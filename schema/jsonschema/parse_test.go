@@ -321,3 +321,24 @@ func TestLookaheads(t *testing.T) {
 		t.Errorf("the error says %v", err)
 	}
 }
+
+// TestPlacesInReferences: a place says in which text it stands.
+func TestPlacesInReferences(t *testing.T) {
+	for _, id := range []string{"", `"$id":"https://shop.example/order.json",`} {
+		s, err := Parse(schema.Source{
+			Type:       schema.JSON,
+			Text:       `{` + id + `"type":"object","properties":{"x":{"$ref":"parts/a.json"},"y":{"propertyNames":{"minLength":1}}}}`,
+			References: []schema.Named{{Name: "parts/a.json", Text: `{"type":"object","properties":{"w":{"propertyNames":{"maxLength":3}}}}`}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, p := range s.(*Schema).Manner().Library {
+			got[p.Path] = p.Field
+		}
+		if len(got) != 2 || got["#/properties/y"] != "y" || got["parts/a.json#/properties/w"] != "" {
+			t.Errorf("places %v", got)
+		}
+	}
+}
