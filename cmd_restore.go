@@ -7,14 +7,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 )
 
-// restoreCmd makes a data directory from a backup.
+// restoreCmd makes a data directory from a backup or a replica.
 type restoreCmd struct {
-	Source    string `arg:"" help:"Backup."`
+	Source    string `arg:"" help:"Backup file, or replica: a directory or s3://BUCKET/PREFIX."`
+	At        string `placeholder:"TIME" help:"Of a replica, the last state at or before this time: RFC 3339, or how long ago as -5m. Default: the last one."`
 	To        string `required:"" type:"path" placeholder:"DIR" help:"Data directory to make, or an existing one without a log."`
 	SameLog   bool   `name:"same-log" help:"The log goes on where it was: nobody has written to it since, and nobody will. Tables go on too. Without it the restored log is another one, and tables that were written from the old one stop as log_replaced."`
 	NewTables bool   `name:"new-tables" help:"Forget the tables: they are written anew from what the log holds, into an empty warehouse."`
@@ -60,13 +62,45 @@ func (c *restoreCmd) forgotten() []string {
 // fetch writes the store to a file, and says of what time it is.
 func (c *restoreCmd) fetch(ctx context.Context, to string) (time.Time, error) {
 	info, err := os.Stat(c.Source)
-	if err != nil {
+	switch {
+	case strings.Contains(c.Source, "://"), err == nil && info.IsDir():
+		return c.fetchReplica(ctx, to)
+	case err != nil:
 		return time.Time{}, err
+	case c.At != "":
+		return time.Time{}, fmt.Errorf("--at: %s is a backup, of one time; give a replica", c.Source)
 	}
 	if st, err := os.Stat(c.Source + "-wal"); err == nil && st.Size() > 0 {
 		return time.Time{}, fmt.Errorf("%s-wal is there: this is no backup, but a store that some program has open or that was not stopped; use tarn backup on it", c.Source)
 	}
 	return info.ModTime(), copyFile(c.Source, to)
+}
+
+func (c *restoreCmd) fetchReplica(ctx context.Context, to string) (time.Time, error) {
+	at := time.Now().Add(time.Hour) // clocks of other machines may be ahead
+	if c.At != "" {
+		var err error
+		if at, err = parseAt(c.At, time.Now()); err != nil {
+			return time.Time{}, err
+		}
+	}
+	store, err := openReplica(ctx, c.Source, false)
+	if err != nil {
+		return time.Time{}, err
+	}
+	parts, err := stateAt(ctx, store, at)
+	if err != nil {
+		return time.Time{}, err
+	}
+	out, err := sqlite.NewCopy(ctx, to)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer out.Close()
+	if err := fetchParts(ctx, store, parts, func(ch sqlite.Change) error { return out.Apply(ctx, ch) }); err != nil {
+		return time.Time{}, err
+	}
+	return parts[len(parts)-1].time, out.Finish(ctx, storeViews())
 }
 
 func copyFile(from, to string) error {

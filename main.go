@@ -42,7 +42,8 @@ type cli struct {
 	Client     clientCmd     `cmd:"" help:"List clients, and what they push about themselves."`
 	Listener   listenerCmd   `cmd:"" help:"List Kafka listeners, and set what clients are told."`
 	Backup     backupCmd     `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
-	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
+	Replicate  replicateCmd  `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

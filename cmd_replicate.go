@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarn-io/tarn/broker/storage/sqlite"
+	"github.com/tarn-io/tarn/tables/blob"
+)
+
+// replicaRetry is how long a replica waits before it asks again a broker or a
+// bucket that does not answer.
+const replicaRetry = 3 * time.Second
+
+// replicateCmd keeps a replica of a running broker's store.
+type replicateCmd struct {
+	connect
+	To            string        `arg:"" help:"Where the replica lies: a directory, or s3://BUCKET/PREFIX[?endpoint=URL&region=R]."`
+	Interval      time.Duration `default:"1s" help:"How often what has changed is written: what may be lost, and how finely --at tells times apart."`
+	SnapshotEvery time.Duration `default:"24h" help:"How often everything is written anew: how much a restore has to read."`
+	Retention     time.Duration `default:"24h" help:"How far back times can be restored."`
+}
+
+// replica is one at work.
+type replica struct {
+	cmd        *replicateCmd
+	std        stdio
+	store      blob.Store
+	generation string
+	number     int // of the next part
+	last       time.Time
+}
+
+// Run replicates until ctx ends. Whatever breaks is told and tried again.
+func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
+	if c.Interval < minFollow || c.SnapshotEvery < time.Minute || c.Retention < 0 {
+		return fmt.Errorf("--interval must be at least %v, --snapshot-every 1m, --retention 0s", minFollow)
+	}
+	store, err := openReplica(ctx, c.To, true)
+	if err != nil {
+		return err
+	}
+	for {
+		r := &replica{cmd: c, std: std, store: store}
+		if r.generation, err = newGeneration(time.Now()); err != nil {
+			return err
+		}
+		round, cancel := context.WithTimeout(ctx, c.SnapshotEvery)
+		err := c.parts(round, fmt.Sprintf("follow_ms=%d", c.Interval.Milliseconds()), func(b []byte) (sqlite.Part, error) {
+			return r.put(ctx, b)
+		})
+		due := round.Err() != nil
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return r.bye()
+		case due: // time for a new generation
+			continue
+		case err == nil:
+			err = errors.New("the broker has stopped")
+		}
+		fmt.Fprintf(std.err, "tarn: %v; trying again, with everything anew\n", err)
+		if !pause(ctx, replicaRetry) {
+			return r.bye()
+		}
+	}
+}
+
+// bye says where the replica stands.
+func (r *replica) bye() error {
+	if r.last.IsZero() {
+		return errors.New("ended before the first state was whole: what was written of it is of no use")
+	}
+	_, err := fmt.Fprintf(r.std.out, "the replica ends with the log as of %s\n", r.last.UTC().Format(time.RFC3339Nano))
+	return err
+}
+
+// put stores one part, and does not give up: the broker waits meanwhile and
+// only remembers which rows change.
+func (r *replica) put(ctx context.Context, b []byte) (sqlite.Part, error) {
+	p, err := sqlite.DecodePart(b, func(sqlite.Change) error { return nil })
+	if err != nil {
+		return p, err
+	}
+	key := partKey(r.generation, r.number, p)
+	for {
+		err := r.store.Put(ctx, key, b)
+		if err == nil {
+			break
+		}
+		fmt.Fprintf(r.std.err, "tarn: write %s: %v; trying again\n", r.store.URL(key), err)
+		if !pause(ctx, replicaRetry) {
+			return p, ctx.Err()
+		}
+	}
+	r.number++
+	if !p.Whole {
+		return p, nil
+	}
+	if r.last.IsZero() {
+		fmt.Fprintf(r.std.out, "%s holds the log as of %s, and follows it each %v\n", r.store.URL(""), p.Time.UTC().Format(time.RFC3339Nano), r.cmd.Interval)
+		if err := prune(ctx, r.store, r.generation, time.Now().Add(-r.cmd.Retention)); err != nil {
+			fmt.Fprintf(r.std.err, "tarn: old generations of the replica stay for now: %v\n", err)
+		}
+	}
+	r.last = p.Time
+	return p, nil
+}
+
+// pause waits; false: ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
