@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -30,6 +31,16 @@ type connect struct {
 	Data    string `default:"./tarn-data" placeholder:"DIR" help:"Data directory whose running broker is meant."`
 	Output  string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
 	credentials
+}
+
+// fromEnvironment is what the flags are where none is given.
+func (c *connect) fromEnvironment() error {
+	parser, err := kong.New(c, kong.DefaultEnvars("TARN"))
+	if err != nil {
+		return err
+	}
+	_, err = parser.Parse(nil)
+	return err
 }
 
 // addresses fills in what the flags leave open from run.json.

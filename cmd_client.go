@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -102,8 +103,7 @@ func (c *clientSubscribeCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.call(ctx, http.MethodPut, "/api/clients/subscriptions/"+url.PathEscape(c.Name), in, nil); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(std.out, "%s set; clients hear of it when they ask next, within 5 minutes\n", c.Name)
-	return err
+	return c.say(std, map[string]any{"name": c.Name, "status": "set"}, c.Name+" set; clients hear of it when they ask next, within 5 minutes")
 }
 
 type clientSubscriptionsCmd struct {
@@ -130,13 +130,15 @@ type clientUnsubscribeCmd struct {
 
 // Run deletes subscriptions.
 func (c *clientUnsubscribeCmd) Run(ctx context.Context, std stdio) error {
+	s := sheet{Columns: []string{"NAME", "STATUS"}}
+	var failed []error
 	for _, name := range c.Names {
+		status := "deleted"
 		if err := c.call(ctx, http.MethodDelete, "/api/clients/subscriptions/"+url.PathEscape(name), nil, nil); err != nil {
-			return err
+			status = "failed: " + err.Error()
+			failed = append(failed, fmt.Errorf("%s: %w", name, err))
 		}
-		if _, err := fmt.Fprintf(std.out, "%s deleted\n", name); err != nil {
-			return err
-		}
+		s.add(name, status)
 	}
-	return nil
+	return errors.Join(append(failed, s.write(std.out, c.Output))...)
 }

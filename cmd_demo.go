@@ -43,10 +43,10 @@ clicks (JSON Schema). After 20 s orders get a second version of their schema, an
 tables a column. Now and then a record does not fit and is refused, and a slow group,
 billing, falls behind.
 
-  tarn demo                   begin; Ctrl-C ends it, the data stays
+  tarn demo                   # begin; Ctrl-C ends it, the data stays
   tarn demo --rate 200
-  tarn demo --stop            end it from another terminal
-  tarn demo --stop --clean    and delete all that it made`
+  tarn demo --stop            # end it from another terminal
+  tarn demo --stop --clean    # and delete all that it made`
 }
 
 // Run runs the demo, ends it or removes what it made.

@@ -98,6 +98,5 @@ func (c *quotaSetCmd) Run(ctx context.Context, std stdio) error {
 			return told(a.Err, a.ErrMessage)
 		}
 	}
-	_, err = fmt.Fprintf(std.out, "%s changed\n", entityText(entry.Entity))
-	return err
+	return c.say(std, map[string]any{"entity": entityText(entry.Entity), "status": "changed"}, entityText(entry.Entity)+" changed")
 }

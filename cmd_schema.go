@@ -176,8 +176,7 @@ func (c *schemaDeleteCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.out, "%s deleted\n", c.Subject)
-	return err
+	return c.say(std, map[string]any{"subject": c.Subject, "status": "deleted"}, c.Subject+" deleted")
 }
 
 type schemaLevelCmd struct {

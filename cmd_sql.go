@@ -66,7 +66,7 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 		}
 		out = file
 	}
-	_, err = io.Copy(out, body)
+	_, err = io.Copy(out, c.enveloped(out, body))
 	if file != nil {
 		err = errors.Join(err, file.Close())
 	}
@@ -77,6 +77,16 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 		fmt.Fprintf(std.err, "tarn: there are more rows: --limit is %d\n", c.Limit)
 	}
 	return nil
+}
+
+// enveloped puts a list of objects into the envelope of --output json.
+func (c *sqlCmd) enveloped(out io.Writer, body io.Reader) io.Reader {
+	a, ok := out.(*commandOutput)
+	if !ok || c.format() != "objects" {
+		return body
+	}
+	head := fmt.Sprintf("{\"command\": %q, \"version\": %d, \"items\":\n", a.command, envelopeVersion)
+	return io.MultiReader(strings.NewReader(head), body, strings.NewReader("}\n"))
 }
 
 // format is the form that is asked for.

@@ -133,6 +133,6 @@ func (c *connect) change(ctx context.Context, std stdio, text string, period tim
 	if err != nil {
 		return fmt.Errorf("change the delegation token: %w", err)
 	}
-	_, err = fmt.Fprintf(std.out, "expires %s\n", until.Format(time.RFC3339))
-	return err
+	end := until.Format(time.RFC3339)
+	return c.say(std, map[string]any{"expires": end}, "expires "+end)
 }

@@ -259,8 +259,7 @@ func (c *topicAlterCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 	}
-	_, err = fmt.Fprintf(std.out, "%s changed\n", c.Name)
-	return err
+	return c.say(std, map[string]any{"topic": c.Name, "status": "changed"}, c.Name+" changed")
 }
 
 type topicDeleteCmd struct {

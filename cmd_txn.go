@@ -147,6 +147,6 @@ func (c *txnAbortCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("take over transactional id %q: %w", c.ID, err)
 	}
-	_, err = fmt.Fprintf(std.out, "%s: nothing is open now; producers before %d epoch %d are fenced\n", c.ID, id, epoch)
-	return err
+	return c.say(std, map[string]any{"transactional_id": c.ID, "producer_id": id, "producer_epoch": epoch},
+		fmt.Sprintf("%s: nothing is open now; producers before %d epoch %d are fenced", c.ID, id, epoch))
 }

@@ -46,8 +46,7 @@ func (c *userCreateCmd) Run(ctx context.Context, std stdio) error {
 	if a := answers[c.Name]; a.Err != nil {
 		return told(a.Err, a.ErrMessage)
 	}
-	_, err = fmt.Fprintf(std.out, "%s may sign in\n", c.Name)
-	return err
+	return c.say(std, map[string]any{"user": c.Name, "status": "may sign in"}, c.Name+" may sign in")
 }
 
 func scramOf(name string) kadm.ScramMechanism {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -19,7 +20,8 @@ import (
 // cli is the whole command line. Flags of tarn serve come from the command
 // line, the environment (TARN_…) or tarn.yaml, in this order.
 type cli struct {
-	Config string `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
+	Config   string   `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
+	HelpJSON helpJSON `name:"help-json" help:"Print the commands, or one with all below it, as JSON for programs."`
 
 	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
 	Dev        devCmd        `cmd:"" help:"Run a broker for tests: in memory, on free ports, with reset, snapshots and faults over HTTP."`
@@ -44,7 +46,11 @@ type cli struct {
 	Backup     backupCmd     `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
 	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
 	Replicate  replicateCmd  `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
+	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
+	Man        manCmd        `cmd:"" help:"Write manual pages, or the reference of all commands."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
+
+	CompleteWords completeWordsCmd `cmd:"" hidden:"" help:"Say what may stand for the last word; for completion scripts."`
 }
 
 // exitError ends the program with a code of its own.
@@ -95,8 +101,14 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 		return 2
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
+	out := &commandOutput{w: std.out, command: commandPath(kctx.Selected())}
+	std.out = out
 	kctx.Bind(std)
 	err = kctx.Run()
+	if err != nil && !out.wrote && wantsJSON(kctx) {
+		// Who reads JSON gets some, whatever happens.
+		_ = encodeJSON(out, jsonAnswer{Command: out.command, Version: envelopeVersion, Error: err.Error()})
+	}
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -111,15 +123,30 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 	return 1
 }
 
+// wantsJSON reports whether the command was asked for JSON.
+func wantsJSON(kctx *kong.Context) bool {
+	for _, f := range kctx.Flags() {
+		if f.Name == "output" {
+			return f.Target.Kind() == reflect.String && f.Target.String() == "json"
+		}
+	}
+	return false
+}
+
 func newParser(c *cli, std stdio) (*kong.Kong, error) {
-	return kong.New(c,
+	k, err := kong.New(c,
 		kong.Name("tarn"),
 		kong.Description("A schema-aware, Kafka-compatible broker with a lake inside."),
-		kong.Bind(c),
+		kong.Bind(c, std),
 		kong.Writers(std.out, std.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("TARN"),
 		kong.WithBeforeResolve(func(kctx *kong.Context, c *cli) error { return loadSettings(kctx, c) }),
 		kong.Vars{"version": versionText()},
 	)
+	if err != nil {
+		return nil, err
+	}
+	withExamples(k.Model)
+	return k, nil
 }

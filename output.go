@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -60,9 +63,72 @@ func words(row []any) []string {
 	return out
 }
 
+// envelopeVersion counts changes of the JSON that would break who reads it.
+const envelopeVersion = 1
+
+// commandOutput is the standard output of one command. It knows the command's name, so that
+// JSON comes in an envelope that says what it is, and whether anything was written.
+type commandOutput struct {
+	w       io.Writer
+	command string
+	wrote   bool
+}
+
+// Write implements io.Writer.
+func (a *commandOutput) Write(p []byte) (int, error) {
+	a.wrote = a.wrote || len(p) > 0
+	return a.w.Write(p)
+}
+
+// jsonAnswer is what --output json prints: one of Items, Item and Error.
+type jsonAnswer struct {
+	Command string `json:"command"`
+	Version int    `json:"version"`
+	Items   any    `json:"items,omitzero"`
+	Item    any    `json:"item,omitzero"`
+	Error   string `json:"error,omitempty"`
+}
+
+// writeJSON writes the answer of a command, in its envelope; to other writers v as it
+// is.
 func writeJSON(w io.Writer, v any) error {
+	a, ok := w.(*commandOutput)
+	if !ok {
+		return encodeJSON(w, v)
+	}
+	out := jsonAnswer{Command: a.command, Version: envelopeVersion}
+	switch of := reflect.ValueOf(v); {
+	case of.Kind() == reflect.Slice && of.IsNil():
+		out.Items = []any{}
+	case of.Kind() == reflect.Slice:
+		out.Items = v
+	default:
+		out.Item = v
+	}
+	return encodeJSON(w, out)
+}
+
+func encodeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// say answers with one thing that was done: item as JSON or a row of CSV, else text.
+func (c *connect) say(std stdio, item map[string]any, text string) error {
+	switch c.Output {
+	case "json":
+		return writeJSON(std.out, item)
+	case "csv":
+		s := sheet{}
+		var row []any
+		for _, k := range slices.Sorted(maps.Keys(item)) {
+			s.Columns, row = append(s.Columns, strings.ToUpper(strings.ReplaceAll(k, "_", "-"))), append(row, item[k])
+		}
+		s.add(row...)
+		return s.write(std.out, "csv")
+	}
+	_, err := fmt.Fprintln(std.out, text)
+	return err
 }

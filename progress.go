@@ -20,6 +20,9 @@ const (
 
 // isTerminal reports whether a person reads w, or types into it.
 func isTerminal(w any) bool {
+	if a, ok := w.(*commandOutput); ok {
+		w = a.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

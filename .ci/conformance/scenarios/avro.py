@@ -240,7 +240,7 @@ class State:
         with t.check("tarn table verify"):
             self.verify()
         with t.check("tarn table status"):
-            status = json.loads(self.b.tarn("table", "status", TOPIC, "--output", "json"))
+            status = json.loads(self.b.tarn("table", "status", TOPIC, "--output", "json"))["item"]
             want(status, "no status")
 
     def evolve(self):

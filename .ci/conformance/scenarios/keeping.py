@@ -44,7 +44,7 @@ class Kept(Payments):
             for _ in range(3):
                 self.more()
             self.b.tarn("table", "expire", self.topic)
-            history = json.loads(self.b.tarn("table", "history", self.topic, "--output", "json"))
+            history = json.loads(self.b.tarn("table", "history", self.topic, "--output", "json"))["items"]
             states = {h["format"]: len(h["versions"]) for h in history}
             want(states["iceberg"] <= 10, f"{states['iceberg']} snapshots")
         self.look("after tarn table expire")
@@ -63,7 +63,7 @@ class Kept(Payments):
         self.b.tarn("table", "flush", self.topic)
 
     def files(self):
-        tables = json.loads(self.b.tarn("table", "files", self.topic, "--output", "json"))
+        tables = json.loads(self.b.tarn("table", "files", self.topic, "--output", "json"))["items"]
         return {x["format"]: len(x["files"]) for x in tables}
 
     def look(self, when):

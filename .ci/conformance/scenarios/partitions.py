@@ -135,7 +135,7 @@ class Parted(Payments):
                 equal(task.file.sort_order_id, table.sort_order().order_id, "sort order id")
 
     def files(self):
-        tables = json.loads(self.b.tarn("table", "files", self.topic, "--output", "json"))
+        tables = json.loads(self.b.tarn("table", "files", self.topic, "--output", "json"))["items"]
         return {x["format"]: len(x["files"]) for x in tables}
 
     def kept(self):
@@ -163,7 +163,7 @@ class Parted(Payments):
             self.b.tarn("topic", "alter", self.topic, "-c", f"tarn.table.partition={LATER}")
             self.produce([self.make(i) for i in range(self.records)])
             self.b.tarn("table", "flush", self.topic, ok=(0, 1))
-            status = json.loads(self.b.tarn("table", "status", self.topic, "--output", "json"))
+            status = json.loads(self.b.tarn("table", "status", self.topic, "--output", "json"))["item"]
             states = {f["format"]: f["state"] for f in status["formats"]}
             equal(states, {"iceberg": "running", "delta": "stalled", "parquet": "running"}, "states")
             message = next(f["message"] for f in status["formats"] if f["format"] == "delta")

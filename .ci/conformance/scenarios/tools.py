@@ -369,7 +369,7 @@ def telemetry(t, b):
         return " ".join(tool(b, "ClientMetricsCommand", *args))
 
     def pushed(client):
-        return [r for r in json.loads(b.tarn("client", "metrics", "--client", client, "--output", "json")) if r["value"] != "-"]
+        return [r for r in json.loads(b.tarn("client", "metrics", "--client", client, "--output", "json"))["items"] if r["value"] != "-"]
     with t.check("ClientMetricsCommand subscribes; Java's producer and librdkafka push what they are asked for", seconds=120):
         command("--alter", "--name", "own", "--metrics", "org.apache.kafka.producer.", "--interval", "500", "--match", "client_id=told-.*")
         said = command("--describe", "--name", "own")
