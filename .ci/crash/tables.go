@@ -83,8 +83,11 @@ func versionName(n int) string { return fmt.Sprintf("%020d", n) }
 // that comes after it.
 func replayCheckpoint(ctx context.Context, log string, live map[string]bool) (next int, err error) {
 	all, err := filepath.Glob(filepath.Join(log, "*.checkpoint.parquet"))
-	if err != nil || len(all) == 0 {
-		return 0, fmt.Errorf("no checkpoint stands in for the commits that are gone (%v)", err)
+	if err != nil {
+		return 0, err
+	}
+	if len(all) == 0 {
+		return 0, errors.New("no checkpoint stands in for the commits that are gone")
 	}
 	newest := slices.Max(all)
 	if _, err := fmt.Sscanf(filepath.Base(newest), "%020d.checkpoint.parquet", &next); err != nil {

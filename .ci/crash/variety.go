@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -329,12 +330,15 @@ func (v *variety) progress(ctx context.Context) string {
 // disturb asks something of a topic's tables that the kill is to cut off.
 func (r *trial) disturb(ctx context.Context) *sync.WaitGroup {
 	topic := r.load.variety.pick(r.rng)
-	verb := []string{"flush", "flush", "compact", "expire", "rebuild", "redrive"}[r.rng.IntN(6)]
+	method, verb := http.MethodPost, []string{"flush", "flush", "compact", "expire", "rebuild", "abort", "redrive"}[r.rng.IntN(7)]
+	if verb == "abort" { // of a rebuild that an earlier kill has cut off
+		method, verb = http.MethodDelete, "rebuild"
+	}
 	var done sync.WaitGroup
 	done.Go(func() {
 		_ = r.api.Flush(ctx, topic) // most are cut off, as they are meant to be
 		if verb != "flush" {
-			_ = r.api.Call(ctx, "POST", "/api/tables/"+topic+"/"+verb, nil, nil)
+			_ = r.api.Call(ctx, method, "/api/tables/"+topic+"/"+verb, nil, nil)
 		}
 	})
 	return &done
