@@ -57,18 +57,18 @@ const (
 	maxTabledVersions = 50
 )
 
-// messageRefusal asks the same of the other messages at the top of a Protobuf
-// file: a topic's records may be of any of them. They match by name, since one
-// that is new, or gone, says nothing about the tables of another. What is refused
-// is put into bad; nil if nothing is.
+// messageRefusal asks the same of each message at the top of a Protobuf file by its
+// name: a topic's records may be of any of them, and one that is new, gone or
+// elsewhere in the file says nothing about the tables of another. What is refused is
+// put into bad; nil if nothing is.
 func (v *view) messageRefusal(bad *Incompatible, d *draft, versions []*version) error {
 	names := language.Messages(d.schema)
-	if len(names) < 2 || len(versions) == 0 {
+	if len(versions) == 0 {
 		return nil
 	}
 	versions = versions[max(0, len(versions)-maxTabledVersions):]
-	for i, name := range names[1:min(len(names), maxTabledMessages)] {
-		list, against := v.messageAgainst(d.schema, i+1, name, versions)
+	for i, name := range names[:min(len(names), maxTabledMessages)] {
+		list, against := v.messageAgainst(d.schema, i, name, versions)
 		bad.Differences = append(bad.Differences, list...)
 		if against != nil && against.Version > bad.OldVersion {
 			bad.OldVersion, bad.OldSchema = against.Version, against.item.Text

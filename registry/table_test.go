@@ -196,6 +196,10 @@ func TestLevelTableMessages(t *testing.T) {
 			t.Errorf("%s: got %v, want %q against version %d", tt.what, bad, tt.reason, tt.against)
 		}
 	}
+	alone := Request{Type: schema.Protobuf, Text: `syntax = "proto3"; package p; message B { string n = 1; }`}
+	if bad, ok := errors.AsType[*Incompatible](r.Compatible("s", alone, 0)); !ok || bad.OldVersion != 2 {
+		t.Errorf("the first message is gone and the second has changed: %v", bad)
+	}
 	// A context's subjects are asked in their context.
 	if err := r.SetSettings(t.Context(), ":.lab:", levelOf(Table)); err != nil {
 		t.Fatal(err)
