@@ -469,7 +469,7 @@ func TestConsoleSession(t *testing.T) {
 	if w := with("DELETE", "/api/session"); w.Code != 204 || w.Result().Cookies()[0].MaxAge >= 0 {
 		t.Errorf("sign out: %d %+v", w.Code, w.Result().Cookies())
 	}
-	cookie = cookie[:len(cookie)-2] + "AA"
+	cookie = cookie[:len(cookie)-12] + "AAAAAAAAAAAA"
 	if w := with("GET", "/api/topics"); w.Code != 401 {
 		t.Errorf("a forged cookie: %d", w.Code)
 	}
