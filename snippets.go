@@ -70,14 +70,14 @@ func (p place) snippets(st sink.Status) []snippet {
 }
 
 func (p place) iceberg(table string) []snippet {
-	const spark = `spark-sql --packages org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.0%s \
+	const spark = `spark-sql --packages org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.1%s \
   --conf spark.sql.catalog.tarn=org.apache.iceberg.spark.SparkCatalog \
   --conf spark.sql.catalog.tarn.type=rest \
   --conf spark.sql.catalog.tarn.uri=%s%s \
   -e 'SELECT * FROM tarn.default.%s'`
 	aws, io := "", ""
 	if p.bucket != nil {
-		aws = ",org.apache.iceberg:iceberg-aws-bundle:1.10.0"
+		aws = ",org.apache.iceberg:iceberg-aws-bundle:1.10.1"
 		io = " \\\n  --conf spark.sql.catalog.tarn.io-impl=org.apache.iceberg.aws.s3.S3FileIO"
 	}
 	python := fmt.Sprintf(`from pyiceberg.catalog import load_catalog
@@ -107,9 +107,14 @@ func (p place) delta(table, at string) []snippet {
   --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension \
   --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog%s \
   -e 'SELECT * FROM delta.`+"`%s`'", p.hadoopPackage(), p.hadoopConf(), p.hadoop(at))},
-		{"trino", "delta", "sql", fmt.Sprintf(`-- with connector.name=delta_lake in etc/catalog/delta.properties, and delta.register-table-procedure.enabled=true
+		{"trino", "delta", "sql", fmt.Sprintf(`-- etc/catalog/delta.properties
+-- connector.name=delta_lake
+-- hive.metastore=file
+-- hive.metastore.catalog.dir=/var/lib/trino/metastore
+-- delta.register-table-procedure.enabled=true
+%sCREATE SCHEMA IF NOT EXISTS delta."default";
 CALL delta.system.register_table(schema_name => 'default', table_name => '%s', table_location => '%s');
-SELECT * FROM delta."default".%s;`, table, at, table)},
+SELECT * FROM delta."default".%s;`, comments(p.trinoStore()), table, at, table)},
 		{"delta-rs", "delta", "python", "from deltalake import DeltaTable\nprint(" + delta + ".to_pyarrow_table())"},
 		{"polars", "delta", "python", fmt.Sprintf("import polars as pl\nprint(pl.scan_delta(%q%s).collect())", at, options)},
 	}
@@ -172,6 +177,15 @@ func (p place) trinoStore() string {
 		text += fmt.Sprintf("s3.endpoint=%s\ns3.path-style-access=%t\n", p.bucket.Endpoint, p.bucket.PathStyle)
 	}
 	return text
+}
+
+// comments are lines as comments of SQL.
+func comments(lines string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		b.WriteString("-- " + line)
+	}
+	return b.String()
 }
 
 // pythonOptions are the storage options of delta-rs and Polars.

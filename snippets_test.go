@@ -34,7 +34,7 @@ func TestSnippets(t *testing.T) {
 			want: map[string]string{
 				"iceberg/duckdb": "ENDPOINT 'http://h:8081/iceberg'", "iceberg/spark": "uri=http://h:8081/iceberg \\\n", "iceberg/trino": "rest-catalog.uri=http://h:8081/iceberg",
 				"iceberg/pyiceberg": `uri="http://h:8081/iceberg").load_table("default.orders")`, "iceberg/polars": "scan_iceberg(table)",
-				"delta/duckdb": "delta_scan('file:///w/default/orders/delta')", "delta/spark": "delta.`file:///w/default/orders/delta`", "delta/trino": "table_location => 'file:///w/default/orders/delta'",
+				"delta/duckdb": "delta_scan('file:///w/default/orders/delta')", "delta/spark": "delta.`file:///w/default/orders/delta`", "delta/trino": "-- fs.hadoop.enabled=true\nCREATE SCHEMA IF NOT EXISTS delta.\"default\";\nCALL delta.system.register_table(schema_name => 'default', table_name => 'orders', table_location => 'file:///w/default/orders/delta'",
 				"delta/delta-rs": `DeltaTable("file:///w/default/orders/delta").`, "delta/polars": `scan_delta("file:///w/default/orders/delta").`,
 				"parquet/duckdb": "read_parquet('/w/default/orders/parquet/*.parquet', union_by_name = true)", "parquet/spark": `parquet("file:///w/default/orders/parquet/*.parquet")`,
 				"parquet/polars": `scan_parquet("/w/default/orders/parquet/*.parquet"`,
@@ -45,7 +45,7 @@ func TestSnippets(t *testing.T) {
 			want: map[string]string{
 				"iceberg/duckdb": "REGION 'eu-west-1', ENDPOINT '127.0.0.1:7070', USE_SSL false, URL_STYLE 'path'", "iceberg/spark": "S3FileIO \\\n", "iceberg/trino": "s3.endpoint=http://127.0.0.1:7070\ns3.path-style-access=true",
 				"iceberg/pyiceberg": "load_table", "iceberg/polars": "scan_iceberg(table)",
-				"delta/duckdb": "delta_scan('s3://lake/default/orders/delta')", "delta/spark": "delta.`s3a://lake/default/orders/delta`", "delta/trino": "s3://lake/default/orders/delta",
+				"delta/duckdb": "delta_scan('s3://lake/default/orders/delta')", "delta/spark": "delta.`s3a://lake/default/orders/delta`", "delta/trino": "-- s3.path-style-access=true\nCREATE SCHEMA",
 				"delta/delta-rs": `storage_options={"aws_region": "eu-west-1", "aws_endpoint_url": "http://127.0.0.1:7070", "aws_allow_http": "true"}`, "delta/polars": `"aws_region"`,
 				"parquet/duckdb": "read_parquet('s3://lake/default/orders/parquet/*.parquet'", "parquet/spark": "s3a://lake/", "parquet/polars": "s3://lake/",
 			}, not: "hidden",

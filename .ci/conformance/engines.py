@@ -83,7 +83,7 @@ class DuckDB(Program):
 
 class Spark(Program):
     name = "spark"
-    seconds = 300
+    seconds = 600
 
     def __init__(self, work, uri):
         jars = ",".join(str(j) for j in sorted((CACHE / "java" / "spark").glob("*.jar")))
@@ -101,7 +101,7 @@ class Trino:
     text. It takes a gigabyte and a half, and the better part of a minute."""
 
     name = "trino"
-    seconds = 300
+    seconds = 600
 
     def __init__(self, work, catalogs):
         home, at, port = CACHE / "trino", work / "trino", free_port()

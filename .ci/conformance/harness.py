@@ -98,11 +98,11 @@ class Checks:
         return 0 if self.passed and not self.failed else 1
 
 
-def run(*args, stdin=None, seconds=CHECK_SECONDS, ok=(0,), env=None):
+def run(*args, stdin=None, seconds=CHECK_SECONDS, ok=(0,), env=None, cwd=None):
     """Runs a program and returns its standard output as bytes."""
     args = [str(a) for a in args]
     p = subprocess.run(args, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=seconds, env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
+                       timeout=seconds, cwd=cwd, env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
     if p.returncode not in ok:
         said = (p.stderr.decode(errors="replace").strip() or p.stdout.decode(errors="replace").strip())
         raise Failure(f"{os.path.basename(args[0])} {' '.join(args[1:4])} … exited {p.returncode}: {said[-600:]}")

@@ -112,15 +112,15 @@ func answerTo(err error) *httpError {
 	case errors.Is(err, ErrUnknown):
 		return &httpError{http.StatusInternalServerError, "CommitStateUnknownException", msg}
 	case errors.Is(err, ErrNoSuchTable):
-		return &httpError{http.StatusNotFound, "NoSuchTableException", msg}
+		return &httpError{http.StatusNotFound, "NoSuchTableException", sentence(msg)}
 	case errors.Is(err, ErrNoSuchView):
-		return &httpError{http.StatusNotFound, "NoSuchViewException", msg}
+		return &httpError{http.StatusNotFound, "NoSuchViewException", sentence(msg)}
 	case errors.Is(err, ErrNoSuchNamespace):
-		return &httpError{http.StatusNotFound, "NoSuchNamespaceException", msg}
+		return &httpError{http.StatusNotFound, "NoSuchNamespaceException", sentence(msg)}
 	case errors.Is(err, ErrTableAlreadyExists), errors.Is(err, ErrNamespaceAlreadyExists):
-		return &httpError{http.StatusConflict, "AlreadyExistsException", msg}
+		return &httpError{http.StatusConflict, "AlreadyExistsException", sentence(msg)}
 	case errors.Is(err, ErrNamespaceNotEmpty):
-		return &httpError{http.StatusConflict, "NamespaceNotEmptyException", msg}
+		return &httpError{http.StatusConflict, "NamespaceNotEmptyException", sentence(msg)}
 	case errors.Is(err, ErrCommitFailed):
 		return &httpError{http.StatusConflict, "CommitFailedException", msg}
 	case errors.Is(err, ErrForbidden):
@@ -131,6 +131,11 @@ func answerTo(err error) *httpError {
 		return &httpError{http.StatusBadRequest, "BadRequestException", msg}
 	}
 	return &httpError{http.StatusInternalServerError, "InternalServerError", msg}
+}
+
+// sentence begins a message as Java's do: "Table does not exist: default.orders".
+func sentence(msg string) string {
+	return strings.ToUpper(msg[:1]) + msg[1:]
 }
 
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {

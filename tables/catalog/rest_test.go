@@ -44,19 +44,54 @@ func serve(t *testing.T, opts catalog.Options) (*catalog.Catalog, *items, string
 	return c, it, srv.URL + "/iceberg"
 }
 
-// TestConformanceOverREST runs iceberg-go's suite through its REST client.
+// running is the environment variable with the address of a catalog that is served
+// already, as http://HOST:PORT/iceberg: of a broker. All that it holds is dropped.
+const running = "TARN_TEST_CATALOG"
+
+// TestConformanceOverREST runs iceberg-go's suite through its REST client, on a
+// server of the test's own or on a running one.
 func TestConformanceOverREST(t *testing.T) {
 	icetest.RunCatalogTests(t, icetest.Config{
 		NewCatalog: func(t *testing.T) icecat.Catalog {
-			_, _, url := serve(t, catalog.Options{})
+			url := os.Getenv(running)
+			if url == "" {
+				_, _, url = serve(t, catalog.Options{})
+			}
 			c, err := restcat.NewCatalog(t.Context(), "tarn", url)
 			if err != nil {
 				t.Fatal(err)
 			}
+			empty(t, c)
 			return c
 		},
 		SupportsNamespaceProperties: true,
 	})
+}
+
+// empty drops what earlier tests have left in a catalog: tables, and namespaces of
+// one level but the default one.
+func empty(t *testing.T, c icecat.Catalog) {
+	t.Helper()
+	all, err := c.ListNamespaces(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range all {
+		for ident, err := range c.ListTables(t.Context(), ns) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.DropTable(t.Context(), ident); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if slices.Equal(ns, []string{catalog.DefaultNamespace}) {
+			continue
+		}
+		if err := c.DropNamespace(t.Context(), ns); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestStagedCreateOverREST makes a table in two steps, as transactions of

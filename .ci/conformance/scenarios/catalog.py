@@ -16,7 +16,8 @@ from pyiceberg.transforms import BucketTransform, DayTransform, IdentityTransfor
 from pyiceberg.types import LongType, NestedField, StringType, TimestamptzType
 
 import rows
-from harness import equal, want
+from harness import ROOT, equal, want
+from harness import run as run_program
 from scenarios.protobuf import Payments
 
 ARROW = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("name", pa.string()),
@@ -45,6 +46,7 @@ def run(t):
     Foreign(t).run()
     signed(t)
     elsewhere(t)
+    suite(t)
 
 
 def ids(table, **scan):
@@ -304,3 +306,12 @@ def elsewhere(t):
         other.create_namespace("lab")
         other.create_table("lab.t", schema=ARROW).append(some(range(3)))
         equal(cat.list_namespaces(), [("default",)], "namespaces of Tarn's")
+
+
+def suite(t):
+    """iceberg-go's suite for catalogs, on a broker."""
+    with t.check("iceberg-go's catalogtest by its REST client", seconds=600):
+        b = t.start("suite")
+        out = run_program("go", "test", "./tables/catalog", "-count=1", "-v", "-run", "^TestConformanceOverREST$", seconds=590,
+                          env={"TARN_TEST_CATALOG": f"{b.http}/iceberg", "CGO_ENABLED": "0"}, cwd=ROOT).decode()
+        equal((out.count("    --- PASS"), out.count("--- SKIP")), (18, 0), "tests that passed and were left out")
