@@ -48,6 +48,8 @@ type cli struct {
 	Replicate  replicateCmd  `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Man        manCmd        `cmd:"" help:"Write manual pages, or the reference of all commands."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`
+	Errors     errorsCmd     `cmd:"" help:"Explain an error code of Kafka, or a code or state that Tarn gives."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	CompleteWords completeWordsCmd `cmd:"" hidden:"" help:"Say what may stand for the last word; for completion scripts."`
