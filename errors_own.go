@@ -52,8 +52,10 @@ func registryErrors() []explained {
 func apiErrors() []explained {
 	return []explained{
 		{"40001", "The request cannot be read: a number that is none, JSON that is none, a field that is not known.", "Correct it as the message says; GET /api/openapi.json describes all routes."},
+		{"40101", "The broker wants to know who asks, and does not: nobody has signed in, or wrongly.", "Sign in: --user and TARN_PASSWORD, a token, or the login page."},
 		{"40301", "The user may not do this.", "tarn acl list; give the right by tarn acl create."},
 		{"40401", "What the path names is not there: no such topic, table, subject, snapshot or fault.", "Look at the name that the message says."},
+		{"40601", "The answer does not come in a form that the request accepts.", "Send Accept: application/json, or what GET /api/openapi.json says of the route."},
 		{"40801", "The tables have not got that far within the time given.", "Wait longer (timeout_ms), or look at tarn table status."},
 		{"40901", "It cannot be done as things are; the message says why.", "Do as the message says."},
 		{"40902", "It cannot be done on this broker, or to this table, as it was started or set; the message says why.", "Do as the message says."},
