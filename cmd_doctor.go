@@ -65,7 +65,7 @@ func (c *doctorCmd) Help() string {
 tells clients is dialled. Each finding says what to change. Exit code 1 if anything is
 a problem.
 
-  tarn doctor                        the broker that runs on ./tarn-data
+  tarn doctor                        # the broker that runs on ./tarn-data
   tarn doctor -b kafka.example.org:9092 --http https://kafka.example.org:8081
   tarn doctor --output json`
 }

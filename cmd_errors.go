@@ -39,9 +39,9 @@ means and what to do. No broker is asked.
 
   tarn errors 87
   tarn errors INVALID_RECORD
-  tarn errors 40901           of the schema registry, and of Tarn's API
-  tarn errors log_replaced    the state of a table
-  tarn errors fenced          all that speak of it`
+  tarn errors 40901           # of the schema registry, and of Tarn's API
+  tarn errors log_replaced    # the state of a table
+  tarn errors fenced          # all that speak of it`
 }
 
 // Run looks the words up.

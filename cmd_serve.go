@@ -327,15 +327,23 @@ func (n *node) announce(std stdio, run runFile, took time.Duration) error {
   Console    %s
   Data       %-32s %s
   Tables     %s
-Next:  tarn topic create orders -c tarn.table.formats=iceberg,delta,parquet
-       kcat -b %s -L
-`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, run.Kafka)
+Next:  tarn demo%s        orders, users and clicks to look at, and tables that fill
+       kcat -b %s -L    any Kafka client works
+`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, n.cmd.elsewhere(), run.Kafka)
 	open, _ := n.cmd.exposed() // has been looked at before
 	for _, flag := range open {
 		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
 			"flag", flag)
 	}
 	return err
+}
+
+// elsewhere is the flag by which commands find a broker that is not where they look.
+func (c *serveCmd) elsewhere() string {
+	if c.Data == "./tarn-data" {
+		return ""
+	}
+	return " --data " + c.Data
 }
 
 func (n *node) close() {
