@@ -160,6 +160,9 @@ func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo
 		return s.beginRebuild(ctx, m, fromLogStart)
 	}
 	info := r.info(m.at.Offsets)
+	if offsets(m.at.Offsets).until(r.last.To) > 0 {
+		return info, errBusy // the table was set back; it has to come as far again first
+	}
 	if info.Behind > 0 {
 		return info, s.drawPiece(ctx, m, r, fromLogStart)
 	}
