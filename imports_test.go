@@ -61,6 +61,7 @@ var law = map[string][]string{
 	"schema/protobuf":   {"schema"},
 	"schema/plain":      {"schema"},
 	"schema/debezium":   {"schema", "schema/plain"},
+	"schema/formula":    {"schema"},
 	"schema/sample":     {"schema"},
 	"schema/fake":       {"schema", "schema/avro", "schema/jsonschema", "schema/protobuf"},
 	"schema/schematest": {"schema"},
@@ -93,7 +94,7 @@ var law = map[string][]string{
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
 		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
-		"registry", "schema", "schema/plain", "schema/debezium", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
+		"registry", "schema", "schema/plain", "schema/debezium", "schema/formula", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 	// What broker, registry and sink are put together with, and a whole of it for tests.
 	"sink/wiring": {

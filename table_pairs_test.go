@@ -52,6 +52,7 @@ func tableSettings() []setting {
 		{"tarn.table.log", []string{"keep", "until_commit"}},
 		{"tarn.table.foreign", []string{"maintenance", "none", "append", "all"}},
 		{"tarn.table.unwrap", []string{"none", "debezium"}},
+		{"tarn.table.generated", []string{"", "made = date(kafka_timestamp), part = kafka_partition % 2 + 1", "double = id * 2, town = coalesce(address.city, coupon), cents = cast(price * 100 as long)"}},
 		{"tarn.table.value.as", []string{"schema", "binary", "string", "json"}},
 		{"tarn.table.key.as", []string{"schema", "binary", "string", "json"}},
 		{"tarn.table.value.version", []string{"own", "latest", "1", "2"}},
@@ -117,6 +118,8 @@ func wants(c map[string]string) string {
 		return slices.ContainsFunc(named(key), func(n string) bool { return !slices.Contains(columns, n) })
 	}
 	switch {
+	case strings.HasPrefix(c["tarn.table.generated"], "double") && !slices.Contains(columns, "coupon"):
+		return string(sink.WaitingForSchema)
 	case lacks("tarn.table.key"), upsert && slices.Contains([]string{"address", "price"}, c["tarn.table.key"]):
 		return string(sink.BadKey)
 	case lacks("tarn.table.partition"), lacks("tarn.table.sort"): // tags has many values a row

@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"strings"
+
 	"github.com/tarn-io/tarn/registry"
 )
 
@@ -18,7 +20,11 @@ func (m *Misfit) Error() string { return m.Key + ": " + m.Reason }
 // values and keys; nil if it fits, or if there is no schema to hold it against. It
 // reads the registry only, and may be called by anybody.
 func Check(reg *registry.Registry, t Topic) *Misfit {
-	if t.Unwrap == "" {
+	formulas, err := t.formulas()
+	if err != nil {
+		return &Misfit{generatedKey, strings.TrimPrefix(err.Error(), generatedKey+": ")}
+	}
+	if t.Unwrap == "" && len(formulas) == 0 {
 		return nil
 	}
 	s := &sink{topic: t.withDefaults(), registry: reg}
@@ -26,8 +32,13 @@ func Check(reg *registry.Registry, t Topic) *Misfit {
 	if d == nil || err != nil {
 		return nil // what the schema lacks besides, the sink says
 	}
-	if _, err := unwrap(d); err != nil {
-		return &Misfit{"tarn.table.unwrap", err.Error()}
+	if t.Unwrap != "" {
+		if d, err = unwrap(d); err != nil {
+			return &Misfit{"tarn.table.unwrap", err.Error()}
+		}
+	}
+	if _, err := generated(formulas, nil, tableColumns(s.keyDecoder(), d, t.JSONExtra)); err != nil {
+		return &Misfit{generatedKey, err.Error()}
 	}
 	return nil
 }

@@ -190,6 +190,9 @@ type Topic struct {
 	// Unwrap is Debezium where values are change envelopes, whose rows the tables
 	// have; "" takes values as they are.
 	Unwrap string
+	// Generated are columns that are computed of others, as package formula reads
+	// them; "" is none.
+	Generated string
 	// JSONExtra keeps the kafka_extra column of open JSON objects.
 	JSONExtra bool
 	// KeyAs and ValueAs say how the parts are read without a schema; AsSchema, or

@@ -15,6 +15,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/formula"
 	"github.com/tarn-io/tarn/tables"
 )
 
@@ -56,6 +57,7 @@ type cut struct {
 	reader               reader           // the version that values are brought to
 	unwrapper            *Unwrapper       // what makes rows of envelopes
 	known                []*arrow.Schema  // columns of versions, for their aliases
+	formulas             []formula.Formula
 	lastKey, lastValue   lastFrame
 }
 
@@ -70,16 +72,37 @@ func (s *sink) newCut(from offsets) (*cut, error) {
 	c.valuePlain, _ = s.plain(valuePart)
 	c.keyed = s.keyDecoder() != nil
 	c.reader, c.known, c.unwrapper = s.newReader(), s.knownColumns(), NewUnwrapper(s.topic.Unwrap)
-	// The newest version's columns are there as soon as it is registered, if
-	// the table can take them.
-	if newest, err := s.newestColumns(); err == nil && newest != nil {
-		if next, _, err := c.schema.Merge(schema.Keep(c.schema.Arrow, newest, c.known...)); err == nil {
-			c.schema = next
-		}
-	}
 	var err error
+	if c.formulas, err = s.topic.formulas(); err != nil {
+		return nil, &stopError{WaitingForSchema, err}
+	}
+	if c.schema, err = s.grown(s.schema, c.known, c.formulas); err != nil {
+		return nil, err
+	}
 	c.schema, err = s.laidOut(c.schema)
 	return c, err
+}
+
+// grown is the table's schema with the newest version's columns, which are there as
+// soon as it is registered, if the table can take them; and with those that are
+// computed.
+func (s *sink) grown(sch *tables.Schema, known []*arrow.Schema, formulas []formula.Formula) (*tables.Schema, error) {
+	if newest, err := s.newestColumns(); err == nil && newest != nil {
+		if next, _, err := sch.Merge(schema.Keep(sch.Arrow, newest, known...)); err == nil {
+			sch = next
+		}
+	}
+	if len(formulas) == 0 {
+		return sch, nil
+	}
+	columns, err := generated(formulas, sch, arrow.NewSchema(kafkaColumns(), nil))
+	if err == nil {
+		sch, _, err = sch.Merge(columns)
+	}
+	if err != nil {
+		return nil, &stopError{WaitingForSchema, fmt.Errorf("%s: %w: register a schema that fits, or change it", generatedKey, err)}
+	}
+	return sch, nil
 }
 
 // errEnough ends the reading of a cut that has become large enough.
@@ -332,15 +355,35 @@ func (c *cut) group(k groupKey) (*group, error) {
 	} else if k.value == nil && len(c.s.topic.Upsert) > 0 {
 		g.refused = c.fitKeys(g)
 		c.groups = append(c.groups, g)
-	} else if next, _, err := c.schema.Merge(columns); err != nil {
+	} else if err := c.admit(g, columns); err != nil {
 		g.refused = fmt.Errorf("table cannot take this schema: %w", err)
 	} else {
-		c.schema, g.columns = next, columns
-		c.watch(g, columns)
 		c.groups = append(c.groups, g)
 	}
 	c.byKey[k] = g
 	return g, g.refused
+}
+
+// admit takes a group's columns into the cut's schema, with those that are computed
+// of them.
+func (c *cut) admit(g *group, columns *arrow.Schema) error {
+	next, _, err := c.schema.Merge(columns)
+	if err != nil {
+		return err
+	}
+	all := columns
+	if len(c.formulas) > 0 {
+		if err := g.newGenerator(c.formulas, next, columns, c.s.topic.JSONExtra); err != nil {
+			return err
+		}
+		all = withGenerated(columns, g.gen.programs)
+		if next, _, err = next.Merge(all); err != nil {
+			return err
+		}
+	}
+	c.schema, g.columns = next, all
+	c.watch(g, columns)
+	return nil
 }
 
 // columns are the table columns that records of a group ask for. The key's

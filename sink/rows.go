@@ -85,12 +85,13 @@ type group struct {
 	// refuses says why the last row of valueRows is none of the table's; nil: it is
 	// not asked.
 	refuses func(valueRows *schema.Rows) error
-	leaves  int64   // values of a row, at least
-	full    []chunk // rows that are through
-	rows    int     // in full
-	bytes   int64   // in full
-	held    int64   // bytes of the columns at the last look
-	weighed int     // rows then
+	gen     *generator // of the columns that are computed; nil: none
+	leaves  int64      // values of a row, at least
+	full    []chunk    // rows that are through
+	rows    int        // in full
+	bytes   int64      // in full
+	held    int64      // bytes of the columns at the last look
+	weighed int        // rows then
 }
 
 // chunkRows is how many rows stand in columns before new ones are begun. Those
@@ -100,7 +101,7 @@ const chunkRows = 1 << 14
 
 // chunk are rows in the columns of their group; key and value are nil as there.
 type chunk struct {
-	kafka, key, value arrow.RecordBatch
+	kafka, key, value, gen arrow.RecordBatch
 }
 
 // through closes the rows at hand, if there are any.
@@ -117,6 +118,9 @@ func (g *group) through() {
 	if g.valueRows != nil {
 		c.value = g.valueRows.Batch()
 	}
+	if g.gen != nil {
+		c.gen = g.gen.rows.Batch()
+	}
 	g.full, g.rows = append(g.full, c), g.rows+n
 }
 
@@ -127,6 +131,9 @@ func (g *group) columnBytes() int64 {
 		if r != nil {
 			n += r.Bytes()
 		}
+	}
+	if g.gen != nil {
+		n += g.gen.rows.Bytes()
 	}
 	return n
 }
@@ -199,6 +206,16 @@ func (g *group) add(partition int32, r *record.Record, keyBytes, valueBytes []by
 			g.keyRows.DropLast()
 		}
 		return err
+	}
+	if g.gen != nil {
+		if err := g.gen.add(g.kafka.Len() - 1); err != nil {
+			g.kafka.DropLast()
+			g.dropValue()
+			if g.key != nil {
+				g.keyRows.DropLast()
+			}
+			return err
+		}
 	}
 	if g.kafka.Len() >= chunkRows {
 		g.through()
@@ -280,6 +297,9 @@ func (c chunk) batch(columns *arrow.Schema, to *tables.Schema, extra bool) (arro
 				cols = append(cols, c.value.Column(i))
 			}
 		}
+	}
+	if c.gen != nil {
+		cols = append(cols, c.gen.Columns()...)
 	}
 	for i, f := range columns.Fields() {
 		cols[i] = array.MakeFromData(Renamed(cols[i].Data(), f.Type))

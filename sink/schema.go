@@ -39,6 +39,13 @@ func (s *sink) settleSchema(ctx context.Context) error {
 	if columns == nil {
 		return &stopError{WaitingForSchema, fmt.Errorf("%w for %s: register one, the tables are made then; or set tarn.table.value.as=json, string or binary", errNoSchema, s.awaited())}
 	}
+	formulas, err := s.topic.formulas()
+	if err == nil {
+		columns, err = generated(formulas, nil, columns)
+	}
+	if err != nil {
+		return &stopError{WaitingForSchema, fmt.Errorf("%s: %w: register a schema that fits, or change it", generatedKey, err)}
+	}
 	first, err := tables.NewSchema(schema.WithoutAliases(columns))
 	if err != nil {
 		return fmt.Errorf("schema of %s has no table form: %w", s.subject(valuePart), err)

@@ -11,7 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
-	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/formula"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/maintenance"
 	"github.com/tarn-io/tarn/tables/parquet"
@@ -55,9 +55,9 @@ func (s *sink) checkKey() error {
 	if err == nil {
 		return nil
 	}
-	if newest, nerr := s.newestColumns(); nerr == nil && newest != nil {
-		next, _, nerr := s.schema.Merge(schema.Keep(s.schema.Arrow, newest, s.knownColumns()...))
-		if nerr == nil && upsert.CheckKey(next, s.topic.Upsert) == nil {
+	if formulas, ferr := s.topic.formulas(); ferr == nil {
+		next, ferr := s.grown(s.schema, s.knownColumns(), formulas)
+		if ferr == nil && upsert.CheckKey(next, s.topic.Upsert) == nil {
 			return nil
 		}
 	}
@@ -90,6 +90,7 @@ func (c *cut) tellsRows(k groupKey, columns *arrow.Schema) error {
 			continue
 		}
 		switch {
+		case k.value != nil && slices.ContainsFunc(c.formulas, func(f formula.Formula) bool { return f.Name == name }):
 		case k.value != nil && len(columns.FieldIndices(name)) == 0:
 			return fmt.Errorf("the record's schema has no column %q, which is the table's key (tarn.table.key)", name)
 		case k.value == nil && (k.key == nil || len(k.key.Columns().FieldIndices(name)) == 0):

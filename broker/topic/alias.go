@@ -29,7 +29,7 @@ func findAlias(name string) (alias, bool) {
 	}
 	// The only family of keys with a free part.
 	if strings.HasPrefix(name, "tansu.lake.generate.") {
-		return refused(name, "generated columns are not supported; compute them in a view over the table"), true
+		return refused(name, "generated columns have one key here, as tarn.table.generated='a = date(kafka_timestamp), b = cast(x as double)'"), true
 	}
 	return alias{}, false
 }

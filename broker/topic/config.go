@@ -95,6 +95,7 @@ type Config struct {
 	TableValueAs     string
 	TableVersion     int    // tarn.table.value.version: a number, 0 for own, -1 for latest
 	TableUnwrap      string // debezium; empty: values are taken as they are
+	TableGenerated   string // columns that are computed of others
 
 	TableMode string   // append or upsert
 	TableKey  []string // columns; none: the record's key

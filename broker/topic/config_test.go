@@ -76,7 +76,7 @@ func TestDefaultConfig(t *testing.T) {
 		"Key:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} " +
 		"Value:{Validation:off Strategy:topic Subject: Latest:false Pinned:[] Bare:latest Message: RefuseNull:false RefuseUnknown:false} SchemaContext: Rules:off OnInvalid:reject DeadLetterTopic: " +
 		"TableFormats:[] TableName: CommitIntervalMs:10000 CommitBytes:67108864 CommitRows:1000000 " +
-		"TableStart:{Latest:false AtMs:-1 Offset:-1 Offsets:map[]} TableTrims:false TableForeign:maintenance JSONExtra:true TableKeyAs:schema TableValueAs:schema TableVersion:0 TableUnwrap: TableMode:append TableKey:[] TableCompact:auto TableCompactBytes:67108864 " +
+		"TableStart:{Latest:false AtMs:-1 Offset:-1 Offsets:map[]} TableTrims:false TableForeign:maintenance JSONExtra:true TableKeyAs:schema TableValueAs:schema TableVersion:0 TableUnwrap: TableGenerated: TableMode:append TableKey:[] TableCompact:auto TableCompactBytes:67108864 " +
 		"TableHistoryMs:86400000 TableHistoryMax:500 TableOrphanMs:259200000 TableRetentionMs:-1 TablePartition:[] TableSort:[] TableFileBytes:134217728 TableCompression:zstd TableCompressionLevel:0}"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

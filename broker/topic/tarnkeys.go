@@ -60,6 +60,12 @@ func tableKeys() []Definition {
 		choice("tarn.table.mode", "append", []string{"append", ModeUpsert},
 			func(c *Config, s string) { c.TableMode = s },
 			"What a table holds: append a row for every record, upsert the latest row of every key, and none where the latest record of a key has no value. It stays what it was when the table was made. upsert is for Iceberg and Delta."),
+		{Name: "tarn.table.generated", Kind: String, Allowed: "columns like day = date(kafka_timestamp), eur = amount * 0.92",
+			Doc: "Columns of the tables that are computed of others: a list of names with expressions as in SQL, of columns (a.b for fields of structs), texts in single quotes, numbers, + - * / %, ||, comparisons, and, or, not, is null, cast(… as type), if, coalesce, and functions of dates, texts and numbers; empty: none. Null makes null. Records for which one cannot be computed are dead letters.",
+			set: func(c *Config, s string) error {
+				c.TableGenerated = s
+				return nil
+			}},
 		tableName(),
 		long("tarn.table.orphan.retention.ms", 259_200_000, 3_600_000, func(c *Config) *int64 { return &c.TableOrphanMs },
 			"How old a file that no table names and no commit waits for is before it is removed, in ms."),

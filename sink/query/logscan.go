@@ -210,6 +210,10 @@ type logRows struct {
 
 	groups map[schema.Decoder]*group
 	all    []*group
+
+	deriver   *sink.Deriver // of columns that are computed; nil: none
+	derived   place         // of the record at hand
+	derivedAt []place
 }
 
 // place is where a decoded part stands; group -1: nowhere.
@@ -224,7 +228,13 @@ type group struct {
 	index   int32
 }
 
-func newLogRows(s *logScan) *logRows { return &logRows{s: s, groups: map[schema.Decoder]*group{}} }
+func newLogRows(s *logScan) *logRows {
+	l := &logRows{s: s, groups: map[schema.Decoder]*group{}}
+	if r := s.r; r.part == whole && r.src.hasLake {
+		l.deriver = sink.NewDeriver(r.topic, r.src.lake.Schema, r.known)
+	}
+	return l
+}
 
 // add takes one record.
 func (l *logRows) add(rec *record.Record) error {
@@ -259,7 +269,7 @@ func (l *logRows) add(rec *record.Record) error {
 	}
 	l.ids = append(l.ids, id)
 	l.plain = append(l.plain, whole)
-	l.keyAt, l.valueAt = append(l.keyAt, keyAt), append(l.valueAt, valueAt)
+	l.keyAt, l.valueAt, l.derivedAt = append(l.keyAt, keyAt), append(l.valueAt, valueAt), append(l.derivedAt, l.derived)
 	if why != nil {
 		l.errs = append(l.errs, strings.ToValidUTF8(why.Error(), "\uFFFD"))
 	} else {
@@ -283,7 +293,7 @@ func headersText(rec *record.Record) string {
 // neither stands anywhere, and why says why.
 func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole any, why error) {
 	r := l.s.r
-	value, key = place{-1, 0}, place{-1, 0}
+	value, key, l.derived = place{-1, 0}, place{-1, 0}, place{-1, 0}
 	var vp, kp registry.Payload
 	if rec.Value != nil {
 		header, has := rec.HeaderLast(schema.ValueHeader)
@@ -323,6 +333,13 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 		if key, why = l.put(kp); why != nil {
 			return place{-1, 0}, place{-1, 0}, id, nil, fmt.Errorf("key: %w", why)
 		}
+	}
+	if l.deriver != nil {
+		batch, row, why := l.deriver.Add(l.s.partition, rec, int(id), kp, vp)
+		if why != nil {
+			return place{-1, 0}, place{-1, 0}, id, nil, why
+		}
+		l.derived = place{int32(batch), int32(row)}
 	}
 	return value, key, id, nil, nil
 }
@@ -398,6 +415,10 @@ func (l *logRows) chunk() *chunk {
 		g.batch = g.rows.Batch()
 	}
 	c := &chunk{n: len(l.offsets), cols: make([]reader, len(r.columns))}
+	var derived []arrow.RecordBatch
+	if l.deriver != nil {
+		derived = l.deriver.Batches()
+	}
 	offsets, stamps, keys, headers, ids, raw, errs := l.offsets, l.stamps, l.keys, l.headers, l.ids, l.raw, l.errs
 	partition := int64(l.s.partition)
 	scan := l.s
@@ -435,6 +456,10 @@ func (l *logRows) chunk() *chunk {
 		case fromError:
 			c.cols[i] = func(k int) any { return errs[k] }
 		case fromField:
+			if l.deriver.Has(col.field) {
+				c.cols[i] = l.computed(col, derived)
+				continue
+			}
 			c.cols[i] = l.field(col)
 		case fromKeyDecoded:
 			c.cols[i] = l.json(l.keyAt, nil)
@@ -455,6 +480,27 @@ func (l *logRows) field(col *column) reader {
 		}
 	}
 	at := l.valueAt
+	return func(i int) any {
+		p := at[i]
+		if p.group < 0 || by[p.group] == nil {
+			return nil
+		}
+		return by[p.group](int(p.row))
+	}
+}
+
+// computed reads a column that is computed of others.
+func (l *logRows) computed(col *column, derived []arrow.RecordBatch) reader {
+	by := make([]reader, len(derived))
+	for i, b := range derived {
+		if b == nil {
+			continue
+		}
+		if at := b.Schema().FieldIndices(col.field); len(at) == 1 {
+			by[i] = readerOf(b.Column(at[0]), col.logical)
+		}
+	}
+	at := l.derivedAt
 	return func(i int) any {
 		p := at[i]
 		if p.group < 0 || by[p.group] == nil {
