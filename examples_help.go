@@ -79,7 +79,7 @@ tarn rejections orders --output json`,
 		"version":              `tarn version`,
 		"backup":               `tarn backup tarn-2026-01-31.db`,
 		"restore": `tarn restore tarn-2026-01-31.db --to ./restored
-tarn restore /mnt/replica --to ./restored --at -5m`,
+tarn restore /mnt/replica --to ./restored --at=-5m`,
 		"replicate": `tarn replicate /mnt/replica
 tarn replicate 's3://backups/tarn?region=eu-central-1' --retention 72h`,
 		"completion": `tarn completion bash > /etc/bash_completion.d/tarn
