@@ -125,7 +125,8 @@ var owners = []struct {
 	{"modernc.org/sqlite", []string{"broker/storage/sqlite", "tables/catalog/sql", "sink/query"}},
 	{"database/sql", []string{"broker/storage/sqlite", "tables/catalog/sql", "sink/query"}},
 	{"github.com/twmb/franz-go/pkg/kmsg", []string{
-		"broker/wire", "broker/api", "broker/group", "broker/share", "broker/txn", "broker"}},
+		"broker/wire", "broker/api", "broker/group", "broker/share", "broker/txn", "broker",
+		""}}, // commands whose requests kadm does not have
 	{"github.com/hamba/avro", []string{"schema/avro"}},
 	{"github.com/bufbuild/protocompile", []string{"schema/protobuf"}},
 	{"cel.dev/", []string{"registry/rules"}},

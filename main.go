@@ -46,6 +46,7 @@ type cli struct {
 	Backup     backupCmd     `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
 	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
 	Replicate  replicateCmd  `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them."`
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Man        manCmd        `cmd:"" help:"Write manual pages, or the reference of all commands."`
 	Doctor     doctorCmd     `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+type configCmd struct {
+	Print  configPrintCmd  `cmd:"" help:"Print the settings that a broker started here would have."`
+	Lint   configLintCmd   `cmd:"" help:"Check a settings file: unknown keys, values that do not fit."`
+	Schema configSchemaCmd `cmd:"" help:"Print the JSON Schema of the settings file, for editors."`
+}
+
+type configPrintCmd struct {
+	Output     string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+	WithSource bool   `help:"Say where each value is from: environment, file or default."`
+	All        bool   `help:"Print settings that have their default value, too." default:"true" negatable:""`
+}
+
+// secretWords are parts of names whose values are not printed.
+func secretWords() []string { return []string{"password", "secret", "token-key", "credential"} }
+
+// Run prints the settings.
+func (c *configPrintCmd) Run(std stdio, app *cli) error {
+	all, err := settingsHere(app.Config)
+	if err != nil {
+		return err
+	}
+	s := sheet{Columns: []string{"SETTING", "VALUE"}}
+	if c.WithSource {
+		s.Columns = append(s.Columns, "SOURCE")
+	}
+	for _, one := range all {
+		if one.source == "default" && !c.All {
+			continue
+		}
+		row := []any{one.name, one.value}
+		if c.WithSource {
+			row = append(row, one.source)
+		}
+		s.add(row...)
+	}
+	return s.write(std.out, c.Output)
+}
+
+// settingNow is a setting as it would be.
+type settingNow struct{ name, value, source string }
+
+// settingsHere works the settings out as tarn serve does.
+func settingsHere(path string) ([]settingNow, error) {
+	var c cli
+	parser, err := newParser(&c, stdio{})
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"serve"}
+	// The default file may be missing, one that is named may not.
+	if _, err := os.Stat(path); err == nil || path != absolute("tarn.yaml") {
+		args = append([]string{"--config", path}, args...)
+	}
+	kctx, err := parser.Parse(args)
+	if err != nil {
+		return nil, err
+	}
+	file, err := settingsOf(parser, path)
+	if err != nil {
+		return nil, err
+	}
+	var out []settingNow
+	for _, f := range kctx.Selected().Flags {
+		one := settingNow{name: f.Name, value: fmt.Sprint(f.Target.Interface()), source: "default"}
+		if f.IsSlice() {
+			one.value = strings.Trim(one.value, "[]")
+		}
+		if _, ok := file[f.Name]; ok {
+			one.source = "file " + path
+		}
+		for _, env := range f.Envs {
+			if _, ok := os.LookupEnv(env); ok {
+				one.source = "environment " + env
+			}
+		}
+		if one.value != "" && isSecret(f.Name) {
+			one.value = "(not shown)"
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// isSecret reports whether a setting's value is not to be seen. Names of files with
+// secrets are.
+func isSecret(name string) bool {
+	return !strings.HasSuffix(name, "-file") && slices.ContainsFunc(secretWords(), func(w string) bool { return strings.Contains(name, w) })
+}
+
+// settingsOf are the keys of a settings file; none if it is not there.
+func settingsOf(parser *kong.Kong, path string) (map[string]any, error) {
+	b, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	s, err := parseSettings(path, b, serveFlags(parser.Model))
+	if err != nil {
+		return nil, err
+	}
+	return s.values, nil
+}
+
+type configLintCmd struct {
+	File string `arg:"" default:"tarn.yaml" help:"Settings file."`
+}
+
+// Run checks the file as a broker reads it at its start.
+func (c *configLintCmd) Run(std stdio) error {
+	b, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	var app cli
+	parser, err := newParser(&app, stdio{})
+	if err != nil {
+		return err
+	}
+	s, err := parseSettings(c.File, b, serveFlags(parser.Model))
+	if err != nil {
+		return err
+	}
+	if _, err := parser.Parse([]string{"--config", c.File, "serve"}); err != nil {
+		return fmt.Errorf("settings file %s: %w", c.File, err)
+	}
+	_, err = fmt.Fprintf(std.out, "%s: %d settings, all known\n", c.File, len(s.values))
+	return err
+}
+
+type configSchemaCmd struct{}
+
+// Run prints the schema: dotted names are nested objects.
+func (c *configSchemaCmd) Run(k *kong.Kong, std stdio) error {
+	object := func() map[string]any {
+		return map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{}}
+	}
+	root := object()
+	root["$schema"], root["title"] = "https://json-schema.org/draft/2020-12/schema", "tarn.yaml"
+	for _, n := range k.Model.Children {
+		if n.Name != "serve" {
+			continue
+		}
+		for _, f := range n.Flags {
+			placeSetting(root["properties"].(map[string]any), f.Name, settingSchema(f), object)
+		}
+	}
+	return encodeJSON(std.out, root)
+}
+
+// placeSetting puts a setting among properties, nested by the dots in its name. Where
+// one name is the beginning of another's, the longer one keeps its dots: the file may
+// have them in keys, too.
+func placeSetting(at map[string]any, name string, as map[string]any, object func() map[string]any) {
+	for {
+		word, rest, dotted := strings.Cut(name, ".")
+		if !dotted {
+			break
+		}
+		if _, ok := at[word]; !ok {
+			at[word] = object()
+		}
+		deeper, ok := at[word].(map[string]any)["properties"].(map[string]any)
+		if !ok {
+			break
+		}
+		at, name = deeper, rest
+	}
+	at[name] = as
+}
+
+// settingSchema describes one setting.
+func settingSchema(f *kong.Flag) map[string]any {
+	out := map[string]any{"description": f.Help}
+	switch {
+	case f.IsBool():
+		out["type"] = "boolean"
+	case f.IsSlice():
+		out["type"] = []string{"array", "string"}
+	case f.Target.CanInt() && f.Target.Type().String() != "time.Duration", f.Target.CanFloat():
+		out["type"] = "number"
+	default:
+		out["type"] = []string{"string", "number"}
+		if e := enumOf(f.Value); e != nil {
+			delete(out, "type")
+			out["enum"] = e
+		}
+	}
+	if f.Default != "" {
+		out["default"] = f.Default
+	}
+	return out
+}
