@@ -16,7 +16,7 @@ import (
 // restoreCmd makes a data directory from a backup or a replica.
 type restoreCmd struct {
 	Source    string `arg:"" help:"Backup file, or replica: a directory or s3://BUCKET/PREFIX."`
-	At        string `placeholder:"TIME" help:"Of a replica, the last state at or before this time: RFC 3339, or how long ago as -5m. Default: the last one."`
+	At        string `placeholder:"TIME" help:"Of a replica, the last state at or before this time: RFC 3339, or how long ago as 5m. Default: the last one."`
 	To        string `required:"" type:"path" placeholder:"DIR" help:"Data directory to make, or an existing one without a log."`
 	SameLog   bool   `name:"same-log" help:"The log goes on where it was: nobody has written to it since, and nobody will. Tables go on too. Without it the restored log is another one, and tables that were written from the old one stop as log_replaced."`
 	NewTables bool   `name:"new-tables" help:"Forget the tables: they are written anew from what the log holds, into an empty warehouse."`

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,7 +56,7 @@ type serveCmd struct {
 	RegistryKMSSecret string        `name:"registry.kms.secret-file" type:"path" placeholder:"FILE" help:"Secret of the local KMS, for encryption keys that are shared with the registry; default: what LOCAL_SECRET holds."`
 
 	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
-	LogFormat string `name:"log.format" enum:"text,json" default:"text" help:"Log format."`
+	LogFormat string `name:"log.format" enum:"auto,text,json" default:"auto" help:"Log format: auto is text on a terminal and JSON elsewhere."`
 
 	catalogFlags
 	securityFlags
@@ -93,6 +94,8 @@ type node struct {
 	insiders      chan struct{}  // one token for each Kafka client within the process
 	schemaREST    http.Handler   // the registry's routes
 	charts        *chartSampler  // of the console
+	started       atomic.Bool    // everything has been started
+	levels        *levels        // of the log
 	startedMs     int64          // when the addresses were bound, Unix ms
 	closers       []func() error // run last to first
 	dev           *devSeams      // nil outside of tarn dev
@@ -114,8 +117,11 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		n.lg.Warn("the command line will not find this broker by itself", "error", err)
 	}
 	n.closers = append(n.closers, func() error { return os.Remove(runFilePath(c.Data)) })
+	stop := context.AfterFunc(ctx, func() { n.tell(context.WithoutCancel(ctx), "STOPPING=1") })
+	defer stop()
 	err := n.run(ctx, func() error {
 		startEbb(ctx)
+		n.tell(ctx, "READY=1")
 		return n.announce(std, run, time.Since(begun))
 	})
 	n.lg.Info("stopped")
@@ -135,8 +141,18 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 	}
 	g.Go(func() error { return n.serveChallenges(gctx) })
 	g.Go(func() error { return n.obtain(gctx) })
-	g.Go(ready)
+	g.Go(func() error {
+		n.started.Store(true)
+		return ready()
+	})
 	return g.Wait()
+}
+
+// tell tells systemd. A broker whose starter does not listen serves all the same.
+func (n *node) tell(ctx context.Context, state string) {
+	if err := notify(ctx, state); err != nil {
+		n.lg.Warn("systemd was not told", "state", state, "error", err)
+	}
 }
 
 func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
@@ -144,7 +160,7 @@ func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
 		level.Set(slog.LevelInfo)
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" {
+	if c.LogFormat == "json" || c.LogFormat == "auto" && !isTerminal(std.err) {
 		return slog.New(slog.NewJSONHandler(std.err, opts))
 	}
 	return slog.New(slog.NewTextHandler(std.err, opts))
@@ -154,6 +170,7 @@ func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
 // are bound.
 func (n *node) open(ctx context.Context) error {
 	c := n.cmd
+	n.levels = &levels{level: n.level}
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return fmt.Errorf("make the data directory (--data): %w", err)
 	}

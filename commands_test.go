@@ -275,6 +275,7 @@ func triedCommands() []string {
 		"produce x lines2.jsonl --transaction tx", "txn list", "txn describe tx", "txn producers x", "txn abort tx",
 		"client list", "client metrics", "client subscribe s", "client subscriptions", "client unsubscribe s",
 		"listener list", "listener advertise --reset",
+		"log-level warn", "healthcheck",
 		"schema delete t-value", "topic delete u",
 	}
 }

@@ -82,9 +82,11 @@ tarn rejections orders --output json`,
 		"listener list":        `tarn listener list`,
 		"listener advertise":   `tarn listener advertise EXTERNAL://broker.example.org:9093`,
 		"version":              `tarn version`,
+		"log-level":            `tarn log-level debug --for 5m`,
+		"healthcheck":          `tarn healthcheck --http http://127.0.0.1:8081`,
 		"backup":               `tarn backup tarn-2026-01-31.db`,
 		"restore": `tarn restore tarn-2026-01-31.db --to ./restored
-tarn restore /mnt/replica --to ./restored --at=-5m`,
+tarn restore /mnt/replica --to ./restored --at 5m`,
 		"replicate": `tarn replicate /mnt/replica
 tarn replicate 's3://backups/tarn?region=eu-central-1' --retention 72h`,
 		"completion": `tarn completion bash > /etc/bash_completion.d/tarn

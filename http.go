@@ -80,6 +80,9 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux.HandleFunc("POST /api/backup", n.backupAPI)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", n.ready)
+	mux.HandleFunc("GET /startupz", n.startup)
+	mux.HandleFunc("GET /api/log-level", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, n.levels.get()) })
+	mux.HandleFunc("PUT /api/log-level", n.setLevel)
 	mux.HandleFunc("GET /metrics", n.metrics)
 	n.schemaREST = rest.Handler(n.registry, rest.Options{
 		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
@@ -131,30 +134,6 @@ func (n *node) serveHTTP(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("serve HTTP: %w", err)
-}
-
-// ready answers 200 only when Kafka, registry and catalog answer.
-func (n *node) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", n.broker.Addr().String())
-	if err == nil {
-		err = conn.Close()
-	}
-	if err != nil {
-		answer(w, http.StatusServiceUnavailable, apiError{Code: 50301, Message: "Kafka listener: " + err.Error()})
-		return
-	}
-	if _, err := n.engine.Get(ctx, "cluster-id"); err != nil {
-		answer(w, http.StatusServiceUnavailable, apiError{Code: 50302, Message: "storage: " + err.Error()})
-		return
-	}
-	if _, err := n.catalog.ListNamespaces(ctx, nil); err != nil {
-		answer(w, http.StatusServiceUnavailable, apiError{Code: 50303, Message: "catalog: " + err.Error()})
-		return
-	}
-	answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
 // tablesAPI serves what tarn table asks for: status, flush, verify

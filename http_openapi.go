@@ -21,7 +21,10 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api", Tag: "server", Does: "Get this description", Out: map[string]any{}},
 		{Method: "GET", Path: "/api/openapi.json", Tag: "server", Does: "Get this description", Out: map[string]any{}},
 		{Method: "GET", Path: "/livez", Tag: "server", Does: "Answer while the process lives", Out: "", Type: plainText},
-		{Method: "GET", Path: "/readyz", Tag: "server", Does: "Answer 200 when Kafka, registry and catalog answer", Out: map[string]string{}},
+		{Method: "GET", Path: "/readyz", Tag: "server", Does: "Answer 200 when Kafka, storage and catalog answer, with verbose how each is", Query: []string{"verbose"}, Out: map[string]string{}},
+		{Method: "GET", Path: "/startupz", Tag: "server", Does: "Answer 200 once everything has been started", Out: "", Type: plainText},
+		{Method: "GET", Path: "/api/log-level", Tag: "server", Does: "Get the level of the log", Out: logLevel{}},
+		{Method: "PUT", Path: "/api/log-level", Tag: "server", Does: "Set the level of the log, for good or for a time", In: logLevel{}, Out: logLevel{}},
 		{Method: "GET", Path: "/metrics", Tag: "server", Does: "Get metrics in Prometheus' text format", Out: "", Type: plainText},
 
 		{Method: "POST", Path: "/api/backup", Tag: "server", Does: "Get the store as a stream of parts, and with follow_ms what changes (tarn backup, tarn replicate)", Query: []string{"follow_ms"}, Out: "", Type: "application/octet-stream"},

@@ -68,7 +68,9 @@ func refuse(w http.ResponseWriter, r *http.Request, status, code int, message st
 }
 
 // healthProbe reports whether a request only asks how the broker is.
-func healthProbe(r *http.Request) bool { return r.URL.Path == "/livez" || r.URL.Path == "/readyz" }
+func healthProbe(r *http.Request) bool {
+	return r.URL.Path == "/livez" || r.URL.Path == "/readyz" || r.URL.Path == "/startupz"
+}
 
 var errNoCredentials = errors.New("no credentials")
 

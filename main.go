@@ -23,35 +23,37 @@ type cli struct {
 	Config   string   `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
 	HelpJSON helpJSON `name:"help-json" help:"Print the commands, or one with all below it, as JSON for programs."`
 
-	Serve      serveCmd      `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
-	Dev        devCmd        `cmd:"" help:"Run a broker for tests: in memory, on free ports, with reset, snapshots and faults over HTTP."`
-	Test       testCmd       `cmd:"" help:"Run a command against a broker of its own, as tarn dev makes it."`
-	Demo       demoCmd       `cmd:"" help:"Fill three topics with made-up data, to look at: schemas, tables, rejections, a slow group."`
-	Topic      topicCmd      `cmd:"" help:"Create, list, describe, change and delete topics."`
-	Produce    produceCmd    `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
-	Consume    consumeCmd    `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
-	Group      groupCmd      `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
-	Schema     schemaCmd     `cmd:"" help:"Register, list and check schemas."`
-	Apply      applyCmd      `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
-	Rejections rejectionsCmd `cmd:"" help:"List the last records that did not fit a topic's schema."`
-	SQL        sqlCmd        `cmd:"" name:"sql" help:"Ask topics and tables by SQL, live."`
-	Table      tableCmd      `cmd:"" help:"Show, flush and verify the tables of topics."`
-	User       userCmd       `cmd:"" help:"Create, list and delete users."`
-	Token      tokenCmd      `cmd:"" help:"Make, list, renew and end delegation tokens."`
-	ACL        aclCmd        `cmd:"" name:"acl" help:"Create, list and delete access rules."`
-	Quota      quotaCmd      `cmd:"" help:"List and set quotas of users, clients and addresses."`
-	Txn        txnCmd        `cmd:"" help:"Look into transactions, and abort them."`
-	Client     clientCmd     `cmd:"" help:"List clients, and what they push about themselves."`
-	Listener   listenerCmd   `cmd:"" help:"List Kafka listeners, and set what clients are told."`
-	Backup     backupCmd     `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
-	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
-	Replicate  replicateCmd  `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
-	Settings   configCmd     `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them."`
-	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
-	Man        manCmd        `cmd:"" help:"Write manual pages, or the reference of all commands."`
-	Doctor     doctorCmd     `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`
-	Errors     errorsCmd     `cmd:"" help:"Explain an error code of Kafka, or a code or state that Tarn gives."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
+	Dev         devCmd         `cmd:"" help:"Run a broker for tests: in memory, on free ports, with reset, snapshots and faults over HTTP."`
+	Test        testCmd        `cmd:"" help:"Run a command against a broker of its own, as tarn dev makes it."`
+	Demo        demoCmd        `cmd:"" help:"Fill three topics with made-up data, to look at: schemas, tables, rejections, a slow group."`
+	Topic       topicCmd       `cmd:"" help:"Create, list, describe, change and delete topics."`
+	Produce     produceCmd     `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
+	Consume     consumeCmd     `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
+	Group       groupCmd       `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
+	Schema      schemaCmd      `cmd:"" help:"Register, list and check schemas."`
+	Apply       applyCmd       `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
+	Rejections  rejectionsCmd  `cmd:"" help:"List the last records that did not fit a topic's schema."`
+	SQL         sqlCmd         `cmd:"" name:"sql" help:"Ask topics and tables by SQL, live."`
+	Table       tableCmd       `cmd:"" help:"Show, flush and verify the tables of topics."`
+	User        userCmd        `cmd:"" help:"Create, list and delete users."`
+	Token       tokenCmd       `cmd:"" help:"Make, list, renew and end delegation tokens."`
+	ACL         aclCmd         `cmd:"" name:"acl" help:"Create, list and delete access rules."`
+	Quota       quotaCmd       `cmd:"" help:"List and set quotas of users, clients and addresses."`
+	Txn         txnCmd         `cmd:"" help:"Look into transactions, and abort them."`
+	Client      clientCmd      `cmd:"" help:"List clients, and what they push about themselves."`
+	Listener    listenerCmd    `cmd:"" help:"List Kafka listeners, and set what clients are told."`
+	LogLevel    logLevelCmd    `cmd:"" name:"log-level" help:"Show or set the level of a running broker's log, for good or for a time."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask whether the broker is ready; exit 0 if it is."`
+	Backup      backupCmd      `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
+	Restore     restoreCmd     `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
+	Replicate   replicateCmd   `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
+	Settings    configCmd      `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them."`
+	Completion  completionCmd  `cmd:"" help:"Print the completion script of a shell."`
+	Man         manCmd         `cmd:"" help:"Write manual pages, or the reference of all commands."`
+	Doctor      doctorCmd      `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`
+	Errors      errorsCmd      `cmd:"" help:"Explain an error code of Kafka, or a code or state that Tarn gives."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 
 	CompleteWords completeWordsCmd `cmd:"" hidden:"" help:"Say what may stand for the last word; for completion scripts."`
 }

@@ -19,6 +19,8 @@ func (n *node) metrics(w http.ResponseWriter, r *http.Request) {
 	writeValidation(out, all)
 	writeRules(out, all)
 	writeTables(out, n.sinks.Measures(r.Context()), time.Now())
+	n.writeServer(r.Context(), out)
+	n.writeKafka(r.Context(), out)
 	// The client is gone if this fails; there is nobody to tell.
 	_ = out.Flush()
 }

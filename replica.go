@@ -226,14 +226,15 @@ func prune(ctx context.Context, store blob.Store, keep string, before time.Time)
 	return nil
 }
 
-// parseAt reads a point in time: RFC 3339, or how long ago as -5m.
+// parseAt reads a point in time: RFC 3339, or how long ago as 5m. A minus says the
+// same: nobody restores the future.
 func parseAt(text string, now time.Time) (time.Time, error) {
-	if ago, err := time.ParseDuration(text); err == nil && ago <= 0 {
-		return now.Add(ago), nil
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago.Abs()), nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("--at %q: use a time as %s, or how long ago as -5m", text, now.UTC().Format(time.RFC3339))
+		return time.Time{}, fmt.Errorf("--at %q: use a time as %s, or how long ago as 5m", text, now.UTC().Format(time.RFC3339))
 	}
 	return at, nil
 }

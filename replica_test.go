@@ -146,7 +146,7 @@ func TestParseAt(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
 		"-5m": now.Add(-5 * time.Minute), "2026-11-22T11:00:00Z": now.Add(-time.Hour), "2026-11-22T12:00:00.5+01:00": now.Add(-time.Hour + 500*time.Millisecond),
-		"5m": {}, "yesterday": {},
+		"5m": now.Add(-5 * time.Minute), "yesterday": {},
 	} {
 		if got, err := parseAt(text, now); !got.Equal(want) || (err == nil) == want.IsZero() {
 			t.Errorf("%s: got %v, %v; want %v", text, got, err, want)

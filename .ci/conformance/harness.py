@@ -172,7 +172,7 @@ class Broker:
     def _spawn(self):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [TARN, "serve", "--data", self.data, "--kafka.listen", self.kafka,
+            [TARN, "serve", "--log.format", "text", "--data", self.data, "--kafka.listen", self.kafka,
              "--http.listen", self.listen, "--ready-json", *self.extra],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True, preexec_fn=die_with_parent)

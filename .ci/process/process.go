@@ -71,7 +71,7 @@ type Broker struct {
 
 // Start starts a broker and does not wait for it.
 func Start(cfg Config) (*Broker, error) {
-	args := append(append([]string{}, cfg.Wrap...), cfg.Binary, "serve", "--ready-json",
+	args := append(append([]string{}, cfg.Wrap...), cfg.Binary, "serve", "--ready-json", "--log.format", "text",
 		"--data", cfg.Data, "--kafka.listen", orFree(cfg.Kafka), "--http.listen", orFree(cfg.HTTP))
 	if cfg.Warehouse != "" {
 		args = append(args, "--warehouse", cfg.Warehouse)
