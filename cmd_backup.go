@@ -37,7 +37,7 @@ func (c *backupCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // Finish has closed it, or it is given up
 	var state time.Time
 	err = c.parts(ctx, "", func(b []byte) (sqlite.Part, error) {
 		p, err := sqlite.DecodePart(b, func(ch sqlite.Change) error { return out.Apply(ctx, ch) })

@@ -96,7 +96,7 @@ func (c *restoreCmd) fetchReplica(ctx context.Context, to string) (time.Time, er
 	if err != nil {
 		return time.Time{}, err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // Finish has closed it, or it is given up
 	if err := fetchParts(ctx, store, parts, func(ch sqlite.Change) error { return out.Apply(ctx, ch) }); err != nil {
 		return time.Time{}, err
 	}

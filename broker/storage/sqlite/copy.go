@@ -166,7 +166,10 @@ func checkPages(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	return errors.Join(integrity(ctx, db, path), db.Close())
+}
+
+func integrity(ctx context.Context, db *sql.DB, path string) error {
 	var app int64
 	if err := db.QueryRowContext(ctx, "pragma application_id").Scan(&app); err != nil {
 		return mapError(err)

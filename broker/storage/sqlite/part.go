@@ -58,7 +58,7 @@ func parts(ctx context.Context, f *Follower, ticks <-chan time.Time, emit func(P
 	if err != nil {
 		return fmt.Errorf("make a compressor: %w", err)
 	}
-	defer enc.Close()
+	defer func() { _ = enc.Close() }() // it writes to nobody
 	for {
 		var raw []byte
 		changed, err := f.Next(ctx, func(c Change) error {
