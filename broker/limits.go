@@ -64,7 +64,7 @@ func ParseIPLimits(text string) (map[string]int, error) {
 		at := max(strings.LastIndexByte(word, ':'), 0)
 		a, err := netip.ParseAddr(strings.Trim(word[:at], "[]"))
 		if err != nil {
-			return nil, fmt.Errorf("%q is not ADDR:N with an IP address; names of hosts are not looked up", word)
+			return nil, fmt.Errorf("%q is no IP address, of ADDR:N; names of hosts are not looked up", word[:at])
 		}
 		n, err := strconv.ParseInt(word[at+1:], 10, 32)
 		if err != nil || n < 0 {
