@@ -192,7 +192,7 @@ class Told:
         for (fmt, reader), text in said.items():
             if reader == "trino":
                 continue
-            with self.t.check(f"snippet: {fmt} by {reader}", seconds=600):
+            with self.t.check(f"snippet: {fmt} by {reader}", seconds=1200):
                 if reader == "duckdb":
                     asked = [s for s in statements(text) if not s.startswith(("INSTALL", "LOAD"))]
                     got = [duckdb.ask(s) for s in asked]
@@ -207,7 +207,7 @@ class Told:
                 else:
                     command = [CACHE / "venv" / "bin" / "python", "-"]
                 p = subprocess.run([str(c) for c in command], input=text.encode(), cwd=self.t.work, capture_output=True,
-                                   env={**os.environ, **env}, timeout=590)
+                                   env={**os.environ, **env}, timeout=1190)
                 out = p.stdout.decode()
                 equal(p.returncode, 0, f"exit code; {p.stderr.decode()[-600:]}")
                 if reader == "spark" and fmt != "parquet":
