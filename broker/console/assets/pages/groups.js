@@ -33,13 +33,13 @@ function List() {
 
 function One({ name }) {
   const it = useAsk(p`/api/groups/${name}`, 3000);
-  const range = param('span') || '1h';
+  const range = param('span') || '5m';
   const points = useSeries(['group:' + name], range).data;
   const [seeking, seek] = useState(false);
   const [removing, remove] = useState(false);
   const g = it.data;
   return html`<${Head} trail=${[['Groups', 'groups']]} title=${name}>${g && html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}><span class="soft">${g.type}${g.protocol ? ', ' + g.protocol : ''} · ${plural(g.members, 'member')}</span>`}
-      <span class="right row"><${Segment} name="span" fallback="1h" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `kafka-consumer-groups.sh --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
+      <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `kafka-consumer-groups.sh --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
       <button onClick=${() => seek(true)}>Set offsets</button><button class="danger" disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</button></span></${Head}>
     <${Loaded} of=${it}>${(d) => html`
       <div class="cards"><div class="card"><div class="label">Lag</div><div class="value">${count(d.lag)}</div><div class="more">records</div></div>

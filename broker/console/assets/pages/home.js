@@ -15,11 +15,11 @@ const Card = ({ label, value, more, to }) => html`<div class="card"><div class="
 
 export default function Home() {
   const it = useAsk('/api/overview', 3000);
-  const range = param('span') || '1h';
+  const range = param('span') || '5m';
   const points = useSeries(['records', 'lag', 'rejections', 'freshness', 'waiting', 'clients'], range).data;
   const topics = useAsk('/api/topics', 5000);
   const newest = (name) => points && (points.series[name] || []).findLast((v) => v !== null);
-  return html`<${Head} title="Home"><span class="right"><${Segment} name="span" fallback="1h" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /></span></${Head}>
+  return html`<${Head} title="Home"><span class="right"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /></span></${Head}>
     <${Loaded} of=${it}>${(o) => html`
       <div class="row" style=${{ marginBottom: '12px' }}>${o.checks.map((c) => html`<span class="badge ${c.ok ? 'good' : 'bad'}" title=${c.message || 'in order'}>${c.ok ? '✓' : '✕'} ${c.name}${c.ok ? '' : ': ' + c.message}</span>`)}
         <span class="faint">up ${span((Date.now() - o.started_ms) / 1000)}</span></div>

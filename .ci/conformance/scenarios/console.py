@@ -1,0 +1,60 @@
+"""The console in Chromium: every page in light and dark, and what people do there;
+nothing may be complained of in the browser, and no request may leave the machine."""
+
+import json
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from harness import HERE, CACHE, equal, lines, run as program, want
+
+V1 = {"type": "record", "name": "Sale", "fields": [{"name": "id", "type": "long"}, {"name": "amount", "type": "double"}]}
+V2 = {**V1, "fields": [*V1["fields"], {"name": "coupon", "type": ["null", "string"], "default": None}]}
+N = 200
+
+
+def run(t):
+    shots = t.work / "console-pictures"
+    shots.mkdir()
+    b = t.start("console")
+    with t.check("a topic with tables, two versions, a group and rejections"):
+        fill(b)
+    browse(t, b, shots, "light", 21)
+    browse(t, b, shots, "dark", 21)
+    browse(t, b, shots, "work", 9)
+    place = t.work / "console-files"
+    place.mkdir()
+    (place / "users.yaml").write_text("admin: {password: root-secret, super: true}\n")
+    b = t.start("console-secure", extra=["--kafka.sasl.mechanisms", "SCRAM-SHA-256", "--http.auth", "--auth.acl", "--auth.users-file", place / "users.yaml"],
+                env={"TARN_USER": "admin", "TARN_PASSWORD": "root-secret"})
+    with t.check("a user who may read one topic"):
+        b.tarn("user", "create", "alice", stdin=b"alice-secret\n")
+        for name in ("mine", "theirs"):
+            b.tarn("topic", "create", name)
+        b.tarn("acl", "create", "--principal", "alice", "--operation", "read", "--topic", "mine")
+    browse(t, b, shots, "signin", 1)
+
+
+def fill(b):
+    b.tarn("topic", "create", "shop", "-p", "3", "-c", "tarn.table.formats=iceberg,delta,parquet", "-c", "tarn.value.schema.validation=payload",
+           "-c", "tarn.table.commit.interval.ms=1000")
+    b.tarn("topic", "create", "raw")
+    registry = SchemaRegistryClient({"url": b.http})
+    for schema in (V1, V2):
+        registry.register_schema("shop-value", Schema(json.dumps(schema), "AVRO"))
+    text = "".join(json.dumps({"key": f"k{i}", "value": {"id": (1 << 63) - 1 - i, "amount": float(i), "coupon": None}}) + "\n" for i in range(N))
+    b.tarn("produce", "shop", stdin=text.encode())
+    b.tarn("produce", "raw", "--raw", stdin=b"\x00\x00\x00\x00\x63junk\n")
+    b.tarn("produce", "shop", "--raw", stdin=b"no schema\n", ok=(1,))
+    b.tarn("consume", "shop", "--group", "readers", "-n", "50")
+
+
+def browse(t, b, shots, mode, least):
+    """Runs the program in the browser; each of its lines is a check."""
+    got = []
+    with t.check(f"Chromium, {mode}", seconds=600):
+        env = {"NODE_PATH": str(CACHE / "node" / "node_modules")}
+        got = lines(program("node", HERE / "node" / "console.js", b.http, shots, mode, seconds=600, env=env))
+        want(len(got) >= least, f"{len(got)} checks ran, want {least}")
+    for line in got:
+        with t.check(line["check"]):
+            equal(line["why"], None, "what went wrong")
