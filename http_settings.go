@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/api"
+	"github.com/tarn-io/tarn/broker/topic"
 )
 
 // settingsInfo is how the broker is configured.
@@ -53,6 +54,9 @@ func (n *node) brokerSettings(w http.ResponseWriter, r *http.Request) {
 					}
 				}
 				e.Default = cmp.Or(docs[c.Key].Default, e.Default)
+				if d, ok := topic.ByBrokerName(c.Key); ok {
+					e.Doc, e.Allowed = d.Help(), d.Allowed
+				}
 				out.Configs = append(out.Configs, e)
 			}
 		}
