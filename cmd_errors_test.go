@@ -51,7 +51,7 @@ func TestErrorsComplete(t *testing.T) {
 		}
 	}
 	read("registry", "registry/rest/*.go", `\b([45](?:0[0-9]|22)[0-9]{2})\b`)
-	read("api", "*.go", `(?:Code: |code := http\.\w+, |status, code = http\.\w+, )([45][0-9]{4})\b`)
+	read("api", "*.go", `\b(40[0-9]0[1-9]|4220[1-9]|50[0-9]0[1-9])\b`)
 	read("table", "sink/status.go", `State = "(\w+)"`)
 	read("rejection", "registry/validate/tally.go", `Class = "(\w+)"`)
 	for _, g := range explanations() {

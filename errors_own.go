@@ -66,7 +66,7 @@ func apiErrors() []explained {
 		{"50302", "The store does not answer.", "Look at the broker's log and disk."},
 		{"50303", "The catalog does not answer.", "Look at the broker's log, and at the catalog if it is another one (--catalog.type)."},
 		{"50304", "As many streams or backups are open as there may be.", "Close some, and try again."},
-		{"50305", "As many requests wait for tables as there may be.", "Try again later."},
+		{"50305", "The broker is starting, or as many requests wait for tables as there may be; the message says which.", "Try again later."},
 		{"50306", "The broker is stopping.", "Try again when it is back."},
 	}
 }
