@@ -206,6 +206,8 @@ class Told:
                     command = ["bash", "-c", text]
                 else:
                     command = [CACHE / "venv" / "bin" / "python", "-"]
+                    # deltalake's threads may abort Python's end, behind the answer.
+                    text += "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n"
                 p = subprocess.run([str(c) for c in command], input=text.encode(), cwd=self.t.work, capture_output=True,
                                    env={**os.environ, **env}, timeout=1190)
                 out = p.stdout.decode()
