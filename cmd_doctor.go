@@ -249,10 +249,10 @@ func (d *doctor) httpSide(ctx context.Context) {
 		d.problem("http", "start the broker, or give the right address by --http URL", "%s does not answer: %v", d.HTTP, err)
 		return
 	}
-	switch {
-	case status == http.StatusOK:
+	switch status {
+	case http.StatusOK:
 		d.ok("http", "%s is ready: Kafka, store and catalog answer", d.HTTP)
-	case status == http.StatusUnauthorized:
+	case http.StatusUnauthorized:
 		d.problem("http", "give --user and TARN_PASSWORD", "%s asks who you are", d.HTTP)
 		return
 	default:

@@ -34,7 +34,8 @@ func (c *testCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer d.close()
 	run := d.addresses()
-	cmd := exec.Command(c.Command[0], c.Command[1:]...)
+	// Not ended with ctx: it gets the signal that ended ctx itself.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.Command[0], c.Command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
 	cmd.Env = append(os.Environ(),
 		"KAFKA_BROKERS="+run.Kafka, "KAFKA_BOOTSTRAP_SERVERS="+run.Kafka, "SCHEMA_REGISTRY_URL="+run.HTTP,
@@ -52,9 +53,9 @@ func (c *testCmd) Run(ctx context.Context, std stdio) error {
 		case s := <-signals:
 			_ = cmd.Process.Signal(s) // it has ended if this fails
 		case err := <-d.broken:
-			fmt.Fprintln(std.err, "tarn: the broker has ended:", err)
+			_, _ = fmt.Fprintln(std.err, "tarn: the broker has ended:", err)
 			_ = cmd.Process.Signal(syscall.SIGTERM)
-			<-ended
+			_ = <-ended // its exit code says nothing any more
 			return &exitError{code: 2}
 		case err := <-ended:
 			return exitOf(cmd, err)

@@ -69,7 +69,6 @@ type demo struct {
 	table    string // of orders
 
 	sent, bad, behind atomic.Int64
-	version           atomic.Int64 // of orders' schema
 }
 
 // stream is one topic of the demo.

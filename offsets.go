@@ -118,7 +118,7 @@ type span struct {
 func parseSpan(word string, now time.Time) (span, error) {
 	out := span{word: word}
 	if left, ok := strings.CutPrefix(word, ":"); ok {
-		word, out.bounded = left, true
+		out.bounded = true
 		to, err := parsePlace(left, now, false)
 		out.to = to
 		return out, err

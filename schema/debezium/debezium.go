@@ -174,9 +174,7 @@ func (p *plan) findSource(s *arrow.Schema) {
 			break
 		}
 	}
-	for _, path := range some(at(isWord, "transaction", "id"), at(isWord, "source", "txId"), at(isWord, "source", "gtid")) {
-		p.transaction = append(p.transaction, path)
-	}
+	p.transaction = append(p.transaction, some(at(isWord, "transaction", "id"), at(isWord, "source", "txId"), at(isWord, "source", "gtid"))...)
 }
 
 func isLong(t arrow.DataType) bool { return t.ID() == arrow.INT64 }

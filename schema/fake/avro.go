@@ -95,7 +95,8 @@ func (r *avroReader) object(m map[string]any, space string, depth int) (*avroTyp
 	word := func(key string) string { s, _ := m[key].(string); return s }
 	number := func(key string) int { n, _ := m[key].(float64); return int(n) }
 	out := &avroType{kind: kind, logical: word("logicalType"), size: number("size"), scale: number("scale"), precision: number("precision")}
-	inner, err := any(nil), error(nil)
+	var inner any
+	var err error
 	switch kind {
 	case "record", "error", "enum", "fixed":
 		if given, ok := m["namespace"].(string); ok {

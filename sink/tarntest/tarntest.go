@@ -165,7 +165,7 @@ func (x *Tarn) register(t testing.TB, subject string, kind schema.Type, text str
 	if err != nil {
 		t.Fatalf("register %s: %v", subject, err)
 	}
-	return int(v.ID)
+	return v.ID
 }
 
 // Rejections are the last records of a topic that did not fit its schema, oldest

@@ -119,7 +119,7 @@ func (p *Pointed) CommitTable(
 			case landed:
 			case lerr != nil || !errors.Is(err, ErrCommitFailed):
 				// What the store said is no refusal any more.
-				return nil, "", fmt.Errorf("%w: write catalog: %s", ErrUnknown, errors.Join(err, lerr))
+				return nil, "", fmt.Errorf("%w: write catalog: %s", ErrUnknown, errors.Join(err, lerr).Error())
 			default:
 				p.files.discard(ctx, []staged{next})
 				continue

@@ -3,6 +3,7 @@ PLAIN, tokens from an OAuth endpoint, certificates. Each way is a user of its
 own, who may do nothing until a rule says so."""
 
 import base64
+import hashlib
 import http.server
 import json
 import threading
@@ -61,7 +62,7 @@ class Files:
 
     def client(self, way, user="", password=""):
         """The file of settings with which a client signs in."""
-        path = self.place / f"{way}-{user}-{password}.properties"
+        path = self.place / f"{way}-{user}-{hashlib.sha256(password.encode()).hexdigest()[:12]}.properties"
         settings = {"security.protocol": "SASL_SSL", "ssl.truststore.location": self.trust, "ssl.truststore.type": "PKCS12",
                     "ssl.truststore.password": STORE}
         if way == "SSL":
