@@ -55,7 +55,9 @@ func (c *testCmd) Run(ctx context.Context, std stdio) error {
 		case err := <-d.broken:
 			_, _ = fmt.Fprintln(std.err, "tarn: the broker has ended:", err)
 			_ = cmd.Process.Signal(syscall.SIGTERM)
-			_ = <-ended // its exit code says nothing any more
+			if err := <-ended; err != nil {
+				_, _ = fmt.Fprintln(std.err, "tarn: the command has ended:", err)
+			}
 			return &exitError{code: 2}
 		case err := <-ended:
 			return exitOf(cmd, err)
