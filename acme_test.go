@@ -362,7 +362,7 @@ func TestACME(t *testing.T) {
 				}
 				if !gone {
 					a.target = "127.0.0.1:" + port
-					if m := regexp.MustCompile(`over HTTP" address=(\S+)`).FindStringSubmatch(log.String()); m != nil {
+					if m := regexp.MustCompile(`over HTTP","address":"([^"]+)"`).FindStringSubmatch(log.String()); m != nil {
 						a.target = m[1]
 					}
 					close(a.known)

@@ -160,14 +160,14 @@ func TestRejectionsStream(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	n, _, refuse := rejecting(t)
 	refuse("one")
-	w := httptest.NewRecorder()
-	n.metrics(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	var w strings.Builder
+	writeValidation(&w, n.validator.Tallies())
 	for _, want := range []string{
 		"# TYPE tarn_validation_records_total counter\ntarn_validation_records_total{topic=\"orders\"} 1\n",
 		"tarn_validation_rejected_records_total{topic=\"orders\",reason=\"no_schema_id\",monitored=\"false\"} 1\n",
 	} {
-		if !strings.Contains(w.Body.String(), want) {
-			t.Errorf("no %s in\n%s", want, w.Body)
+		if !strings.Contains(w.String(), want) {
+			t.Errorf("no %s in\n%s", want, w.String())
 		}
 	}
 	if got := label("a\"b\\c\n"); got != `"a\"b\\c\n"` {
