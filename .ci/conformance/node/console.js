@@ -40,7 +40,8 @@ async function pages(page, scheme) {
       await page.goto(base + '/console/' + path);
       await page.getByText(text, { exact: false }).first().waitFor();
       await page.waitForTimeout(400); // what comes a moment later belongs to the picture
-      want(!(await page.locator('[role=alert]').count()), 'the page says: ' + (await page.locator('[role=alert]').first().textContent().catch(() => '')));
+      const said = await page.locator('[role=alert]').allTextContents();
+      want(!said.length, 'the page says: ' + said[0]);
       await page.screenshot({ path: `${folder}/${scheme}-${name.replaceAll(' ', '-')}.png` });
     });
   }
