@@ -74,7 +74,8 @@ func (n *node) inside(ctx context.Context, r *http.Request, opts ...kgo.Opt) (*i
 			return n.broker.Connect(ctx, who, remote), nil
 		}),
 		kgo.ClientID("tarn-console"), kgo.SoftwareNameAndVersion("tarn", version),
-		kgo.RequestRetries(2), kgo.RecordRetries(2), kgo.DisableIdempotentWrite(),
+		// A record is sent once: without a sequence, one that is sent again could be there twice.
+		kgo.RequestRetries(2), kgo.RecordRetries(0), kgo.DisableIdempotentWrite(),
 		kgo.MaxProduceRequestsInflightPerBroker(1),
 	}, opts...)...)
 	if err != nil {

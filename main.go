@@ -28,7 +28,7 @@ type cli struct {
 	Test        testCmd        `cmd:"" help:"Run a command against a broker of its own, as tarn dev makes it."`
 	Demo        demoCmd        `cmd:"" help:"Fill three topics with made-up data, to look at: schemas, tables, rejections, a slow group."`
 	Topic       topicCmd       `cmd:"" help:"Create, list, describe, change and delete topics."`
-	Produce     produceCmd     `cmd:"" help:"Produce JSON lines from standard input, encoded by the topic's schema."`
+	Produce     produceCmd     `cmd:"" help:"Produce JSON lines, CSV, Parquet or text of any format, from files or standard input, encoded by the topic's schema."`
 	Consume     consumeCmd     `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
 	Group       groupCmd       `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
 	Schema      schemaCmd      `cmd:"" help:"Register, list and check schemas."`
