@@ -175,7 +175,7 @@ class Told:
             equal(got["got"], self.wanted(topic or what, latest), "sums")
 
     def snippets(self, topic):
-        status = json.loads(self.b.tarn("table", "status", topic, "--snippets", "--output", "json"))
+        status = json.loads(self.b.tarn("table", "status", topic, "--snippets", "--output", "json"))["item"]
         return {(s["format"], s["reader"]): s["text"] for s in status["snippets"]}
 
     def follow(self, duckdb):
