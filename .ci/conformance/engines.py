@@ -32,7 +32,7 @@ class Program:
 
     def __init__(self, work, *command, env=None):
         self.log = open(work / f"{self.name}.log", "ab")
-        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, cwd=work,
                                         env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
         self.left = b""
 
