@@ -201,8 +201,50 @@ static void produce(const char *address, const char *topic) {
 
 // --- consuming ---------------------------------------------------------------
 
-static rd_kafka_t *consumer(const char *address, const char *topic, char **words) {
+// What was polled and not committed yet.
+typedef struct {
+	rd_kafka_message_t *records[BATCH];
+	size_t n;
+} held;
+
+// Forgets what is held of partitions that are given away: whoever has them next
+// reads on from what is committed. Without this a rebalance between poll and
+// commit lets the commit pass as the new generation's, and a record is read by
+// two members.
+static void forget(held *h, const rd_kafka_topic_partition_list_t *gone) {
+	size_t kept = 0;
+	for (size_t i = 0; i < h->n; i++) {
+		rd_kafka_message_t *m = h->records[i];
+		if (rd_kafka_topic_partition_list_find(gone, rd_kafka_topic_name(m->rkt), m->partition))
+			rd_kafka_message_destroy(m);
+		else
+			h->records[kept++] = m;
+	}
+	h->n = kept;
+}
+
+// Runs inside poll and close only, so a group waits for this member with what
+// it takes from it until the member has come back from its commit.
+static void rebalanced(rd_kafka_t *k, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque) {
+	int cooperative = !strcmp(rd_kafka_rebalance_protocol(k), "COOPERATIVE");
+	if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+		if (cooperative)
+			check(rd_kafka_incremental_assign(k, list), "assign");
+		else
+			checked(rd_kafka_assign(k, list), "assign");
+		return;
+	}
+	forget(opaque, list);
+	if (cooperative)
+		check(rd_kafka_incremental_unassign(k, list), "unassign");
+	else
+		checked(rd_kafka_assign(k, NULL), "unassign");
+}
+
+static rd_kafka_t *consumer(const char *address, const char *topic, char **words, held *h) {
 	rd_kafka_conf_t *c = rd_kafka_conf_new();
+	rd_kafka_conf_set_opaque(c, h);
+	rd_kafka_conf_set_rebalance_cb(c, rebalanced);
 	set(c, "bootstrap.servers", address);
 	set(c, "log_level", "2");
 	set(c, "group.id", setting(words, "group", ""));
@@ -221,13 +263,12 @@ static rd_kafka_t *consumer(const char *address, const char *topic, char **words
 }
 
 // Takes what is at hand, BATCH records at most.
-static size_t take(rd_kafka_t *k, rd_kafka_message_t **out) {
-	size_t n = 0;
-	while (n < BATCH) {
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(k, n ? 10 : 200);
+static void take(rd_kafka_t *k, held *h) {
+	while (h->n < BATCH) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(k, h->n ? 10 : 200);
 		if (!m) break;
 		if (!m->err) {
-			out[n++] = m;
+			h->records[h->n++] = m;
 			continue;
 		}
 		if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && m->err != RD_KAFKA_RESP_ERR__TRANSPORT &&
@@ -235,16 +276,16 @@ static size_t take(rd_kafka_t *k, rd_kafka_message_t **out) {
 			fail("consume: %s", rd_kafka_message_errstr(m));
 		rd_kafka_message_destroy(m);
 	}
-	return n;
 }
 
-static rd_kafka_topic_partition_list_t *behind(rd_kafka_message_t **batch, size_t n) {
+static rd_kafka_topic_partition_list_t *behind(const held *h) {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-	for (size_t i = 0; i < n; i++) {
-		const char *name = rd_kafka_topic_name(batch[i]->rkt);
-		rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, name, batch[i]->partition);
-		if (!tp) tp = rd_kafka_topic_partition_list_add(list, name, batch[i]->partition);
-		tp->offset = batch[i]->offset + 1;
+	for (size_t i = 0; i < h->n; i++) {
+		const rd_kafka_message_t *m = h->records[i];
+		const char *name = rd_kafka_topic_name(m->rkt);
+		rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(list, name, m->partition);
+		if (!tp) tp = rd_kafka_topic_partition_list_add(list, name, m->partition);
+		tp->offset = m->offset + 1;
 	}
 	return list;
 }
@@ -270,24 +311,26 @@ static void print(const rd_kafka_message_t *m) {
 	putchar('\n');
 }
 
-// Commits behind a batch and prints it. In a rebalance others may have its
-// partitions by now: then they read it, or this member when it has them again.
-static size_t commit(rd_kafka_t *k, rd_kafka_message_t **batch, size_t n) {
-	rd_kafka_topic_partition_list_t *list = behind(batch, n);
+static void drop(held *h) {
+	while (h->n) rd_kafka_message_destroy(h->records[--h->n]);
+}
+
+// Commits behind what is held, prints it and holds it no more. A member that
+// was thrown out (it was silent for too long) holds nothing: others read it.
+static size_t commit(rd_kafka_t *k, held *h) {
+	rd_kafka_topic_partition_list_t *list = behind(h);
 	rd_kafka_resp_err_t e = rd_kafka_commit(k, list, 0);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (e == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || e == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
 	    e == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || e == RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH)
-		n = 0;
+		drop(h);
 	else
 		checked(e, "commit");
-	for (size_t i = 0; i < n; i++) print(batch[i]);
+	size_t n = h->n;
+	for (size_t i = 0; i < n; i++) print(h->records[i]);
 	fflush(stdout);
+	drop(h);
 	return n;
-}
-
-static void drop(rd_kafka_message_t **batch, size_t n) {
-	while (n) rd_kafka_message_destroy(batch[--n]);
 }
 
 static int input_ended(void) {
@@ -300,17 +343,16 @@ static int input_ended(void) {
 // there is no n.
 static void consume(const char *address, const char *topic, char **words) {
 	const char *n = setting(words, "n", NULL);
-	rd_kafka_t *k = consumer(address, topic, words);
-	rd_kafka_message_t *batch[BATCH];
+	held h = {0};
+	rd_kafka_t *k = consumer(address, topic, words, &h);
 	size_t wanted = n ? (size_t)atoll(n) : 0, got = 0;
 	int64_t end = now_ms() + SILENT_MS;
 	while (n ? got < wanted : !input_ended()) {
-		size_t had = take(k, batch);
-		if (had) {
-			got += commit(k, batch, had);
+		take(k, &h);
+		if (h.n) {
+			got += commit(k, &h);
 			end = now_ms() + SILENT_MS;
 		}
-		drop(batch, had);
 		if (n && now_ms() > end) fail("%zu of %zu records, then silence", got, wanted);
 	}
 	checked(rd_kafka_consumer_close(k), "close");
@@ -322,25 +364,25 @@ static void consume(const char *address, const char *topic, char **words) {
 static void transform(const char *address, const char *topic, char **words) {
 	static char isolated[] = "isolation=read_committed";
 	char *reads[] = {(char *)(setting(words, "group", "") - strlen("group=")), isolated, NULL};
-	rd_kafka_t *k = consumer(address, topic, reads), *p = producer(address, words);
+	held h = {0};
+	rd_kafka_t *k = consumer(address, topic, reads, &h), *p = producer(address, words);
 	const char *to = setting(words, "to", "");
-	rd_kafka_message_t *batch[BATCH];
 	size_t wanted = (size_t)atoll(setting(words, "n", "0")), got = 0;
 	int64_t end = now_ms() + SILENT_MS;
 	while (got < wanted) {
-		size_t had = take(k, batch);
-		for (int keep = 0; had && keep < 2; keep++) {
+		take(k, &h);
+		for (int keep = 0; h.n && keep < 2; keep++) {
 			check(rd_kafka_begin_transaction(p), "begin");
-			for (size_t i = 0; i < had; i++) {
-				rd_kafka_message_t *m = batch[i];
-				rd_kafka_headers_t *h = NULL, *headers = rd_kafka_headers_new(1);
-				if (!rd_kafka_message_headers(m, &h)) {
+			for (size_t i = 0; i < h.n; i++) {
+				rd_kafka_message_t *m = h.records[i];
+				rd_kafka_headers_t *own = NULL, *headers = rd_kafka_headers_new(1);
+				if (!rd_kafka_message_headers(m, &own)) {
 					rd_kafka_headers_destroy(headers);
-					headers = rd_kafka_headers_copy(h);
+					headers = rd_kafka_headers_copy(own);
 				}
 				enqueue(p, to, m->partition, rd_kafka_message_timestamp(m, NULL), m->key, m->key_len, m->payload, m->len, headers, 0);
 			}
-			rd_kafka_topic_partition_list_t *list = behind(batch, had);
+			rd_kafka_topic_partition_list_t *list = behind(&h);
 			rd_kafka_consumer_group_metadata_t *who = rd_kafka_consumer_group_metadata(k);
 			check(rd_kafka_send_offsets_to_transaction(p, list, who, WAIT_MS), "offsets");
 			rd_kafka_consumer_group_metadata_destroy(who);
@@ -349,8 +391,8 @@ static void transform(const char *address, const char *topic, char **words) {
 			check(keep ? rd_kafka_commit_transaction(p, WAIT_MS) : rd_kafka_abort_transaction(p, WAIT_MS), "end");
 			end = now_ms() + SILENT_MS;
 		}
-		got += had;
-		drop(batch, had);
+		got += h.n;
+		drop(&h);
 		if (now_ms() > end) fail("%zu of %zu records, then silence", got, wanted);
 	}
 	rd_kafka_destroy(p);
