@@ -31,6 +31,9 @@ func NewCopy(ctx context.Context, path string) (*Copy, error) {
 			return nil, fmt.Errorf("make room for a copy: %w", err)
 		}
 	}
+	if err := private(path); err != nil {
+		return nil, err
+	}
 	db, err := openDB(path, "", 1)
 	if err != nil {
 		return nil, err

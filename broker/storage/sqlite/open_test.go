@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -187,6 +188,38 @@ func TestOpenToPeople(t *testing.T) {
 		}
 	}
 	check()
+}
+
+// TestPrivate reads the modes of what holds users' secrets.
+func TestPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Log("Windows has no modes: nothing to read")
+		return
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tarn.db")
+	e := openWith(t, Config{Path: path})
+	if err := e.do(func() error { return e.saveEnds(10) }); err != nil {
+		t.Fatalf("save bounds: %v", err)
+	}
+	c, err := NewCopy(t.Context(), filepath.Join(dir, "copy.db"))
+	if err != nil {
+		t.Fatalf("NewCopy: %v", err)
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close the copy: %v", err)
+		}
+	}()
+	for _, name := range []string{"tarn.db", "tarn.db-wal", "tarn.db-shm", "copy.db"} {
+		st, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatalf("stat: %v", err)
+		}
+		if got := st.Mode().Perm(); got != 0o600 {
+			t.Errorf("%s: got mode %o, want 600", name, got)
+		}
+	}
 }
 
 // TestNormal asks for the weaker promise by name.

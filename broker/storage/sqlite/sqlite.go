@@ -130,7 +130,10 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 
 // open does what Open does behind the lock.
 func (e *Engine) open(ctx context.Context) error {
-	var err error
+	err := private(e.cfg.Path)
+	if err != nil {
+		return err
+	}
 	if e.wdb, err = openDB(e.cfg.Path, "", 1); err != nil {
 		return err
 	}
@@ -147,6 +150,20 @@ func (e *Engine) open(ctx context.Context) error {
 		return err
 	}
 	return e.load(ctx)
+}
+
+// private makes a file that only its owner can read, if there is none: a store
+// holds users' secrets and every record. SQLite gives its side files the same
+// mode. One that is there keeps what its owner gave it.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make the store: %w", err)
+	}
+	return f.Close()
 }
 
 // openDB makes a pool of at most n connections, which stay open.
