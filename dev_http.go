@@ -102,7 +102,7 @@ func (d *dev) status(w http.ResponseWriter, _ *http.Request) {
 
 // answerStatus answers how things are; d.changing is held.
 func (d *dev) answerStatus(w http.ResponseWriter) {
-	answer(w, http.StatusOK, devStatus{d.addresses(), slices.AppendSeq([]string{}, maps.Keys(d.snapshots)), d.seams.faults.list()})
+	answer(w, http.StatusOK, devStatus{d.addresses(), append([]string{}, slices.Sorted(maps.Keys(d.snapshots))...), d.seams.faults.list()})
 }
 
 // exchange ends the node and starts one on another engine and other tables. prepare
