@@ -88,15 +88,32 @@ func (c *consumeCmd) Run(ctx context.Context, std stdio) error {
 
 // read writes records until each partition has come to its end.
 func (c *consumeCmd) read(ctx context.Context, cl *kgo.Client, out *printer, q *quiet, ends map[int32]int64) error {
-	for n := int64(0); len(ends) > 0; {
+	n := int64(0)
+	return eachRecord(ctx, cl, q, c.Follow.on, ends, func(r *kgo.Record) (more bool, err error) {
+		shown, err := out.print(ctx, r)
+		if err != nil {
+			return false, err
+		}
+		if shown {
+			n++
+		}
+		return n != c.Num || n == 0, nil
+	}, out.flush)
+}
+
+// eachRecord polls until each partition has come to its end, which it takes out of
+// ends, or do says that there is enough, or ctx ends. do is called for each record but
+// markers of transactions, after when those of a poll are done.
+func eachRecord(ctx context.Context, cl *kgo.Client, q *quiet, follow bool, ends map[int32]int64, do func(*kgo.Record) (more bool, err error), after func() error) error {
+	for len(ends) > 0 {
 		records, err := poll(ctx, cl, 0)
 		if ctx.Err() != nil {
-			return nil // interrupted: what was read has been written
+			return nil // interrupted: what was read has been seen to
 		}
 		if err != nil {
 			return err
 		}
-		if q.polled(len(records)); len(records) == 0 && !c.Follow.on && q.over() {
+		if q.polled(len(records)); len(records) == 0 && !follow && q.over() {
 			return nil // the last offsets have no records
 		}
 		for _, r := range records {
@@ -110,18 +127,13 @@ func (c *consumeCmd) read(ctx context.Context, cl *kgo.Client, out *printer, q *
 			if r.Attrs.IsControl() {
 				continue
 			}
-			shown, err := out.print(ctx, r)
-			if err != nil {
+			if more, err := do(r); err != nil {
 				return err
-			}
-			if shown {
-				n++
-			}
-			if n == c.Num && n > 0 {
-				return out.flush()
+			} else if !more {
+				return after()
 			}
 		}
-		if err := out.flush(); err != nil {
+		if err := after(); err != nil {
 			return err
 		}
 	}

@@ -114,12 +114,8 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	p := &production{cmd: c, std: std, payloads: newPayloads(reg)}
-	for _, h := range c.Headers {
-		k, v, ok := strings.Cut(h, "=")
-		if !ok {
-			return fmt.Errorf("--header %q is not KEY=VALUE", h)
-		}
-		p.headers = append(p.headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+	if p.headers, err = headersOf(c.Headers); err != nil {
+		return err
 	}
 	if len(c.Files) == 0 {
 		c.Files = []string{"-"}

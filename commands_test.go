@@ -263,6 +263,7 @@ func triedCommands() []string {
 		"schema register t-value order.avsc", "schema list", "schema get t-value", "schema check t-value order.avsc", "schema describe t",
 		"schema diff t-value 1 1", "schema level", "schema report t",
 		"produce t lines.jsonl", "produce plain plain.jsonl", "consume t", "schema infer plain",
+		"generate t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
 		"sql 'select * from t'", "rejections t", "topic redrive t --dry-run",
 		"group seek g t --to start", "group list", "group describe g", "group config describe g --all", "group config set g -c share.isolation.level=read_committed", "config print --with-source", "group forget g t", "group delete g",
 		"topic trim u --before end",

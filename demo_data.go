@@ -15,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
-	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/schema/fake"
 )
 
@@ -178,15 +177,11 @@ func (c *demoCmd) ours(ctx context.Context, reg *sr.Client, topic string) (ours,
 func (d *demo) follow(ctx context.Context, s *stream) error {
 	s.subject = topicSchema{subject: s.topic + "-value"}
 	delete(d.payloads.latest, s.subject.subject)
-	latest, err := d.registry.SchemaByVersion(ctx, s.subject.subject, -1)
-	if err != nil {
-		return fmt.Errorf("latest schema of %s: %w", s.subject.subject, err)
+	var err error
+	if s.makes, err = d.payloads.maker(ctx, s.subject, d.cmd.Seed); err == nil && s.makes == nil {
+		err = fmt.Errorf("%s is gone", s.subject.subject)
 	}
-	src := schema.Source{Text: latest.Schema.Schema, Type: schema.Type(latest.Type.String())}
-	if s.makes, err = fake.New(src, fake.Options{Seed: d.cmd.Seed}); err != nil {
-		return fmt.Errorf("documents of %s: %w", s.subject.subject, err)
-	}
-	return nil
+	return err
 }
 
 // tables reports whether orders have rows in every format, and where plain Parquet is

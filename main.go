@@ -30,6 +30,8 @@ type cli struct {
 	Topic       topicCmd       `cmd:"" help:"Create, list, describe, change and delete topics."`
 	Produce     produceCmd     `cmd:"" help:"Produce JSON lines, CSV, Parquet or text of any format, from files or standard input, encoded by the topic's schema."`
 	Consume     consumeCmd     `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
+	Generate    generateCmd    `cmd:"" help:"Fill a topic with made-up records that fit its schema, at a rate."`
+	Perf        perfCmd        `cmd:"" help:"Measure throughput and latency of producing, of consuming, and end to end."`
 	Group       groupCmd       `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
 	Schema      schemaCmd      `cmd:"" help:"Register, list and check schemas."`
 	Apply       applyCmd       `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`

@@ -115,19 +115,43 @@ func encodeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// field is one of an answer that is one thing.
+type field struct {
+	name  string // as in JSON: lower_case
+	value any
+}
+
+// sayFields answers with one thing, as JSON or a row of CSV; text is for people.
+func (c *connect) sayFields(std stdio, fields []field, text string) error {
+	if c.Output == "csv" {
+		s, row := sheet{}, []any(nil)
+		for _, f := range fields {
+			s.Columns, row = append(s.Columns, columnName(f.name)), append(row, f.value)
+		}
+		s.add(row...)
+		return s.write(std.out, "csv")
+	}
+	item := map[string]any{}
+	for _, f := range fields {
+		item[f.name] = f.value
+	}
+	return c.say(std, item, text)
+}
+
+// columnName is the header of a field.
+func columnName(field string) string { return strings.ToUpper(strings.ReplaceAll(field, "_", "-")) }
+
 // say answers with one thing that was done: item as JSON or a row of CSV, else text.
 func (c *connect) say(std stdio, item map[string]any, text string) error {
 	switch c.Output {
 	case "json":
 		return writeJSON(std.out, item)
 	case "csv":
-		s := sheet{}
-		var row []any
+		var fields []field
 		for _, k := range slices.Sorted(maps.Keys(item)) {
-			s.Columns, row = append(s.Columns, strings.ToUpper(strings.ReplaceAll(k, "_", "-"))), append(row, item[k])
+			fields = append(fields, field{k, item[k]})
 		}
-		s.add(row...)
-		return s.write(std.out, "csv")
+		return c.sayFields(std, fields, text)
 	}
 	_, err := fmt.Fprintln(std.out, text)
 	return err

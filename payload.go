@@ -48,6 +48,7 @@ type payloadSchema struct {
 	avro  *avro.Schema
 	proto *protobuf.Schema
 	text  string
+	refs  []schema.Named // what text refers to
 }
 
 func newPayloads(client *sr.Client) *payloads {
@@ -140,7 +141,7 @@ func (p *payloads) parse(ctx context.Context, in string, s sr.Schema) (*payloadS
 	if err != nil {
 		return nil, err
 	}
-	out := &payloadSchema{typ: s.Type, text: s.Schema}
+	out := &payloadSchema{typ: s.Type, text: s.Schema, refs: refs}
 	switch s.Type {
 	case sr.TypeAvro:
 		var cache avro.SchemaCache
