@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,6 +65,64 @@ func TestRolledBack(t *testing.T) {
 		t.Errorf("verification %+v, %v; want unknown", r, err)
 	}
 	point(snapshots[1])
+	w.state(sink.Running)
+	w.check(3, 0)
+}
+
+// TestRestored has somebody RESTORE the Delta table, and undo it; the other
+// formats go on meanwhile.
+func TestRestored(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	id := w.register("orders-value", orderV1)
+	w.run()
+	for i := range int64(2) {
+		w.produce(0, order(id, i, "a"))
+		w.verify(i+1, 0)
+	}
+	const logs = "default/orders/delta/_delta_log/"
+	version := func(v int) string { return fmt.Sprintf("%s%020d.json", logs, v) }
+	last := 0
+	for _, err := range w.store.List(t.Context(), logs) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last++
+	}
+	text, err := w.store.Get(t.Context(), version(last-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var path string
+	var added string // the action itself
+	for line := range strings.Lines(string(text)) {
+		var a struct {
+			Add struct{ Path string }
+		}
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatal(err)
+		}
+		if a.Add.Path != "" {
+			path, added = a.Add.Path, line
+		}
+	}
+	const info = `{"commitInfo":{"timestamp":1,"operation":"RESTORE"}}` + "\n"
+	put := func(v int, action string) {
+		t.Helper()
+		if err := w.store.PutIfAbsent(t.Context(), version(v), []byte(info+action)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(last, fmt.Sprintf(`{"remove":{"path":%q,"deletionTimestamp":1,"dataChange":true}}`+"\n", path))
+	w.produce(0, order(id, 3, "b"))
+	st := w.state(sink.RolledBack)
+	if !strings.Contains(st.Message, "RESTORE") || st.Formats[0].State != sink.Running {
+		t.Errorf("status %+v, want what to do, and iceberg running", st)
+	}
+	if got := len(w.rowIDs("iceberg")); got != 3 {
+		t.Errorf("iceberg has %d rows, want 3: it goes on", got)
+	}
+	put(last+1, added)
 	w.state(sink.Running)
 	w.check(3, 0)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -48,14 +49,19 @@ func (l log) load(ctx context.Context) (*state, error) {
 	var err error
 	for range loadTries {
 		var s *state
-		if s, err = l.tryLoad(ctx); !errors.Is(err, blob.ErrNotFound) {
-			return s, err
+		if s, err = l.loadUpTo(ctx, math.MaxInt64); errors.Is(err, blob.ErrNotFound) {
+			continue
 		}
+		if s != nil && err == nil && !s.ours {
+			s.back, err = l.findSetBack(ctx, s)
+		}
+		return s, err
 	}
 	return nil, fmt.Errorf("log has a gap: %w: %w", tables.ErrBroken, err)
 }
 
-func (l log) tryLoad(ctx context.Context) (*state, error) {
+// loadUpTo replays the log up to a version that it has, or to its end.
+func (l log) loadUpTo(ctx context.Context, end int64) (*state, error) {
 	first, last, check := int64(-1), int64(-1), int64(-1)
 	for info, err := range l.store.List(ctx, l.prefix+"0") {
 		if err != nil {
@@ -65,8 +71,8 @@ func (l log) tryLoad(ctx context.Context) (*state, error) {
 			if first < 0 {
 				first = v
 			}
-			last = v
-		} else if v, ok := l.version(info.Key, checkSuffix); ok {
+			last = min(v, end)
+		} else if v, ok := l.version(info.Key, checkSuffix); ok && v <= end {
 			check = v
 		}
 	}

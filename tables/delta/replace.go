@@ -59,6 +59,9 @@ func (t *table) Replace(ctx context.Context, r tables.Replacement) error {
 		return fmt.Errorf("replace files of %s: %w", t.base, err)
 	}
 	for range commitTries {
+		if t.state.back != nil {
+			return fmt.Errorf("replace files of %s: %w", t.base, t.state.back.err())
+		}
 		if err := t.checkFiles(ctx, r.Add); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ const gone = -1
 type state struct {
 	version  int64
 	timeMs   int64
+	ours     bool // who wrote the version
 	protocol protocol
 	meta     *metaData
 	txns     map[string]txn
@@ -45,6 +46,7 @@ type state struct {
 	slot int
 
 	foreign outsiders // changes of rows by others
+	back    *setBack  // nil: nobody has taken rows of ours away by setting the table back
 
 	checkpoint int64 // version of the newest checkpoint known, -1 none
 	oldest     int64 // oldest version that has a commit file
@@ -59,11 +61,11 @@ func newState() *state {
 
 // apply replays the actions of one version, or of a checkpoint.
 func (s *state) apply(version int64, actions []action) error {
-	s.version, s.slot = version, -1
+	s.version, s.slot, s.ours = version, -1, false
 	for _, a := range actions {
 		switch {
 		case a.CommitInfo != nil:
-			s.timeMs = a.CommitInfo.Timestamp
+			s.timeMs, s.ours = a.CommitInfo.Timestamp, a.CommitInfo.EngineInfo == engineInfo
 		case a.Protocol != nil:
 			s.protocol = *a.Protocol
 		case a.MetaData != nil:
@@ -212,6 +214,15 @@ func progressActions(from, to tables.Progress, meta *metaData, nowMs int64) (txn
 		meta.Configuration[keyExtra] = string(extra)
 	}
 	return txns, true, nil
+}
+
+// held is what a commit must expect: the progress, or what the rows say if the
+// table was set back; no commit is right if they do not say it.
+func (s *state) held() (p tables.Progress, ok bool) {
+	if s.back == nil {
+		return s.progress, true
+	}
+	return s.back.rows, s.back.rows.TopicID != ""
 }
 
 // live returns the adds that are not removed.

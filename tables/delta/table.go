@@ -44,6 +44,9 @@ func (t *table) Progress(ctx context.Context) (tables.Progress, error) {
 	if err := t.refresh(ctx); err != nil {
 		return tables.Progress{}, fmt.Errorf("read progress of %s: %w", t.base, err)
 	}
+	if t.state.back != nil {
+		return tables.Progress{}, fmt.Errorf("read progress of %s: %w", t.base, t.state.back.err())
+	}
 	return t.state.progress.Clone(), nil
 }
 
@@ -91,14 +94,14 @@ func (t *table) checkpointIfDue(ctx context.Context) {
 }
 
 func (t *table) commit(ctx context.Context, c tables.Commit) error {
-	if !t.state.progress.Equal(c.Expect) {
+	if held, ok := t.state.held(); !ok || !held.Equal(c.Expect) {
 		if err := t.refresh(ctx); err != nil {
 			return err
 		}
 	}
 	for range commitTries {
-		if !t.state.progress.Equal(c.Expect) {
-			return fmt.Errorf("table is at %v, not %v: %w", t.state.progress, c.Expect, tables.ErrConflict)
+		if held, ok := t.state.held(); !ok || !held.Equal(c.Expect) {
+			return fmt.Errorf("table is at %v, not %v: %w", held, c.Expect, tables.ErrConflict)
 		}
 		if c.Remove != nil && c.Remove.State != t.state.name() {
 			return fmt.Errorf("table is at version %d, not %s: %w", t.state.version, c.Remove.State, tables.ErrMoved)
@@ -149,6 +152,7 @@ func (t *table) write(ctx context.Context, id string, actions []action) (taken b
 		}
 		return false, fmt.Errorf("the log was cleaned up past version %d: %w", before, tables.ErrConflict)
 	}
+	t.state.back = nil // a version of ours goes on from the rows that are there
 	return false, t.state.apply(before+1, actions)
 }
 

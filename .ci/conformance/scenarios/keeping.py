@@ -4,6 +4,7 @@ rows after each step."""
 
 import datetime as dt
 import json
+import time
 
 import deltalake
 
@@ -82,3 +83,26 @@ class Kept(Payments):
             table.optimize.compact()
             table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
         self.look("after others")
+        with t.check("deltalake restores a version, and the one before that"):
+            table = deltalake.DeltaTable(f"{self.b.warehouse}/default/{self.topic}/delta")
+            before = table.version()
+            self.more()
+            table.update_incremental()
+            ahead = table.version()
+            table.restore(before)
+            self.delta("rolled_back")
+            table.restore(ahead)
+            self.delta("running")
+        self.b.expected.append("state=rolled_back")
+        self.look("after a restore that was undone")
+
+    def delta(self, wanted):
+        """The Delta table comes to be in this state."""
+        for _ in range(60):
+            self.b.tarn("table", "flush", self.topic, ok=(0, 1))
+            status = json.loads(self.b.tarn("table", "status", self.topic, "--output", "json"))["item"]
+            state = next(f["state"] for f in status["formats"] if f["format"] == "delta")
+            if state == wanted:
+                return
+            time.sleep(0.5)
+        equal(state, wanted, "state of the Delta table")
