@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -29,13 +30,21 @@ type connect struct {
 	Brokers string `name:"brokers" short:"b" placeholder:"HOST:PORT" help:"Kafka address; default: the broker running on --data, else localhost:9092."`
 	HTTP    string `name:"http" placeholder:"URL" help:"HTTP address; default: the broker running on --data, else http://localhost:8081."`
 	Data    string `default:"./tarn-data" placeholder:"DIR" help:"Data directory whose running broker is meant."`
-	Output  string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+	outputFlag
 	credentials
 }
 
 // fromEnvironment is what the flags are where none is given.
 func (c *connect) fromEnvironment() error {
-	parser, err := kong.New(c, kong.DefaultEnvars("TARN"))
+	parser, err := kong.New(c, kong.DefaultEnvars("TARN"), kong.WithBeforeResolve(func(kctx *kong.Context) error {
+		profile, err := newProfileResolver(kctx, os.Getenv(profileVariable))
+		if err != nil {
+			return err
+		}
+		kctx.AddResolver(profile)
+		kctx.AddResolver(newFileVariables(kctx.Model.Node))
+		return nil
+	}))
 	if err != nil {
 		return err
 	}

@@ -16,10 +16,13 @@ type configCmd struct {
 }
 
 type configPrintCmd struct {
-	Output     string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
-	WithSource bool   `help:"Say where each value is from: environment, file or default."`
-	All        bool   `help:"Print settings that have their default value, too." default:"true" negatable:""`
+	outputFlag
+	WithSource bool `help:"Say where each value is from: environment, file or default."`
+	All        bool `help:"Print settings that have their default value, too." default:"true" negatable:""`
 }
+
+// notShown stands for a secret.
+const notShown = "(not shown)"
 
 // secretWords are parts of names whose values are not printed.
 func secretWords() []string { return []string{"password", "secret", "token-key", "credential"} }
@@ -70,26 +73,38 @@ func settingsHere(path string) ([]settingNow, error) {
 	if err != nil {
 		return nil, err
 	}
+	variables := newFileVariables(parser.Model.Node)
 	var out []settingNow
 	for _, f := range kctx.Selected().Flags {
-		one := settingNow{name: f.Name, value: fmt.Sprint(f.Target.Interface()), source: "default"}
-		if f.IsSlice() {
-			one.value = strings.Trim(one.value, "[]")
-		}
-		if _, ok := file[f.Name]; ok {
+		one := settingNow{name: f.Name, value: plainly(f), source: "default"}
+		secret := isSecret(f.Name)
+		if _, ok := file.values[f.Name]; ok {
 			one.source = "file " + path
-		}
-		for _, env := range f.Envs {
-			if _, ok := os.LookupEnv(env); ok {
-				one.source = "environment " + env
+			if written, ok := file.written[f.Name]; ok {
+				one.value, secret = written, false
 			}
 		}
-		if one.value != "" && isSecret(f.Name) {
-			one.value = "(not shown)"
+		if env := fromEnvironment(f); env != "" {
+			one.source, one.value, secret = "environment "+env, plainly(f), isSecret(f.Name)
+		}
+		if env, at := variables.variable(f); env != "" {
+			one.source, one.value, secret = "environment "+env, "${file:"+at+"}", false
+		}
+		if one.value != "" && secret {
+			one.value = notShown
 		}
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// plainly is a flag's value.
+func plainly(f *kong.Flag) string {
+	text := fmt.Sprint(f.Target.Interface())
+	if f.IsSlice() {
+		return strings.Trim(text, "[]")
+	}
+	return text
 }
 
 // isSecret reports whether a setting's value is not to be seen. Names of files with
@@ -98,20 +113,16 @@ func isSecret(name string) bool {
 	return !strings.HasSuffix(name, "-file") && slices.ContainsFunc(secretWords(), func(w string) bool { return strings.Contains(name, w) })
 }
 
-// settingsOf are the keys of a settings file; none if it is not there.
-func settingsOf(parser *kong.Kong, path string) (map[string]any, error) {
+// settingsOf reads a settings file; one that is not there has no keys.
+func settingsOf(parser *kong.Kong, path string) (*settingsFile, error) {
 	b, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
-		return nil, nil
+		return &settingsFile{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
-	s, err := parseSettings(path, b, serveFlags(parser.Model))
-	if err != nil {
-		return nil, err
-	}
-	return s.values, nil
+	return parseSettings(path, b, serveFlags(parser.Model))
 }
 
 type configLintCmd struct {

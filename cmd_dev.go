@@ -275,7 +275,7 @@ func (d *dev) close() {
 // client is how commands of ours reach the broker.
 func (d *dev) client() connect {
 	run := d.addresses()
-	return connect{Brokers: d.seams.sockets[0].tcp.Addr().String(), HTTP: run.HTTP, Data: d.dir, Output: "text"}
+	return connect{Brokers: d.seams.sockets[0].tcp.Addr().String(), HTTP: run.HTTP, Data: d.dir, outputFlag: outputFlag{Output: "text"}}
 }
 
 // seed brings what the files of --seed say, in their order.

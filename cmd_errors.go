@@ -8,9 +8,9 @@ import (
 )
 
 type errorsCmd struct {
-	What     []string `arg:"" optional:"" help:"Code, name, or words of it; none lists all."`
-	Output   string   `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
-	Markdown bool     `hidden:"" help:"Print the whole list as ERRORS.md has it."`
+	What []string `arg:"" optional:"" help:"Code, name, or words of it; none lists all."`
+	outputFlag
+	Markdown bool `hidden:"" help:"Print the whole list as ERRORS.md has it."`
 }
 
 // explained is one line of a list: a code or name, what it means and what to do.

@@ -20,7 +20,7 @@ type restoreCmd struct {
 	To        string `required:"" type:"path" placeholder:"DIR" help:"Data directory to make, or an existing one without a log."`
 	SameLog   bool   `name:"same-log" help:"The log goes on where it was: nobody has written to it since, and nobody will. Tables go on too. Without it the restored log is another one, and tables that were written from the old one stop as log_replaced."`
 	NewTables bool   `name:"new-tables" help:"Forget the tables: they are written anew from what the log holds, into an empty warehouse."`
-	Output    string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+	outputFlag
 }
 
 // Run puts the store together beside its name and renames it when it is checked.

@@ -350,7 +350,8 @@ func TestEveryCommandAnswersJSON(t *testing.T) {
 // elsewhere are commands whose tests are scripts, since they need files, several
 // brokers or none.
 func elsewhere() []string {
-	return []string{"tarn backup", "tarn restore", "tarn replicate", "tarn errors", "tarn config lint", "tarn config schema"}
+	return []string{"tarn backup", "tarn restore", "tarn replicate", "tarn errors", "tarn config lint", "tarn config schema",
+		"tarn profile list", "tarn profile show", "tarn profile set", "tarn profile use", "tarn profile delete"}
 }
 
 // mayFail reports whether a command has nothing to do in the test and says so.

@@ -16,26 +16,28 @@ import (
 
 // settingsFile reads tarn.yaml for kong: nested keys stand for dotted flags, so
 // "kafka: {listen: …}" is --kafka.listen. Only flags of tarn serve may stand
-// there, and unknown keys are errors.
+// there, and unknown keys are errors. Values may have ${env:NAME} and ${file:PATH} in
+// them.
 type settingsFile struct {
-	path   string
-	values map[string]any
+	path    string
+	values  map[string]string
+	written map[string]string // as the file has it, for values with ${…} in them
 }
 
-// loadSettings adds the settings file, if there is one, below flags and
-// environment. The default path may be missing, a named one may not.
+// loadSettings adds what stands below flags and environment: the settings file, if
+// there is one, and profiles; and variables that name files. The default path may be missing, a named one may not.
 func loadSettings(kctx *kong.Context, c *cli) error {
-	path := "tarn.yaml"
-	named := false
-	for _, p := range kctx.Path {
-		if p.Flag != nil && p.Flag.Name == "config" {
-			if s, ok := kctx.FlagValue(p.Flag).(string); ok {
-				path, named = s, true
-			}
-		}
+	// What is added last is asked last, and holds: variables before files.
+	name, _ := flagOrVariable(kctx, "profile", profileVariable)
+	profile, err := newProfileResolver(kctx, name)
+	if err != nil {
+		return err
 	}
-	if env := os.Getenv("TARN_CONFIG"); env != "" && !named {
-		path, named = env, true
+	kctx.AddResolver(profile)
+	defer func() { kctx.AddResolver(newFileVariables(kctx.Model.Node)) }()
+	path, named := flagOrVariable(kctx, "config", "TARN_CONFIG")
+	if !named {
+		path = "tarn.yaml"
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
@@ -50,6 +52,25 @@ func loadSettings(kctx *kong.Context, c *cli) error {
 	}
 	kctx.AddResolver(s)
 	return nil
+}
+
+// profileVariable names the profile to use.
+const profileVariable = "TARN_PROFILE"
+
+// flagOrVariable is what the command line, or else a variable, says of a flag of the whole
+// program.
+func flagOrVariable(kctx *kong.Context, flag, variable string) (value string, ok bool) {
+	for _, p := range kctx.Path {
+		if p.Flag != nil && p.Flag.Name == flag {
+			if s, isText := kctx.FlagValue(p.Flag).(string); isText {
+				value, ok = s, true
+			}
+		}
+	}
+	if env := os.Getenv(variable); env != "" && !ok {
+		return env, true
+	}
+	return value, ok
 }
 
 // serveFlags lists the flags that the settings file may set.
@@ -70,8 +91,10 @@ func parseSettings(path string, b []byte, known []string) (*settingsFile, error)
 	if err := yaml.Unmarshal(b, &tree); err != nil {
 		return nil, fmt.Errorf("settings file %s: %w", path, err)
 	}
-	s := &settingsFile{path: path, values: map[string]any{}}
-	s.flatten("", tree)
+	s := &settingsFile{path: path, values: map[string]string{}, written: map[string]string{}}
+	if err := s.flatten("", tree); err != nil {
+		return nil, fmt.Errorf("settings file %s: %w", path, err)
+	}
 	for key := range s.values {
 		if slices.Contains(known, key) {
 			continue
@@ -85,14 +108,40 @@ func parseSettings(path string, b []byte, known []string) (*settingsFile, error)
 	return s, nil
 }
 
-func (s *settingsFile) flatten(prefix string, tree map[string]any) {
+func (s *settingsFile) flatten(prefix string, tree map[string]any) error {
 	for k, v := range tree {
 		if sub, ok := v.(map[string]any); ok {
-			s.flatten(prefix+k+".", sub)
+			if err := s.flatten(prefix+k+".", sub); err != nil {
+				return err
+			}
 			continue
 		}
-		s.values[prefix+k] = v
+		text := settingText(v)
+		value, err := settingValue(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", prefix+k, err)
+		}
+		if s.values[prefix+k] = value; value != text {
+			s.written[prefix+k] = text
+		}
 	}
+	return nil
+}
+
+// settingText is a value as a flag has it.
+func settingText(v any) string {
+	list, ok := v.([]any)
+	switch {
+	case v == nil:
+		return ""
+	case !ok:
+		return fmt.Sprint(v)
+	}
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = fmt.Sprint(w)
+	}
+	return strings.Join(words, ",")
 }
 
 // Validate implements kong.Resolver; parseSettings has validated.
@@ -104,15 +153,8 @@ func (s *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 		return nil, nil
 	}
 	v, ok := s.values[flag.Name]
-	if !ok {
-		return nil, nil
+	if !ok || fromEnvironment(flag) != "" {
+		return nil, nil // the environment goes before the file
 	}
-	if list, ok := v.([]any); ok {
-		words := make([]string, len(list))
-		for i, w := range list {
-			words[i] = fmt.Sprint(w)
-		}
-		return strings.Join(words, ","), nil
-	}
-	return fmt.Sprint(v), nil
+	return v, nil
 }

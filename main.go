@@ -21,6 +21,7 @@ import (
 // line, the environment (TARN_…) or tarn.yaml, in this order.
 type cli struct {
 	Config   string   `help:"Settings file (YAML)." type:"path" placeholder:"FILE" default:"tarn.yaml"`
+	Profile  string   `help:"Profile of a broker to talk to (tarn profile); default: the current one, where nothing else names a broker." placeholder:"NAME"`
 	HelpJSON helpJSON `name:"help-json" help:"Print the commands, or one with all below it, as JSON for programs."`
 
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Run the broker (this is what tarn alone does)."`
@@ -51,6 +52,7 @@ type cli struct {
 	Restore     restoreCmd     `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
 	Replicate   replicateCmd   `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them."`
+	Profiles    profileCmd     `cmd:"" name:"profile" help:"Keep connections to brokers under names."`
 	Completion  completionCmd  `cmd:"" help:"Print the completion script of a shell."`
 	Man         manCmd         `cmd:"" help:"Write manual pages, or the reference of all commands."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`

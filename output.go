@@ -121,8 +121,13 @@ type field struct {
 	value any
 }
 
+// outputFlag says how a command answers.
+type outputFlag struct {
+	Output string `enum:"text,json,csv" default:"text" help:"Output: text, json or csv."`
+}
+
 // sayFields answers with one thing, as JSON or a row of CSV; text is for people.
-func (c *connect) sayFields(std stdio, fields []field, text string) error {
+func (c *outputFlag) sayFields(std stdio, fields []field, text string) error {
 	if c.Output == "csv" {
 		s, row := sheet{}, []any(nil)
 		for _, f := range fields {
@@ -142,7 +147,7 @@ func (c *connect) sayFields(std stdio, fields []field, text string) error {
 func columnName(field string) string { return strings.ToUpper(strings.ReplaceAll(field, "_", "-")) }
 
 // say answers with one thing that was done: item as JSON or a row of CSV, else text.
-func (c *connect) say(std stdio, item map[string]any, text string) error {
+func (c *outputFlag) say(std stdio, item map[string]any, text string) error {
 	switch c.Output {
 	case "json":
 		return writeJSON(std.out, item)
