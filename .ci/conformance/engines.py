@@ -104,7 +104,8 @@ class Trino:
     seconds = 600
 
     def __init__(self, work, catalogs):
-        home, at, port = CACHE / "trino", work / "trino", free_port()
+        home, port = CACHE / "trino", free_port()
+        at = work / f"trino-{port}" # a run may start several
         (at / "catalog").mkdir(parents=True)
         (at / "config.properties").write_text(
             "coordinator=true\nnode-scheduler.include-coordinator=true\n"

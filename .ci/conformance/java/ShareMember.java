@@ -4,6 +4,8 @@ import java.time.Duration;
 import java.util.Base64;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -11,6 +13,8 @@ import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.NotLeaderOrFollowerException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
@@ -18,7 +22,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * It takes each record; but for WHAT "release" it gives each third offset back at its first delivery,
  * "reject" refuses each third, and "hold" takes records and acknowledges none. Each record is
  * printed: partition, offset, timestamp, key, value, headers as in records.py (the one header is the
- * delivery count, then what was done).
+ * delivery count, then what was done: "lost" if that came to nothing since others have the partition now).
  */
 public final class ShareMember {
     public static void main(String[] args) throws Exception {
@@ -42,29 +46,28 @@ public final class ShareMember {
         try (KafkaShareConsumer<byte[], byte[]> c = new KafkaShareConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             Set<Exception> failed = new HashSet<>();
             c.setAcknowledgementCommitCallback((offsets, e) -> {
-                if (e != null) failed.add(e);
+                if (e != null && !lost(e)) failed.add(e);
             });
             c.subscribe(Collections.singletonList(args[1]));
             while (!ended.get()) {
                 ConsumerRecords<byte[], byte[]> records = c.poll(Duration.ofMillis(200));
-                StringBuilder lines = new StringBuilder();
-                for (ConsumerRecord<byte[], byte[]> r : records) {
-                    String did = act(c, r, what);
-                    lines.append(line(r, did));
-                }
+                Map<ConsumerRecord<byte[], byte[]>, String> done = new LinkedHashMap<>();
+                for (ConsumerRecord<byte[], byte[]> r : records) done.put(r, act(c, r, what));
                 if (what.equals("hold") && !records.isEmpty()) {
-                    System.out.print(lines);
-                    System.out.flush();
+                    print(done, Collections.emptySet());
                     while (!ended.get()) Thread.sleep(50);
                     Runtime.getRuntime().halt(0); // gone without a word
                 }
-                c.commitSync().forEach((tp, e) -> e.ifPresent(failed::add));
+                Set<TopicPartition> taken = new HashSet<>();
+                c.commitSync().forEach((tp, e) -> e.ifPresent(x -> {
+                    if (lost(x)) taken.add(tp.topicPartition());
+                    else failed.add(x);
+                }));
                 for (Exception e : failed) {
                     e.printStackTrace();
                     Runtime.getRuntime().halt(1);
                 }
-                System.out.print(lines);
-                System.out.flush();
+                print(done, taken);
             }
         }
         System.exit(0);
@@ -84,6 +87,21 @@ public final class ShareMember {
         }
         c.acknowledge(r, AcknowledgeType.ACCEPT);
         return "accept";
+    }
+
+    /**
+     * Whether the client refused to send acknowledgements, for the partition has been given to others
+     * since its records came: those get them when the lock ends. It names that as if the leader had moved.
+     */
+    private static boolean lost(Exception e) {
+        return e instanceof NotLeaderOrFollowerException;
+    }
+
+    private static void print(Map<ConsumerRecord<byte[], byte[]>, String> done, Set<TopicPartition> taken) {
+        StringBuilder lines = new StringBuilder();
+        done.forEach((r, did) -> lines.append(line(r, taken.contains(new TopicPartition(r.topic(), r.partition())) ? "lost" : did)));
+        System.out.print(lines);
+        System.out.flush();
     }
 
     private static String line(ConsumerRecord<byte[], byte[]> r, String did) {

@@ -146,7 +146,7 @@ def distributed(t, b):
         workers = [background("org.apache.kafka.connect.cli.ConnectDistributed", p) for p in paths]
         urls = [next(l.split("=", 1)[1] for l in p.read_text().splitlines() if l.startswith("listeners=")) for p in paths]
         try:
-            until(lambda: all(answers(u) for u in urls), 60, lambda: f"workers do not answer: {workers[0].said[-400:]} {workers[1].said[-400:]}")
+            until(lambda: all(answers(u) for u in urls), 180, lambda: f"workers do not answer: {workers[0].said[-400:]} {workers[1].said[-400:]}")
             for c in configs:
                 until(lambda: call(urls[0], f"/connectors/{c['name']}/config", c) is not None, 30, f"{c['name']} is not taken")
             grows(b, workers[0], topic, source, sink, [f"line {i}" for i in range(300)])

@@ -31,7 +31,9 @@ def run(t):
         ("orphans", f"ALTER TABLE {at} EXECUTE remove_orphan_files(retention_threshold => '0s')", None),
         ("evolve", f"ALTER TABLE {at} ADD COLUMN more varchar", None),
         ("rename column", f"ALTER TABLE {at} RENAME COLUMN name TO title", None),
-        ("partition", f"ALTER TABLE {at} SET PROPERTIES partitioning = ARRAY['day(ts)']", None),
+        # Trino 476 cannot keep day(ts) and drop another field, but by luck: it
+        # looks for the field in a set, and its transform's hash is an address.
+        ("partition", f"ALTER TABLE {at} SET PROPERTIES partitioning = ARRAY['bucket(id, 4)']", None),
         ("insert evolved", f"INSERT INTO {at} (id, more, title, ts) VALUES (100, 'm', 't', timestamp '2026-03-02 00:00:00 UTC')", [[1]]),
         ("count at the end", f"SELECT count(*), sum(id), count(more) FROM {at}", [[41, 1080, 1]]),
         ("rename", f"ALTER TABLE {at} RENAME TO tarn.trino.u", None),
