@@ -13,6 +13,9 @@ type configCmd struct {
 	Print  configPrintCmd  `cmd:"" help:"Print the settings that a broker started here would have."`
 	Lint   configLintCmd   `cmd:"" help:"Check a settings file: unknown keys, values that do not fit."`
 	Schema configSchemaCmd `cmd:"" help:"Print the JSON Schema of the settings file, for editors."`
+
+	Describe configDescribeCmd `cmd:"" help:"Show the configs of a running broker, as Kafka has them."`
+	Alter    configAlterCmd    `cmd:"" help:"Change configs of a running broker, for good."`
 }
 
 type configPrintCmd struct {

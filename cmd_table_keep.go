@@ -90,17 +90,25 @@ func (c *tableExpireCmd) Run(ctx context.Context, std stdio) error {
 
 // keepNow asks for maintenance and prints what it did.
 func keepNow(ctx context.Context, std stdio, c *connect, topic, what string) error {
-	var done map[string]sink.Kept
-	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(topic)+"/"+what, nil, &done); err != nil {
+	columns := []string{"MERGED", "INTO", "BYTES", "DROPPED-ROWS", "EXPIRED", "REMOVED-FILES"}
+	return eachFormat(ctx, std, c, http.MethodPost, topic, what, columns, func(k sink.Kept) []any {
+		return []any{k.Merged, k.Made, k.Bytes, k.Dropped, k.Expired, k.Removed}
+	})
+}
+
+// eachFormat asks for something to be done to a topic's tables, and prints what it was
+// for each format.
+func eachFormat[T any](ctx context.Context, std stdio, c *connect, method, topic, what string, columns []string, row func(T) []any) error {
+	var done map[string]T
+	if err := c.call(ctx, method, "/api/tables/"+url.PathEscape(topic)+"/"+what, nil, &done); err != nil {
 		return err
 	}
 	if c.Output == "json" {
 		return writeJSON(std.out, done)
 	}
-	s := sheet{Columns: []string{"FORMAT", "MERGED", "INTO", "BYTES", "DROPPED-ROWS", "EXPIRED", "REMOVED-FILES"}}
+	s := sheet{Columns: append([]string{"FORMAT"}, columns...)}
 	for _, format := range slices.Sorted(maps.Keys(done)) {
-		k := done[format]
-		s.add(format, k.Merged, k.Made, k.Bytes, k.Dropped, k.Expired, k.Removed)
+		s.add(append([]any{format}, row(done[format])...)...)
 	}
 	return s.write(std.out, c.Output)
 }
@@ -112,19 +120,9 @@ type tableRedriveCmd struct {
 
 // Run decodes one topic's dead letters once more.
 func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
-	var done map[string]sink.Redriven
-	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/redrive", nil, &done); err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		return writeJSON(std.out, done)
-	}
-	s := sheet{Columns: []string{"FORMAT", "LETTERS", "REDRIVEN", "LEFT"}}
-	for _, format := range slices.Sorted(maps.Keys(done)) {
-		d := done[format]
-		s.add(format, d.Letters, d.Rows, d.Left)
-	}
-	return s.write(std.out, c.Output)
+	return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, "redrive", []string{"LETTERS", "REDRIVEN", "LEFT"}, func(d sink.Redriven) []any {
+		return []any{d.Letters, d.Rows, d.Left}
+	})
 }
 
 type tableRebuildCmd struct {
@@ -137,39 +135,16 @@ type tableRebuildCmd struct {
 // Run writes one topic's tables anew, or gives that up.
 func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
 	if c.Abort {
-		return c.abort(ctx, std)
+		return eachFormat(ctx, std, &c.connect, http.MethodDelete, c.Topic, "rebuild", []string{"OUTCOME", "PIECES"}, func(d sink.RebuildInfo) []any {
+			outcome := "aborted"
+			if d.Done {
+				outcome = "finished" // its rows were in the table already
+			}
+			return []any{outcome, d.Pieces}
+		})
 	}
-	var done map[string]sink.RebuildInfo
-	path := "/api/tables/" + url.PathEscape(c.Topic) + "/rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart)
-	if err := c.call(ctx, http.MethodPost, path, nil, &done); err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		return writeJSON(std.out, done)
-	}
-	s := sheet{Columns: []string{"FORMAT", "ROWS", "DEAD-LETTERS", "PIECES"}}
-	for _, format := range slices.Sorted(maps.Keys(done)) {
-		d := done[format]
-		s.add(format, d.Rows, d.DeadLetters, d.Pieces)
-	}
-	return s.write(std.out, c.Output)
-}
-
-func (c *tableRebuildCmd) abort(ctx context.Context, std stdio) error {
-	var done map[string]sink.RebuildInfo
-	if err := c.call(ctx, http.MethodDelete, "/api/tables/"+url.PathEscape(c.Topic)+"/rebuild", nil, &done); err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		return writeJSON(std.out, done)
-	}
-	s := sheet{Columns: []string{"FORMAT", "OUTCOME", "PIECES"}}
-	for _, format := range slices.Sorted(maps.Keys(done)) {
-		outcome := "aborted"
-		if done[format].Done {
-			outcome = "finished" // its rows were in the table already
-		}
-		s.add(format, outcome, done[format].Pieces)
-	}
-	return s.write(std.out, c.Output)
+	what := "rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart)
+	return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, what, []string{"ROWS", "DEAD-LETTERS", "PIECES"}, func(d sink.RebuildInfo) []any {
+		return []any{d.Rows, d.DeadLetters, d.Pieces}
+	})
 }

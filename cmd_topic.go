@@ -17,6 +17,7 @@ type topicCmd struct {
 	Describe topicDescribeCmd `cmd:"" help:"Show a topic's partitions and configs."`
 	Alter    topicAlterCmd    `cmd:"" help:"Change configs or add partitions."`
 	Trim     topicTrimCmd     `cmd:"" help:"Delete a topic's oldest records."`
+	Replay   topicReplayCmd   `cmd:"" help:"Copy records of a topic into another one, at the pace at which they came, or another."`
 	Size     topicSizeCmd     `cmd:"" help:"Show how many bytes the logs take."`
 	Redrive  topicRedriveCmd  `cmd:"" help:"Hold a topic's dead letters against its schema again, and produce those that fit now."`
 	Delete   topicDeleteCmd   `cmd:"" help:"Delete topics with all their records; their tables stay."`

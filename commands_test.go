@@ -178,7 +178,7 @@ func TestCompletions(t *testing.T) {
 	}
 	for _, tt := range []struct{ line, want string }{
 		{"topi", "topic"},
-		{"topic ", "create list describe alter trim size redrive delete"},
+		{"topic ", "create list describe alter trim replay size redrive delete"},
 		{"topic de", "describe delete"},
 		{"topic list --output ", "text json csv"},
 		{"topic list --output=j", ""},
@@ -266,7 +266,8 @@ func triedCommands() []string {
 		"generate t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
 		"sql 'select * from t'", "rejections t", "topic redrive t --dry-run",
 		"group seek g t --to start", "group list", "group describe g", "group config describe g --all", "group config set g -c share.isolation.level=read_committed", "config print --with-source", "group forget g t", "group delete g",
-		"topic trim u --before end",
+		"topic trim u --before end", "topic replay t --to t2 --dry-run", "topic replay plain --to plain2",
+		"config describe --all", "config alter -c log.retention.ms=86400000",
 		"apply -f want.yaml",
 		"table list", "table status plain", "table flush plain", "table wait plain", "table verify plain", "table explain plain", "table files plain", "table history plain",
 		"table compact plain", "table expire plain", "table rebuild plain", "table redrive plain",

@@ -27,10 +27,13 @@ tarn topic alter orders -c retention.ms= -p 6        # back to the default; more
 		"group config set":      `tarn group config set workers -c share.isolation.level=read_committed -c share.record.lock.duration.ms=`,
 		"config print":          `tarn config print --with-source`,
 		"config lint":           `tarn config lint tarn.yaml`,
-		"config schema":         `tarn config schema > tarn.schema.json`,
-		"profile list":          `tarn profile list`,
-		"profile show":          `tarn profile show prod`,
-		"profile set":           `tarn profile set prod brokers=kafka.example.org:9092 http=https://tarn.example.org user=ann tls=true 'password=${env:PROD_PASSWORD}'`,
+		"config describe":       `tarn config describe --all --docs`,
+		"config alter": `tarn config alter -c log.retention.ms=86400000 --dry-run
+tarn config alter -c max.connections=500 -c num.partitions=`,
+		"config schema": `tarn config schema > tarn.schema.json`,
+		"profile list":  `tarn profile list`,
+		"profile show":  `tarn profile show prod`,
+		"profile set":   `tarn profile set prod brokers=kafka.example.org:9092 http=https://tarn.example.org user=ann tls=true 'password=${env:PROD_PASSWORD}'`,
 		"profile use": `tarn profile use prod
 tarn profile use -        # none`,
 		"profile delete":  `tarn profile delete prod`,

@@ -51,7 +51,7 @@ type cli struct {
 	Backup      backupCmd      `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
 	Restore     restoreCmd     `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
 	Replicate   replicateCmd   `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
-	Settings    configCmd      `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them."`
+	Settings    configCmd      `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them, and change those of a running one."`
 	Profiles    profileCmd     `cmd:"" name:"profile" help:"Keep connections to brokers under names."`
 	Completion  completionCmd  `cmd:"" help:"Print the completion script of a shell."`
 	Man         manCmd         `cmd:"" help:"Write manual pages, or the reference of all commands."`
