@@ -7,11 +7,12 @@ GO ?= go
 BIN := $(CURDIR)/.bin
 LINT_VERSION := v2.15.0
 GATEWAY_VERSION := v1.8.0
+HELM_VERSION := v3.22.0
 FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles differential conformance conformance-smoke
+.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles differential conformance conformance-smoke image charts
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -24,7 +25,7 @@ SUITE := $(or $(JSON_SCHEMA_TEST_SUITE),../shared/data/json-schema-test-suite)
 test: ## all tests; needs Go and nothing else
 	@test -d $(SUITE)/tests && echo "with the JSON Schema test suite of $(SUITE)" || \
 		echo "LEFT OUT: the official JSON Schema test suite is not at $(SUITE) (JSON_SCHEMA_TEST_SUITE says where)"
-	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/conformance/peer
+	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/image ./.ci/conformance/peer
 	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
 	@test ! -d $(SUITE)/tests || { set -o pipefail; CGO_ENABLED=0 $(GO) test -count=1 -v -run '^TestSuite$$' ./schema/jsonschema | \
 		sed -n -e 's/^ *suite_test.go:[0-9]*: /the JSON Schema test suite, /p' -e '/^--- FAIL/p' -e '/^FAIL/p'; }
@@ -71,5 +72,15 @@ conformance: ## real clients and readers, all scenarios; installs what it needs
 
 conformance-smoke: ## one scenario of each kind
 	.ci/conformance/run smoke
+
+image: ## the image of the Dockerfile, built and used without a Docker engine; needs root and Linux
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/image ./.ci/image
+	$(BIN)/image
+
+charts: $(BIN)/helm ## the Helm chart, and the systemd unit where systemd is
+	.ci/charts $(BIN)/helm
+
+$(BIN)/helm:
+	GOBIN=$(BIN) CGO_ENABLED=0 $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 check: test race lint differential conformance-smoke ## what CI runs

@@ -63,6 +63,7 @@ type serveCmd struct {
 	acmeFlags
 	connectionFlags
 	timeFlags
+	adminFlags
 }
 
 // node is a broker with everything around it, in order of start.
@@ -71,6 +72,7 @@ type node struct {
 	lg        *slog.Logger
 	level     *slog.LevelVar // of lg
 	engine    storage.Engine
+	metered   *metered // engine, timed; what works all the time goes through it
 	who       identity
 	store     blob.Store
 	registry  *registry.Registry
@@ -84,6 +86,8 @@ type node struct {
 	schemas   *schemaDir // nil without --schema-dir
 	listener  net.Listener
 	web       *http.Server
+	admin     *http.Server // nil without --admin.listen
+	adminAddr net.Listener
 	// challenges answers an ACME authority by plain HTTP; nil: nobody does.
 	challenges    *http.Server
 	challengeAddr net.Listener
@@ -93,6 +97,7 @@ type node struct {
 	waits         chan struct{}  // one token for each request that waits for tables
 	insiders      chan struct{}  // one token for each Kafka client within the process
 	schemaREST    http.Handler   // the registry's routes
+	registryCodes statusCodes    // what the registry has answered
 	charts        *chartSampler  // of the console
 	started       atomic.Bool    // everything has been started
 	levels        *levels        // of the log
@@ -121,7 +126,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	defer stop()
 	err := n.run(ctx, func() error {
 		startEbb(ctx)
-		n.tell(ctx, "READY=1")
+		n.tell(ctx, "READY=1\nSTATUS=Kafka at "+run.Kafka+", HTTP at "+run.HTTP)
 		return n.announce(std, run, time.Since(begun))
 	})
 	n.lg.Info("stopped")
@@ -140,6 +145,8 @@ func (n *node) run(ctx context.Context, ready func() error) error {
 		g.Go(func() error { return n.schemas.run(gctx) })
 	}
 	g.Go(func() error { return n.serveChallenges(gctx) })
+	g.Go(func() error { return n.serveAdmin(gctx) })
+	g.Go(func() error { return n.watchdog(gctx) })
 	g.Go(func() error { return n.obtain(gctx) })
 	g.Go(func() error {
 		n.started.Store(true)
@@ -193,7 +200,7 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.engine, Log: n.lg.With("component", "registry")})
+	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.metered, Log: n.lg.With("component", "registry")})
 	if err != nil {
 		return fmt.Errorf("open the schema registry: %w", err)
 	}
@@ -212,7 +219,7 @@ func (n *node) open(ctx context.Context) error {
 	cfg := broker.Config{
 		Times:          times,
 		RetentionCheck: c.RetentionCheck, CompactionCheck: c.CompactionCheck,
-		Engine:            n.engine,
+		Engine:            n.metered,
 		Listeners:         listeners,
 		Users:             n.who.users,
 		Tokens:            n.who.given,
@@ -234,7 +241,7 @@ func (n *node) open(ctx context.Context) error {
 	if n.broker, err = broker.Open(ctx, cfg); err != nil {
 		return err
 	}
-	items := wiring.Items{Engine: n.engine}
+	items := wiring.Items{Engine: n.metered}
 	n.catalog = catalog.New(catalog.Config{Items: items, Store: n.store})
 	listed, err := n.openCatalog()
 	if err != nil {
@@ -249,7 +256,7 @@ func (n *node) open(ctx context.Context) error {
 		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(),
 		Log: n.lg.With("component", "sink"),
 	})
-	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx)); err != nil {
+	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx), n.listenAdmin(ctx)); err != nil {
 		return err
 	}
 	return n.listenHTTP(ctx)
@@ -296,6 +303,7 @@ func (n *node) openEngine(ctx context.Context) error {
 	default:
 		return fmt.Errorf("--storage %q: use sqlite://PATH or memory://", url)
 	}
+	n.metered = newMetered(scheme, n.engine)
 	n.closers = append(n.closers, n.engine.Close)
 	return nil
 }
@@ -317,8 +325,13 @@ func (n *node) addresses() runFile {
 	case n.who.http != nil:
 		web = "https://" + n.listener.Addr().String()
 	}
+	admin := ""
+	if n.adminAddr != nil {
+		admin = "http://" + n.adminAddr.Addr().String()
+	}
 	return runFile{
-		PID: os.Getpid(), Kafka: n.broker.Advertised(), HTTP: web,
+		Admin: admin,
+		PID:   os.Getpid(), Kafka: n.broker.Advertised(), HTTP: web,
 		Data: n.cmd.Data, Warehouse: n.store.URL(""), Version: version,
 	}
 }

@@ -89,6 +89,7 @@ func (n *node) layHTTP(ctx context.Context) {
 		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,
 		Log: n.lg.With("component", "registry"),
 	})
+	n.schemaREST = n.registryCodes.count(n.schemaREST)
 	mux.Handle("/", home(n.schemaREST))
 	n.mountConsole(mux)
 	n.web = &http.Server{

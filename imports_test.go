@@ -19,6 +19,7 @@ var law = map[string][]string{
 
 	// The ground floor imports nothing of ours, or one room below itself.
 	"broker/record":  {},
+	"broker/meter":   {},
 	"broker/wire":    {},
 	"broker/storage": {"broker/record"},
 	"schema":         {},
@@ -50,7 +51,7 @@ var law = map[string][]string{
 	},
 	"broker": {
 		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/txn",
-		"broker/wire", "broker/record", "broker/storage",
+		"broker/wire", "broker/record", "broker/storage", "broker/meter",
 	},
 	"broker/brokertest": {"broker", "broker/auth", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
 	"broker/console":    {}, // what it shows comes through the routes of the root
@@ -93,7 +94,7 @@ var law = map[string][]string{
 	// The sink pulls from the log; the broker knows nothing of it. It encodes
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
-		"broker/commitlog", "broker/record", "broker/storage", // storage for the types TopicID and TP
+		"broker/commitlog", "broker/meter", "broker/record", "broker/storage", // storage for the types TopicID and TP
 		"registry", "schema", "schema/plain", "schema/debezium", "schema/formula", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 	// What broker, registry and sink are put together with, and a whole of it for tests.

@@ -20,6 +20,8 @@ func (n *node) metrics(w http.ResponseWriter, r *http.Request) {
 	writeRules(out, all)
 	writeTables(out, n.sinks.Measures(r.Context()), time.Now())
 	n.writeServer(r.Context(), out)
+	writeRequests(out, n.broker.Requests(), n.broker.Traffic())
+	n.registryCodes.write(out)
 	n.writeKafka(r.Context(), out)
 	// The client is gone if this fails; there is nobody to tell.
 	_ = out.Flush()
@@ -32,6 +34,15 @@ func writeValidation(w io.Writer, all []validate.Tally) {
 	for _, t := range all {
 		fmt.Fprintf(w, "tarn_validation_records_total{topic=%s} %d\n", label(t.Topic), t.Records)
 	}
+	refused := &metricFamily{name: "tarn_records_rejected_total", kind: "counter", help: "Records that were not taken because they did not fit, by reason."}
+	for _, t := range all {
+		for _, c := range t.Bad {
+			if !c.Monitored {
+				refused.add(c.Records, "topic", t.Topic, "reason", string(c.Class))
+			}
+		}
+	}
+	writeFamilies(w, refused)
 	fmt.Fprintln(w, "# HELP tarn_validation_rejected_records_total Records that did not fit, by reason; monitored ones were taken all the same.")
 	fmt.Fprintln(w, "# TYPE tarn_validation_rejected_records_total counter")
 	for _, t := range all {

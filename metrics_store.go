@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tarn-io/tarn/broker/group"
+	"github.com/tarn-io/tarn/broker/meter"
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 )
@@ -20,6 +21,22 @@ type metricFamily struct {
 }
 
 func (f *metricFamily) add(value any, labels ...string) {
+	f.samples = append(f.samples, fmt.Sprintf("%s %v", labelled(labels), value))
+}
+
+// addHistogram adds a histogram, as buckets, sum and count.
+func (f *metricFamily) addHistogram(s meter.Snapshot, labels ...string) {
+	all := labelled(labels)
+	for i, bound := range s.Bounds {
+		f.samples = append(f.samples, fmt.Sprintf("_bucket%s %d", labelled(append(labels[:len(labels):len(labels)], "le", fmt.Sprint(bound))), s.Below[i]))
+	}
+	f.samples = append(f.samples,
+		fmt.Sprintf("_bucket%s %d", labelled(append(labels[:len(labels):len(labels)], "le", "+Inf")), s.Count),
+		fmt.Sprintf("_sum%s %v", all, s.Sum), fmt.Sprintf("_count%s %d", all, s.Count))
+}
+
+// labelled writes names and values in braces, or nothing.
+func labelled(labels []string) string {
 	text := ""
 	for i := 0; i+1 < len(labels); i += 2 {
 		if text != "" {
@@ -30,7 +47,7 @@ func (f *metricFamily) add(value any, labels ...string) {
 	if text != "" {
 		text = "{" + text + "}"
 	}
-	f.samples = append(f.samples, fmt.Sprintf("%s %v", text, value))
+	return text
 }
 
 func writeFamilies(w io.Writer, all ...*metricFamily) {
@@ -52,15 +69,15 @@ func (n *node) writeServer(ctx context.Context, w io.Writer) {
 	if bytes := resident(); bytes > 0 {
 		rss.add(bytes)
 	}
-	goroutines := &metricFamily{name: "go_goroutines", kind: "gauge", help: "Goroutines that are there."}
-	goroutines.add(runtime.NumGoroutine())
 	clients := &metricFamily{name: "tarn_kafka_connections", kind: "gauge", help: "Connections of Kafka clients."}
 	clients.add(len(n.broker.Clients()))
 	disk := &metricFamily{name: "tarn_disk_free_bytes", kind: "gauge", help: "What is free on the volume of the data directory."}
 	if _, free := diskSpace(n.cmd.Data); free >= 0 {
 		disk.add(free)
 	}
-	writeFamilies(w, build, start, rss, goroutines, clients, disk)
+	writeFamilies(w, build, start, rss, clients, disk)
+	writeRuntime(w)
+	n.metered.write(w)
 	writeStore(ctx, w, n.engine)
 }
 
@@ -100,7 +117,7 @@ func (n *node) writeKafka(ctx context.Context, w io.Writer) {
 	partitions := &metricFamily{name: "kafka_topic_partitions", kind: "gauge", help: "Partitions of a topic."}
 	current := &metricFamily{name: "kafka_topic_partition_current_offset", kind: "gauge", help: "Where a partition ends."}
 	oldest := &metricFamily{name: "kafka_topic_partition_oldest_offset", kind: "gauge", help: "Where a partition begins."}
-	bytes := &metricFamily{name: "tarn_topic_bytes", kind: "gauge", help: "Stored record batches of a topic."}
+	bytes := &metricFamily{name: "tarn_storage_bytes", kind: "gauge", help: "Stored record batches of a topic."}
 	for _, t := range n.broker.Topics().View().All() {
 		partitions.add(t.Partitions, "topic", t.Name)
 		size := int64(0)
@@ -124,8 +141,15 @@ func (n *node) writeKafka(ctx context.Context, w io.Writer) {
 // are sums by topic only, which is what alerts look at.
 const maxGroupSamples = 20_000
 
+// maxLagLooks bounds the partitions of which one answer reads records to tell lag in
+// time; a look is two reads, some tens of microseconds each. Groups beyond have their
+// lag in records only.
+const maxLagLooks = 2_000
+
 func (n *node) writeGroups(ctx context.Context, w io.Writer, groups []group.Summary) {
 	members := &metricFamily{name: "tarn_group_members", kind: "gauge", help: "Members of a consumer group."}
+	seconds := &metricFamily{name: "tarn_group_lag_seconds", kind: "gauge", help: "How far behind a consumer group is in the records' own time: from the first record that it has not committed to the last one, of the partition where that is longest."}
+	looked := 0
 	lag := &metricFamily{name: "tarn_group_lag_records", kind: "gauge", help: "Offsets that a consumer group has not committed yet, by topic."}
 	alias := &metricFamily{name: "kafka_consumergroup_lag", kind: "gauge", help: "The same by partition."}
 	sum := &metricFamily{name: "kafka_consumergroup_lag_sum", kind: "gauge", help: "The same by topic, under the name that kafka_exporter gives it."}
@@ -135,9 +159,14 @@ func (n *node) writeGroups(ctx context.Context, w io.Writer, groups []group.Summ
 		g := &groups[i]
 		members.add(len(g.Members), "group", g.Name)
 		count.add(len(g.Members), "consumergroup", g.Name)
-		sums := map[string]int64{}
-		for _, p := range n.lagOf(ctx, g, false, func(string) bool { return true }) {
+		sums, behind := map[string]int64{}, map[string]float64{}
+		times := looked < maxLagLooks
+		for _, p := range n.lagOf(ctx, g, times, func(string) bool { return true }) {
 			sums[p.Topic] += p.Lag
+			behind[p.Topic] = max(behind[p.Topic], p.Seconds)
+			if p.Lag > 0 {
+				looked++
+			}
 			if len(alias.samples) >= maxGroupSamples || p.Committed < 0 {
 				continue
 			}
@@ -147,10 +176,13 @@ func (n *node) writeGroups(ctx context.Context, w io.Writer, groups []group.Summ
 		}
 		for _, name := range sortedNames(sums) {
 			lag.add(sums[name], "group", g.Name, "topic", name)
+			if times {
+				seconds.add(behind[name], "group", g.Name, "topic", name)
+			}
 			sum.add(sums[name], "consumergroup", g.Name, "topic", name)
 		}
 	}
-	writeFamilies(w, members, lag, count, sum, alias, offset)
+	writeFamilies(w, members, lag, seconds, count, sum, alias, offset)
 }
 
 func sortedNames(m map[string]int64) []string {

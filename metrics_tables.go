@@ -20,7 +20,7 @@ type tableMetric struct {
 // catalog's or the store's.
 func tableMetrics() []tableMetric {
 	return []tableMetric{
-		{"tarn_table_untranslated_records", "gauge", "Records of the log that are not in files yet (translate lag).",
+		{"tarn_table_pending_records", "gauge", "Records of the log that are not in files yet (translate lag).",
 			func(m *sink.Measure, _ time.Time) any { return m.Untranslated }},
 		{"tarn_table_uncommitted_records", "gauge", "Records in files that wait for their table's commit (commit lag).",
 			func(m *sink.Measure, _ time.Time) any { return m.Uncommitted }},
@@ -42,13 +42,15 @@ func tableMetrics() []tableMetric {
 			}},
 		{"tarn_table_commits_total", "counter", "Commits to the table.",
 			func(m *sink.Measure, _ time.Time) any { return m.Commits }},
-		{"tarn_table_commit_seconds_total", "counter", "Time that commits took.",
-			func(m *sink.Measure, _ time.Time) any { return m.CommitTime.Seconds() }},
 		{"tarn_table_failures_total", "counter", "Attempts that failed, of all that is done with the table but maintenance.",
 			func(m *sink.Measure, _ time.Time) any { return m.Failures }},
 		{"tarn_table_rows_total", "counter", "Rows committed.",
 			func(m *sink.Measure, _ time.Time) any { return m.Rows }},
-		{"tarn_table_dead_letters_total", "counter", "Dead letters committed.",
+		{"tarn_table_files", "gauge", "Data files of the table, when maintenance looked last.",
+			func(m *sink.Measure, _ time.Time) any { return seen(m, m.Files) }},
+		{"tarn_table_bytes", "gauge", "Size of these files.",
+			func(m *sink.Measure, _ time.Time) any { return seen(m, m.Bytes) }},
+		{"tarn_table_dlq_records_total", "counter", "Dead letters committed.",
 			func(m *sink.Measure, _ time.Time) any { return m.DeadLetters }},
 		{"tarn_table_keeper_rounds_total", "counter", "Looks of maintenance at the table.",
 			func(m *sink.Measure, _ time.Time) any { return m.Kept.Rounds }},
@@ -69,6 +71,17 @@ func tableMetrics() []tableMetric {
 	}
 }
 
+// commitDuration is the one metric of tables that is a histogram.
+const commitDuration = "tarn_table_commit_duration_seconds"
+
+// seen leaves out what nobody has looked at yet.
+func seen(m *sink.Measure, v int64) any {
+	if !m.Looked {
+		return nil
+	}
+	return v
+}
+
 // writeTables writes the metrics of all tables.
 func writeTables(w io.Writer, all []sink.Measure, now time.Time) {
 	for _, t := range tableMetrics() {
@@ -80,4 +93,11 @@ func writeTables(w io.Writer, all []sink.Measure, now time.Time) {
 			}
 		}
 	}
+	took := &metricFamily{name: commitDuration, kind: "histogram", help: "How long commits to the table took."}
+	for i := range all {
+		if all[i].Took.Count > 0 {
+			took.addHistogram(all[i].Took, "topic", all[i].Topic, "format", all[i].Format)
+		}
+	}
+	writeFamilies(w, took)
 }

@@ -14,7 +14,8 @@ import (
 type runFile struct {
 	PID       int    `json:"pid"`
 	Kafka     string `json:"kafka"`
-	HTTP      string `json:"http"` // URL
+	HTTP      string `json:"http"`            // URL
+	Admin     string `json:"admin,omitempty"` // URL, with --admin.listen
 	Data      string `json:"data"`
 	Warehouse string `json:"warehouse"` // URL
 	Version   string `json:"version"`

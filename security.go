@@ -191,6 +191,9 @@ func (c *serveCmd) exposed() ([]string, error) {
 			out = append(out, "--kafka.listen "+e.addr)
 		}
 	}
+	if c.AdminListen != "" && !loopback(c.AdminListen) {
+		out = append(out, "--admin.listen "+c.AdminListen)
+	}
 	if !loopback(c.HTTPListen) && !c.HTTPAuth {
 		out = append(out, "--http.listen "+c.HTTPListen)
 	}

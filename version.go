@@ -6,8 +6,9 @@ import (
 	"runtime/debug"
 )
 
-// version is the release; builds of a commit add its revision.
-const version = "0.1.0-dev"
+// version is the release; builds of a commit add its revision. Set by the linker
+// where a release is built (-X main.version=1.2.3), and by nobody after that.
+var version = "0.1.0-dev"
 
 type versionCmd struct{}
 

@@ -149,6 +149,7 @@ type Broker struct {
 	peers        peers
 	warnedMs     atomic.Int64 // when a connection without a place was logged last
 	door         door
+	requests     requestMeters
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
 }
 

@@ -81,6 +81,7 @@ type answer struct {
 	request       *api.Request // nil if it was never decoded
 	reply         api.Reply
 	token         func(context.Context) ([]byte, error) // instead of reply: a bare token's answer
+	begun         time.Time                             // when the request had come
 	bytes         int64                                 // charged to the budgets
 }
 
@@ -274,6 +275,7 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 	}
 	defer recoverTo(&err, c.lg, req.Key, req.Version)
 	a.correlationID = req.CorrelationID
+	a.begun = time.Now()
 	body, err := wire.Decode(req)
 	if errors.Is(err, wire.ErrVersion) && req.Key == wire.KeyApiVersions {
 		// KIP-511: the answer is in version 0, which every client can read.
@@ -335,6 +337,9 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 	}
 	begun := time.Now()
 	resp, last := a.reply(ctx) // an error beside an answer: it is the last one
+	if a.request != nil && ctx.Err() == nil {
+		c.b.requests.add(a.request.Body.Key(), resp, time.Since(a.begun))
+	}
 	if resp == nil {
 		return last
 	}

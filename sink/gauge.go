@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tarn-io/tarn/broker/meter"
 )
 
 // Limits of gauge.
@@ -65,10 +67,11 @@ type gauge struct {
 	since    time.Time           // guarded by mu: when the backlog was first seen; zero: none
 	interval time.Duration       // guarded by mu: in force, see rhythm
 	size     int64               // guarded by mu: mean bytes of a record, 0: none was seen
-	// commits, errors and tallies are by format, guarded by mu.
+	// commits, errors, tallies and took are by format, guarded by mu.
 	commits map[string]CommitInfo
 	errors  map[string]ErrorInfo
 	tallies map[string]Tally
+	took    map[string]*meter.Histogram
 	// rebuilds are those under way; guarded by mu, replaced, never changed.
 	rebuilds map[string]RebuildInfo
 }
@@ -82,7 +85,7 @@ type mark struct {
 func newGauge(interval time.Duration) *gauge {
 	return &gauge{
 		moved: make(chan struct{}), state: Running, interval: interval,
-		commits: map[string]CommitInfo{}, errors: map[string]ErrorInfo{}, tallies: map[string]Tally{},
+		commits: map[string]CommitInfo{}, errors: map[string]ErrorInfo{}, tallies: map[string]Tally{}, took: map[string]*meter.Histogram{},
 	}
 }
 
@@ -175,6 +178,10 @@ func (g *gauge) committed(format string, c CommitInfo, took time.Duration) {
 	t := g.tallies[format]
 	t.Commits, t.Rows, t.DeadLetters, t.CommitTime = t.Commits+1, t.Rows+c.Rows, t.DeadLetters+c.DeadLetters, t.CommitTime+took
 	g.tallies[format] = t
+	if g.took[format] == nil {
+		g.took[format] = meter.Durations()
+	}
+	g.took[format].Observe(took.Seconds())
 }
 
 // failed notes what went wrong with a format.
@@ -199,6 +206,7 @@ type formatGauge struct {
 	commit *CommitInfo
 	err    *ErrorInfo
 	tally  Tally
+	took   meter.Snapshot
 	anew   *RebuildInfo
 }
 
@@ -208,6 +216,9 @@ func (g *gauge) format(name string) formatGauge {
 	out := formatGauge{standing: g.at[name], tally: g.tallies[name]}
 	if c, ok := g.commits[name]; ok {
 		out.commit = &c
+	}
+	if h := g.took[name]; h != nil {
+		out.took = h.Snapshot()
 	}
 	if r, ok := g.rebuilds[name]; ok {
 		out.anew = &r

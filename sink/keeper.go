@@ -64,18 +64,19 @@ type upkeep struct {
 	working chan struct{}
 
 	mu      sync.Mutex
-	kept    map[string]Kept // guarded by mu, by format
-	commits int             // guarded by mu: since the last round began
-	due     time.Time       // guarded by mu; zero: nothing to do
-	latest  time.Time       // guarded by mu: the last commit, or the start
-	expired time.Time       // guarded by mu: the last look for old states
-	swept   time.Time       // guarded by mu
+	kept    map[string]Kept      // guarded by mu, by format
+	files   map[string]fileCount // guarded by mu, by format
+	commits int                  // guarded by mu: since the last round began
+	due     time.Time            // guarded by mu; zero: nothing to do
+	latest  time.Time            // guarded by mu: the last commit, or the start
+	expired time.Time            // guarded by mu: the last look for old states
+	swept   time.Time            // guarded by mu
 
 	newest map[string]int64 // newest row of files by key, Unix ms; owned by working
 }
 
 func newUpkeep(due time.Time) *upkeep {
-	return &upkeep{working: make(chan struct{}, 1), kept: map[string]Kept{}, newest: map[string]int64{}, due: due, latest: time.Now()}
+	return &upkeep{working: make(chan struct{}, 1), kept: map[string]Kept{}, files: map[string]fileCount{}, newest: map[string]int64{}, due: due, latest: time.Now()}
 }
 
 // enter takes the place; leave gives it back.
@@ -165,6 +166,29 @@ func (u *upkeep) get(format string) Kept {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.kept[format]
+}
+
+// fileCount is what files a table had at the last look.
+type fileCount struct {
+	count, bytes int64
+	looked       bool
+}
+
+// saw notes the files of a format's table.
+func (u *upkeep) saw(format string, live []tables.LiveFile) {
+	c := fileCount{count: int64(len(live)), looked: true}
+	for i := range live {
+		c.bytes += live[i].Size
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.files[format] = c
+}
+
+func (u *upkeep) filesOf(format string) fileCount {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.files[format]
 }
 
 // nudge wakes the keeper.

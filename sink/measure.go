@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tarn-io/tarn/broker/meter"
 )
 
 // Measure is one format's table in figures, from memory: nothing is asked of
@@ -18,7 +20,13 @@ type Measure struct {
 	// Pace is the topic's.
 	Pace
 	Tally
+	// Took is how long commits took, in seconds.
+	Took meter.Snapshot
 	Kept Kept
+	// Files and Bytes are the table's at the last look of maintenance, dead letters
+	// not among them; Looked says that there was one.
+	Files, Bytes int64
+	Looked       bool
 }
 
 // Measures describes all tables, by topic and format. Safe for concurrent use.
@@ -41,10 +49,12 @@ func (m *Manager) Measures(ctx context.Context) []Measure {
 			if state == "" || state == Running && whole.state == Stalled {
 				state = whole.state
 			}
+			files := r.upkeep.filesOf(name)
 			out = append(out, Measure{
 				Topic: r.topic.Name, Table: r.topic.Table, Format: name, State: state,
 				Untranslated: g.drawn.until(stable), Uncommitted: g.visible.until(g.drawn),
-				Pace: pace, Tally: g.tally, Kept: r.upkeep.get(name),
+				Pace: pace, Tally: g.tally, Took: g.took, Kept: r.upkeep.get(name),
+				Files: files.count, Bytes: files.bytes, Looked: files.looked,
 			})
 		}
 	}

@@ -30,6 +30,20 @@ type round struct {
 	did           map[string]Kept // by format
 	pending       map[string]bool // keys of files that somebody may commit
 	pendingAt     time.Time       // when pending was read
+
+	live []tables.LiveFile // what merge has found; nil: it did not look
+}
+
+// count notes the files of a table as they are after a round. Where merging has just
+// looked, nobody looks again.
+func (r *round) count(ctx context.Context, format string, t tables.Maintainer) (err error) {
+	if r.live == nil {
+		if r.live, err = t.Live(ctx); err != nil {
+			return fmt.Errorf("count files: %w", err)
+		}
+	}
+	r.s.upkeep.saw(format, r.live)
+	return nil
 }
 
 // run looks at every table, and reports whether it has changed one. A table
@@ -53,7 +67,11 @@ func (r *round) run(ctx context.Context) (did bool, err error) {
 		for _, name := range []string{r.s.topic.Table, r.s.topic.Table + deadSuffix} {
 			t, err := r.s.maintained(ctx, format, name, r.opened)
 			if err == nil && t != nil {
+				r.live = nil
 				err = r.table(ctx, format, t, &done)
+			}
+			if err == nil && t != nil && name == r.s.topic.Table {
+				err = r.count(ctx, format, t)
 			}
 			if err != nil && ctx.Err() == nil {
 				done.Error, done.Failed = err.Error(), 1
@@ -114,6 +132,7 @@ func (r *round) merge(ctx context.Context, t tables.Maintainer, done *Kept) erro
 		if err != nil {
 			return err
 		}
+		r.live = live
 		groups := maintenance.Plan(live, r.s.topic.CompactBytes, r.whole)
 		if len(groups) == 0 {
 			return nil
@@ -126,6 +145,7 @@ func (r *round) merge(ctx context.Context, t tables.Maintainer, done *Kept) erro
 		if err != nil {
 			return err
 		}
+		r.live = nil
 		done.Merged, done.Made, done.Bytes = done.Merged+m.Files, done.Made+m.Made, done.Bytes+m.Bytes
 		if r.whole && len(groups) == 1 {
 			return nil // what is left cannot become one

@@ -28,6 +28,9 @@ type produced struct {
 	wait commitlog.Wait
 	err  error
 	bad  []RecordError
+
+	topic          storage.TopicID
+	bytes, records int32 // as they were sent
 }
 
 func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
@@ -56,6 +59,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 			p := produced{resp: sp, err: err}
 			if err == nil {
 				p.wait, p.bad, p.err = h.producePartition(ctx, r, req, t, &rt.Partitions[j], joined)
+				p.measure(t, rt.Partitions[j].Records)
 			}
 			all = append(all, p)
 		}
@@ -71,6 +75,14 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 		}
 		return resp, nil
 	}, nil
+}
+
+// measure notes what is to be counted once it is durable.
+func (p *produced) measure(t *topic.Topic, b []byte) {
+	p.topic, p.bytes, p.records = t.ID, int32(len(b)), 1
+	if head, err := record.ParseHeader(b); err == nil { // else an old message set: at least one
+		p.records = head.Count
+	}
 }
 
 // unacknowledged ends a Produce that wants no answer: a refusal closes the
@@ -94,6 +106,9 @@ func (h *Handlers) settle(ctx context.Context, p *produced, version int16) {
 		p.resp.BaseOffset = done[0].Base
 		p.resp.LogAppendTime = done[0].TimestampMs
 		p.resp.LogStartOffset = done[0].Start
+		if !done[0].Duplicate {
+			h.traffic.of(p.topic).in(int(p.bytes), p.records)
+		}
 		return
 	}
 	if version >= 13 && errors.Is(p.err, commitlog.ErrGone) {

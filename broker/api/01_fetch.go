@@ -67,6 +67,11 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 			}
 			return resp, nil
 		}
+		for _, p := range f.parts {
+			if len(p.resp.RecordBatches) > 0 {
+				h.traffic.of(p.topic.ID).out(p.resp.RecordBatches)
+			}
+		}
 		all, resp.SessionID, code = h.sessions.end(t, req, all, h.cfg.Now().UnixMilli())
 		resp.ErrorCode = int16(code)
 		resp.Topics = fetchTopics(all)

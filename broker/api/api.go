@@ -195,6 +195,7 @@ type Handlers struct {
 	unpacks  chan struct{} // one taken while a compressed batch is in memory
 	answers  *semaphore.Weighted
 	sessions sessions
+	traffic  traffic
 	loggedMs atomic.Int64 // when an internal error was logged last
 }
 
