@@ -90,6 +90,9 @@ func TestOpenAPI(t *testing.T) {
 		delete(served, name)
 	}
 	for name := range served {
+		if strings.HasPrefix(name, "GET /debug/pprof/") {
+			continue // of Go, on operators' own address only
+		}
 		t.Errorf("%s is served and not described: add it to ownRoutes", name)
 	}
 
