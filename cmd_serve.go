@@ -40,7 +40,7 @@ import (
 type serveCmd struct {
 	Data      string `default:"./tarn-data" placeholder:"DIR" help:"Directory that holds everything Tarn keeps."`
 	Storage   string `placeholder:"URL" help:"Where the log lies: sqlite://PATH (default: in the data directory) or memory://."`
-	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory), s3://BUCKET/PREFIX[?endpoint=URL&region=R] or memory://."`
+	Warehouse string `placeholder:"URL" help:"Where tables lie: file:///DIR (default: warehouse in the data directory), s3://BUCKET/PREFIX[?endpoint=URL&region=R], gs://BUCKET/PREFIX, abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX or memory://."`
 
 	KafkaListen       string        `name:"kafka.listen" default:"127.0.0.1:9092" placeholder:"ADDR" help:"Kafka address; port 0 takes a free one. Several have commas between; SASL_SSL:// and the like, or a name of your own, may stand in front."`
 	KafkaAdvertise    string        `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; default: the one listened on. Several have commas between, by name (EXTERNAL://HOST:PORT) or in order."`

@@ -76,6 +76,7 @@ var law = map[string][]string{
 	// Tables.
 	"tables/blob/blobtest": {"tables/blob"},
 	"tables/blob/s3":       {"tables/blob"},
+	"tables/blob/cloud":    {"tables/blob"},
 	"tables/parquet":       {"tables", "tables/blob"},
 	"tables/layout":        {"tables"},
 	"tables/metadata":      {},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables/blob/cloud"
 	"github.com/tarn-io/tarn/tables/blob/s3"
 )
 
@@ -36,17 +37,22 @@ func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
 		scheme = "https://"
 	}
 	p := place{catalog: scheme + r.Host + "/iceberg"}
-	if store, ok := n.store.(*s3.Store); ok {
+	switch store := n.store.(type) {
+	case *s3.Store:
 		c := store.Config()
 		p.bucket = &c
+	case *cloud.Store:
+		c := store.Config()
+		p.cloud = &c
 	}
 	answer(w, http.StatusOK, tableStatus{st, p.snippets(st)})
 }
 
 // place is where tables are, as a reader must know it.
 type place struct {
-	catalog string     // address of the Iceberg catalog
-	bucket  *s3.Config // nil: a local directory
+	catalog string        // address of the Iceberg catalog
+	bucket  *s3.Config    // nil: none on S3
+	cloud   *cloud.Config // nil: none at Google or Azure; both nil: a local directory
 }
 
 // snippets are all ways to open a topic's tables. Credentials of a bucket are
@@ -75,11 +81,7 @@ func (p place) iceberg(table string) []snippet {
   --conf spark.sql.catalog.tarn.type=rest \
   --conf spark.sql.catalog.tarn.uri=%s%s \
   -e 'SELECT * FROM tarn.default.%s'`
-	aws, io := "", ""
-	if p.bucket != nil {
-		aws = ",org.apache.iceberg:iceberg-aws-bundle:1.10.1"
-		io = " \\\n  --conf spark.sql.catalog.tarn.io-impl=org.apache.iceberg.aws.s3.S3FileIO"
-	}
+	bundle, io := p.icebergIO()
 	python := fmt.Sprintf(`from pyiceberg.catalog import load_catalog
 table = load_catalog("tarn", type="rest", uri=%q).load_table("default.%s")
 `, p.catalog, table)
@@ -87,7 +89,7 @@ table = load_catalog("tarn", type="rest", uri=%q).load_table("default.%s")
 		{"duckdb", "iceberg", "sql", p.duckSecret() + fmt.Sprintf(`INSTALL iceberg; LOAD iceberg;
 ATTACH 'tarn' AS tarn (TYPE iceberg, ENDPOINT '%s', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none');
 SELECT * FROM tarn."default".%s;`, p.catalog, table)},
-		{"spark", "iceberg", "shell", fmt.Sprintf(spark, aws, p.catalog, io, table)},
+		{"spark", "iceberg", "shell", fmt.Sprintf(spark, bundle, p.catalog, io, table)},
 		{"trino", "iceberg", "properties", fmt.Sprintf(`# etc/catalog/tarn.properties
 connector.name=iceberg
 iceberg.catalog.type=rest
@@ -130,6 +132,22 @@ func (p place) parquet(at string) []snippet {
 	}
 }
 
+// icebergIO is what Iceberg's Java library needs for the store.
+func (p place) icebergIO() (bundle, conf string) {
+	var class string
+	switch {
+	case p.bucket != nil:
+		bundle, class = "aws", "aws.s3.S3FileIO"
+	case p.cloud == nil:
+		return "", ""
+	case p.cloud.Kind == cloud.GCS:
+		bundle, class = "gcp", "gcp.gcs.GCSFileIO"
+	default:
+		bundle, class = "azure", "azure.adlsv2.ADLSFileIO"
+	}
+	return ",org.apache.iceberg:iceberg-" + bundle + "-bundle:1.10.1", " \\\n  --conf spark.sql.catalog.tarn.io-impl=org.apache.iceberg." + class
+}
+
 // hadoop is an address as Hadoop's file systems want it.
 func (p place) hadoop(at string) string {
 	if p.bucket != nil {
@@ -139,13 +157,21 @@ func (p place) hadoop(at string) string {
 }
 
 func (p place) hadoopPackage() string {
-	if p.bucket == nil {
+	switch {
+	case p.cloud != nil && p.cloud.Kind == cloud.GCS:
+		return ",com.google.cloud.bigdataoss:gcs-connector:hadoop3-2.2.26"
+	case p.cloud != nil:
+		return ",org.apache.hadoop:hadoop-azure:3.4.1"
+	case p.bucket == nil:
 		return ""
 	}
 	return ",org.apache.hadoop:hadoop-aws:3.4.1"
 }
 
 func (p place) hadoopConf() string {
+	if p.cloud != nil && p.cloud.Kind == cloud.Azure {
+		return fmt.Sprintf(" \\\n  --conf spark.hadoop.fs.azure.account.key.%s.dfs.core.windows.net=$AZURE_STORAGE_KEY", p.cloud.Account)
+	}
 	if p.bucket == nil || p.bucket.Endpoint == "" {
 		return ""
 	}
@@ -154,7 +180,12 @@ func (p place) hadoopConf() string {
 
 // duckSecret tells DuckDB of a bucket; the keys come from the environment.
 func (p place) duckSecret() string {
-	if p.bucket == nil {
+	switch {
+	case p.cloud != nil && p.cloud.Kind == cloud.GCS:
+		return "INSTALL httpfs; LOAD httpfs;\nCREATE SECRET (TYPE gcs, KEY_ID 'HMAC-KEY', SECRET 'HMAC-SECRET');\n"
+	case p.cloud != nil:
+		return fmt.Sprintf("INSTALL azure; LOAD azure;\nCREATE SECRET (TYPE azure, PROVIDER credential_chain, ACCOUNT_NAME '%s');\n", p.cloud.Account)
+	case p.bucket == nil:
 		return ""
 	}
 	more := ""
@@ -169,7 +200,12 @@ func (p place) duckSecret() string {
 }
 
 func (p place) trinoStore() string {
-	if p.bucket == nil {
+	switch {
+	case p.cloud != nil && p.cloud.Kind == cloud.GCS:
+		return "fs.native-gcs.enabled=true\n"
+	case p.cloud != nil:
+		return "fs.native-azure.enabled=true\nazure.auth-type=DEFAULT\n"
+	case p.bucket == nil:
 		return "fs.hadoop.enabled=true\n"
 	}
 	text := fmt.Sprintf("fs.native-s3.enabled=true\ns3.region=%s\n", p.bucket.Region)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarn-io/tarn/sink"
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob/cloud"
 	"github.com/tarn-io/tarn/tables/blob/s3"
 )
 
@@ -14,6 +15,7 @@ import (
 // bucket, without secrets.
 func TestSnippets(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+	t.Setenv("AZURE_STORAGE_KEY", "hidden")
 	st := func(base string) sink.Status {
 		s := sink.Status{Topic: "orders", Table: "orders"}
 		for _, f := range []string{"iceberg", "delta", "parquet"} {
@@ -48,6 +50,42 @@ func TestSnippets(t *testing.T) {
 				"delta/duckdb": "delta_scan('s3://lake/default/orders/delta')", "delta/spark": "delta.`s3a://lake/default/orders/delta`", "delta/trino": "-- s3.path-style-access=true\nCREATE SCHEMA",
 				"delta/delta-rs": `storage_options={"aws_region": "eu-west-1", "aws_endpoint_url": "http://127.0.0.1:7070", "aws_allow_http": "true"}`, "delta/polars": `"aws_region"`,
 				"parquet/duckdb": "read_parquet('s3://lake/default/orders/parquet/*.parquet'", "parquet/spark": "s3a://lake/", "parquet/polars": "s3://lake/",
+			}, not: "hidden",
+		},
+		{
+			name: "Google", p: place{catalog: "http://h:8081/iceberg", cloud: &cloud.Config{Kind: cloud.GCS, Bucket: "lake"}}, base: "gs://lake",
+			want: map[string]string{
+				"iceberg/duckdb":    "TYPE gcs",
+				"iceberg/spark":     "iceberg-gcp-bundle:1.10.1 ",
+				"iceberg/trino":     "fs.native-gcs.enabled=true",
+				"iceberg/pyiceberg": "load_table",
+				"iceberg/polars":    "scan_iceberg(table)",
+				"delta/duckdb":      "delta_scan('gs://lake/default/orders/delta')",
+				"delta/spark":       "delta.`gs://lake/default/orders/delta`",
+				"delta/trino":       "table_location => 'gs://lake/default/orders/delta'",
+				"delta/delta-rs":    "DeltaTable(\"gs://lake/default/orders/delta\")",
+				"delta/polars":      "scan_delta",
+				"parquet/duckdb":    "read_parquet('gs://lake/default/orders/parquet/*.parquet'",
+				"parquet/spark":     "gs://lake",
+				"parquet/polars":    "gs://lake",
+			}, not: "hidden",
+		},
+		{
+			name: "Azure", p: place{catalog: "http://h:8081/iceberg", cloud: &cloud.Config{Kind: cloud.Azure, Bucket: "lake", Account: "me"}}, base: "abfss://lake@me.dfs.core.windows.net",
+			want: map[string]string{
+				"iceberg/duckdb":    "ACCOUNT_NAME 'me'",
+				"iceberg/spark":     "ADLSFileIO",
+				"iceberg/trino":     "azure.auth-type=DEFAULT",
+				"iceberg/pyiceberg": "load_table",
+				"iceberg/polars":    "scan_iceberg(table)",
+				"delta/duckdb":      "delta_scan('abfss://lake@me.dfs.core.windows.net/default/orders/delta')",
+				"delta/spark":       "delta.`abfss://lake@me.dfs.core.windows.net/default/orders/delta`",
+				"delta/trino":       "table_location => 'abfss://lake@me.dfs.core.windows.net/default/orders/delta'",
+				"delta/delta-rs":    "DeltaTable(\"abfss://lake@me.dfs.core.windows.net/default/orders/delta\")",
+				"delta/polars":      "scan_delta",
+				"parquet/duckdb":    "read_parquet('abfss://lake@me.dfs.core.windows.net/default/orders/parquet/*.parquet'",
+				"parquet/spark":     "abfss://lake@me.dfs.core.windows.net",
+				"parquet/polars":    "abfss://lake@me.dfs.core.windows.net",
 			}, not: "hidden",
 		},
 	} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/tables/blob"
+	"github.com/tarn-io/tarn/tables/blob/cloud"
 	"github.com/tarn-io/tarn/tables/blob/s3"
 	"github.com/tarn-io/tarn/tables/catalog"
 )
@@ -51,31 +52,47 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		n.store = l
 		n.closers = append(n.closers, l.Close)
 	case "s3":
-		return n.openBucket(ctx, url)
+		c, err := s3.Parse(url)
+		if err != nil {
+			return fmt.Errorf("--warehouse %q: %w", url, err)
+		}
+		store, err := s3.Open(ctx, c)
+		if err != nil {
+			return fmt.Errorf("open the warehouse (--warehouse): %w", err)
+		}
+		return n.useBucket(ctx, store)
+	case string(cloud.GCS), string(cloud.Azure):
+		c, err := cloud.Parse(url)
+		if err != nil {
+			return fmt.Errorf("--warehouse %q: %w", url, err)
+		}
+		store, err := cloud.Open(c)
+		if err != nil {
+			return fmt.Errorf("open the warehouse (--warehouse): %w", err)
+		}
+		return n.useBucket(ctx, store)
 	default:
-		return fmt.Errorf("--warehouse %q: use file:///DIR, s3://BUCKET/PREFIX or memory://", url)
+		return fmt.Errorf("--warehouse %q: use file:///DIR, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX or memory://", url)
 	}
 	return nil
 }
 
-// openBucket opens a warehouse on S3 and asks whether it can be used. What the
-// service refuses ends the start; that it cannot be reached does not, for
+// bucket is a store that somebody else serves.
+type bucket interface {
+	blob.Store
+	Check(ctx context.Context) error
+}
+
+// useBucket takes a bucket as the warehouse and asks whether it can be used. What
+// the service refuses ends the start; that it cannot be reached does not, for
 // producers are served without it and tables catch up.
-func (n *node) openBucket(ctx context.Context, address string) error {
-	c, err := s3.Parse(address)
-	if err != nil {
-		return fmt.Errorf("--warehouse %q: %w", address, err)
-	}
-	store, err := s3.Open(ctx, c)
-	if err != nil {
-		return fmt.Errorf("open the warehouse (--warehouse): %w", err)
-	}
+func (n *node) useBucket(ctx context.Context, store bucket) error {
 	n.store = store
 	limited, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
 	switch err := store.Check(limited); {
 	case err == nil:
-	case errors.Is(err, s3.ErrUnreachable), limited.Err() != nil && ctx.Err() == nil:
+	case errors.Is(err, s3.ErrUnreachable), errors.Is(err, cloud.ErrUnreachable), limited.Err() != nil && ctx.Err() == nil:
 		n.lg.Warn("the warehouse does not answer; topics are served, and tables catch up when it does",
 			"warehouse", store.URL(""), "error", err)
 	default:
@@ -87,11 +104,22 @@ func (n *node) openBucket(ctx context.Context, address string) error {
 // catalogOptions tells clients of the catalog where files lie: all they need to
 // read them but credentials.
 func (n *node) catalogOptions() catalog.Options {
-	store, ok := n.store.(*s3.Store)
-	if !ok {
-		return catalog.Options{}
+	switch store := n.store.(type) {
+	case *s3.Store:
+		return bucketOptions(store.Config())
+	case *cloud.Store:
+		props := map[string]string{}
+		if c := store.Config(); c.Kind == cloud.Azure {
+			props["adls.account-name"] = c.Account
+		} else if c.Endpoint != "" {
+			props["gcs.service.host"] = c.Endpoint
+		}
+		return catalog.Options{Defaults: props, TableConfig: props}
 	}
-	c := store.Config()
+	return catalog.Options{}
+}
+
+func bucketOptions(c s3.Config) catalog.Options {
 	props := map[string]string{
 		"s3.region": c.Region, "client.region": c.Region,
 		"s3.path-style-access":        strconv.FormatBool(c.PathStyle),
