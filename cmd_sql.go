@@ -17,13 +17,14 @@ import (
 
 type sqlCmd struct {
 	connect
-	Query   string        `arg:"" optional:"" help:"Statement; - or none reads standard input."`
+	Query   string        `arg:"" optional:"" help:"Statement; - or none reads standard input, and from a terminal one statement after the other."`
 	File    string        `short:"f" type:"path" placeholder:"FILE" help:"Read the statement from a file."`
 	Tables  bool          `help:"List the tables that there are, with their columns."`
 	Limit   int           `default:"10000" placeholder:"N" help:"Rows of the result, at most; one million at most."`
 	Timeout time.Duration `default:"30s" help:"How long the query may take; ten minutes at most."`
 	Format  string        `enum:"parquet,arrow,jsonl," default:"" placeholder:"FORMAT" help:"Write parquet, arrow or jsonl instead of --output's form."`
 	Out     string        `short:"o" type:"path" placeholder:"FILE" help:"Write to a file."`
+	Stats   bool          `help:"Say on standard error what was read: rows, files, row groups, batches."`
 	DuckDB  bool          `name:"duckdb" help:"Print the command that asks DuckDB the same of the tables."`
 }
 
@@ -31,7 +32,8 @@ type sqlCmd struct {
 func (c *sqlCmd) Help() string {
 	return `A topic's name is a table: the rows of its lake table and the records of its log
 that are not in there yet, each once. log.NAME is its log alone, lake.NAME its lake
-table alone.
+table alone. Without a statement, at a terminal, it asks for one after the other, with
+history and Tab; .help says more there.
 
   tarn sql 'select customer, sum(amount) from orders group by 1 order by 2 desc'
   tarn sql "select * from orders where kafka_timestamp > datetime('now', '-5 minutes')"
@@ -45,6 +47,9 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 	if c.Tables {
 		return c.listTables(ctx, std)
 	}
+	if c.Query == "" && c.File == "" && c.Out == "" && c.format() == "text" && isTerminal(std.in) && isTerminal(std.out) {
+		return c.shell(ctx, std)
+	}
 	sql, err := c.statement(std)
 	if err != nil {
 		return err
@@ -55,25 +60,28 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 	if c.Format != "" && c.Format != "jsonl" && c.Out == "" {
 		return fmt.Errorf("--format %s is not for terminals: give -o FILE", c.Format)
 	}
-	body, truncated, err := c.ask(ctx, req)
+	resp, err := c.ask(ctx, req)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer resp.Body.Close()
 	if c.Out != "" {
 		if file, err = os.Create(c.Out); err != nil {
 			return fmt.Errorf("make %s (-o): %w", c.Out, err)
 		}
 		out = file
 	}
-	_, err = io.Copy(out, c.enveloped(out, body))
+	_, err = io.Copy(out, c.enveloped(out, resp.Body))
 	if file != nil {
 		err = errors.Join(err, file.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
-	if truncated {
+	if c.Stats && !c.DuckDB {
+		fmt.Fprintln(std.err, "tarn:", statsLine(resp))
+	}
+	if resp.Header.Get("Tarn-Truncated") == "true" {
 		fmt.Fprintf(std.err, "tarn: there are more rows: --limit is %d\n", c.Limit)
 	}
 	return nil
@@ -117,20 +125,20 @@ func (c *sqlCmd) statement(std stdio) (string, error) {
 	return string(b), err
 }
 
-// ask sends the query; the caller closes the answer. It has no limit of its own: the
+// ask sends the query; the caller closes the answer's body. It has no limit of its own: the
 // broker bounds results.
-func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (body io.ReadCloser, truncated bool, err error) {
+func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (*http.Response, error) {
 	_, base, err := c.addresses()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	text, err := json.Marshal(in)
 	if err != nil {
-		return nil, false, fmt.Errorf("encode request: %w", err)
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+sqlPages, bytes.NewReader(text))
 	if err != nil {
-		return nil, false, fmt.Errorf("address %s (--http): %w", base, err)
+		return nil, fmt.Errorf("address %s (--http): %w", base, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if c.User != "" {
@@ -138,21 +146,21 @@ func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (body io.ReadCloser, tr
 	}
 	web, err := c.httpClient()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	resp, err := web.Do(req)
 	if err != nil {
-		return nil, false, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+		return nil, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 	}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
 		var e apiError
 		if b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err == nil && json.Unmarshal(b, &e) == nil && e.Message != "" {
-			return nil, false, &e
+			return nil, &e
 		}
-		return nil, false, fmt.Errorf("POST %s answered %s", base+sqlPages, resp.Status)
+		return nil, fmt.Errorf("POST %s answered %s", base+sqlPages, resp.Status)
 	}
-	return resp.Body, resp.Header.Get("Tarn-Truncated") == "true", nil
+	return resp, nil
 }
 
 // listTables lists tables, one a line, with their columns.

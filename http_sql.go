@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,7 +44,18 @@ type sqlAnswer struct {
 	RowCount  int            `json:"row_count"`
 	Truncated bool           `json:"truncated"`
 	Scanned   int64          `json:"scanned"`
+	Read      query.Read     `json:"read"`
 	ElapsedMs int64          `json:"elapsed_ms"`
+}
+
+// statsHeader has, in answers of every form, what was done for them, as JSON.
+const statsHeader = "Tarn-Stats"
+
+// sqlStats is what statsHeader holds.
+type sqlStats struct {
+	Scanned   int64      `json:"scanned"`
+	Read      query.Read `json:"read"`
+	ElapsedMs int64      `json:"elapsed_ms"`
 }
 
 // formatDuckDB is the form that is no result but a command.
@@ -133,6 +145,9 @@ func (n *node) runSQL(w http.ResponseWriter, r *http.Request, req sqlRequest) {
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Tarn-Truncated", strconv.FormatBool(got.Truncated))
+	if stats, err := json.Marshal(sqlStats{got.Scanned, got.Read, got.Elapsed.Milliseconds()}); err == nil {
+		w.Header().Set(statsHeader, string(stats))
+	}
 	var whole bytes.Buffer // of the forms that may fail, so that an error has a status
 	if req.Format == "parquet" || req.Format == "arrow" {
 		if err := got.Write(&whole, req.Format); err != nil {

@@ -110,7 +110,7 @@ var law = map[string][]string{
 	},
 	// SQL reads what the sink reads and writes, and writes nothing.
 	"sink/query": {
-		"broker/commitlog", "broker/record", "broker/storage",
+		"broker/commitlog", "broker/record", "broker/storage", "broker/topic",
 		"registry", "schema", "schema/plain", "sink", "tables", "tables/blob", "tables/parquet",
 	},
 }

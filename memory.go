@@ -15,7 +15,7 @@ const (
 	quietFor = 2 * time.Second
 	// worthBytes is how much must have been allocated since memory was given
 	// back last: less is not worth a collection.
-	worthBytes = 16 << 20
+	worthBytes = 4 << 20
 )
 
 // ebb gives memory back after a burst. The runtime collects when the heap has
@@ -28,6 +28,7 @@ type ebb struct {
 	quiet     time.Duration
 	timer     *time.Timer
 	release   func()        // collects, and returns pages to the system
+	drop      func()        // takes the program's own file out of the process
 	allocated func() uint64 // bytes allocated since the program began
 	given     atomic.Uint64 // allocated, when memory was given back last
 }
@@ -35,14 +36,9 @@ type ebb struct {
 // startEbb gives back what the start has left (libraries' tables, the replay of
 // topics and schemas), and from then on what bursts leave, until ctx ends.
 func startEbb(ctx context.Context) {
-	e := &ebb{ctx: ctx, quiet: quietFor, release: giveBack, allocated: allocated}
+	e := &ebb{ctx: ctx, quiet: quietFor, release: debug.FreeOSMemory, drop: dropMapped, allocated: allocated}
 	e.timer = time.AfterFunc(0, e.rest)
 	e.watch()
-}
-
-func giveBack() {
-	debug.FreeOSMemory()
-	dropMapped()
 }
 
 // watch has collected called after the next collection.
@@ -59,13 +55,20 @@ func (e *ebb) collected() {
 	e.watch()
 }
 
+// rest gives back what the last burst has left. The program's pages go each time,
+// which costs next to nothing: a release is a collection, and so has rest called once
+// more when its own work, and what came meanwhile (after the start, the first look at
+// all tables), has brought pages in again.
 func (e *ebb) rest() {
-	now := e.allocated()
-	if e.ctx.Err() != nil || now-e.given.Load() < worthBytes && e.given.Load() != 0 {
+	if e.ctx.Err() != nil {
 		return
 	}
-	e.given.Store(max(1, now))
-	e.release()
+	now := e.allocated()
+	if given := e.given.Load(); given == 0 || now-given >= worthBytes {
+		e.given.Store(max(1, now))
+		e.release()
+	}
+	e.drop()
 }
 
 func allocated() uint64 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,19 +12,20 @@ import (
 func TestEbb(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		released, total := 0, uint64(1)
-		e := &ebb{ctx: ctx, release: func() { released++ }, allocated: func() uint64 { return total }}
+		var released, dropped, total atomic.Int64
+		total.Store(1)
+		e := &ebb{ctx: ctx, release: func() { released.Add(1) }, drop: func() { dropped.Add(1) }, allocated: func() uint64 { return uint64(total.Load()) }}
 		e.timer = time.AfterFunc(0, e.rest)
-		want := func(n int, when string) {
+		want := func(n int64, when string) {
 			t.Helper()
 			synctest.Wait()
-			if released != n {
-				t.Fatalf("%s: given back %d times, want %d", when, released, n)
+			if got := released.Load(); got != n {
+				t.Fatalf("%s: given back %d times, want %d", when, got, n)
 			}
 		}
 		want(1, "at the start")
 		for range 20 { // load: the collector runs all the time
-			total += worthBytes
+			total.Add(worthBytes)
 			e.timer.Reset(quietFor)
 			time.Sleep(quietFor / 2)
 		}
@@ -33,11 +35,14 @@ func TestEbb(t *testing.T) {
 		e.timer.Reset(quietFor) // the release was a collection itself
 		time.Sleep(time.Hour)
 		want(2, "idle")
-		total += worthBytes - 1
+		total.Add(worthBytes - 1)
 		e.timer.Reset(quietFor)
 		time.Sleep(time.Hour)
 		want(2, "after next to nothing")
-		total++
+		if got := dropped.Load(); got != 4 {
+			t.Fatalf("the program's pages were dropped %d times, want at each of four rests", got)
+		}
+		total.Add(1)
 		e.timer.Reset(quietFor)
 		cancel()
 		time.Sleep(time.Hour)
@@ -48,7 +53,7 @@ func TestEbb(t *testing.T) {
 // TestEbbHearsCollections holds the runtime's part: a collection winds the timer.
 func TestEbbHearsCollections(t *testing.T) {
 	heard := make(chan struct{}, 1)
-	e := &ebb{ctx: t.Context(), quiet: time.Millisecond, release: func() { heard <- struct{}{} }, allocated: func() uint64 { return 1 }}
+	e := &ebb{ctx: t.Context(), quiet: time.Millisecond, release: func() { heard <- struct{}{} }, drop: func() {}, allocated: func() uint64 { return 1 }}
 	e.timer = time.AfterFunc(time.Hour, e.rest)
 	e.watch()
 	e.timer.Stop()

@@ -89,6 +89,7 @@ func run(ctx context.Context, o options) error {
 	b.table.header()
 	for _, s := range []section{
 		{"start", (*bench).start},
+		{"brokertest", (*bench).brokerTest},
 		{"latency", (*bench).latency},
 		{"produce", (*bench).produce},
 		{"fetch", (*bench).fetch},

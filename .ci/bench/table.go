@@ -43,7 +43,7 @@ func (t *table) add(name, unit string, value, baseline float64, against string) 
 }
 
 func (t *table) header() {
-	fmt.Printf("%-38s %12s %-10s %12s %8s  %s\n", "name", "value", "unit", "baseline", "ratio", "baseline is")
+	fmt.Printf("%-46s %12s %-10s %12s %8s  %s\n", "name", "value", "unit", "baseline", "ratio", "baseline is")
 }
 
 // flush prints the figures added since the last time.
@@ -55,7 +55,7 @@ func (t *table) flush() {
 			l.Ratio = l.Value / l.Baseline
 			baseline, ratio = number(l.Baseline), fmt.Sprintf("%.2f", l.Ratio)
 		}
-		fmt.Printf("%-38s %12s %-10s %12s %8s  %s\n", l.Name, number(l.Value), l.Unit, baseline, ratio, l.Against)
+		fmt.Printf("%-46s %12s %-10s %12s %8s  %s\n", l.Name, number(l.Value), l.Unit, baseline, ratio, l.Against)
 		t.lines = append(t.lines, l)
 	}
 	t.pending = nil
@@ -90,6 +90,9 @@ const (
 	nameIdle = "memory idle"
 	nameZero = "start to ready, empty"
 	nameFull = "start to ready, with data"
+	// nameTables is with tables of a million rows.
+	nameTables = "memory idle, restarted with tables"
+	nameTest   = "brokertest.New"
 )
 
 // alarms says which figures mean that something is wrong.
@@ -99,8 +102,10 @@ func (t *table) alarms() []string {
 		switch {
 		case l.Name == nameBulk && l.Value < 100:
 			out = append(out, fmt.Sprintf("durable produce is %.0f MB/s, under 100", l.Value))
-		case l.Name == nameIdle && l.Value > 60:
-			out = append(out, fmt.Sprintf("an idle broker takes %.0f MB, over 60", l.Value))
+		case (l.Name == nameIdle || l.Name == nameTables) && l.Value > 60:
+			out = append(out, fmt.Sprintf("%s takes %.0f MB, over 60", l.Name, l.Value))
+		case l.Name == nameTest && l.Value > 15:
+			out = append(out, fmt.Sprintf("%s takes %.1f ms, over 15", l.Name, l.Value))
 		case (l.Name == nameZero || l.Name == nameFull) && l.Value > 300:
 			out = append(out, fmt.Sprintf("%s takes %.0f ms, over 300", l.Name, l.Value))
 		}

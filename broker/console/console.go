@@ -44,18 +44,19 @@ type asset struct {
 }
 
 // Handler serves the console at Path and below it: the files of assets, and the page
-// for every other path, since those are places within the console. The files are read
-// and compressed at the first request, so a broker whose console nobody opens spends
-// nothing on it. Safe for concurrent use.
+// for every other path, since those are places within the console. Each file is read
+// and compressed when it is first asked for: a broker whose console nobody opens spends
+// nothing on it, and the first page waits for what it needs only. Safe for concurrent
+// use.
 func Handler() http.Handler {
-	load := sync.OnceValues(loadAssets)
+	list := sync.OnceValues(listAssets)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "the console's pages are only read", http.StatusMethodNotAllowed)
 			return
 		}
-		all, err := load()
+		all, err := list()
 		if err != nil { // the files are part of the program
 			http.Error(w, "console: "+err.Error(), http.StatusInternalServerError)
 			return
@@ -64,9 +65,14 @@ func Handler() http.Handler {
 		if !isAsset {
 			name = "index.html"
 		}
-		a := all[name]
-		if a == nil {
+		load := all[name]
+		if load == nil {
 			http.Error(w, "the console has no file "+name, http.StatusNotFound)
+			return
+		}
+		a, err := load()
+		if err != nil {
+			http.Error(w, "console: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		a.serve(w, r)
@@ -125,23 +131,26 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// loadAssets reads the embedded files by their names below assets.
-func loadAssets() (map[string]*asset, error) {
-	all := map[string]*asset{}
-	err := fs.WalkDir(assets, "assets", func(name string, d fs.DirEntry, err error) error {
+// listAssets lists the embedded files by their names below assets, each with what
+// reads it, once.
+func listAssets() (map[string]func() (*asset, error), error) {
+	all := map[string]func() (*asset, error){}
+	err := fs.WalkDir(assets, "assets", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := assets.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		name = strings.TrimPrefix(name, "assets/")
-		if strings.HasPrefix(name, "vendor/") && strings.HasSuffix(name, ".js") {
-			text = linked(text)
-		}
-		all[name], err = newAsset(name, text)
-		return err
+		name := strings.TrimPrefix(file, "assets/")
+		all[name] = sync.OnceValues(func() (*asset, error) {
+			text, err := assets.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			if strings.HasPrefix(name, "vendor/") && strings.HasSuffix(name, ".js") {
+				text = linked(text)
+			}
+			return newAsset(name, text)
+		})
+		return nil
 	})
 	return all, err
 }
@@ -154,7 +163,7 @@ func newAsset(name string, text []byte) (*asset, error) {
 		return a, nil
 	}
 	var small bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
+	zw, err := gzip.NewWriterLevel(&small, gzip.DefaultCompression)
 	if err != nil {
 		return nil, err
 	}

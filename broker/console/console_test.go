@@ -93,9 +93,15 @@ func TestCompressionAndTags(t *testing.T) {
 // every address leads to a file, nothing stands inline, nothing is of another host, and
 // each library has its licence beside it.
 func TestFiles(t *testing.T) {
-	all, err := loadAssets()
+	list, err := listAssets()
 	if err != nil {
 		t.Fatal(err)
+	}
+	all := map[string]*asset{}
+	for name, load := range list {
+		if all[name], err = load(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	imports := regexp.MustCompile(`(?:\bfrom\s*|\bimport\()['"]([\w./@-]+)['"]`)
 	addresses := regexp.MustCompile(`(?:src|href)="([^"]+)"`)

@@ -31,14 +31,22 @@ func TestRefused(t *testing.T) {
 		{"explain delete from orders", `"delete" begins no query`},
 		{"explain", `"explain" begins no query`},
 		{"create virtual table x using tarn(1, result)", `"create" begins no query`},
-		{"select *\nfrom\n  ordrs", "line 3, column 3: no such table: ordrs (tarn sql --tables lists them)"},
+		{"select *\nfrom\n  ordrs", "line 3, column 3: no such table: ordrs, did you mean orders?"},
+		{"select 1 from elsewhere", "no such table: elsewhere (SHOW TABLES lists them)"},
 		{"select foo from orders", "line 1, column 8: no such column: foo"},
+		{"select o.custmer from orders o", "line 1, column 10: no such column: o.custmer, did you mean customer?"},
+		{"select KAFKA_OFSET from log.orders", "no such column: KAFKA_OFSET, did you mean kafka_offset?"},
+		{"select lenght(customer) from orders", "no such function: lenght, did you mean length?"},
+		{"describe nothing", "line 1, column 10: no such table: nothing (SHOW TABLES lists them)"},
+		{"describe log.order", "no such table: log.order, did you mean orders?"},
+		{"describe orders orders", "begins no query"},
+		{"show orders", "begins no query"},
 		{"select 'a", "line 1, column 8: the quote ' is not closed"},
 		{`select "a"`, `line 1, column 8: no such column: "a"`},
 		{"select ?", "no parameters"},
 		{"select :a", "no parameters"},
 		{"select load_extension('x')", "not authorized"},
-		{`select * from lake."my.Plain"`, "no such table"},
+		{`select * from lake."my.Plain"`, `topic my.Plain has no table of its own (tarn.table.formats); its records are in "my.Plain"`},
 		{"select json_patch('{}', '{}')", "json_patch is not offered"},
 		{"insert into \"tarn result\" select 1", "begins no query"},
 		{"select count(*) from sqlite_schema", ""},
@@ -123,6 +131,13 @@ func TestAllow(t *testing.T) {
 	}
 	if _, err := w.engine.Query(t.Context(), query.Request{SQL: "select 1 from \"my.Plain\"", Allow: allow}); err != nil {
 		t.Error(err)
+	}
+	for sql, want := range map[string]string{
+		"describe orders": "no such table", "select 1 from order_": "(SHOW TABLES lists them)", "select customer from log.ordrs": "(SHOW TABLES lists them)",
+	} {
+		if _, err := w.engine.Query(t.Context(), query.Request{SQL: sql, Allow: allow}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", sql, err, want)
+		}
 	}
 	for _, table := range w.engine.Tables(t.Context(), allow) {
 		if table.Topic == "orders" {

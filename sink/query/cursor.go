@@ -15,6 +15,8 @@ type chunk struct {
 	// sel are the rows that count, nil for all n.
 	sel   []int32
 	rowID func(i int) int64
+	// looked is how many rows were looked at for these, if more than n.
+	looked int
 }
 
 // cursor is a scan of a relation, which SQLite moves.
@@ -68,8 +70,8 @@ func (c *cursor) pull() error {
 				c.row = int(now.sel[0])
 			}
 		}
+		s.scanned += int64(max(now.n, now.looked))
 		if c.rows > 0 {
-			s.scanned += int64(c.rows)
 			return nil
 		}
 	}

@@ -80,7 +80,9 @@ func outside(f tables.LiveFile, b *bounds) bool {
 // scanFile yields the rows of one file. bounded says that rows beyond the table's
 // progress are left out.
 func (r *relation) scanFile(b *bounds, number int, f tables.LiveFile, bounded bool, columns []column, yield func(*chunk, error) bool) bool {
+	read := &r.s.out.Read
 	if outside(f, b) {
+		read.FilesPassed++
 		return true
 	}
 	if f.Deletes {
@@ -100,7 +102,16 @@ func (r *relation) scanFile(b *bounds, number int, f tables.LiveFile, bounded bo
 		return yield(nil, fmt.Errorf("file %s of the table of %s: %w", f.Key, r.topic.Name, err))
 	}
 	defer file.Close()
-	for piece, err := range parquet.ReadSome(r.s.ctx, file, parquet.Scan{Columns: names, Want: b.wants}) {
+	read.Files++
+	wants := func(g parquet.Group) bool {
+		if b.wants(g) {
+			read.RowGroups++
+			return true
+		}
+		read.RowGroupsPassed++
+		return false
+	}
+	for piece, err := range parquet.ReadSome(r.s.ctx, file, parquet.Scan{Columns: names, Want: wants}) {
 		if err != nil {
 			return yield(nil, fmt.Errorf("file %s of the table of %s: %w", f.Key, r.topic.Name, err))
 		}
@@ -144,6 +155,7 @@ func (r *relation) fileChunk(b *bounds, number int, p parquet.Piece, bounded boo
 		}
 	}
 	if !bounded {
+		c.sel = sift(c.n, nil, b.tests(p.Rows, columns))
 		return c, nil
 	}
 	parts, ok1 := arrayOf(p.Rows, parquet.PartitionColumn).(*array.Int32)
@@ -157,6 +169,7 @@ func (r *relation) fileChunk(b *bounds, number int, p parquet.Piece, bounded boo
 			c.sel = append(c.sel, int32(i))
 		}
 	}
+	c.sel = sift(c.n, c.sel, b.tests(p.Rows, columns))
 	return c, nil
 }
 

@@ -153,7 +153,7 @@ func parse(sql string) (*statement, error) {
 	}
 	if len(first) == 0 || !first[0].is("SELECT") && !first[0].is("VALUES") && !first[0].is("WITH") {
 		at := tokens[len(tokens)-len(first)-min(1, max(0, 1-len(first)))]
-		return nil, invalid(sql, at.pos, "%q begins no query: SELECT, VALUES, WITH … SELECT and EXPLAIN are taken, and nothing that changes anything", at.text)
+		return nil, invalid(sql, at.pos, "%q begins no query: SELECT, VALUES, WITH … SELECT, EXPLAIN, DESCRIBE and SHOW TABLES are taken, and nothing that changes anything", at.text)
 	}
 	depth := 0
 	for _, t := range first {
@@ -203,7 +203,8 @@ func invalid(sql string, pos int, format string, args ...any) error {
 
 // place adds to an error of SQLite where the thing stands that it names, if that
 // can be told.
-func (s *statement) place(message string) error {
+// hint follows the message.
+func (s *statement) place(message, hint string) error {
 	name := ""
 	if _, rest, ok := strings.Cut(message, `near "`); ok {
 		name, _, _ = strings.Cut(rest, `"`)
@@ -215,13 +216,13 @@ func (s *statement) place(message string) error {
 	for _, t := range s.tokens {
 		if name != "" && strings.EqualFold(t.text, name) {
 			if at >= 0 {
-				return fmt.Errorf("%w: %s", ErrInvalid, message) // it could be either
+				return fmt.Errorf("%w: %s%s", ErrInvalid, message, hint) // it could be either
 			}
 			at = t.pos
 		}
 	}
 	if at < 0 {
-		return fmt.Errorf("%w: %s", ErrInvalid, message)
+		return fmt.Errorf("%w: %s%s", ErrInvalid, message, hint)
 	}
-	return invalid(s.sql, at, "%s", message)
+	return invalid(s.sql, at, "%s%s", message, hint)
 }

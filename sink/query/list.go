@@ -22,7 +22,11 @@ type Table struct {
 
 // Tables lists the tables of the topics that allow does not refuse; nil allows all.
 func (e *Engine) Tables(ctx context.Context, allow func(topic string) error) []Table {
-	topics := slices.Clone(e.cfg.Topics())
+	return e.tablesOf(ctx, slices.Clone(e.cfg.Topics()), allow)
+}
+
+// tablesOf lists the tables of some topics, which it sorts.
+func (e *Engine) tablesOf(ctx context.Context, topics []sink.Topic, allow func(topic string) error) []Table {
 	slices.SortFunc(topics, func(a, b sink.Topic) int { return strings.Compare(a.Name, b.Name) })
 	out := []Table{}
 	s := &session{engine: e, ctx: ctx, topics: map[string]*source{}}

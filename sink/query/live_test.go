@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/sink"
 )
 
 // TestLive asks while records come and tables commit: every answer has all records
@@ -86,6 +88,32 @@ func TestLive(t *testing.T) {
 				if err != nil || a != b || count < least || count > most {
 					t.Fatalf("round %d: %s, want from %d to %d of both", round, got, least, most)
 				}
+			}
+		})
+	}
+}
+
+// TestMadeMeanwhile has the table made, and the log emptied, just after a query was
+// told that there is no table.
+func TestMadeMeanwhile(t *testing.T) {
+	for _, format := range []string{"iceberg", "delta", "parquet"} {
+		t.Run(format, func(t *testing.T) {
+			w := newWorld(t, format)
+			id := w.register("orders-value", orderSchema)
+			w.produce(orders, 0, "k", order(id, 1, "ann", 1), order(id, 2, "bob", 2))
+			times := 0
+			w.lake = func(ctx context.Context, topic string) (sink.Lake, error) {
+				if times++; times > 1 {
+					return w.manager.Lake(ctx, topic)
+				}
+				w.flush()
+				if _, err := w.logs.Trim(t.Context(), storage.TP{Topic: orders, Partition: 0}, 2); err != nil {
+					t.Error(err)
+				}
+				return sink.Lake{}, sink.ErrNoTable // as it was a moment ago
+			}
+			if got := w.ask("select id from orders where kafka_offset >= 0 order by 1"); got != "1\n2" {
+				t.Errorf("got %s, want both", got)
 			}
 		})
 	}

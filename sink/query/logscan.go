@@ -116,7 +116,7 @@ func (s *logScan) read(at int64) error {
 		aborted := s.log.Aborted(at).Below(s.to)
 		raw, err := s.log.Read(s.r.s.ctx, at, readBytes, s.to)
 		if start := s.log.Start(); at < start && (err == nil || errors.Is(err, commitlog.ErrRange)) {
-			if s.r.part == whole && s.r.src.hasLake {
+			if s.r.part == whole && len(s.r.topic.Formats) > 0 {
 				return errTrimmed
 			}
 			at = start // deleted meanwhile
@@ -137,6 +137,8 @@ func (s *logScan) read(at int64) error {
 				if err := s.batch(one, at); err != nil {
 					return err
 				}
+			} else {
+				s.r.s.out.Read.BatchesPassed++
 			}
 			if s.done {
 				return nil
@@ -150,6 +152,7 @@ func (s *logScan) read(at int64) error {
 // batch takes the records of one batch, from an offset on.
 func (s *logScan) batch(one record.Batch, at int64) error {
 	h := one.Header
+	// Without a look at records, the header counts them.
 	if !s.needed.any && !s.b.restricted && h.BaseOffset >= at && h.LastOffset() < s.to {
 		s.flush()
 		base := h.BaseOffset
@@ -159,8 +162,11 @@ func (s *logScan) batch(one record.Batch, at int64) error {
 	if err := s.rd.Reset(one.Bytes, maxUnpacked); err != nil {
 		return fmt.Errorf("stored batch at %d: %w", h.BaseOffset, err)
 	}
+	s.r.s.out.Read.Batches++
+	s.r.s.out.Read.LogBytes += int64(len(one.Bytes))
 	for s.rd.Next() {
 		rec := s.rd.Record()
+		s.rows.looked++
 		if rec.Offset < at || rec.Offset >= s.to || rec.Timestamp < s.b.ms[0] || rec.Timestamp > s.b.ms[1] ||
 			s.b.key != nil && (rec.Key == nil || !bytes.Equal(rec.Key, s.b.key)) {
 			continue
@@ -185,9 +191,12 @@ func (s *logScan) rowID(offset int64) int64 { return int64(s.partition)<<offsetB
 // flush yields the records at hand.
 func (s *logScan) flush() {
 	if len(s.rows.offsets) == 0 {
+		s.r.s.scanned += int64(s.rows.looked)
+		s.rows.looked = 0
 		return
 	}
 	c := s.rows.chunk()
+	c.looked = s.rows.looked
 	s.limit = min(2*s.limit, lastChunk)
 	s.rows = newLogRows(s)
 	s.done = s.done || !s.yield(c, nil)
@@ -207,6 +216,7 @@ type logRows struct {
 	keyAt   []place
 	valueAt []place
 	bytes   int
+	looked  int // records, those that were passed over too
 
 	groups map[schema.Decoder]*group
 	all    []*group
@@ -467,16 +477,51 @@ func (l *logRows) chunk() *chunk {
 			c.cols[i] = l.json(l.valueAt, l.plain)
 		}
 	}
+	c.sel = sift(c.n, nil, l.tests())
 	return c
+}
+
+// columnOf is a field of the value in the rows of one decoder, nil if those lack it.
+func (l *logRows) columnOf(g *group, field string) arrow.Array {
+	columns := l.s.r.columnsOf(g.decoder)
+	at := columns.FieldIndices(field)
+	if len(at) != 1 {
+		return nil
+	}
+	return array.MakeFromData(sink.Renamed(g.batch.Column(at[0]).Data(), columns.Field(at[0]).Type))
+}
+
+// tests are those of the records at hand, by the comparisons on fields: on all else,
+// records were tested before they were decoded.
+func (l *logRows) tests() []test {
+	var out []test
+	for _, t := range l.s.b.terms {
+		if !l.s.b.used[t.at] || l.deriver.Has(t.column.field) {
+			continue
+		}
+		by := make([]test, len(l.all))
+		known := true
+		for i, g := range l.all {
+			if a := l.columnOf(g, t.column.field); a == nil {
+				by[i] = never
+			} else if by[i] = t.test(a); by[i] == nil {
+				known = false
+			}
+		}
+		if known {
+			at := l.valueAt
+			out = append(out, func(i int) bool { p := at[i]; return p.group >= 0 && by[p.group](int(p.row)) })
+		}
+	}
+	return out
 }
 
 // field reads a field of the value, from the rows of whichever decoder has it.
 func (l *logRows) field(col *column) reader {
 	by := make([]reader, len(l.all))
 	for i, g := range l.all {
-		if at := l.s.r.columnsOf(g.decoder).FieldIndices(col.field); len(at) == 1 {
-			f := l.s.r.columnsOf(g.decoder).Field(at[0])
-			by[i] = readerOf(array.MakeFromData(sink.Renamed(g.batch.Column(at[0]).Data(), f.Type)), col.logical)
+		if a := l.columnOf(g, col.field); a != nil {
+			by[i] = readerOf(a, col.logical)
 		}
 	}
 	at := l.valueAt

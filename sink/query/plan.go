@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 // term is a comparison of a column with a value.
 type term struct {
+	at     int // the column's place
 	column *column
 	op     vtab.ConstraintOp
 	value  any
@@ -22,6 +24,27 @@ type term struct {
 // ops are the comparisons that are understood, as they stand in a plan.
 var ops = map[vtab.ConstraintOp]string{
 	vtab.OpEQ: "=", vtab.OpIS: "=", vtab.OpGT: ">", vtab.OpGE: "]", vtab.OpLT: "<", vtab.OpLE: "[",
+}
+
+// shown are the comparisons as people write them.
+var shown = map[string]string{"=": "=", ">": ">", "]": ">=", "<": "<", "[": "<="}
+
+// planNote stands between a plan and what it says to people.
+const planNote = " ("
+
+// planned says in words what a scan reads, for EXPLAIN QUERY PLAN.
+func (r *relation) planned(used uint64, terms []string) string {
+	text := "every row"
+	if len(terms) > 0 {
+		text = "rows where " + strings.Join(terms, " and ")
+	}
+	n := 0
+	for i := range r.columns {
+		if used&(1<<min(i, 63)) != 0 {
+			n++
+		}
+	}
+	return fmt.Sprintf("%s; %d of %d columns", text, n, len(r.columns))
 }
 
 // Costs of a scan, relative to a row.
@@ -34,10 +57,11 @@ const (
 )
 
 // BestIndex implements vtab.Table. A plan is the mask of the columns that are used,
-// and for each argument its column and comparison. SQLite checks all terms again:
-// what is handed in only narrows what is read.
+// and for each argument its column and comparison; behind planNote, the same for
+// people. SQLite checks all terms again: what is handed in only narrows what is read.
 func (r *relation) BestIndex(info *vtab.IndexInfo) error {
 	var plan strings.Builder
+	var terms []string
 	plan.WriteString(strconv.FormatUint(info.ColUsed, 16))
 	args := 0
 	rows := float64(guessedRows)
@@ -51,6 +75,7 @@ func (r *relation) BestIndex(info *vtab.IndexInfo) error {
 		plan.WriteString("," + strconv.Itoa(c.Column) + op)
 		c.ArgIndex = args
 		args++
+		terms = append(terms, r.columns[c.Column].name+" "+shown[op]+" ?")
 		switch col := r.columns[c.Column].from; {
 		case col == fromPartition && op == "=":
 			partition = true
@@ -69,6 +94,9 @@ func (r *relation) BestIndex(info *vtab.IndexInfo) error {
 		rows = someRows
 	case partition:
 		rows = partRows
+	}
+	if r.s.st.explain {
+		plan.WriteString(planNote + r.planned(info.ColUsed, terms) + ")")
 	}
 	info.IdxStr = plan.String()
 	info.EstimatedRows, info.EstimatedCost = int64(rows), rows
@@ -114,6 +142,7 @@ type bounds struct {
 func (r *relation) readPlan(plan string, vals []vtab.Value) *bounds {
 	all := [2]int64{math.MinInt64, math.MaxInt64}
 	b := &bounds{used: make([]bool, len(r.columns)), partition: all, offset: all, ms: all}
+	plan, _, _ = strings.Cut(plan, planNote)
 	words := strings.Split(plan, ",")
 	mask, err := strconv.ParseUint(words[0], 16, 64)
 	if err != nil {
@@ -130,14 +159,15 @@ func (r *relation) readPlan(plan string, vals []vtab.Value) *bounds {
 		if err != nil || n < 0 || n >= len(r.columns) {
 			continue
 		}
-		b.add(&r.columns[n], w[len(w)-1], vals[i])
+		b.add(r.columns, n, w[len(w)-1], vals[i])
 	}
 	return b
 }
 
 // add narrows the bounds by one comparison; one that it does not understand is left
 // to SQLite.
-func (b *bounds) add(c *column, op byte, v any) {
+func (b *bounds) add(columns []column, at int, op byte, v any) {
+	c := &columns[at]
 	if v == nil {
 		b.none = true // no comparison with NULL holds, and these columns are never null but for a key
 		if c.from == fromKey || c.from == fromField {
@@ -166,9 +196,9 @@ func (b *bounds) add(c *column, op byte, v any) {
 	case fromField:
 		switch v := v.(type) {
 		case string:
-			b.terms = append(b.terms, term{c, opOf(op), strings.Clone(v)})
+			b.terms = append(b.terms, term{at, c, opOf(op), strings.Clone(v)})
 		case int64, float64:
-			b.terms = append(b.terms, term{c, opOf(op), v})
+			b.terms = append(b.terms, term{at, c, opOf(op), v})
 		}
 		return
 	}
@@ -198,14 +228,23 @@ func narrow(r *[2]int64, op byte, v any) {
 	default:
 		return
 	}
-	// Ends are taken in where leaving them out would need a look at overflow.
 	switch op {
 	case '=':
 		r[0], r[1] = max(r[0], low), min(r[1], high)
-	case '>', ']':
+	case ']':
 		r[0] = max(r[0], low)
-	case '<', '[':
+	case '[':
 		r[1] = min(r[1], high)
+	case '>':
+		if high < math.MaxInt64 { // behind it is nothing, as SQLite finds by itself
+			high++
+		}
+		r[0] = max(r[0], high)
+	case '<':
+		if low > math.MinInt64 {
+			low--
+		}
+		r[1] = min(r[1], low)
 	}
 }
 

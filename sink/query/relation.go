@@ -154,6 +154,15 @@ func (r *relation) settle() error {
 	for try := 1; try < maxTries && src.parted(); try++ {
 		src = r.look()
 	}
+	// Nor may the table have been made between them: if it is there now, it has what
+	// it took. If not, the log that was looked at before had everything.
+	for try := 1; try < maxTries && errors.Is(src.lakeErr, sink.ErrNoTable); try++ {
+		next := r.look()
+		if !next.hasLake {
+			break
+		}
+		src = next
+	}
 	r.src, r.s.topics[r.topic.Name] = src, src
 	return nil
 }

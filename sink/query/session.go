@@ -40,6 +40,7 @@ type session struct {
 	id     string
 	out    *Result
 
+	conn      *sql.Conn // of its database, while it runs
 	relations []*relation
 	topics    map[string]*source // by name: what every scan of this session reads
 	full      bool               // the result takes no more rows
@@ -85,6 +86,7 @@ func (s *session) run() error {
 		return s.explain(err)
 	}
 	defer func() { _ = conn.Close() }()
+	s.conn = conn
 	s.lists, s.collates = s.st.has("IN"), s.st.has("COLLATE")
 	if err := s.prepare(conn); err != nil {
 		return err
@@ -244,6 +246,11 @@ func (s *session) runExplain(conn *sql.Conn) error {
 		if err := rows.Scan(at...); err != nil {
 			return s.explain(err)
 		}
+		for i, v := range row {
+			if text, ok := v.(string); ok {
+				row[i] = readable(text)
+			}
+		}
 		_ = s.take(row)
 	}
 	return s.explain(rows.Err())
@@ -272,10 +279,7 @@ func (s *session) explain(err error) error {
 	if of.Code() == sqlite3.SQLITE_TOOBIG || of.Code() == sqlite3.SQLITE_FULL {
 		return fmt.Errorf("%w: %s; a value may have %d bytes", ErrLimit, message, maxValueBytes)
 	}
-	if strings.HasPrefix(message, "no such table") {
-		message += " (tarn sql --tables lists them)"
-	}
-	return s.st.place(message)
+	return s.st.place(message, s.hint(message))
 }
 
 // fail remembers the error of a scan, and gives it back.

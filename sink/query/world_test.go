@@ -34,8 +34,11 @@ type world struct {
 	reg     *registry.Registry
 	manager *sink.Manager
 	engine  *query.Engine
-	mu      sync.Mutex
-	topics  []sink.Topic // guarded by mu
+	// lake is what queries are told of tables instead of the truth; nil is the truth.
+	// Set before the first query.
+	lake   func(ctx context.Context, topic string) (sink.Lake, error)
+	mu     sync.Mutex
+	topics []sink.Topic // guarded by mu
 }
 
 // newWorld makes a world; its topic orders has tables of the given formats.
@@ -65,7 +68,13 @@ func newWorld(t testing.TB, formats ...string) *world {
 		Log:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	w.engine, err = query.New(query.Config{
-		Logs: w.logs, Registry: w.reg, Store: store, Lake: w.manager.Lake,
+		Logs: w.logs, Registry: w.reg, Store: store,
+		Lake: func(ctx context.Context, topic string) (sink.Lake, error) {
+			if w.lake != nil {
+				return w.lake(ctx, topic)
+			}
+			return w.manager.Lake(ctx, topic)
+		},
 		Topics: func() []sink.Topic { w.mu.Lock(); defer w.mu.Unlock(); return w.topics },
 	})
 	if err != nil {

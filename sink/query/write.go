@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -126,8 +127,12 @@ func (r *Result) writeJSON(w io.Writer) error {
 		}
 		b = b[:0]
 	}
-	b = fmt.Appendf(b, "],\"row_count\":%d,\"truncated\":%t,\"scanned\":%d,\"elapsed_ms\":%d}\n",
-		len(r.Rows), r.Truncated, r.Scanned, r.Elapsed.Milliseconds())
+	read, err := json.Marshal(r.Read)
+	if err != nil {
+		return err
+	}
+	b = fmt.Appendf(b, "],\"row_count\":%d,\"truncated\":%t,\"scanned\":%d,\"read\":%s,\"elapsed_ms\":%d}\n",
+		len(r.Rows), r.Truncated, r.Scanned, read, r.Elapsed.Milliseconds())
 	if _, err := out.Write(b); err != nil {
 		return err
 	}

@@ -13,14 +13,15 @@ export class Refused extends Error {
 /**
  * ask sends a request and returns its JSON, or throws Refused.
  * @param {string} path with its query
- * @param {{method?: string, body?: unknown, signal?: AbortSignal, type?: string}} [o]
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal, type?: string, asked?: Promise<Response>}} [o]
+ *   asked is the same request, where it was sent before
  */
 export async function ask(path, o = {}) {
   const headers = { Accept: 'application/json', 'Tarn-Console': '1' };
   if (o.body !== undefined) headers['Content-Type'] = o.type || 'application/json';
   let r;
   try {
-    r = await fetch(path, { method: o.method || 'GET', headers, body: o.body === undefined ? undefined : JSON.stringify(o.body), signal: o.signal, credentials: 'same-origin' });
+    r = await (o.asked || fetch(path, { method: o.method || 'GET', headers, body: o.body === undefined ? undefined : JSON.stringify(o.body), signal: o.signal, credentials: 'same-origin' }));
   } catch (e) {
     if (e.name === 'AbortError') throw e;
     throw new Refused(0, 'The broker does not answer. Is it still running?');

@@ -113,4 +113,6 @@ function App() {
 const app = document.getElementById('app');
 app.textContent = '';
 render(html`<${App} />`, app);
-ask('/api/session').then((s) => { session.value = s; }, (error) => { app.textContent = error.message; });
+const begin = pages.find(([name]) => name === (parts.value[0] || ''));
+if (begin) begin[3]().catch(() => { /* Page says so */ }); // on its way before we know who asks
+ask('/api/session', { asked: window.tarnSession }).then((s) => { session.value = s; }, (error) => { app.textContent = error.message; });
