@@ -136,47 +136,57 @@ func (c *connect) registry() (*sr.Client, error) {
 // call asks Tarn's own HTTP API and decodes its JSON answer into out, if any.
 // A refusal comes back as its message.
 func (c *connect) call(ctx context.Context, method, path string, in, out any) error {
-	_, base, err := c.addresses()
+	resp, err := c.ask(ctx, method, path, in)
 	if err != nil {
 		return err
-	}
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
-	if err != nil {
-		return fmt.Errorf("address %s (--http): %w", base, err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	c.sign(req)
-	web, err := c.httpClient()
-	if err != nil {
-		return err
-	}
-	resp, err := web.Do(req)
-	if err != nil {
-		return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 	}
 	defer resp.Body.Close()
+	asked := resp.Request.URL.Redacted()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read answer of %s: %w", base+path, err)
+		return fmt.Errorf("read answer of %s: %w", asked, err)
 	}
 	if resp.StatusCode >= 300 {
-		return refusal(method+" "+base+path, resp.Status, b)
+		return refusal(method+" "+asked, resp.Status, b)
 	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("answer of %s: %w", base+path, err)
+		return fmt.Errorf("answer of %s: %w", asked, err)
 	}
 	return nil
+}
+
+// ask sends a request to Tarn's own HTTP API; the answer's body is to be closed.
+func (c *connect) ask(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	_, base, err := c.addresses()
+	if err != nil {
+		return nil, err
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("address %s (--http): %w", base, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	c.sign(req)
+	web, err := c.httpClient()
+	if err != nil {
+		return nil, err
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+	}
+	return resp, nil
 }
 
 // refusal is what an answer says instead of its result.

@@ -70,6 +70,7 @@ type dev struct {
 	serve  *serveCmd
 	lg     *slog.Logger
 	level  *slog.LevelVar
+	tail   *logTail
 	dir    string // temporary
 	front  net.Listener
 	web    *http.Server
@@ -132,7 +133,8 @@ func openDev(ctx context.Context, flags *devFlags, std stdio) (_ *dev, err error
 	if d.serve, err = flags.serve(d.dir); err != nil {
 		return nil, err
 	}
-	d.lg = d.serve.logger(std, d.level)
+	d.tail = &logTail{out: std.err}
+	d.lg = d.serve.logger(d.tail, d.level)
 	if err := d.bind(ctx); err != nil {
 		return nil, err
 	}
@@ -197,7 +199,7 @@ func (d *dev) bind(ctx context.Context) error {
 // start runs a node on the engine of the seams. Its life is not that of ctx.
 func (d *dev) start(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	n := &node{cmd: d.serve, lg: d.lg, level: d.level, dev: &d.seams}
+	n := &node{cmd: d.serve, lg: d.lg, level: d.level, tail: d.tail, dev: &d.seams}
 	if err := n.open(ctx); err != nil {
 		n.close()
 		return err

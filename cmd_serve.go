@@ -71,6 +71,7 @@ type node struct {
 	cmd       *serveCmd
 	lg        *slog.Logger
 	level     *slog.LevelVar // of lg
+	tail      *logTail       // what lg wrote last
 	engine    storage.Engine
 	metered   *metered // engine, timed; what works all the time goes through it
 	who       identity
@@ -110,7 +111,8 @@ type node struct {
 func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	begun := time.Now()
 	level := new(slog.LevelVar)
-	n := &node{cmd: c, lg: c.logger(std, level), level: level}
+	tail := &logTail{out: std.err}
+	n := &node{cmd: c, lg: c.logger(tail, level), level: level, tail: tail}
 	defer n.close()
 	if err := n.open(ctx); err != nil {
 		return err
@@ -162,15 +164,15 @@ func (n *node) tell(ctx context.Context, state string) {
 	}
 }
 
-func (c *serveCmd) logger(std stdio, level *slog.LevelVar) *slog.Logger {
+func (c *serveCmd) logger(to *logTail, level *slog.LevelVar) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		level.Set(slog.LevelInfo)
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" || c.LogFormat == "auto" && !isTerminal(std.err) {
-		return slog.New(slog.NewJSONHandler(std.err, opts))
+	if c.LogFormat == "json" || c.LogFormat == "auto" && !isTerminal(to.out) {
+		return slog.New(slog.NewJSONHandler(to, opts))
 	}
-	return slog.New(slog.NewTextHandler(std.err, opts))
+	return slog.New(slog.NewTextHandler(to, opts))
 }
 
 // open makes everything, from the ground up. Nothing runs yet, but addresses

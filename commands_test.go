@@ -277,8 +277,8 @@ func triedCommands() []string {
 		"produce x lines2.jsonl --transaction tx", "txn list", "txn describe tx", "txn producers x", "txn abort tx",
 		"client list", "client metrics", "client subscribe s", "client subscriptions", "client unsubscribe s",
 		"listener list", "listener advertise --reset",
-		"log-level warn", "healthcheck",
-		"schema delete t-value", "topic delete u",
+		"log-level warn", "healthcheck", "debug bundle",
+		"schema delete t-value", "topic delete u", "reset --topic plain2 -y",
 	}
 }
 

@@ -214,19 +214,8 @@ func (c *demoCmd) clean(ctx context.Context, std stdio) error {
 // cleanTopic deletes a topic, then its tables, and its schema last: by that the demo
 // knows what is its own, so what fails can be done again.
 func (c *demoCmd) cleanTopic(ctx context.Context, adm *kadm.Client, reg *sr.Client, topic string) error {
-	at := "/api/tables/" + url.PathEscape(topic)
-	var st tableStatus
-	known := c.call(ctx, http.MethodGet, at, nil, &st) == nil
-	if _, err := adm.DeleteTopic(ctx, topic); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if err := c.deleteWithTables(ctx, adm, topic); err != nil {
 		return err
-	}
-	if known {
-		if err := c.sinkGone(ctx, at); err != nil {
-			return err
-		}
-		if err := c.dropTables(ctx, st); err != nil {
-			return err
-		}
 	}
 	for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
 		if _, err := reg.DeleteSubject(ctx, topic+"-value", how); err != nil {
@@ -237,7 +226,7 @@ func (c *demoCmd) cleanTopic(ctx context.Context, adm *kadm.Client, reg *sr.Clie
 }
 
 // sinkGone waits until nobody writes the tables of a deleted topic any more.
-func (c *demoCmd) sinkGone(ctx context.Context, at string) error {
+func (c *connect) sinkGone(ctx context.Context, at string) error {
 	tick := time.NewTicker(demoBeat / 10)
 	defer tick.Stop()
 	deadline := time.After(demoSilence)
@@ -257,7 +246,7 @@ func (c *demoCmd) sinkGone(ctx context.Context, at string) error {
 
 // dropTables drops the Iceberg tables of a topic, and deletes the files of the other
 // formats where they lie on this machine.
-func (c *demoCmd) dropTables(ctx context.Context, st tableStatus) error {
+func (c *connect) dropTables(ctx context.Context, st tableStatus) error {
 	for _, table := range []string{st.Table, st.Table + "__dead_letters"} {
 		err := c.call(ctx, http.MethodDelete, "/iceberg/v1/namespaces/default/tables/"+url.PathEscape(table)+"?purgeRequested=true", nil, nil)
 		// What is not there was never made.

@@ -84,6 +84,9 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux.HandleFunc("GET /api/log-level", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, n.levels.get()) })
 	mux.HandleFunc("PUT /api/log-level", n.setLevel)
 	mux.HandleFunc("GET /metrics", n.metrics)
+	mux.HandleFunc("GET /api/debug/log", n.debugLog)
+	mux.HandleFunc("GET /api/debug/goroutines", n.debugGoroutines)
+	mux.HandleFunc("GET /api/debug/heap", n.debugHeap)
 	n.schemaREST = rest.Handler(n.registry, rest.Options{
 		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
 		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,

@@ -26,6 +26,9 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/log-level", Tag: "server", Does: "Get the level of the log", Out: logLevel{}},
 		{Method: "PUT", Path: "/api/log-level", Tag: "server", Does: "Set the level of the log, for good or for a time", In: logLevel{}, Out: logLevel{}},
 		{Method: "GET", Path: "/metrics", Tag: "server", Does: "Get metrics in Prometheus' text format", Out: "", Type: plainText},
+		{Method: "GET", Path: "/api/debug/log", Tag: "server", Does: "Get the last lines of the log", Out: "", Type: plainText},
+		{Method: "GET", Path: "/api/debug/goroutines", Tag: "server", Does: "Get what every goroutine does", Out: "", Type: plainText},
+		{Method: "GET", Path: "/api/debug/heap", Tag: "server", Does: "Get a profile of the memory, for go tool pprof", Out: "", Type: "application/octet-stream"},
 
 		{Method: "POST", Path: "/api/backup", Tag: "server", Does: "Get the store as a stream of parts, and with follow_ms what changes (tarn backup, tarn replicate)", Query: []string{"follow_ms"}, Out: "", Type: "application/octet-stream"},
 		{Method: "GET", Path: "/api/tables", Tag: "tables", Does: "List topics with tables", Out: []sink.Status{}},

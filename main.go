@@ -51,11 +51,13 @@ type cli struct {
 	Backup      backupCmd      `cmd:"" help:"Write everything but tables into one file, of a running broker or of a data directory."`
 	Restore     restoreCmd     `cmd:"" help:"Make a data directory from a backup or a replica, as of any time that the replica has."`
 	Replicate   replicateCmd   `cmd:"" help:"Keep a replica of a running broker's store in a directory or on S3, continuously."`
+	Reset       resetCmd       `cmd:"" help:"Begin anew, for development: a topic, a group, tarn dev, or all that a data directory holds."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Show and check the settings of the broker, as flags, environment and tarn.yaml make them, and change those of a running one."`
 	Profiles    profileCmd     `cmd:"" name:"profile" help:"Keep connections to brokers under names."`
 	Completion  completionCmd  `cmd:"" help:"Print the completion script of a shell."`
 	Man         manCmd         `cmd:"" help:"Write manual pages, or the reference of all commands."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at a running broker as its clients do, and say what to change."`
+	Debug       debugCmd       `cmd:"" help:"Collect what helps to find a fault."`
 	Errors      errorsCmd      `cmd:"" help:"Explain an error code of Kafka, or a code or state that Tarn gives."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 
