@@ -44,6 +44,8 @@ type memberInfo struct {
 	ClientID   string             `json:"client_id"`
 	Host       string             `json:"host"`
 	Partitions map[string][]int32 `json:"partitions"`
+	// Acquired is how many records a member of a share group has at the moment.
+	Acquired int64 `json:"acquired,omitempty"`
 }
 
 // groupDetail is one group.
@@ -53,23 +55,33 @@ type groupDetail struct {
 	Leader     string         `json:"leader,omitempty"`
 	MemberList []memberInfo   `json:"member_list"`
 	Partitions []partitionLag `json:"partitions"`
+	// Shares is instead of Partitions in a share group.
+	Shares []sharePartition `json:"shares,omitempty"`
 }
 
 // listGroups answers the groups that whoever asks may describe, with their lag on
 // topics that he may describe too; with topic only those that read it.
 func (n *node) listGroups(w http.ResponseWriter, r *http.Request) {
 	out, only := []groupInfo{}, r.URL.Query().Get("topic")
-	for _, g := range n.broker.Groups().Groups() {
-		if !n.allowed(r, acl.Describe, acl.Group, g.Name, true) {
-			continue
-		}
-		info := n.groupInfo(&g, n.lagOf(r.Context(), &g, true, func(t string) bool {
-			return (only == "" || only == t) && n.allowed(r, acl.Describe, acl.Topic, t, true)
-		}))
+	wanted := func(t string) bool {
+		return (only == "" || only == t) && n.allowed(r, acl.Describe, acl.Topic, t, true)
+	}
+	add := func(info groupInfo) {
 		if only == "" || slices.Contains(info.Topics, only) {
 			out = append(out, info)
 		}
 	}
+	for _, g := range n.broker.Groups().Groups() {
+		if !n.allowed(r, acl.Describe, acl.Group, g.Name, true) {
+			continue
+		}
+		add(n.groupInfo(&g, n.lagOf(r.Context(), &g, true, wanted)))
+	}
+	if err := n.listShares(r, wanted, add); err != nil {
+		refuseKafka(w, err)
+		return
+	}
+	slices.SortFunc(out, func(a, b groupInfo) int { return cmp.Compare(a.Name, b.Name) })
 	answer(w, http.StatusOK, out)
 }
 
@@ -90,28 +102,24 @@ func (n *node) groupInfo(g *group.Summary, parts []partitionLag) groupInfo {
 	return info
 }
 
-// groupFor finds a group that whoever asks may describe; false means that it has been
-// answered.
-func (n *node) groupFor(w http.ResponseWriter, r *http.Request) (group.Summary, bool) {
+// describeGroup answers one group.
+func (n *node) describeGroup(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("group")
 	if !n.allowed(r, acl.Describe, acl.Group, name, false) {
 		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Describe Group " + name})
-		return group.Summary{}, false
-	}
-	g, ok := n.broker.Groups().Group(name)
-	if !ok {
-		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no group %q", name)})
-	}
-	return g, ok
-}
-
-// describeGroup answers one group.
-func (n *node) describeGroup(w http.ResponseWriter, r *http.Request) {
-	g, ok := n.groupFor(w, r)
-	if !ok {
 		return
 	}
-	parts := n.lagOf(r.Context(), &g, true, func(t string) bool { return n.allowed(r, acl.Describe, acl.Topic, t, true) })
+	wanted := func(t string) bool { return n.allowed(r, acl.Describe, acl.Topic, t, true) }
+	g, ok := n.broker.Groups().Group(name)
+	if !ok {
+		if s, ok := n.broker.Shares().Group(r.Context(), name); ok {
+			answer(w, http.StatusOK, n.shareOf(r.Context(), &s, true, wanted))
+			return
+		}
+		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no group %q", name)})
+		return
+	}
+	parts := n.lagOf(r.Context(), &g, true, wanted)
 	slices.SortFunc(parts, func(a, b partitionLag) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
@@ -122,7 +130,7 @@ func (n *node) describeGroup(w http.ResponseWriter, r *http.Request) {
 			one.InstanceID = *m.InstanceID
 		}
 		for t, ps := range m.Partitions {
-			if n.allowed(r, acl.Describe, acl.Topic, t, true) {
+			if wanted(t) {
 				one.Partitions[t] = ps
 			}
 		}
@@ -185,9 +193,9 @@ func (n *node) seekGroup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("group")
-	g, _ := n.broker.Groups().Group(name) // without one, the rules decide below
+	g, shared := n.membersOf(r.Context(), name) // without one, the rules decide below
 	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
-		out, offsets, err := n.sought(ctx, adm, name, &in)
+		out, offsets, err := n.sought(ctx, adm, name, shared, &in)
 		if err != nil {
 			return nil, err
 		}
@@ -200,8 +208,7 @@ func (n *node) seekGroup(w http.ResponseWriter, r *http.Request) {
 		if out.Blocked != "" {
 			return nil, fmt.Errorf("%w: %s", errState, out.Blocked)
 		}
-		answers, err := adm.CommitOffsets(ctx, name, offsets)
-		return out, errors.Join(err, answers.Error())
+		return out, setOffsets(ctx, adm, name, shared, offsets)
 	})
 }
 
@@ -218,9 +225,9 @@ func liveMembers(g *group.Summary) string {
 }
 
 // sought works out the offsets that a request means.
-func (n *node) sought(ctx context.Context, adm *kadm.Client, name string, in *seekRequest) (*seekAnswer, kadm.Offsets, error) {
-	committed, err := adm.FetchOffsets(ctx, name)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+func (n *node) sought(ctx context.Context, adm *kadm.Client, name string, shared bool, in *seekRequest) (*seekAnswer, kadm.Offsets, error) {
+	committed, err := n.offsetsBefore(ctx, adm, name, shared)
+	if err != nil {
 		return nil, nil, err
 	}
 	word := in.To

@@ -137,6 +137,7 @@ func (s *chartSampler) sampleGroups(ctx context.Context, out map[string]float64)
 		}
 	}
 	out["lag"] = float64(total)
+	s.sampleShares(ctx, out, room)
 }
 
 func (s *chartSampler) sampleRejections(out map[string]float64, seconds float64, first bool) {
@@ -247,7 +248,7 @@ func (n *node) overview(w http.ResponseWriter, r *http.Request) {
 	out := overviewInfo{
 		Version: version, ClusterID: n.broker.ClusterID(), Kafka: n.broker.Advertised(), Storage: n.storageWord(),
 		Data: absolute(n.cmd.Data), Warehouse: n.store.URL(""), StartedMs: n.startedMs, Topics: len(view.All()), Partitions: view.Partitions(),
-		Subjects: len(n.registry.Subjects("", 0)), Groups: len(n.broker.Groups().Groups()), Clients: len(n.broker.Clients()),
+		Subjects: len(n.registry.Subjects("", 0)), Groups: len(n.broker.Groups().Groups()) + len(n.broker.Shares().List()), Clients: len(n.broker.Clients()),
 		Rejected: n.rejectedInAll(), Resident: resident(), Checks: n.healthChecks(r.Context()), Tables: []tableGlance{},
 	}
 	out.DiskTotal, out.DiskFree = diskSpace(n.cmd.Data)

@@ -341,3 +341,6 @@ func (b *Broker) Telemetry() *telemetry.Telemetry { return b.telemetry }
 
 // Groups are the broker's consumer groups.
 func (b *Broker) Groups() *group.Coordinator { return b.groups }
+
+// Shares returns the share groups, to be looked at. Safe for concurrent use.
+func (b *Broker) Shares() *share.Coordinator { return b.shares }

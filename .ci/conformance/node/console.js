@@ -1,6 +1,7 @@
 // The console in Chromium: node console.js URL FOLDER light|dark|work|signin. Each check is a
 // JSON line {check, why}; why is null if it holds. Pictures go to FOLDER.
 const { chromium } = require('playwright-core');
+const axe = require('axe-core').source;
 
 const [, , base, folder, mode] = process.argv;
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -27,11 +28,19 @@ async function check(name, act, allowed = null) {
 
 const want = (ok, why) => { if (!ok) throw new Error(why); };
 
+/** accessible holds the page to axe's rules: nothing serious or critical. */
+async function accessible(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const bad = violations.filter((v) => v.impact === 'serious' || v.impact === 'critical');
+  want(!bad.length, bad.map((v) => `${v.impact}: ${v.help}, ${v.nodes.length} times, as ${v.nodes[0].html.slice(0, 120)}`).join('; '));
+}
+
 async function pages(page, scheme) {
   const list = {
     home: ['', 'This broker'], topics: ['topics', 'shop'], records: ['topics/shop', 'shown'], partitions: ['topics/shop/partitions', 'Last record'], schema: ['topics/shop/schema', 'From v1 to v2'],
     'topic groups': ['topics/shop/groups', 'readers'], config: ['topics/shop/config', 'retention.ms'], rejections: ['topics/shop/rejections', 'expected'], table: ['topics/shop/table', 'Files by size'],
-    schemas: ['schemas', 'shop-value'], subject: ['schemas/shop-value', 'adds column coupon string null'], groups: ['groups', 'readers'], group: ['groups/readers', 'Partitions'], tables: ['tables', 'shop'],
+    schemas: ['schemas', 'shop-value'], subject: ['schemas/shop-value', 'adds column coupon string null'], groups: ['groups', 'readers'], group: ['groups/readers', 'Partitions'], 'share group': ['groups/workers', 'Deliveries so far'], 'open record': ['topics/shop?order=oldest&partition=0&open=0%3A0', 'Copy as'], tables: ['tables', 'shop'],
     'table of a topic': ['tables/shop', 'Open it in'], sql: ['sql?q=select+count(*)+n+from+shop', 'scanned'], clients: ['clients', 'Listeners'], users: ['security', 'No users'], rules: ['security/rules', 'No access rules are in force'],
     quotas: ['security/quotas', 'No quotas'], settings: ['settings', 'log.retention.ms'],
   };
@@ -43,6 +52,7 @@ async function pages(page, scheme) {
       const said = await page.locator('[role=alert]').allTextContents();
       want(!said.length, 'the page says: ' + said[0]);
       await page.screenshot({ path: `${folder}/${scheme}-${name.replaceAll(' ', '-')}.png` });
+      await accessible(page);
     });
   }
 }
@@ -136,6 +146,57 @@ async function work(page) {
     await page.keyboard.press('Escape');
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  });
+  await check('a share group begins elsewhere', async () => {
+    await open('groups/workers');
+    await page.getByText('2×: ').first().waitFor();
+    await page.getByRole('button', { name: 'Set offsets' }).click();
+    await page.getByText('records will be read again').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Set offsets' }).click();
+    await page.getByText('Offsets of workers are set').waitFor();
+  });
+  await check('ten thousand records stay smooth, by the keyboard too', async () => {
+    await open('topics/many?order=oldest');
+    for (let shown = 50; shown < 10000; shown += 500) {
+      await page.getByText(`${shown.toLocaleString('en')} shown`).waitFor();
+      await page.getByRole('button', { name: 'Load more' }).click();
+    }
+    await page.getByText('10,050 shown').waitFor();
+    const lines = await page.locator('.records .line').count();
+    want(lines < 400, `${lines} rows are in the page`);
+    const took = await page.evaluate(async () => {
+      const frame = () => new Promise((next) => { requestAnimationFrame(next); });
+      const all = [];
+      for (let at = 0; at < 270000; at += 9000) {
+        const before = performance.now();
+        scrollTo(0, at);
+        await frame();
+        await frame();
+        all.push(performance.now() - before);
+      }
+      return all.sort((a, b) => a - b)[all.length / 2];
+    });
+    console.error(`a jump in 10,000 records: ${took.toFixed(1)} ms`);
+    await page.getByText('"n":9670').waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.locator('.records .line').nth(1).focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press('j');
+    await page.keyboard.press('k');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/open=0%3A2/);
+    await page.locator('.recordbody', { hasText: '"n": 2' }).waitFor();
+  });
+  await check('Tab stays in a dialog, Escape leaves it', async () => {
+    await open('groups/readers');
+    await page.getByRole('button', { name: 'Set offsets' }).click();
+    await page.getByRole('dialog').waitFor();
+    await accessible(page);
+    for (let i = 0; i < 14; i++) {
+      await page.keyboard.press('Tab');
+      want(await page.evaluate(() => document.activeElement.closest('[role=dialog]') !== null), 'the focus has left the dialog');
+    }
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
   });
   await check('commits now', async () => {
     await open('tables/shop');

@@ -73,7 +73,7 @@ function SignIn() {
     <div class="faint">The users are those of Kafka clients: <code>tarn user create NAME</code></div></form>`;
 }
 
-const keys = [['/', 'search or filter on this page'], ['?', 'this list'], ['Esc', 'close, or leave a field'], ['space', 'records: pause or go on with the live tail'], ['Ctrl Enter', 'SQL: run; produce: send'],
+const keys = [['/', 'search or filter on this page'], ['?', 'this list'], ['Esc', 'close, or leave a field'], ['↑ ↓, Enter', 'go through the rows of a list, and open one'], ['space', 'records: pause or go on with the live tail'], ['Ctrl Enter', 'SQL: run; produce: send'],
   ...pages.map(([, label, key]) => ['g ' + key, label])];
 
 const Help = () => helping.value && html`<${Dialog} title="Keys" onClose=${() => { helping.value = false; }}><table class="grid">${keys.map(([k, what]) => html`<tr><td class="fit"><kbd>${k}</kbd></td><td>${what}</td></tr>`)}</table></${Dialog}>`;

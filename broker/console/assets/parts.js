@@ -57,8 +57,8 @@ export function CopyAs({ texts, label = 'Copy as' }) {
 export const Head = ({ trail = [], title, children }) => html`<div class="head"><h1>${trail.map(([name, ...to]) => html`<${A} to=${to}>${name}</${A}> <span class="crumb">/</span> `)}${title}</h1>${children}</div>`;
 
 /** Tabs are links below a topic or table. */
-export const Tabs = ({ base, tabs, on }) => html`<div class="tabs" role="tablist">${tabs.map(([name, label, badge]) =>
-  html`<${A} to=${name ? [...base, name] : base} class=${on === name ? 'on' : ''} role="tab" aria-selected=${on === name}>${label}${badge ? html`<span class="badge bad">${badge}</span>` : null}</${A}>`)}</div>`;
+export const Tabs = ({ base, tabs, on }) => html`<nav class="tabs" aria-label="Parts of this page">${tabs.map(([name, label, badge]) =>
+  html`<${A} to=${name ? [...base, name] : base} class=${on === name ? 'on' : ''} aria-current=${on === name ? 'page' : undefined}>${label}${badge ? html`<span class="badge bad">${badge}</span>` : null}</${A}>`)}</nav>`;
 
 export const Badge = ({ kind = '', children, title }) => html`<span class=${'badge ' + kind} title=${title}>${children}</span>`;
 
@@ -75,6 +75,19 @@ export const Loaded = ({ of, children }) => html`<${Trouble} error=${of.error} /
 
 /** When is a time: how long ago, with the moment as its title. */
 export const When = ({ ms }) => (ms ? html`<span title=${time(ms) + (utc.value ? ' UTC' : '')} class="nowrap">${ago(ms)}</span>` : html`<span class="faint">–</span>`);
+
+/** steps has Enter open a row that has the focus, and the arrows or j and k go to its neighbours. */
+export function steps(e, open) {
+  if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey) return;
+  const way = { ArrowDown: 'nextElementSibling', j: 'nextElementSibling', ArrowUp: 'previousElementSibling', k: 'previousElementSibling' }[e.key];
+  if (e.key === 'Enter') open();
+  else if (way) {
+    let to = e.currentTarget[way];
+    while (to && to.tabIndex < 0) to = to[way];
+    if (to) to.focus();
+  } else return;
+  e.preventDefault();
+}
 
 /**
  * Grid is a table that sorts by its columns; which one is in the URL.
@@ -96,10 +109,12 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
   const head = (c) => {
     const sorts = c.value && c.key;
     const next = name === c.key ? (down ? c.key : '-' + c.key) : (c.num ? '-' : '') + c.key;
-    return html`<th class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${name === c.key ? (down ? 'descending' : 'ascending') : undefined}
-      onClick=${sorts && (() => setParams({ ['sort' + id]: next === sort ? '' : next }))}>${c.name}${name === c.key && c.key ? html`<span class="arrow">${down ? '↓' : '↑'}</span>` : null}</th>`;
+    const text = html`${c.name}${name === c.key && c.key ? html`<span class="arrow" aria-hidden="true">${down ? '↓' : '↑'}</span>` : null}`;
+    return html`<th scope="col" class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${sorts && name === c.key ? (down ? 'descending' : 'ascending') : undefined}>${sorts
+      ? html`<button class="sorter" onClick=${() => setParams({ ['sort' + id]: next === sort ? '' : next })}>${text}</button>` : text}</th>`;
   };
   return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
+    tabindex=${onRow ? 0 : undefined} onKeyDown=${onRow && ((e) => steps(e, () => onRow(r)))}
     onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
@@ -108,9 +123,16 @@ export function Dialog({ title, onClose, wide, children, actions }) {
   const ref = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
-    const first = ref.current && ref.current.querySelector('input,textarea,select,button.main-action');
+    const first = ref.current && (ref.current.querySelector('input,textarea,select,button.main-action') || ref.current.querySelector('.actions button'));
     if (first) first.focus();
-    const key = (e) => { if (e.key === 'Escape') { e.stopPropagation(); onClose(); } };
+    const key = (e) => {
+      if (e.key === 'Escape') { e.stopPropagation(); onClose(); }
+      if (e.key !== 'Tab' || !ref.current) return;
+      // Who goes on from the last field comes to the first: the page below is not to be reached.
+      const all = [...ref.current.querySelectorAll('a[href],button:not([disabled]),input,select,textarea,[tabindex="0"]')].filter((x) => x.offsetParent);
+      const [from, to] = e.shiftKey ? [all[0], all.at(-1)] : [all.at(-1), all[0]];
+      if (to && (document.activeElement === from || !ref.current.contains(document.activeElement))) { e.preventDefault(); to.focus(); }
+    };
     addEventListener('keydown', key);
     return () => { removeEventListener('keydown', key); if (before && before.focus) before.focus(); };
   }, []);

@@ -39,25 +39,39 @@ function One({ name }) {
   const [removing, remove] = useState(false);
   const g = it.data;
   return html`<${Head} trail=${[['Groups', 'groups']]} title=${name}>${g && html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}><span class="soft">${g.type}${g.protocol ? ', ' + g.protocol : ''} · ${plural(g.members, 'member')}</span>`}
-      <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `kafka-consumer-groups.sh --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
+      <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `${g && g.type === 'share' ? 'kafka-share-groups.sh' : 'kafka-consumer-groups.sh'} --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
       <button onClick=${() => seek(true)}>Set offsets</button><button class="danger" disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</button></span></${Head}>
     <${Loaded} of=${it}>${(d) => html`
       <div class="cards"><div class="card"><div class="label">Lag</div><div class="value">${count(d.lag)}</div><div class="more">records</div></div>
         <div class="card"><div class="label">Behind</div><div class="value">${d.lag ? span(d.lag_seconds) : '0 s'}</div><div class="more">in the records' own time</div></div>
-        <div class="card"><div class="label">Last commit</div><div class="value"><${When} ms=${d.commit_ms} /></div><div class="more">${stuck(d) ? html`<span class="warn">has not moved since</span>` : html`<span> </span>`}</div></div>
-        <div class="card"><div class="label">Generation</div><div class="value">${d.generation}</div></div></div>
+        ${d.type === 'share' ? html`<div class="card"><div class="label">With members</div><div class="value">${count(sumOf(d.shares || [], 'acquired'))}</div><div class="more">${count(sumOf(d.shares || [], 'waiting'))} given back, to be delivered again</div></div>`
+    : html`<div class="card"><div class="label">Last commit</div><div class="value"><${When} ms=${d.commit_ms} /></div><div class="more">${stuck(d) ? html`<span class="warn">has not moved since</span>` : html`<span> </span>`}</div></div>`}
+        <div class="card"><div class="label">${d.type === 'classic' ? 'Generation' : 'Epoch'}</div><div class="value">${d.generation}</div></div></div>
       <div class="charts"><${Over} points=${points} name=${'group:' + name} label="Lag, records" show=${brief} /></div>
-      <h2>Partitions</h2>${d.partitions.length ? html`<${Grid} id="p" rows=${d.partitions} columns=${[
+      <h2>Partitions</h2>${d.shares ? html`<${Shares} of=${d.shares} />` : d.partitions.length ? html`<${Grid} id="p" rows=${d.partitions} columns=${[
         { name: 'Topic', key: 'topic', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
         { name: 'Committed', num: true, value: (r) => r.committed, show: (r) => r.committed < 0 ? html`<span class="faint">none</span>` : html`<${A} to=${['topics', r.topic]} params=${{ partition: r.partition, order: 'oldest', at: r.committed }} title="The records that come next">${count(r.committed)}</${A}>` }, { name: 'End', num: true, value: (r) => count(r.end) },
         { name: 'Lag', num: true, key: 'lag', value: (r) => r.lag, show: (r) => (r.lag ? count(r.lag) : html`<span class="faint">0</span>`) }, { name: 'Behind', num: true, key: 'behind', value: (r) => r.lag_seconds, show: (r) => (r.lag ? span(r.lag_seconds) : html`<span class="faint">–</span>`) },
         { name: 'Committed at', value: (r) => r.commit_ms, show: (r) => html`<${When} ms=${r.commit_ms} />` }, { name: 'Member', show: (r) => (r.member ? html`${r.client} <span class="faint">${r.host}</span>` : html`<span class="faint">none</span>`) },
-      ]} />` : html`<${Empty} title="It has committed nothing yet">Lag is known from the first commit on.</${Empty}>`}
+      ]} />` : html`<${Empty} title=${d.type === 'share' ? 'It has taken nothing yet' : 'It has committed nothing yet'}>Lag is known from the first ${d.type === 'share' ? 'record' : 'commit'} on.</${Empty}>`}
       <h2>Members</h2>${d.member_list.length ? html`<${Grid} id="m" rows=${d.member_list} columns=${[{ name: 'Client', value: (m) => m.client_id }, { name: 'Host', value: (m) => m.host }, { name: 'Member', show: (m) => html`<code class="soft">${m.id}</code> ${m.instance_id ? html`<${Badge}>static ${m.instance_id}</${Badge}>` : null}${m.id === d.leader ? html` <${Badge} kind="accent">leader</${Badge}>` : null}` },
+        ...(d.type === 'share' ? [{ name: 'Records in work', num: true, value: (m) => count(m.acquired || 0) }] : []),
         { name: 'Partitions', show: (m) => html`<span class="badges">${Object.entries(m.partitions).map(([t, ps]) => html`<${Badge}>${t}: ${ps.join(', ')}</${Badge}>`)}</span>` }]} />` : html`<p class="faint">None: its offsets can be set.</p>`}`}</${Loaded}>
     ${seeking && g && html`<${Seek} g=${g} onClose=${() => seek(false)} again=${it.again} />`}
     ${removing && html`<${Sure} title="Delete group" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/groups/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['groups'])); }}><p>Its offsets go. Who reads as this group begins where a new one does.</p></${Sure}>`}`;
 }
+
+const sumOf = (rows, key) => rows.reduce((n, r) => n + r[key], 0);
+
+/** Shares are the partitions of a share group, whose records go to members one by one. */
+const Shares = ({ of }) => html`<${Grid} id="p" rows=${of} columns=${[
+    { name: 'Topic', key: 'topic', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
+    { name: 'Done before', num: true, value: (r) => r.start, title: 'All records before this offset are done', show: (r) => html`<${A} to=${['topics', r.topic]} params=${{ partition: r.partition, order: 'oldest', at: r.start }} title="The first record that is not done">${count(r.start)}</${A}>` },
+    { name: 'Next', num: true, value: (r) => count(r.next), title: 'The first offset that nobody has been given' }, { name: 'End', num: true, value: (r) => count(r.end) },
+    { name: 'Lag', num: true, key: 'lag', value: (r) => r.lag, show: (r) => (r.lag ? count(r.lag) : html`<span class="faint">0</span>`) }, { name: 'Behind', num: true, key: 'behind', value: (r) => r.lag_seconds, show: (r) => (r.lag ? span(r.lag_seconds) : html`<span class="faint">–</span>`) },
+    { name: 'With members', num: true, key: 'acquired', value: (r) => r.acquired }, { name: 'Given back', num: true, key: 'waiting', value: (r) => r.waiting, show: (r) => (r.waiting ? html`<span class="warn">${count(r.waiting)}</span>` : '0') },
+    { name: 'Deliveries so far', show: (r) => html`<span class="badges">${Object.entries(r.deliveries).map(([n, records]) => html`<${Badge} kind=${n > 2 ? 'bad' : n > 1 ? 'warn' : ''} title=${plural(records, 'record') + ', delivered ' + plural(Number(n), 'time')}>${n}×: ${count(records)}</${Badge}>`)}</span>` },
+  ]} />`;
 
 function Seek({ g, onClose, again }) {
   const [topic, setTopic] = useState(g.topics[0] || '');

@@ -4,12 +4,19 @@ import { html, useEffect, useRef, useState } from '../lib.js';
 import { param, query, setParams } from '../router.js';
 import { ask, listen, p } from '../api.js';
 import { bytes, count, plural, sh, span, sqlName, time } from '../format.js';
-import { Badge, Copy, CopyAs, Empty, Loading, Segment, say } from '../parts.js';
+import { Badge, Copy, CopyAs, Empty, Loading, Segment, say, steps } from '../parts.js';
 import { Json } from '../json.js';
 import Produce from './produce.js';
 
 /** How many rows of a live tail stay in the page. */
-const maxRows = 2000;
+const maxRows = 10000;
+/** How many records come at a time: first, and when more are wanted. */
+const firstRows = 50;
+const moreRows = 500;
+/** A row's height as parts.css has it, px; beyond so many rows only those in sight are in the page, and so many around them. */
+const rowHeight = 27;
+const allRows = 200;
+const around = 40;
 /** How often arriving records are shown, ms. */
 const showEvery = 120;
 /** The parameters that a search is made of. */
@@ -30,21 +37,27 @@ function useSearch(name, live) {
   const key = searchParams.map((k) => param(k)).join('\n') + live;
   const start = (cursor, scan, keep) => {
     if (work.current) work.current.stop.abort();
-    const w = { stop: new AbortController(), rows: keep ? work.current.rows : [], state: live ? 'following' : 'searching', scanned: keep ? work.current.total : 0, before: keep ? work.current.total : 0, total: 0, progress: null, end: null, error: null, dropped: 0, paused: false, held: 0, timer: 0 };
+    const w = { stop: new AbortController(), rows: keep ? [...work.current.rows, ...work.current.fresh] : [], state: live ? 'following' : 'searching', scanned: keep ? work.current.total : 0, before: keep ? work.current.total : 0, total: 0, progress: null, end: null, error: null, dropped: 0, paused: false, held: 0, timer: 0, fresh: [] };
     work.current = w;
-    const show = () => { w.timer = 0; setView({ rows: w.rows, state: w.state, progress: w.progress, end: w.end, error: w.error, dropped: w.dropped, paused: w.paused, held: w.held, total: w.total }); };
+    const show = () => {
+      w.timer = 0;
+      if (work.current !== w) return; // another search has begun
+      if (w.fresh.length) {
+        w.rows = live ? [...w.fresh.reverse(), ...w.rows] : [...w.rows, ...w.fresh];
+        w.fresh = [];
+        if (live && w.rows.length > maxRows) { w.dropped += w.rows.length - maxRows; w.rows = w.rows.slice(0, maxRows); }
+      }
+      setView({ rows: w.rows, state: w.state, progress: w.progress, end: w.end, error: w.error, dropped: w.dropped, paused: w.paused, held: w.held, total: w.total });
+    };
     w.show = () => { if (!w.timer) w.timer = setTimeout(show, showEvery); };
-    const more = live ? { follow: 'true' } : { limit: '50' };
+    const more = live ? { follow: 'true' } : { limit: String(cursor ? moreRows : firstRows) };
     if (cursor) more.cursor = cursor;
     if (scan) more.scan = String(scan);
     listen(address(name, more), w.stop.signal, (event, data) => {
       const v = JSON.parse(data);
       if (event === 'record') {
-        if (live) {
-          if (w.paused) { w.held++; w.show(); return; }
-          w.rows = [v, ...w.rows];
-          if (w.rows.length > maxRows) { w.dropped += w.rows.length - maxRows; w.rows = w.rows.slice(0, maxRows); }
-        } else w.rows = [...w.rows, v];
+        if (live && w.paused) w.held++;
+        else w.fresh.push(v);
       } else if (event === 'progress' || event === 'following') { w.progress = v; w.total = w.before + v.scanned; }
       else if (event === 'dropped') w.dropped += v.records;
       else if (event === 'done') { w.end = v; w.state = 'done'; w.total = w.before + v.scanned; }
@@ -129,18 +142,54 @@ function Progress({ s, live, filtered }) {
 function Rows({ rows, name }) {
   const open = param('open');
   const id = (r) => r.partition + ':' + r.offset;
-  const show = rows.slice(0, maxRows);
-  return html`<div class="records" role="table"><div class="line top" role="row"><span>Time</span><span class="num">Part</span><span class="num">Offset</span><span>Key</span><span>Value</span></div>
-    ${show.map((r) => html`<${Line} key=${id(r)} r=${r} open=${open === id(r)} name=${name} />`)}</div>`;
+  const ref = useRef(null);
+  const [from, to] = useSight(ref, rows.length);
+  const at = open ? rows.findIndex((r) => id(r) === open) : -1;
+  const line = (r) => html`<${Line} key=${id(r)} r=${r} open=${open === id(r)} name=${name} />`;
+  const gap = (n, key) => n > 0 && html`<div key=${key} role="presentation" style=${{ height: n * rowHeight + 'px' }}></div>`;
+  // The open record is as high as it is: it is always in the page, where it belongs.
+  const above = at >= 0 && at < from;
+  const below = at >= to;
+  return html`<div class="records" role="table" aria-label="Records" aria-rowcount=${rows.length + 1} ref=${ref}><div class="line top" role="row"><span role="columnheader">Time</span><span role="columnheader" class="num">Part</span><span role="columnheader" class="num">Offset</span><span role="columnheader">Key</span><span role="columnheader">Value</span></div>
+    ${above ? [gap(at, 'gap1'), line(rows[at]), gap(from - at - 1, 'gap2')] : gap(from, 'gap1')}
+    ${rows.slice(from, to).map(line)}
+    ${below ? [gap(at - to, 'gap3'), line(rows[at]), gap(rows.length - at - 1, 'gap4')] : gap(rows.length - to, 'gap3')}</div>`;
+}
+
+/** useSight says which rows are in sight, from one and up to another, as the page scrolls. */
+function useSight(ref, n) {
+  const [sight, set] = useState([0, allRows]);
+  useEffect(() => {
+    if (n <= allRows) return undefined;
+    let frame = 0;
+    const look = () => {
+      frame = 0;
+      if (!ref.current) return;
+      const whole = ref.current.querySelector('.more');
+      const high = whole ? Math.min(Math.max(0, -whole.getBoundingClientRect().top), whole.offsetHeight) : 0;
+      // In steps, so that a row's height of scrolling does not make the list anew.
+      const top = Math.max(0, Math.floor((-ref.current.getBoundingClientRect().top - high) / rowHeight / 10) * 10);
+      const from = Math.max(0, top - around);
+      const to = top + Math.ceil(innerHeight / rowHeight) + around;
+      set((s) => (s[0] === from && s[1] === to ? s : [from, to]));
+    };
+    const later = () => { if (!frame) frame = requestAnimationFrame(look); };
+    addEventListener('scroll', later, { passive: true });
+    addEventListener('resize', later);
+    look();
+    return () => { removeEventListener('scroll', later); removeEventListener('resize', later); cancelAnimationFrame(frame); };
+  }, [n > allRows]);
+  return n <= allRows ? [0, n] : [Math.min(sight[0], n), Math.min(sight[1], n)];
 }
 
 const Short = ({ part }) => (part.form === 'null' ? html`<span class="faint">null</span>` : part.reason ? html`<${Badge} kind="bad" title=${part.reason}>not decoded</${Badge}> <span class="mono soft">${part.wire}</span>`
   : part.form === 'json' ? html`<${Json} text=${part.text} />` : part.form === 'bytes' ? html`<span class="mono soft">${part.text.slice(0, 200)}</span>` : html`<span class="mono">${part.text.slice(0, 400)}</span>`);
 
 function Line({ r, open, name }) {
-  return html`<div class=${'line' + (open ? ' chosen' : '')} role="row" onClick=${() => setParams({ open: open ? '' : r.partition + ':' + r.offset })}>
-      <span class="mono soft">${time(r.timestamp_ms)}</span><span class="num faint">${r.partition}</span><span class="num">${r.offset}</span><span><${Short} part=${r.key} /></span><span><${Short} part=${r.value} /></span></div>
-    ${open && html`<${Whole} r=${r} name=${name} />`}`;
+  const turn = () => setParams({ open: open ? '' : r.partition + ':' + r.offset });
+  return html`<div class=${'line' + (open ? ' chosen' : '')} role="row" tabindex="0" onClick=${turn} onKeyDown=${(e) => steps(e, turn)}>
+      <span role="cell" class="mono soft">${time(r.timestamp_ms)}</span><span role="cell" class="num faint">${r.partition}</span><span role="cell" class="num">${r.offset}</span><span role="cell"><${Short} part=${r.key} /></span><span role="cell"><${Short} part=${r.value} /></span></div>
+    ${open && html`<div role="row"><div role="cell"><${Whole} r=${r} name=${name} /></div></div>`}`;
 }
 
 const forms = { json: 'JSON', text: 'text', bytes: 'bytes', null: 'null' };
@@ -149,9 +198,9 @@ const forms = { json: 'JSON', text: 'text', bytes: 'bytes', null: 'null' };
 const About = ({ part }) => html`<span class="badges">${part.schema_id ? html`<${Badge} kind="accent">schema id ${part.schema_id}</${Badge}>` : null}<${Badge}>${forms[part.form]}</${Badge}>${part.form !== 'null' && html`<${Badge}>${bytes(part.bytes)}</${Badge}>`}</span>`;
 
 function Body({ part }) {
-  if (part.form === 'null') return html`<div class="recordbody faint">null${' '}</div>`;
+  if (part.form === 'null') return html`<div class="recordbody faint" tabindex="0">null${' '}</div>`;
   return html`${part.reason && html`<div class="note bad"><b>Not decoded.</b> ${part.reason}<div class="mono">${spaced(part.wire)}${part.bytes > 48 ? '…' : ''}</div>${magic(part)}</div>`}
-    <div class="recordbody">${part.form === 'json' ? html`<${Json} text=${part.text} broad />` : html`<pre>${part.text}</pre>`}${part.cut && html`<p class="warn">Only the beginning is shown.</p>`}</div>`;
+    <div class="recordbody" tabindex="0">${part.form === 'json' ? html`<${Json} text=${part.text} broad />` : html`<pre>${part.text}</pre>`}${part.cut && html`<p class="warn">Only the beginning is shown.</p>`}</div>`;
 }
 
 const spaced = (hex) => (hex || '').replace(/../g, '$& ').trim();

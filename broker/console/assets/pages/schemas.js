@@ -64,7 +64,7 @@ function Version({ name, version }) {
   const it = useAsk(p`/subjects/${name}/versions/${version}`);
   return html`<${Loaded} of=${it}>${(s) => html`<div class="row" style=${{ margin: '6px 0' }}><${Badge} kind="accent">${s.schemaType || 'AVRO'}</${Badge}><${Badge}>id ${s.id}</${Badge}>${s.guid && html`<${Badge} title="The same schema has the same GUID everywhere">${s.guid}</${Badge}>`}
       ${(s.references || []).map((r) => html`<${A} to=${['schemas', r.subject]}><${Badge}>uses ${r.name}</${Badge}></${A}>`)}${s.ruleSet && html`<${Badge} kind="warn">${plural(((s.ruleSet.domainRules || []).length), 'rule')}</${Badge}>`}<span class="right"><${Copy} text=${s.schema} /></span></div>
-    <div class="recordbody">${s.schemaType === 'PROTOBUF' ? html`<pre>${s.schema}</pre>` : html`<${Json} text=${s.schema} broad />`}</div>`}</${Loaded}>`;
+    <div class="recordbody" tabindex="0">${s.schemaType === 'PROTOBUF' ? html`<pre>${s.schema}</pre>` : html`<${Json} text=${s.schema} broad />`}</div>`}</${Loaded}>`;
 }
 
 function Diff({ name, from, to }) {

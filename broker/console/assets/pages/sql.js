@@ -52,9 +52,9 @@ export default function SQL() {
           <span class="right row"><span class="faint">Export</span>${exports.map(([f, label]) => html`<${Doing} kind="small" run=${() => save(f)}>${label}</${Doing}>`)}</span>`}</div>
       ${error && html`<div class="note bad" role="alert">${error.message}</div>`}
       ${result && html`<${Result} of=${result} />`}
-      ${duck && !duck.startsWith('--') && html`<h3>The same by DuckDB, on the lake tables</h3><${Command} text=${duck.trim()} />`}
+      ${duck && !duck.startsWith('--') && html`<h2>The same by DuckDB, on the lake tables</h2><${Command} text=${duck.trim()} />`}
       ${!result && !error && html`<${Empty} title="Ask something">A table's name is its topic; <code>log.orders</code> is only the log, <code>lake.orders</code> only the lake. Choose a table at the right, or run the same from a shell: <code>tarn sql 'select …'</code></${Empty}>`}</div>
-      <aside class="tables"><h3>Tables</h3><${Loaded} of=${tables}>${(all) => html`<${Tables} all=${all} use=${(sql) => { setText(sql); run(sql); }} />`}</${Loaded}></aside></div>`;
+      <aside aria-label="Tables" class="tables"><h3>Tables</h3><${Loaded} of=${tables}>${(all) => html`<${Tables} all=${all} use=${(sql) => { setText(sql); run(sql); }} />`}</${Loaded}></aside></div>`;
 }
 
 function Tables({ all, use }) {
@@ -116,7 +116,7 @@ function nested(list, from, row, close) {
 
 function Result({ of }) {
   const numeric = of.columns.map((_, i) => of.rows.length > 0 && of.rows.every((r) => r[i].kind === 'number' || r[i].kind === 'null'));
-  return html`<div class="scroll result"><table class="grid"><thead><tr>${of.columns.map((c, i) => html`<th class=${numeric[i] ? 'num' : ''} title=${c.type}>${c.name}</th>`)}</tr></thead>
+  return html`<div class="scroll result" tabindex="0" role="region" aria-label="Result"><table class="grid"><thead><tr>${of.columns.map((c, i) => html`<th class=${numeric[i] ? 'num' : ''} title=${c.type}>${c.name}</th>`)}</tr></thead>
     <tbody>${of.rows.slice(0, 1000).map((r) => html`<tr>${r.map((v, i) => html`<td class=${numeric[i] ? 'num' : ''} title=${v.text}>${v.kind === 'null' ? html`<span class="faint">null</span>` : v.text}</td>`)}</tr>`)}</tbody></table></div>${of.rows.length === 0 && html`<p class="faint">No rows.</p>`}`;
 }
 

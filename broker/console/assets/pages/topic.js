@@ -111,7 +111,7 @@ export function Rejections({ name }) {
       : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <code>tarn.value.schema.validation</code>.</${Empty}>`)}
     ${open && html`<${Dialog} wide title="Rejected record" onClose=${() => setOpen(null)}><p><b>${open.message}</b></p><${Facts} of=${[['Time', open.time], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
       ['Schema', open.subject + (open.version ? ' v' + open.version : '') + (open.schema_id ? ' (id ' + open.schema_id + ')' : '')], open.rule && ['Rule', open.rule], ['Client', `${open.client} (${open.software} ${open.software_version}) at ${open.remote}`], ['In its batch', open.record + (open.more ? `, and ${open.more} more` : '')]]} />
-      <h3>The bytes begin</h3><div class="recordbody"><pre>${open.preview}</pre></div></${Dialog}>`}`;
+      <h3>The bytes begin</h3><div class="recordbody" tabindex="0"><pre>${open.preview}</pre></div></${Dialog}>`}`;
 }
 
 export function Table({ name, topic }) {
