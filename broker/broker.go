@@ -151,6 +151,9 @@ type Broker struct {
 	door         door
 	requests     requestMeters
 	requestBytes *semaphore.Weighted // large requests that are not answered yet
+	// strangerBytes is the same of clients that have not said who they are.
+	strangerBytes   *semaphore.Weighted
+	requestElements *semaphore.Weighted // of requests that are not answered yet
 }
 
 // Open reads the broker's state from its engine and begins to listen, so that
@@ -169,8 +172,9 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b := &Broker{
 		cfg: cfg, lg: cfg.Log,
 		door:         door{max: cfg.MaxConnections, pace: quota.NewPace(cfg.ConnectionRate)},
-		requestBytes: semaphore.NewWeighted(maxRequestBytes),
-		peers:        peers{limit: cfg.MaxConnectionsPerIP, limits: cfg.IPConnections},
+		requestBytes: semaphore.NewWeighted(maxRequestBytes), strangerBytes: semaphore.NewWeighted(maxStrangerBytes),
+		requestElements: semaphore.NewWeighted(maxWaitingElements),
+		peers:           peers{limit: cfg.MaxConnectionsPerIP, limits: cfg.IPConnections},
 	}
 	var err error
 	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {

@@ -43,6 +43,17 @@ const (
 	// maxConnectionBytes bounds those of one connection, so that one client
 	// cannot take all of it. A larger frame is let in alone.
 	maxConnectionBytes = 64 << 20
+	// maxStrangerBytes bounds those of connections that have not said who they
+	// are: they hold up each other, and nobody else.
+	maxStrangerBytes = 32 << 20
+	// fewElements is up to how many elements of arrays a request has for free. An
+	// element takes up to 300 bytes once it is decoded, of frames where it takes a
+	// few, and as much in the answer: maxWaitingElements bounds those of all
+	// connections from before they are decoded until they are answered, to as many
+	// as eight requests may have, and maxConnectionElements those of one.
+	fewElements           = 256
+	maxWaitingElements    = 8 * wire.MaxElements
+	maxConnectionElements = 2 * wire.MaxElements
 	// frameGrace and frameRate say how long a frame that has begun may take:
 	// so long, and a second for each so many bytes. It holds its share of the
 	// budget meanwhile.
@@ -70,6 +81,7 @@ type connection struct {
 	waiting atomic.Int32        // requests that are not answered yet
 	settled chan struct{}       // receives when none is waiting any more
 	budget  *semaphore.Weighted // of this connection's large frames
+	parts   *semaphore.Weighted // of this connection's elements
 	// mutedUntil is when requests are read again, Unix ns. Both goroutines set
 	// it, and only ever later.
 	mutedUntil atomic.Int64
@@ -82,7 +94,9 @@ type answer struct {
 	reply         api.Reply
 	token         func(context.Context) ([]byte, error) // instead of reply: a bare token's answer
 	begun         time.Time                             // when the request had come
-	bytes         int64                                 // charged to the budgets
+	bytes         int64                                 // charged to the connection's budget, and to shared
+	shared        *semaphore.Weighted
+	elements      int64 // charged to those budgets
 }
 
 func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
@@ -90,7 +104,7 @@ func (b *Broker) newConnection(ln *listener, nc net.Conn) *connection {
 	return &connection{
 		b: b, ln: ln, nc: ln.wrap(nc), begun: time.Now(), client: client, lg: b.lg.With("remote", client.Remote),
 		answers: make(chan answer, maxPipelined), settled: make(chan struct{}, 1),
-		budget: semaphore.NewWeighted(maxConnectionBytes),
+		budget: semaphore.NewWeighted(maxConnectionBytes), parts: semaphore.NewWeighted(maxConnectionElements),
 	}
 }
 
@@ -165,7 +179,7 @@ func (c *connection) read(ctx context.Context) error {
 			return err
 		}
 		a := answer{}
-		if a.bytes, err = c.admit(ctx, size, key); err != nil {
+		if err = c.admit(ctx, &a, size, key); err != nil {
 			return err
 		}
 		if size > r.Buffered() {
@@ -239,21 +253,46 @@ func (c *connection) peek(r *bufio.Reader, n int) ([]byte, error) {
 	return r.Peek(n)
 }
 
-// admit waits until there is room for a large frame and returns what it is
-// charged. One that will be refused is charged nothing.
-func (c *connection) admit(ctx context.Context, size int, key int16) (int64, error) {
-	if size <= largeFrame || size > wire.FrameLimit(key) {
-		return 0, nil
+// admit waits until there is room for a large frame and charges it. One that will
+// be refused is charged nothing.
+func (c *connection) admit(ctx context.Context, a *answer, size int, key int16) error {
+	if size <= largeFrame || size > c.frameLimit()(key) {
+		return nil
 	}
-	n := int64(size)
+	n, shared := int64(size), c.b.requestBytes
+	if !c.client.Auth.Ready() {
+		shared = c.b.strangerBytes
+	}
 	if err := c.budget.Acquire(ctx, min(n, maxConnectionBytes)); err != nil {
-		return 0, err
+		return err
 	}
-	if err := c.b.requestBytes.Acquire(ctx, n); err != nil {
+	if err := shared.Acquire(ctx, n); err != nil {
 		c.budget.Release(min(n, maxConnectionBytes))
-		return 0, err
+		return err
 	}
-	return n, nil
+	a.bytes, a.shared = n, shared
+	return nil
+}
+
+// admitElements waits until there is room for what a request is once it is
+// decoded, and charges it.
+func (c *connection) admitElements(ctx context.Context, a *answer, req wire.Request) error {
+	if len(req.Body) <= fewElements {
+		return nil
+	}
+	n := int64(wire.Elements(req))
+	if n <= fewElements {
+		return nil
+	}
+	if err := c.parts.Acquire(ctx, n); err != nil {
+		return err
+	}
+	if err := c.b.requestElements.Acquire(ctx, n); err != nil {
+		c.parts.Release(n)
+		return err
+	}
+	a.elements = n
+	return nil
 }
 
 // release gives back what an answered or dropped request was charged.
@@ -262,8 +301,12 @@ func (c *connection) release(a answer) {
 		a.request.Release()
 	}
 	if a.bytes > 0 {
-		c.b.requestBytes.Release(a.bytes)
+		a.shared.Release(a.bytes)
 		c.budget.Release(min(a.bytes, maxConnectionBytes))
+	}
+	if a.elements > 0 {
+		c.b.requestElements.Release(a.elements)
+		c.parts.Release(a.elements)
 	}
 }
 
@@ -276,6 +319,9 @@ func (c *connection) dispatch(ctx context.Context, frame []byte, a *answer) (err
 	defer recoverTo(&err, c.lg, req.Key, req.Version)
 	a.correlationID = req.CorrelationID
 	a.begun = time.Now()
+	if err := c.admitElements(ctx, a, req); err != nil {
+		return err
+	}
 	body, err := wire.Decode(req)
 	if errors.Is(err, wire.ErrVersion) && req.Key == wire.KeyApiVersions {
 		// KIP-511: the answer is in version 0, which every client can read.

@@ -91,6 +91,10 @@ func FuzzConnection(f *testing.F) {
 			t.Fatal("the budget of requests leaks")
 		}
 		b.requestBytes.Release(maxRequestBytes)
+		if !b.requestElements.TryAcquire(maxWaitingElements) {
+			t.Fatal("the budget of elements leaks")
+		}
+		b.requestElements.Release(maxWaitingElements)
 	})
 }
 

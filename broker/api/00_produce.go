@@ -164,6 +164,11 @@ func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.P
 	if err != nil {
 		return nil, nil, err
 	}
+	room, err := unpack(ctx, h.unpacks, record.MostUnpacked(p.Records, unpackLimit(t)))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer room.release()
 	b, err := incoming(req, p.Records, unpackLimit(t))
 	if err == nil {
 		err = b.checkHeader(req, t)
@@ -189,6 +194,7 @@ func (h *Handlers) producePartition(ctx context.Context, r *Request, req *kmsg.P
 	if b.dead != nil {
 		batches = append(batches, *b.dead)
 	}
+	room.release() // the pool may be full for long
 	w, err := h.cfg.Logs.Append(ctx, commitlog.Entry{Batches: batches})
 	return w, nil, err
 }

@@ -186,7 +186,7 @@ func (f *fetch) fill(ctx context.Context) bool {
 	left := f.request.held.reserve(f.h.answers, min(f.maxBytes, f.most()))
 	total, failed := 0, false
 	for _, p := range f.parts {
-		b, err := p.read(ctx, f.req, min(int(p.maxBytes), left), total == 0)
+		b, err := p.read(ctx, f.h, f.req, min(int(p.maxBytes), left), total == 0)
 		if err != nil {
 			failed = true
 			p.fail(f.h, f.req, err)
@@ -213,7 +213,7 @@ func (f *fetch) most() int {
 }
 
 // read reads one partition. first allows one batch above most bytes.
-func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, first bool) ([]byte, error) {
+func (p *fetching) read(ctx context.Context, h *Handlers, req *kmsg.FetchRequest, most int, first bool) ([]byte, error) {
 	start, end := p.log.Bounds()
 	stable := min(p.log.LastStable(), end) // the log may have grown in between
 	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = end, stable, start
@@ -228,7 +228,7 @@ func (p *fetching) read(ctx context.Context, req *kmsg.FetchRequest, most int, f
 		return []byte{}, nil
 	}
 	if req.Version < 4 {
-		return p.readMessages(ctx, req, most, limit)
+		return p.readMessages(ctx, h, req, most, limit)
 	}
 	aborted := p.log.Aborted(p.offset)
 	b, err := p.log.Read(ctx, p.offset, most, limit)
@@ -269,7 +269,12 @@ func (p *fetching) listAborted(b []byte, known commitlog.AbortedTxns) {
 // readMessages reads for clients that know no batches. What holds no messages
 // for them (a transaction's marker) is passed over, or they would ask for it for
 // ever.
-func (p *fetching) readMessages(ctx context.Context, req *kmsg.FetchRequest, most int, limit int64) ([]byte, error) {
+func (p *fetching) readMessages(ctx context.Context, h *Handlers, req *kmsg.FetchRequest, most int, limit int64) ([]byte, error) {
+	room, err := unpack(ctx, h.rereads, unpackLimit(p.topic))
+	if err != nil {
+		return nil, err
+	}
+	defer room.release()
 	magic := int8(1)
 	if req.Version < 2 {
 		magic = 0

@@ -72,6 +72,13 @@ func (h *Handlers) find(ctx context.Context, req *kmsg.ListOffsetsRequest, t *to
 	if err := askable(ts, req.Version); err != nil {
 		return commitlog.Found{}, false, err
 	}
+	if ts >= 0 || ts == -3 {
+		room, err := unpack(ctx, h.rereads, unpackLimit(t)) // which batches is not known yet
+		if err != nil {
+			return commitlog.Found{}, false, err
+		}
+		defer room.release()
+	}
 	switch ts {
 	case -1:
 		return commitlog.Found{Offset: limit, TimestampMs: -1}, true, nil

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,17 +190,14 @@ type Handlers struct {
 	lg       *slog.Logger
 	table    map[int16]handler
 	guards   map[int16]guard
-	readers  sync.Pool     // of *record.Reader
-	unpacks  chan struct{} // one taken while a compressed batch is in memory
+	readers  sync.Pool           // of *record.Reader
+	unpacks  *semaphore.Weighted // of maxUnpacking, while produced batches are unpacked
+	rereads  *semaphore.Weighted // the same of stored ones
 	answers  *semaphore.Weighted
 	sessions sessions
 	traffic  traffic
 	loggedMs atomic.Int64 // when an internal error was logged last
 }
-
-// unpackSlots is how many compressed batches are unpacked at once for each
-// processor: a second one hides what the first waits for, more only take memory.
-const unpackSlots = 2
 
 type handler func(ctx context.Context, r *Request) (Reply, error)
 
@@ -221,7 +217,8 @@ func New(cfg Config) *Handlers {
 	}
 	h := &Handlers{
 		cfg: cfg, lg: cfg.Log,
-		unpacks: make(chan struct{}, unpackSlots*runtime.GOMAXPROCS(0)),
+		unpacks: semaphore.NewWeighted(maxUnpacking),
+		rereads: semaphore.NewWeighted(maxUnpacking),
 		answers: semaphore.NewWeighted(maxAnswerBytes),
 	}
 	h.readers.New = func() any { return new(record.Reader) }

@@ -94,10 +94,24 @@ func guardCreateTopics(_ *Handlers, a *asker, q *kmsg.CreateTopicsRequest, _ *km
 	}
 }
 
-// guardDeleteTopics wants Delete on each topic. A topic named by its id is
-// called by name only to those who may describe it.
+// guardDeleteTopics wants Delete on each topic, or on the cluster (which only a
+// rule for all operations gives). A topic named by its id is called by name only
+// to those who may describe it; one named by name must be describable as well, and
+// that it is not there is told to all who may describe it.
 func guardDeleteTopics(h *Handlers, a *asker, q *kmsg.DeleteTopicsRequest, _ *kmsg.DeleteTopicsResponse) (bool, func(*kmsg.DeleteTopicsResponse)) {
+	if a.couldCluster(acl.Delete) {
+		return false, nil
+	}
 	var denied []kmsg.DeleteTopicsResponseTopic
+	may := func(name *string, known string) bool {
+		if name == nil {
+			return a.may(acl.Delete, acl.Topic, known)
+		}
+		if h.cfg.Topics.View().ByName(known) == nil && a.could(acl.Describe, acl.Topic, known) {
+			return true // the handler says that there is none
+		}
+		return a.may(acl.Delete, acl.Topic, known) && a.may(acl.Describe, acl.Topic, known)
+	}
 	judge := func(name *string, id [16]byte) bool {
 		known := ""
 		if name != nil {
@@ -107,7 +121,7 @@ func guardDeleteTopics(h *Handlers, a *asker, q *kmsg.DeleteTopicsRequest, _ *km
 		} else {
 			return true
 		}
-		if a.may(acl.Delete, acl.Topic, known) {
+		if may(name, known) {
 			return true
 		}
 		st := kmsg.NewDeleteTopicsResponseTopic()

@@ -1,6 +1,10 @@
 package api
 
-import "golang.org/x/sync/semaphore"
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+)
 
 const (
 	// maxAnswerBytes bounds the records that Fetch answers of all connections
@@ -49,4 +53,38 @@ func (m *memory) release() {
 		m.budget.Release(answerCopies * m.bytes)
 	}
 	*m = memory{}
+}
+
+// maxUnpacking bounds what the compressed batches that are unpacked at a time may
+// become, all together: of usual ones some hundred, of bombs four on a topic that
+// takes 1 MiB, or one that may become more than all of this. What is produced has
+// such a budget, and what is read anew for old clients and for times another one,
+// since that may wait for a disk.
+const maxUnpacking = 256 << 20
+
+// unpacking is what is held of maxUnpacking.
+type unpacking struct {
+	budget *semaphore.Weighted
+	bytes  int64
+}
+
+// unpack waits until so many bytes may be unpacked. Release gives them back; who
+// holds some must not ask for more, nor wait for others.
+func unpack(ctx context.Context, budget *semaphore.Weighted, most int) (*unpacking, error) {
+	n := min(int64(most), maxUnpacking)
+	if n <= 0 {
+		return &unpacking{}, nil
+	}
+	if err := budget.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return &unpacking{budget, n}, nil
+}
+
+// release gives back what is held, once.
+func (u *unpacking) release() {
+	if u.bytes > 0 {
+		u.budget.Release(u.bytes)
+		u.bytes = 0
+	}
 }

@@ -66,16 +66,9 @@ func (b *producedBatch) checkSize(t *topic.Topic) error {
 // checkRecords unpacks the batch once and looks at its records twice: for
 // Kafka's rules, then for the topic's schemas.
 func (h *Handlers) checkRecords(ctx context.Context, r *Request, t *topic.Topic, partition int32, b *producedBatch) ([]RecordError, error) {
-	if b.head.Codec() != record.None {
-		select {
-		case h.unpacks <- struct{}{}:
-			defer func() { <-h.unpacks }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 	rd := h.readers.Get().(*record.Reader)
 	defer h.readers.Put(rd)
+	defer rd.Release()
 	if err := rd.Reset(b.bytes, unpackLimit(t)); err != nil {
 		return nil, err
 	}

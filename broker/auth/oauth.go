@@ -45,8 +45,11 @@ const (
 	// keysFor is how long a key set is used before it is fetched again, and
 	// keysRest how long a token with an unknown key has to wait before it may
 	// cause that: it might be anybody's.
-	keysFor          = time.Hour
-	keysRest         = 10 * time.Second
+	keysFor  = time.Hour
+	keysRest = 10 * time.Second
+	// failedFor is how long nobody tries again after keys that are not there yet
+	// could not be fetched: who signs in then need not wait for that in a queue.
+	failedFor        = time.Second
 	defaultClockSkew = 30 * time.Second
 )
 
@@ -60,6 +63,8 @@ type OAuth struct {
 	mu    sync.Mutex
 	keys  *jose.JSONWebKeySet // guarded by mu; nil: not fetched yet
 	tried time.Time           // when they were fetched last, or that failed; guarded by mu
+	why   error               // why there are no keys; guarded by mu
+	since time.Time           // when that was found; guarded by mu
 }
 
 // algorithms are those of issuers' public keys. Keys that both sides know are
@@ -137,11 +142,11 @@ func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) er
 	if err != nil {
 		return err
 	}
-	err = t.Claims(keys, into...)
+	err = t.Claims(fitting(keys, t), into...)
 	if errors.Is(err, jose.ErrJWKSKidNotFound) {
 		fresh, ferr := o.current(ctx, keysRest)
 		if ferr == nil && fresh != keys {
-			err = t.Claims(fresh, into...)
+			err = t.Claims(fitting(fresh, t), into...)
 		}
 	}
 	if err != nil {
@@ -154,40 +159,40 @@ func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) er
 // Meanwhile others go on with the old ones, and so does everybody if it fails;
 // only where there are none yet they wait for them.
 func (o *OAuth) current(ctx context.Context, age time.Duration) (*jose.JSONWebKeySet, error) {
-	keys, due := o.claim(age)
-	if keys != nil && !due {
-		return keys, nil
+	keys, due, err := o.claim(age)
+	if err != nil || keys != nil && !due {
+		return keys, err
 	}
 	if keys == nil {
 		o.first.Lock()
 		defer o.first.Unlock()
-		if keys, _ = o.claim(age); keys != nil {
-			return keys, nil
+		if keys, _, err = o.claim(age); keys != nil || err != nil {
+			return keys, err
 		}
 	}
 	fresh, err := o.fetch(ctx)
-	if err != nil && keys == nil {
-		return nil, err
-	}
-	if err != nil {
+	if err != nil && keys != nil {
 		return keys, nil
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.keys = fresh
-	return fresh, nil
+	o.keys, o.why, o.since = fresh, err, o.cfg.Now()
+	return fresh, err
 }
 
 // claim gives the keys there are, and whether it is the caller who has to fetch
-// others.
-func (o *OAuth) claim(age time.Duration) (keys *jose.JSONWebKeySet, due bool) {
+// others; or why there are none, if they have just been tried.
+func (o *OAuth) claim(age time.Duration) (keys *jose.JSONWebKeySet, due bool, err error) {
 	now := o.cfg.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.keys == nil && o.why != nil && now.Sub(o.since) < failedFor {
+		return nil, false, o.why
+	}
 	if due = now.Sub(o.tried) > age; due || o.keys == nil {
 		o.tried = now
 	}
-	return o.keys, due
+	return o.keys, due, nil
 }
 
 // fetch reads the key set.
@@ -247,7 +252,7 @@ func (b *bearer) step(token []byte) (answer []byte, done bool, err error) {
 	if b.refused != nil {
 		return nil, false, b.refused
 	}
-	jwtText, err := bearerToken(string(token))
+	as, jwtText, err := bearerToken(string(token))
 	if err != nil {
 		return nil, false, err
 	}
@@ -257,21 +262,31 @@ func (b *bearer) step(token []byte) (answer []byte, done bool, err error) {
 		b.refused = fmt.Errorf("%w: %w", &wordedError{invalidToken}, err)
 		return []byte(invalidToken), false, nil
 	}
+	if as != "" && as != b.who.Name {
+		return nil, false, &wordedError{"Authentication failed: Client requested an authorization id that is different from the token's principal name"}
+	}
 	return []byte{}, true, nil
 }
 
-// bearerToken reads "n,[a=…],^Aauth=Bearer TOKEN^A[key=value^A…]^A".
-func bearerToken(msg string) (string, error) {
+// bearerToken reads "n,[a=NAME],^Aauth=Bearer TOKEN^A[key=value^A…]^A": as whom the
+// client wants to be known, if it says so, and its token.
+func bearerToken(msg string) (as, token string, err error) {
 	head, rest, ok := strings.Cut(msg, "\x01")
-	if !ok || !strings.HasPrefix(head, "n,") || !strings.HasSuffix(head, ",") {
-		return "", fmt.Errorf("%w: malformed token", ErrRefused)
+	words := strings.Split(head, ",")
+	if !ok || len(words) != 3 || words[0] != "n" || words[2] != "" || words[1] != "" && !strings.HasPrefix(words[1], "a=") {
+		return "", "", fmt.Errorf("%w: malformed token", ErrRefused)
+	}
+	if words[1] != "" {
+		if as, err = saslName(words[1][2:]); err != nil {
+			return "", "", err
+		}
 	}
 	for pair := range strings.SplitSeq(rest, "\x01") {
 		if key, value, ok := strings.Cut(pair, "="); ok && key == "auth" {
 			if kind, token, ok := strings.Cut(value, " "); ok && strings.EqualFold(kind, "bearer") {
-				return strings.TrimSpace(token), nil
+				return as, strings.TrimSpace(token), nil
 			}
 		}
 	}
-	return "", fmt.Errorf("%w: no bearer token", ErrRefused)
+	return "", "", fmt.Errorf("%w: no bearer token", ErrRefused)
 }

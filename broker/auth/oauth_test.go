@@ -101,6 +101,8 @@ func TestOAuth(t *testing.T) {
 		{"other key", bad.token(t, with(func(map[string]any) {})), false},
 		{"no signature", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImV4cCI6OTk5OTk5OTk5OX0.", false},
 		{"nonsense", "a.b.c", false},
+		{"no name of a key", issuer{good.key, ""}.token(t, with(func(map[string]any) {})), true},
+		{"no name of a key, other key", issuer{bad.key, ""}.token(t, with(func(map[string]any) {})), false},
 	} {
 		who, till, err := o.Verify(t.Context(), c.token)
 		if got := err == nil; got != c.wanted {
@@ -175,5 +177,100 @@ func TestBearer(t *testing.T) {
 	}
 	if _, _, err = s.Authenticate([]byte("\x01")); !errors.Is(err, ErrRefused) || s.Message(err) != invalidToken {
 		t.Errorf("got %v %q", err, s.Message(err))
+	}
+}
+
+// TestKeysFor has keys in a set that are for something else than a token's
+// signature, of which each would verify it.
+func TestKeysFor(t *testing.T) {
+	i := newIssuer(t, "k")
+	for _, c := range []struct {
+		name           string
+		use, algorithm string
+		wanted         bool
+	}{
+		{"anything", "", "", true},
+		{"signatures", "sig", "ES256", true},
+		{"encryption", "enc", "", false},
+		{"another algorithm", "sig", "ES384", false},
+	} {
+		set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &i.key.PublicKey, KeyID: "k", Use: c.use, Algorithm: c.algorithm}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "keys.json")
+		if err := os.WriteFile(path, set, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o, err := NewOAuth(t.Context(), OAuthConfig{Keys: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = o.Verify(t.Context(), i.token(t, map[string]any{"sub": "a", "exp": time.Now().Unix() + 100}))
+		if got := err == nil; got != c.wanted {
+			t.Errorf("a key for %s: %v", c.name, err)
+		}
+	}
+}
+
+// TestNoKeys has an issuer that is away when the first tokens come: it is asked
+// once a second, not once a token.
+func TestNoKeys(t *testing.T) {
+	i := newIssuer(t, "k")
+	var asked atomic.Int32
+	var there atomic.Bool
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if there.Load() {
+			w.Write(i.set())
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer srv.Close()
+	now := time.Unix(100_000, 0)
+	o, err := NewOAuth(t.Context(), OAuthConfig{Keys: srv.URL, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := i.token(t, map[string]any{"sub": "a", "exp": now.Unix() + 100})
+	for range 5 {
+		if _, _, err := o.Verify(t.Context(), token); err == nil {
+			t.Fatal("a token is believed without keys")
+		}
+	}
+	if asked.Load() != 1 {
+		t.Errorf("asked %d times in no time", asked.Load())
+	}
+	there.Store(true)
+	now = now.Add(failedFor)
+	if _, _, err := o.Verify(t.Context(), token); err != nil || asked.Load() != 2 {
+		t.Errorf("a second later: %v, asked %d times", err, asked.Load())
+	}
+}
+
+// TestBearerAs has clients name whom they want to be known as.
+func TestBearerAs(t *testing.T) {
+	i := newIssuer(t, "k")
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(path, i.set(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := NewOAuth(t.Context(), OAuthConfig{Keys: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := i.token(t, map[string]any{"sub": "a,b", "exp": time.Now().Unix() + 100})
+	for head, wanted := range map[string]bool{
+		"n,,": true, "n,a=a=2Cb,": true, "n,a=root,": false, "n,a=,": false, "n,x,": false, "n,": false, "y,,": false,
+	} {
+		s := NewSession(&SASL{Mechanisms: []string{OAuthBearer}, OAuth: o})
+		if _, err := s.Handshake(OAuthBearer, 1); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := s.Authenticate([]byte(head + "\x01auth=Bearer " + token + "\x01\x01"))
+		if err == nil != wanted || s.Ready() != wanted {
+			t.Errorf("%q: %v", head, err)
+		}
 	}
 }

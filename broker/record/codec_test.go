@@ -259,6 +259,103 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestMeasured unpacks more than is read at a go, and less than there is.
+func TestMeasured(t *testing.T) {
+	zeros := make([]byte, 40<<20)
+	for name, bomb := range map[string]struct {
+		c   Codec
+		src []byte
+	}{
+		"gzip": {Gzip, gzipped(t, zeros)}, "lz4": {LZ4, lz4Frame(t, zeros)},
+	} {
+		for _, c := range []struct {
+			limit int
+			want  error
+			most  uint64 // allocated: the result, what grew before, and two blocks of lz4 with their reader
+		}{
+			{len(zeros), nil, 40<<20 + 4*measureFrom + 12<<20},
+			{len(zeros) - 1, ErrTooLarge, 4*measureFrom + 12<<20},
+			{len(zeros) + 1, nil, 40<<20 + 4*measureFrom + 12<<20},
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := Decompress([]byte("head"), bomb.src, bomb.c, c.limit)
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, c.want) || err == nil && (len(got) != 4+len(zeros) || !bytes.HasPrefix(got, []byte("head\x00"))) {
+				t.Errorf("%s, limit %d: %d bytes, %v", name, c.limit, len(got), err)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > c.most {
+				t.Errorf("%s, limit %d: %d bytes allocated, want %d at most", name, c.limit, n, c.most)
+			}
+		}
+	}
+	cut := gzipped(t, zeros)
+	cut = cut[:len(cut)-9]
+	if _, err := Decompress(nil, cut, Gzip, len(zeros)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("cut in what is measured: %v", err)
+	}
+}
+
+// TestSmallBlocks reads a zstd frame that was flushed after each record: by its
+// blocks it could hold 128 MiB, and it holds 10 kB.
+func TestSmallBlocks(t *testing.T) {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	for i := range 1000 {
+		record := fmt.Appendf(nil, "record %d, and again %d;", i, i)
+		want = append(want, record...)
+		if _, err := w.Write(record); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if most, err := zstdBound(b.Bytes()); err != nil || most < 1<<20 {
+		t.Fatalf("bound %d, %v: this test needs blocks that may hold more", most, err)
+	}
+	got, err := Decompress(nil, b.Bytes(), Zstd, len(want))
+	if err != nil || !bytes.Equal(got, want) || cap(got) > 2*len(want) {
+		t.Errorf("%d bytes in %d, %v", len(got), cap(got), err)
+	}
+	if _, err := Decompress(nil, b.Bytes(), Zstd, len(want)-1); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a byte less: %v", err)
+	}
+}
+
+// TestMostUnpacked packs what packs best, and holds the result to what is said of it.
+func TestMostUnpacked(t *testing.T) {
+	zeros := make([]byte, 4<<20)
+	for _, c := range []Codec{None, Gzip, Snappy, LZ4, Zstd} {
+		b := NewBuilder(Options{Codec: c})
+		b.Append(1, nil, zeros)
+		batch, err := b.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := MostUnpacked(batch, 64<<20)
+		switch least := len(zeros); {
+		case c == None && got != 0:
+			t.Errorf("nothing to unpack: got %d", got)
+		case c != None && (got < least || got > 64<<20):
+			t.Errorf("%s: %d bytes may become %d, and are %d", c, len(batch), got, least)
+		}
+		if got := MostUnpacked(batch, 1000); c != None && got != 1000 {
+			t.Errorf("%s: got %d, the limit is 1000", c, got)
+		}
+	}
+	if got := MostUnpacked(make([]byte, 100), 1<<20); got != 100*maxGzipRatio {
+		t.Errorf("a message set: got %d", got)
+	}
+}
+
 func TestCodecNames(t *testing.T) {
 	for _, c := range codecs {
 		if got, err := ParseCodec(c.String()); got != c || err != nil {

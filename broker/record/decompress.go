@@ -11,13 +11,53 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// firstOutput is the smallest buffer that gzip and lz4 start with. It grows by
-// what was really decompressed.
-const firstOutput = 64 << 10
+const (
+	// firstOutput is the smallest buffer that gzip and lz4 start with. It grows by
+	// what was really decompressed.
+	firstOutput = 64 << 10
+	// measureFrom is from where on that growth ends: a stream that goes on is read
+	// to its end once without being kept, so that a bomb takes no memory and all
+	// else takes what it needs. Real batches end before.
+	measureFrom = 8 << 20
+)
+
+// Most that one byte of input can make: deflate (its longest match in two bits),
+// lz4 (a length byte).
+const (
+	maxGzipRatio = 1032
+	maxLZ4Ratio  = 255
+)
+
+// MostUnpacked is the most memory that unpacking b takes, a batch or a message set
+// of old clients, by its codec and size and at most limit; 0 if there is nothing to
+// unpack. It reads headers only, and judges nothing: what is damaged is refused by
+// those who unpack it.
+func MostUnpacked(b []byte, limit int) int {
+	h, err := ParseHeader(b)
+	if err != nil { // a message set, whose wrappers are not looked into
+		return bounded(len(b), maxGzipRatio, limit)
+	}
+	body := b[min(HeaderSize, len(b)):min(max(h.Size(), HeaderSize), len(b))]
+	switch h.Codec() {
+	case Gzip:
+		return bounded(len(body), maxGzipRatio, limit)
+	case Snappy:
+		return bounded(len(body), maxSnappyRatio, limit)
+	case LZ4:
+		return bounded(len(body), maxLZ4Ratio, limit)
+	case Zstd:
+		if most, err := zstdBound(body); err == nil {
+			return int(min(most, int64(limit)))
+		}
+	}
+	return 0
+}
+
+func bounded(size, ratio, limit int) int { return int(min(int64(size)*int64(ratio), int64(limit))) }
 
 // Decompress appends the decompression of src to dst and returns the result,
 // which never holds more than limit bytes beyond dst. dst must not overlap src.
-// Memory stays within a small multiple of limit, whatever src claims. Errors:
+// Memory stays within limit and a buffer of measureFrom, whatever src claims. Errors:
 // ErrTooLarge past the limit, ErrCodec for an unknown codec, ErrCorrupt for all
 // else. Safe for concurrent use.
 func Decompress(dst, src []byte, c Codec, limit int) ([]byte, error) {
@@ -62,12 +102,11 @@ var (
 func gunzip(dst, src []byte, limit int) ([]byte, error) {
 	g := gzipSources.Get().(*gzipSource)
 	defer gzipSources.Put(g)
-	g.src.Reset(src)
 	defer g.src.Reset(nil)
-	if err := g.z.Reset(&g.src); err != nil {
-		return dst, fmt.Errorf("%w: gzip: %w", ErrCorrupt, err)
-	}
-	return readAll(dst, &g.z, limit, "gzip")
+	return readAll(dst, limit, "gzip", func() (io.Reader, error) {
+		g.src.Reset(src)
+		return &g.z, g.z.Reset(&g.src)
+	})
 }
 
 // unlz4 reads one lz4 frame.
@@ -77,22 +116,43 @@ func unlz4(dst, src []byte, limit int) ([]byte, error) {
 	}
 	l := lz4Sources.Get().(*lz4Source)
 	defer lz4Sources.Put(l)
-	l.src.Reset(src)
 	defer l.src.Reset(nil)
-	l.z.Reset(&l.src)
 	defer l.z.Reset(&l.src) // gives its block buffers back
-	return readAll(dst, l.z, limit, "lz4")
+	return readAll(dst, limit, "lz4", func() (io.Reader, error) {
+		l.src.Reset(src)
+		l.z.Reset(&l.src)
+		return l.z, nil
+	})
 }
 
-// readAll appends what r holds to dst, up to limit bytes.
-func readAll(dst []byte, r io.Reader, limit int, codec string) ([]byte, error) {
+// readAll appends what a stream holds to dst, up to limit bytes. open begins it,
+// a second time if it has to be measured.
+func readAll(dst []byte, limit int, codec string, open func() (io.Reader, error)) ([]byte, error) {
 	start := len(dst)
-	for {
+	r, err := open()
+	if err != nil {
+		return dst, fmt.Errorf("%w: %s: %w", ErrCorrupt, codec, err)
+	}
+	for measured := false; ; {
 		// One byte of room past the limit tells a stream that ends at the
 		// limit from one that goes on.
 		room := start + limit + 1 - len(dst)
 		if room <= 0 {
 			return dst[:start], ErrTooLarge
+		}
+		if got := len(dst) - start; len(dst) == cap(dst) && got >= measureFrom && !measured {
+			rest, err := io.Copy(io.Discard, io.LimitReader(r, int64(room)))
+			if err == nil && rest == int64(room) {
+				return dst[:start], ErrTooLarge
+			}
+			if err == nil {
+				r, err = open()
+			}
+			if err != nil {
+				return dst[:start], fmt.Errorf("%w: %s: %w", ErrCorrupt, codec, err)
+			}
+			dst, measured = grow(dst[:start], start+got+int(rest)+1), true
+			continue
 		}
 		if len(dst) == cap(dst) {
 			dst = grow(dst, min(max(firstOutput, 2*cap(dst)), start+limit+1))

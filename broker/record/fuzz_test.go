@@ -37,6 +37,9 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		h := r.Header()
+		if most := MostUnpacked(b, fuzzLimit); h.Codec() != None && len(r.all) > most {
+			t.Fatalf("unpacked to %d bytes, said to be %d at most", len(r.all), most)
+		}
 		var again Builder
 		again.ResetLike(h, None)
 		var want []string

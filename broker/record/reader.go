@@ -33,12 +33,19 @@ type Reader struct {
 // are ErrShort, ErrMagic, ErrCorrupt, ErrCodec and ErrTooLarge; Next is false
 // after one.
 func (r *Reader) Reset(batch []byte, limit int) error {
+	r.Release()
+	r.prev, r.dense = -1, true
+	r.err = r.open(batch, limit)
+	return r.err
+}
+
+// Release lets the batch go, and the memory of a large one, before the Reader is
+// kept for later. Reset does it, too.
+func (r *Reader) Release() {
 	if cap(r.buf) > maxKeptBuffer {
 		r.buf = nil
 	}
-	*r = Reader{buf: r.buf[:0], prev: -1, dense: true}
-	r.err = r.open(batch, limit)
-	return r.err
+	*r = Reader{buf: r.buf[:0]}
 }
 
 func (r *Reader) open(batch []byte, limit int) error {

@@ -1,8 +1,11 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -12,6 +15,8 @@ const (
 	// maxZstdWindow is the largest window a frame may ask for: level 22's. The
 	// reference decoder refuses larger ones, so consumers would.
 	maxZstdWindow = 128 << 20
+	// usualZstdWindow is the largest window of levels up to 19.
+	usualZstdWindow = 8 << 20
 	// maxZstdBlock is the most that one block can decompress to (RFC 8878,
 	// section 3.1.1.2.3).
 	maxZstdBlock = 128 << 10
@@ -32,10 +37,13 @@ var zstdDecoders = sync.Pool{New: func() any {
 }}
 
 // unzstd decodes frames straight into dst, in one piece. How much room they need
-// at most is known from their blocks, so a frame that ends well within limit
-// takes what it needs, and a bomb takes limit.
+// at most is known from their blocks. Where that is above limit, they are measured
+// first: a bomb, or many small blocks.
 func unzstd(dst, src []byte, limit int) ([]byte, error) {
 	most, err := zstdBound(src)
+	if err == nil && most > int64(limit) {
+		most, err = measureZstd(src, limit)
+	}
 	if err != nil {
 		return dst, err
 	}
@@ -56,13 +64,28 @@ func unzstd(dst, src []byte, limit int) ([]byte, error) {
 			return append(dst[:start], out...), nil // the decoder took memory of its own
 		}
 		return dst[:start+len(out)], nil
-	case most > int64(limit):
-		// The decoder has no error of its own for all the ways in which a frame
-		// outgrows its room. Damaged frames fall under this too, but those
-		// the batch's checksum has caught.
-		return dst[:start], ErrTooLarge
 	}
 	return dst[:start], fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
+}
+
+// measureZstd decodes frames without keeping them, and gives their size. It takes
+// the memory of their window, which limit bounds too: what has a larger one and
+// still fits is not made.
+func measureZstd(src []byte, limit int) (int64, error) {
+	window := uint64(min(max(limit, usualZstdWindow), maxZstdWindow))
+	d, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+	if err != nil {
+		return 0, fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
+	}
+	defer d.Close()
+	n, err := io.Copy(io.Discard, io.LimitReader(d, int64(limit)+1))
+	switch {
+	case n > int64(limit), errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return 0, ErrTooLarge
+	case err != nil:
+		return 0, fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
+	}
+	return n, nil
 }
 
 // zstdBound is the most that frames can decompress to, by the headers of their

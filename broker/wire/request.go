@@ -56,7 +56,7 @@ func ParseRequest(frame []byte) (Request, error) {
 // Decode reads a request's body. Record batches in the result alias the frame;
 // strings do not. Errors: ErrUnknownKey, ErrVersion, ErrMalformed. Nothing is
 // allocated for a body before it has been walked and found to hold what it
-// claims, so memory stays near the frame's size.
+// claims, so memory stays below 300 bytes for each of its Elements.
 func Decode(r Request) (kmsg.Request, error) {
 	served, ok := Lookup(r.Key)
 	body := kmsg.RequestForKey(r.Key)
@@ -67,7 +67,7 @@ func Decode(r Request) (kmsg.Request, error) {
 		return nil, fmt.Errorf("%w: %s v%d, served are %d to %d", ErrVersion, served.Name, r.Version, served.Min, served.Max)
 	}
 	body.SetVersion(r.Version)
-	if err := walk(r, body.IsFlexible()); err != nil {
+	if _, err := walk(r, body.IsFlexible()); err != nil {
 		return nil, err
 	}
 	if err := body.ReadFrom(r.Body); err != nil {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // The walk reads a request's lengths before kmsg decodes it, and allocates
@@ -26,21 +28,40 @@ type walker struct {
 	elements int
 }
 
-// walk checks a body against the layout of its key.
-func walk(r Request, flexible bool) error {
+// MaxElements is how many array elements and tags a request may have.
+const MaxElements = maxElements
+
+// Elements counts the array elements and tags of a request whose header has been
+// read, which say how much memory it takes once it is decoded. What Decode will
+// refuse has none.
+func Elements(r Request) int {
+	body := kmsg.RequestForKey(r.Key)
+	if served, ok := Lookup(r.Key); !ok || body == nil || !served.Has(r.Version) {
+		return 0
+	}
+	body.SetVersion(r.Version)
+	n, err := walk(r, body.IsFlexible())
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// walk checks a body against the layout of its key, and counts its elements.
+func walk(r Request, flexible bool) (elements int, err error) {
 	fields, ok := layouts()[r.Key]
 	if !ok {
-		return fmt.Errorf("%w: %d has no layout", ErrUnknownKey, r.Key)
+		return 0, fmt.Errorf("%w: %d has no layout", ErrUnknownKey, r.Key)
 	}
 	w := walker{b: r.Body, version: r.Version, flexible: flexible}
 	w.structure(fields)
 	switch {
 	case w.elements > maxElements:
-		return fmt.Errorf("%w: more than %d elements", ErrMalformed, maxElements)
+		return 0, fmt.Errorf("%w: more than %d elements", ErrMalformed, maxElements)
 	case w.bad:
-		return fmt.Errorf("%w: key %d v%d: lengths pass the end", ErrMalformed, r.Key, r.Version)
+		return 0, fmt.Errorf("%w: key %d v%d: lengths pass the end", ErrMalformed, r.Key, r.Version)
 	}
-	return nil
+	return w.elements, nil
 }
 
 func (w *walker) fail() { w.bad, w.b = true, nil }

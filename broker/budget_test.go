@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tarn-io/tarn/broker/auth"
+	"github.com/tarn-io/tarn/broker/storage/memory"
+	"github.com/tarn-io/tarn/broker/wire"
+)
+
+// TestElements pipelines requests of as many elements as there may be, and reads
+// no answer: two of them are decoded, the others wait as bytes.
+func TestElements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, client := piped(t, Listener{})
+		q := kmsg.NewPtrMetadataRequest()
+		q.Version = 4
+		for i := range wire.MaxElements {
+			name := fmt.Sprintf("t%d", i)
+			rt := kmsg.NewMetadataRequestTopic()
+			rt.Topic = &name
+			q.Topics = append(q.Topics, rt)
+		}
+		frame := kmsg.NewRequestFormatter().AppendRequest(nil, q, 1)
+		const n = 3
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for i := 0; i < n && err == nil; i++ {
+				_, err = client.Write(frame)
+			}
+			sent <- err
+		}()
+		synctest.Wait()
+		if got := taken(b.requestElements, maxWaitingElements); got != maxConnectionElements {
+			t.Errorf("%d elements wait for their answers, want %d", got, maxConnectionElements)
+		}
+		for range n {
+			var size [4]byte
+			if _, err := io.ReadFull(client, size[:]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, client, int64(binary.BigEndian.Uint32(size[:]))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := taken(b.requestElements, maxWaitingElements); got != 0 {
+			t.Errorf("%d elements are held when all is answered", got)
+		}
+	})
+}
+
+// TestStrangers has clients that do not say who they are announce large frames:
+// others must find their budget as it was.
+func TestStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, client := piped(t, Listener{SASL: &auth.SASL{Mechanisms: []string{auth.Plain}}})
+		announced := binary.BigEndian.AppendUint32(nil, wire.MaxFrameBeforeAuth)
+		if _, err := client.Write(append(announced, 0, 36, 0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := taken(b.requestBytes, maxRequestBytes); got != 0 {
+			t.Errorf("%d bytes of the budget of requests are a stranger's", got)
+		}
+		if got := taken(b.strangerBytes, maxStrangerBytes); got != wire.MaxFrameBeforeAuth {
+			t.Errorf("%d bytes of strangers, want %d", got, wire.MaxFrameBeforeAuth)
+		}
+	})
+}
+
+// piped opens a broker with one connection, and gives its other end.
+func piped(t *testing.T, ln Listener) (*Broker, net.Conn) {
+	t.Helper()
+	ln.Addr = "127.0.0.1:0"
+	b, err := Open(t.Context(), Config{Engine: memory.New(), Listeners: []Listener{ln}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, client := net.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.newConnection(b.listeners[0], pipe{server}).run(t.Context())
+	}()
+	t.Cleanup(func() {
+		client.Close()
+		<-ended
+		b.close()
+	})
+	return b, client
+}
+
+// taken is how much of a budget is held by anybody.
+func taken(budget interface {
+	TryAcquire(int64) bool
+	Release(int64)
+}, all int64) int64 {
+	low, high := int64(0), all // room for low, not for more than high
+	for low < high {
+		mid := (low + high + 1) / 2
+		if budget.TryAcquire(mid) {
+			budget.Release(mid)
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return all - low
+}
