@@ -133,6 +133,8 @@ func cleanup(c *topic.Config) string {
 		return "compact,delete"
 	case c.CleanupCompact:
 		return "compact"
+	case !c.CleanupDelete:
+		return "none"
 	}
 	return "delete"
 }

@@ -20,7 +20,8 @@ import (
 // first partition with data returns at least one batch (KIP-74). Too little
 // data parks the Reply until a log advances or max wait ends, without polling.
 // From version 7 on clients may keep a session, whose answers hold what is news
-// (KIP-227, fetch_session.go). Versions 0–3 get message sets. A read_committed
+// (KIP-227, fetch_session.go). A client beyond the end of its epoch is told where
+// that is (KIP-320). Versions 0–3 get message sets. A read_committed
 // client gets what lies below the last stable offset, and the list of what to
 // pass over in it (KIP-98).
 
@@ -193,6 +194,7 @@ func (f *fetch) fill(ctx context.Context) bool {
 			continue
 		}
 		p.resp.ErrorCode, p.resp.RecordBatches = 0, b
+		failed = failed || p.resp.DivergingEpoch.EndOffset >= 0 // there is nothing to wait for
 		total += len(b)
 		left = max(0, left-len(b))
 	}
@@ -217,6 +219,12 @@ func (p *fetching) read(ctx context.Context, h *Handlers, req *kmsg.FetchRequest
 	start, end := p.log.Bounds()
 	stable := min(p.log.LastStable(), end) // the log may have grown in between
 	p.resp.HighWatermark, p.resp.LastStableOffset, p.resp.LogStartOffset = end, stable, start
+	if p.lastEpoch > leaderEpoch {
+		return nil, commitlog.ErrRange // no such epoch ended here
+	}
+	if p.diverges(end) {
+		return []byte{}, nil
+	}
 	limit := end
 	if req.IsolationLevel == 1 {
 		limit = stable
@@ -244,6 +252,18 @@ func (p *fetching) read(ctx context.Context, h *Handlers, req *kmsg.FetchRequest
 		p.listAborted(b, aborted)
 	}
 	return b, nil
+}
+
+// diverges reports whether a client that says which epoch its last record has
+// stands beyond that epoch's end: records that it has read are gone, as when a
+// backup was restored. It is told the end, to go on from there, in place of
+// OFFSET_OUT_OF_RANGE (KIP-320, KIP-595).
+func (p *fetching) diverges(end int64) bool {
+	if p.lastEpoch < 0 || p.offset <= end {
+		return false
+	}
+	p.resp.DivergingEpoch.Epoch, p.resp.DivergingEpoch.EndOffset = leaderEpoch, end
+	return true
 }
 
 // listAborted tells a read_committed client which transactions with batches in

@@ -38,6 +38,7 @@ func TestFetchRefusals(t *testing.T) {
 		{"above the end", tp, 18, func(p *kmsg.FetchRequestTopicPartition) { p.FetchOffset = 4 }, wire.OffsetOutOfRange},
 		{"negative", tp, 18, func(p *kmsg.FetchRequestTopicPartition) { p.FetchOffset = -1 }, wire.OffsetOutOfRange},
 		{"epoch to come", tp, 18, func(p *kmsg.FetchRequestTopicPartition) { p.CurrentLeaderEpoch = 1 }, wire.UnknownLeaderEpoch},
+		{"last epoch to come", tp, 18, func(p *kmsg.FetchRequestTopicPartition) { p.FetchOffset, p.LastFetchedEpoch = 1, 1 }, wire.OffsetOutOfRange},
 		{"no such partition", tp, 18, func(p *kmsg.FetchRequestTopicPartition) { p.Partition = 7 }, wire.UnknownTopicOrPartition},
 		{"no such topic", &topic.Topic{Name: "nope"}, 12, nil, wire.UnknownTopicOrPartition},
 		{"no such id", &topic.Topic{Name: "t"}, 13, nil, wire.UnknownTopicID},
@@ -69,6 +70,40 @@ func TestFetchRefusals(t *testing.T) {
 	req.SessionID, req.SessionEpoch = 0, -1
 	if resp := do[*kmsg.FetchResponse](r, 12, req); resp.ErrorCode != 0 || resp.SessionID != 0 {
 		t.Errorf("no session: %+v", resp)
+	}
+}
+
+// TestFetchDiverges is the client of a log that was cut off, as by the restoring
+// of a backup: who says which epoch its last record has is told where that epoch
+// ends now, at once, and in a session each time (KIP-320, KIP-595).
+func TestFetchDiverges(t *testing.T) {
+	b := brokertest.New(t)
+	r := dial(t, b)
+	tp := create(t, b, "t", 1, nil)
+	r.mustProduce(tp, "a", "b", "c")
+	req := fetchFrom(tp, 0, 7)
+	req.MaxWaitMillis, req.MinBytes, req.SessionEpoch = 60_000, 1<<20, 0
+	req.Topics[0].Partitions[0].LastFetchedEpoch = 0
+	for epoch := range int32(3) {
+		begun := time.Now()
+		resp := do[*kmsg.FetchResponse](r, 12, req)
+		if len(resp.Topics) != 1 {
+			t.Fatalf("epoch %d: the partition is not told: %+v", epoch, resp)
+		}
+		p := resp.Topics[0].Partitions[0]
+		if p.ErrorCode != 0 || p.DivergingEpoch.Epoch != 0 || p.DivergingEpoch.EndOffset != 3 || p.HighWatermark != 3 || len(p.RecordBatches) > 0 {
+			t.Errorf("epoch %d: %+v", epoch, p)
+		}
+		if d := time.Since(begun); d > 30*time.Second {
+			t.Errorf("epoch %d: waited %v", epoch, d)
+		}
+		req.SessionID, req.SessionEpoch, req.Topics = resp.SessionID, epoch+1, nil
+	}
+	// Whoever stands within the epoch reads on.
+	req = fetchFrom(tp, 0, 1)
+	req.Topics[0].Partitions[0].LastFetchedEpoch = 0
+	if p := do[*kmsg.FetchResponse](r, 12, req).Topics[0].Partitions[0]; p.ErrorCode != 0 || p.DivergingEpoch.EndOffset != -1 || len(p.RecordBatches) == 0 {
+		t.Errorf("within the epoch: %+v", p)
 	}
 }
 

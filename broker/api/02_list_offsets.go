@@ -21,18 +21,36 @@ func (h *Handlers) listOffsets(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.ListOffsetsRequest)
 	return func(ctx context.Context) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+		twice := askedTwice(req)
 		for i := range req.Topics {
 			rt := &req.Topics[i]
 			st := kmsg.NewListOffsetsResponseTopic()
 			st.Topic = rt.Topic
 			t, err := h.lookup(rt.Topic, [16]byte{}, false)
 			for j := range rt.Partitions {
-				st.Partitions = append(st.Partitions, h.listOffset(ctx, req, t, err, &rt.Partitions[j]))
+				perr := err
+				if twice[partitionKey{name: rt.Topic, partition: rt.Partitions[j].Partition}] {
+					perr = refuse(wire.InvalidRequest, "the partition stands there twice")
+				}
+				st.Partitions = append(st.Partitions, h.listOffset(ctx, req, t, perr, &rt.Partitions[j]))
 			}
 			resp.Topics = append(resp.Topics, st)
 		}
 		return resp, nil
 	}, nil
+}
+
+// askedTwice lists the partitions that a request names more than once: which of
+// its timestamps would be meant? Kafka refuses them, too.
+func askedTwice(req *kmsg.ListOffsetsRequest) map[partitionKey]bool {
+	seen, twice := map[partitionKey]bool{}, map[partitionKey]bool{}
+	for i := range req.Topics {
+		for _, p := range req.Topics[i].Partitions {
+			k := partitionKey{name: req.Topics[i].Topic, partition: p.Partition}
+			twice[k], seen[k] = seen[k], true
+		}
+	}
+	return twice
 }
 
 func (h *Handlers) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, t *topic.Topic, err error, p *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
@@ -99,7 +117,7 @@ func askable(ts int64, version int16) error {
 	case ts >= 0:
 		return nil
 	case ts <= -int64(len(since)):
-		return refuse(wire.InvalidRequest, "timestamp %d has no meaning", ts)
+		return refuse(wire.UnsupportedVersion, "timestamp %d has no meaning", ts)
 	case version < since[-ts]:
 		return refuse(wire.UnsupportedVersion, "timestamp %d needs version %d", ts, since[-ts])
 	}

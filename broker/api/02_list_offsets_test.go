@@ -59,7 +59,7 @@ func TestListOffsets(t *testing.T) {
 		{tp, 11, -3, "5 800 0"}, {tp, 11, -5, "-1 -1 -1"}, {tp, 11, -6, "-1 -1 -1"},
 		{tp, 11, 0, "1 100 0"}, {tp, 11, 101, "2 500 0"}, {tp, 11, 501, "5 800 0"}, {tp, 11, 800, "5 800 0"}, {tp, 11, 801, "-1 -1 -1"},
 		{tp, 7, -3, "5 800 0"}, {tp, 6, -3, "UNSUPPORTED_VERSION"}, {tp, 7, -4, "UNSUPPORTED_VERSION"},
-		{tp, 8, -5, "UNSUPPORTED_VERSION"}, {tp, 10, -6, "UNSUPPORTED_VERSION"}, {tp, 11, -7, "INVALID_REQUEST"}, {tp, 11, -1 << 63, "INVALID_REQUEST"},
+		{tp, 8, -5, "UNSUPPORTED_VERSION"}, {tp, 10, -6, "UNSUPPORTED_VERSION"}, {tp, 11, -7, "UNSUPPORTED_VERSION"}, {tp, 11, -1 << 63, "UNSUPPORTED_VERSION"},
 		{empty, 11, -1, "0 -1 0"}, {empty, 11, -2, "0 -1 0"}, {empty, 11, -3, "-1 -1 -1"}, {empty, 11, 5, "-1 -1 -1"},
 		{&topic.Topic{Name: "nope"}, 11, -1, "UNKNOWN_TOPIC_OR_PARTITION"},
 		{tp, 0, -1, "[8 1]"}, {tp, 0, -2, "[1]"}, {empty, 0, -1, "[0]"}, {&topic.Topic{Name: "nope"}, 0, -1, "UNKNOWN_TOPIC_OR_PARTITION"},
@@ -87,6 +87,13 @@ func TestListOffsets(t *testing.T) {
 	req.Topics[0].Partitions[0].CurrentLeaderEpoch = 3
 	if p := do[*kmsg.ListOffsetsResponse](r, 11, req).Topics[0].Partitions[0]; wire.Code(p.ErrorCode) != wire.UnknownLeaderEpoch {
 		t.Errorf("epoch to come: %+v", p)
+	}
+	req = listAt(tp, 0, -1)
+	req.Topics[0].Partitions = append(req.Topics[0].Partitions, req.Topics[0].Partitions[0])
+	for _, p := range do[*kmsg.ListOffsetsResponse](r, 11, req).Topics[0].Partitions {
+		if wire.Code(p.ErrorCode) != wire.InvalidRequest || p.Offset != -1 {
+			t.Errorf("a partition named twice: %+v", p)
+		}
 	}
 }
 

@@ -182,8 +182,11 @@ func TestDescribeTopicPartitions(t *testing.T) {
 	rt := kmsg.NewDescribeTopicPartitionsRequestTopic()
 	rt.Topic = "t1"
 	req.Topics = append(req.Topics, rt)
-	if page = do[*kmsg.DescribeTopicPartitionsResponse](r, 0, req); len(page.Topics) != 1 || wire.Code(page.Topics[0].ErrorCode) != wire.InvalidRequest {
-		t.Errorf("a cursor before the first partition: %+v", page)
+	for _, bad := range []kmsg.DescribeTopicPartitionsRequestCursor{{Topic: "t1", Partition: -1}, {Topic: "t0", Partition: 0}} {
+		c.Topic, c.Partition = bad.Topic, bad.Partition
+		if page = do[*kmsg.DescribeTopicPartitionsResponse](r, 0, req); len(page.Topics) != 1 || wire.Code(page.Topics[0].ErrorCode) != wire.InvalidRequest {
+			t.Errorf("a cursor at %s/%d: %+v", bad.Topic, bad.Partition, page)
+		}
 	}
 	req = kmsg.NewPtrDescribeTopicPartitionsRequest()
 	req.ResponsePartitionLimit = 2000

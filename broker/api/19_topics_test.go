@@ -128,6 +128,7 @@ func TestDeleteTopics(t *testing.T) {
 	add(&twice.Name, [16]byte{})
 	add(ptr("nope"), [16]byte{})
 	add(nil, [16]byte{9})
+	add(nil, [16]byte{})
 	var got []string
 	for _, st := range do[*kmsg.DeleteTopicsResponse](r, 6, req).Topics {
 		name := "-"
@@ -136,7 +137,7 @@ func TestDeleteTopics(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%s %d %v %v", name, st.ErrorCode, st.TopicID != [16]byte{}, st.ErrorMessage != nil))
 	}
-	want := []string{"by-name 0 true false", "by-id 0 true false", "both 42 true true", "twice 42 false true", "nope 3 false true", "- 100 true true"}
+	want := []string{"by-name 0 true false", "by-id 0 true false", "both 42 true true", "twice 42 false true", "nope 3 false true", "- 100 true true", "- 42 false true"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

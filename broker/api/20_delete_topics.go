@@ -61,6 +61,8 @@ func (h *Handlers) deleteTopic(ctx context.Context, r *Request, rt *kmsg.DeleteT
 		if name = *rt.Topic; rt.TopicID != [16]byte{} {
 			return refuse(wire.InvalidRequest, "give a topic's name or its id, not both")
 		}
+	} else if rt.TopicID == ([16]byte{}) {
+		return refuse(wire.InvalidRequest, "give a topic's name or its id")
 	}
 	t, err := h.lookup(name, rt.TopicID, rt.Topic == nil)
 	if err != nil {

@@ -13,12 +13,8 @@ import (
 func (h *Handlers) describeCluster(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeClusterRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
-	resp.ClusterID, resp.ControllerID = h.cfg.ClusterID, NodeID
 	resp.EndpointType = 1
-	resp.ClusterAuthorizedOperations = noOperations
-	if req.IncludeClusterAuthorizedOperations {
-		resp.ClusterAuthorizedOperations = clusterOperations
-	}
+	resp.ClusterAuthorizedOperations, resp.ControllerID = noOperations, -1
 	if req.Version >= 1 && req.EndpointType != 1 {
 		err := refuse(wire.MismatchedEndpointType, "this is a broker endpoint, type 1")
 		if req.EndpointType != 2 {
@@ -26,6 +22,10 @@ func (h *Handlers) describeCluster(ctx context.Context, r *Request) (Reply, erro
 		}
 		resp.ErrorCode, resp.ErrorMessage = h.code(err), message(err)
 		return now(resp)
+	}
+	resp.ClusterID, resp.ControllerID = h.cfg.ClusterID, NodeID
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
 	}
 	b := kmsg.NewDescribeClusterResponseBroker()
 	b.NodeID = NodeID

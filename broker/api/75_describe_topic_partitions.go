@@ -19,10 +19,15 @@ const maxDescribedPartitions = 2000
 
 func (h *Handlers) describeTopicPartitions(ctx context.Context, r *Request) (Reply, error) {
 	req := r.Body.(*kmsg.DescribeTopicPartitionsRequest)
-	if req.Cursor != nil && req.Cursor.Partition < 0 {
+	if c := req.Cursor; c != nil && (c.Partition < 0 || !asksFor(req, c.Topic)) {
 		return now(badCursor(req))
 	}
 	return func(context.Context) (kmsg.Response, error) { return h.describeTopics(req), nil }, nil
+}
+
+// asksFor reports whether a request is about a topic: it names it, or all.
+func asksFor(req *kmsg.DescribeTopicPartitionsRequest, topic string) bool {
+	return len(req.Topics) == 0 || slices.ContainsFunc(req.Topics, func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == topic })
 }
 
 // badCursor answers every topic asked for with the error: there is no place for

@@ -43,6 +43,8 @@ type wanted struct {
 	partitionKey
 	offset   int64
 	epoch    int32 // the leader epoch that the client knows, -1: any
+	// lastEpoch is that of the last record the client has, -1: it does not say.
+	lastEpoch int32
 	maxBytes int32
 }
 
@@ -163,7 +165,7 @@ func wantedOf(req *kmsg.FetchRequest) []wanted {
 func wantedPartition(rt *kmsg.FetchRequestTopic, rp *kmsg.FetchRequestTopicPartition) wanted {
 	return wanted{
 		partitionKey: partitionKey{rt.Topic, rt.TopicID, rp.Partition},
-		offset:       rp.FetchOffset, epoch: rp.CurrentLeaderEpoch, maxBytes: rp.PartitionMaxBytes,
+		offset:       rp.FetchOffset, epoch: rp.CurrentLeaderEpoch, lastEpoch: rp.LastFetchedEpoch, maxBytes: rp.PartitionMaxBytes,
 	}
 }
 
@@ -238,7 +240,8 @@ func (s *sessions) end(t turn, req *kmsg.FetchRequest, answer []*fetching, nowMs
 // error the partition is news again.
 func (p *remembered) tell(f *fetching) bool {
 	r := &f.resp
-	news := len(r.RecordBatches) > 0 || r.ErrorCode != 0 || r.HighWatermark != p.high || r.LogStartOffset != p.start
+	news := len(r.RecordBatches) > 0 || r.ErrorCode != 0 || r.HighWatermark != p.high || r.LogStartOffset != p.start ||
+		r.DivergingEpoch.EndOffset >= 0
 	p.high, p.start = r.HighWatermark, r.LogStartOffset
 	if r.ErrorCode != 0 {
 		p.high = -1

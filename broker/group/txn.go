@@ -57,6 +57,9 @@ func (c *Coordinator) CheckTxn(req *kmsg.TxnOffsetCommitRequest) (*kmsg.TxnOffse
 }
 
 func (c *Coordinator) checkTxn(req *kmsg.TxnOffsetCommitRequest) wire.Code {
+	if req.Group == "" {
+		return wire.InvalidGroupID
+	}
 	e, code := c.acquire(req.Group, false)
 	switch {
 	case code == wire.GroupIDNotFound && req.Generation < 0:

@@ -38,6 +38,7 @@ func TestCheckTxn(t *testing.T) {
 			{txnRequest(6, "g", id, 1, "t0"), wire.None},
 			{txnRequest(3, "g", "", -1, "t0"), wire.None},
 			{txnRequest(3, "none", "", -1, "t0"), wire.None},
+			{txnRequest(5, "", "", -1, "t0"), wire.InvalidGroupID},
 			{txnRequest(3, "none", "m", 1, "t0"), wire.IllegalGeneration},
 			{txnRequest(3, "g", id, 2, "t0"), wire.IllegalGeneration},
 			{txnRequest(3, "g", "m", 1, "t0"), wire.UnknownMemberID},

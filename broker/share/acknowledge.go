@@ -169,7 +169,7 @@ func (c *Coordinator) acknowledge(req *kmsg.ShareAcknowledgeRequest, resp *kmsg.
 	}
 	if req.ShareSessionEpoch == epochClose {
 		g.close(s)
-		g.releaseAll(s.member, true)
+		g.releaseAll(s.member)
 	}
 	return list, wire.None
 }

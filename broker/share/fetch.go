@@ -98,7 +98,7 @@ func (f *fetch) begin(ctx context.Context) wire.Code {
 	switch {
 	case req.ShareSessionEpoch == epochClose:
 		g.close(f.s)
-		g.releaseAll(f.s.member, true)
+		g.releaseAll(f.s.member)
 	case !req.IsRenewAck:
 		f.turns()
 	}

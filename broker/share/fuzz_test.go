@@ -106,7 +106,7 @@ func FuzzWindow(f *testing.F) {
 				now = now.Add(time.Duration(next()) * 10 * time.Millisecond)
 				w.expire(now, limit)
 			case 4:
-				w.release(m, next()%2 == 0, limit)
+				w.release(m, limit)
 			default:
 				if next()%8 == 0 {
 					w.advance(w.start + next()%4)

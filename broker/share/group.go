@@ -196,14 +196,14 @@ func (g *group) remove(id string) {
 	delete(g.members.byID, id)
 	g.members.all = nil
 	g.close(g.sessions[id])
-	g.releaseAll(id, false)
+	g.releaseAll(id)
 }
 
 // releaseAll gives back all records of a member.
-func (g *group) releaseAll(member string, undelivered bool) {
+func (g *group) releaseAll(member string) {
 	limit := g.c.settings(g.name).limit
 	for _, p := range g.parts {
-		if !p.lost && p.w.release(member, undelivered, limit) {
+		if !p.lost && p.w.release(member, limit) {
 			g.touch(p)
 		}
 	}

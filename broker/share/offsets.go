@@ -27,19 +27,22 @@ func (c *Coordinator) describeOffsets(ctx context.Context, rg *kmsg.DescribeShar
 	d := kmsg.NewDescribeShareGroupOffsetsResponseGroup()
 	d.GroupID = rg.GroupID
 	g, code := c.acquire(rg.GroupID)
-	if code != wire.None {
+	if code != wire.None && code != wire.GroupIDNotFound {
 		d.ErrorCode = int16(code)
 		text := "share group " + rg.GroupID + ": " + code.Name()
 		d.ErrorMessage = &text
 		return d
 	}
-	windows := make(map[key]window, len(g.parts))
-	for k, p := range g.parts {
-		if p.begun == nil && !p.lost {
-			windows[k] = p.w.clone()
+	// A group that does not exist has begun nowhere: that is no error in Kafka.
+	windows := map[key]window{}
+	if code == wire.None {
+		for k, p := range g.parts {
+			if p.begun == nil && !p.lost {
+				windows[k] = p.w.clone()
+			}
 		}
+		g.unlock()
 	}
-	g.unlock()
 	for _, rt := range wanted(rg.Topics, windows, c.cfg.Topics) {
 		t := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopic()
 		t.Topic = rt.Topic

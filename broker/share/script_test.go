@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write what scripts print into testdata"
 //
 //	acquire MEMBER RECORDS [strict] [batch=N] [from=N] BATCH…   a batch is 0-4, 7-9/skip
 //	ack MEMBER op=N RANGE…                                      a range is 0-4:accept
-//	settle N ok|failed    release MEMBER [undelivered]
+//	settle N ok|failed    release MEMBER
 //	at DURATION           logstart N          restart          locks N    limit N
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -115,7 +115,7 @@ func (s *script) run(words []string) {
 	case "settle":
 		s.w.settle(opID(s.number(words[1])), words[2] == "ok")
 	case "release":
-		s.w.release(words[1], len(words) > 2, s.limit)
+		s.w.release(words[1], s.limit)
 	case "at":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {

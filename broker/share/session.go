@@ -49,7 +49,7 @@ func (g *group) open(ctx context.Context, member string) (*session, wire.Code) {
 		defer g.unlock()
 		if !s.closed {
 			g.close(s)
-			g.releaseAll(member, false)
+			g.releaseAll(member)
 		}
 	})
 	g.sessions[member] = s

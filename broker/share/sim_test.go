@@ -129,7 +129,7 @@ func (s *sim) step() {
 		s.ackSome(m)
 	case n < 80:
 		s.disconnect(m)
-		s.letGo(m, false)
+		s.letGo(m)
 		s.epochs[m] = 0
 		s.seen["disconnected"]++
 	case n < 83:
@@ -137,7 +137,7 @@ func (s *sim) step() {
 	case n < 86:
 		s.beat("g", m, 0, "t0")
 		s.beat("g", m, -1)
-		s.letGo(m, false)
+		s.letGo(m)
 		s.epochs[m] = 0
 	case n < 94:
 		time.Sleep(time.Duration(1+s.rng.IntN(12)) * time.Second)
@@ -311,7 +311,7 @@ func (s *sim) deliver(m string, at time.Time, i int, offset int64, count int16, 
 }
 
 // letGo is what the model knows when a member gives everything back.
-func (s *sim) letGo(m string, undelivered bool) {
+func (s *sim) letGo(m string) {
 	for i := range s.logs {
 		for o := range s.logs[i] {
 			r := &s.logs[i][o]
@@ -319,10 +319,6 @@ func (s *sim) letGo(m string, undelivered bool) {
 				continue
 			}
 			r.holder = ""
-			if undelivered {
-				r.low, r.high = max(0, r.low-1), r.high-1
-				r.durable = min(r.durable, r.low)
-			}
 		}
 	}
 }
@@ -465,7 +461,7 @@ func (s *sim) closeSession(m string) {
 	if code := s.ack(req); code != wire.None {
 		s.t.Errorf("%s: closing: %s", m, code)
 	}
-	s.letGo(m, true)
+	s.letGo(m)
 	s.epochs[m] = 0
 	s.seen["closed"]++
 }
@@ -511,7 +507,7 @@ func (s *sim) drain() {
 	}
 	for i := range simMembers {
 		s.disconnect(fmt.Sprint("m", i))
-		s.letGo(fmt.Sprint("m", i), false)
+		s.letGo(fmt.Sprint("m", i))
 		s.collect()
 	}
 	time.Sleep(simLock + time.Second)

@@ -218,18 +218,15 @@ func (w *window) settle(op opID, ok bool) {
 	})
 }
 
-// release gives back all that a member has and has not acknowledged. What was
-// undelivered (the member says so by closing its session) is not counted as
-// delivered. It reports whether anything changed.
-func (w *window) release(member string, undelivered bool, limit int16) (changed bool) {
+// release gives back all that a member has and has not acknowledged; it counts
+// as delivered, also to a member that closed its session (Kafka 4.3). It reports
+// whether anything changed.
+func (w *window) release(member string, limit int16) (changed bool) {
 	w.change(func(s *span) {
 		if s.state != acquired || s.member != member || s.op != 0 {
 			return
 		}
 		changed = true
-		if undelivered {
-			s.count--
-		}
 		s.free(limit)
 	})
 	return changed

@@ -269,7 +269,7 @@ func resolve(key, value string) ([]pair, error) {
 		if err := d.Check(value); err != nil {
 			return nil, refuse(err.Error())
 		}
-		return []pair{{key, value}}, nil
+		return []pair{{key, d.tidy(value)}}, nil
 	}
 	a, ok := findAlias(key)
 	if !ok {

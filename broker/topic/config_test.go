@@ -91,8 +91,13 @@ type canonicalCase struct {
 
 func TestCanonical(t *testing.T) {
 	testCanonical(t, []canonicalCase{
-		{"cleanup.policy=compact, delete", "cleanup.policy=compact, delete"},
-		{"cleanup.policy=", "! must name delete, compact or both"},
+		{"cleanup.policy= compact, delete ", "cleanup.policy=compact,delete"},
+		{"cleanup.policy=", "cleanup.policy="},
+		{"retention.ms= 5 ", "retention.ms=5"},
+		{"leader.replication.throttled.replicas=*", "leader.replication.throttled.replicas=*"},
+		{"leader.replication.throttled.replicas=0:1, 12:1", "leader.replication.throttled.replicas=0:1,12:1"},
+		{"follower.replication.throttled.replicas=0:1,x", "! a partition and a broker"},
+		{"follower.replication.throttled.replicas=0:", "! a partition and a broker"},
 		{"cleanup.policy=compact,compact", "! twice"},
 		{"compression.type=zip", "! must be one of producer"},
 		{"compression.type=zstd", "compression.type=zstd"},
@@ -230,7 +235,7 @@ func TestAlter(t *testing.T) {
 		{"append nonsense", []Change{{"cleanup.policy", Append, "burn"}}, false, `! "burn" is not one of`},
 		{"append to no list", []Change{{"retention.ms", Append, "1"}}, false, "! is not a list"},
 		{"subtract", []Change{{"cleanup.policy", Subtract, "delete"}}, false, "cleanup.policy=compact retention.ms=5"},
-		{"subtract all", []Change{{"cleanup.policy", Subtract, "compact"}}, false, "! must name"},
+		{"subtract all", []Change{{"cleanup.policy", Subtract, "compact"}}, false, "cleanup.policy= retention.ms=5"},
 		{"twice", []Change{{"retention.ms", Set, "7"}, {"retention.ms", Delete, ""}}, false, "! two changes"},
 		{"second is bad", []Change{{"retention.ms", Set, "7"}, {"flush.ms", Set, "x"}}, false, "! whole number"},
 		{"unknown operation", []Change{{"retention.ms", 9, "7"}}, false, "! unknown operation 9"},
@@ -238,7 +243,7 @@ func TestAlter(t *testing.T) {
 		{"replace by nothing", nil, true, ""},
 		{"rules without payloads", []Change{{"tarn.schema.rules", Set, "enforce"}}, false, "! set tarn.value.schema.validation"},
 		{"key without mode", []Change{{"tarn.table.key", Set, "id"}}, false, "! set tarn.table.mode=upsert"},
-		{"key and mode", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.key", Set, "id, region"}}, true, "tarn.table.key=id, region tarn.table.mode=upsert"},
+		{"key and mode", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.key", Set, "id, region"}}, true, "tarn.table.key=id,region tarn.table.mode=upsert"},
 		{"key twice", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.key", Set, "id,id"}}, false, "! twice"},
 		{"upsert in plain parquet", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.formats", Set, "iceberg,parquet"}}, false, "! take parquet out"},
 		{"upsert", []Change{{"tarn.table.mode", Set, "upsert"}, {"tarn.table.formats", Set, "iceberg,delta"}}, true, "tarn.table.formats=iceberg,delta tarn.table.mode=upsert"},

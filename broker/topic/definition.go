@@ -216,10 +216,33 @@ func list(name, value string, words []string, assign func(*Config, []string), do
 		}}
 }
 
-// anything defines a list that is kept and not looked at.
-func anything(name, value, doc string) Definition {
-	return Definition{Name: name, Kind: List, Default: value, Doc: doc, Allowed: "any list",
-		set: func(*Config, string) error { return nil }}
+// replicas defines a list of replicas, which is kept and not used.
+func replicas(name, doc string) Definition {
+	return Definition{Name: name, Kind: List, Doc: doc, Allowed: "* or a list of PARTITION:BROKER",
+		set: func(_ *Config, s string) error {
+			if strings.TrimSpace(s) == "*" {
+				return nil
+			}
+			for _, it := range splitList(s) {
+				partition, broker, ok := strings.Cut(it, ":")
+				if _, err := strconv.ParseUint(partition+broker, 10, 64); !ok || err != nil || partition == "" || broker == "" {
+					return fmt.Errorf("%q is not *, nor a partition and a broker such as 0:1", it)
+				}
+			}
+			return nil
+		}}
+}
+
+// tidy is a value as it is kept and shown: without the blanks around it, since
+// clients compare what they read (Kafka Connect wants "compact", and nothing else).
+func (d Definition) tidy(value string) string {
+	switch d.Kind {
+	case String:
+		return value
+	case List:
+		return strings.Join(splitList(value), ",")
+	}
+	return strings.TrimSpace(value)
 }
 
 // splitList splits at commas and drops blanks, as Kafka's lists do.

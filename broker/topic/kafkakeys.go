@@ -1,7 +1,6 @@
 package topic
 
 import (
-	"errors"
 	"math"
 	"slices"
 )
@@ -30,19 +29,11 @@ func byName(a, b Definition) int {
 
 // cleanupKeys say what is deleted or compacted, and when.
 func cleanupKeys() []Definition {
-	policy := list("cleanup.policy", "delete", []string{"delete", "compact"},
-		func(c *Config, p []string) {
-			c.CleanupDelete, c.CleanupCompact = slices.Contains(p, "delete"), slices.Contains(p, "compact")
-		}, "What happens to old records: delete removes them by age and size, compact keeps the last of each key.")
-	inner := policy.set
-	policy.set = func(c *Config, s string) error {
-		if len(splitList(s)) == 0 {
-			return errors.New("must name delete, compact or both; set retention.ms=-1 to keep all")
-		}
-		return inner(c, s)
-	}
 	return []Definition{
-		policy.synonym("log.cleanup.policy"),
+		list("cleanup.policy", "delete", []string{"delete", "compact"},
+			func(c *Config, p []string) {
+				c.CleanupDelete, c.CleanupCompact = slices.Contains(p, "delete"), slices.Contains(p, "compact")
+			}, "What happens to old records: delete removes them by age and size, compact keeps the last of each key; empty keeps all.").synonym("log.cleanup.policy"),
 		long("retention.ms", 604_800_000, -1, func(c *Config) *int64 { return &c.RetentionMs },
 			"How long records are kept under the delete policy, in ms; -1 keeps them for ever.").synonym("log.retention.ms"),
 		long("retention.bytes", -1, -1, func(c *Config) *int64 { return &c.RetentionBytes },
@@ -103,8 +94,8 @@ func idleKeys() []Definition {
 			synonym("min.insync.replicas").note(noReplicas),
 		boolean("unclean.leader.election.enable", false, nil, "Whether a replica that lags may lead.").
 			synonym("unclean.leader.election.enable").note(noReplicas),
-		anything("leader.replication.throttled.replicas", "", "Replicas throttled at the leader.").note(noReplicas),
-		anything("follower.replication.throttled.replicas", "", "Replicas throttled at the follower.").note(noReplicas),
+		replicas("leader.replication.throttled.replicas", "Replicas throttled at the leader.").note(noReplicas),
+		replicas("follower.replication.throttled.replicas", "Replicas throttled at the follower.").note(noReplicas),
 		choice("message.format.version", "3.0-IV1", formatVersions(), none, "Record format of old brokers.").
 			synonym("log.message.format.version").note("records are kept in format v2, whatever it says."),
 		boolean("message.downconversion.enable", true, nil, "Whether old consumers get old record formats.").

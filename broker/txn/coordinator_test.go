@@ -349,8 +349,11 @@ func TestTimeoutAndExpiry(t *testing.T) {
 	if err := w.put(tp1, o, 1); !errors.Is(err, commitlog.ErrFenced) {
 		t.Errorf("the late producer's batch: %v", err)
 	}
-	if code := w.end(&o, 5, true); code != wire.ProducerFenced {
+	if code := w.end(&o, 5, true); code != wire.InvalidTxnState {
 		t.Errorf("the late producer's end: %s", code)
+	}
+	if code := w.end(&o, 3, true); code != wire.ProducerFenced {
+		t.Errorf("the late producer's end in TV1: %s", code)
 	}
 	if code := w.end(&o, 1, true); code != wire.InvalidProducerEpoch {
 		t.Errorf("the late producer's end in an old version: %s", code)

@@ -47,7 +47,7 @@ type txn struct {
 	prevEpoch int16
 	state     state
 	timeoutMs int64
-	startMs   int64 // when the transaction began, while there is one
+	startMs   int64 // when the transaction began: that under way, or the last one
 	updatedMs int64
 	// nextID is the producer id that follows the end under way; none if it stays.
 	nextID     int64
@@ -316,6 +316,9 @@ func (t *txn) endOngoing(ev endEvent, nowMs int64) plan {
 // carry a new epoch, which fences the producer in every partition.
 func (t *txn) prepare(commit, bump bool, nowMs int64) *txn {
 	n := t.at(nowMs)
+	if t.state != ongoing { // TV2 ends nothing, too
+		n.startMs = nowMs
+	}
 	if n.state = prepareAbort; commit {
 		n.state = prepareCommit
 	}
@@ -333,6 +336,7 @@ func (t *txn) complete(nowMs int64) *txn {
 		s = completed
 	}
 	n := t.cleared(s, nowMs)
+	n.startMs = t.startMs
 	if t.nextID != none {
 		n.producerID, n.epoch = t.nextID, 0
 	}
@@ -355,9 +359,14 @@ func (t *txn) tick(nowMs, expiryMs int64) plan {
 	return t.answer()
 }
 
-// expired aborts an ongoing transaction; its producer is fenced (T8).
+// expired aborts an ongoing transaction. Its epoch is fenced in the logs; the
+// producer itself, unless another has come, may still learn of the new one, by
+// the abort of TV2 or by InitProducerId, and go on (T8).
 func (t *txn) expired(nowMs int64) plan {
 	ending := t.prepare(false, true, nowMs)
+	if !t.exhausted() {
+		ending.prevID, ending.prevEpoch = t.producerID, t.epoch
+	}
 	p := ending.complete(nowMs).store()
 	p.ending = ending
 	return p
