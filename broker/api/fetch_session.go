@@ -41,11 +41,11 @@ type partitionKey struct {
 // wanted is a partition to be read, and from where.
 type wanted struct {
 	partitionKey
-	offset   int64
-	epoch    int32 // the leader epoch that the client knows, -1: any
+	offset int64
+	epoch  int32 // the leader epoch that the client knows, -1: any
 	// lastEpoch is that of the last record the client has, -1: it does not say.
 	lastEpoch int32
-	maxBytes int32
+	maxBytes  int32
 }
 
 // remembered is a partition of a session, and what its client was told last.
