@@ -27,6 +27,9 @@ type groupItem struct {
 	Leader       string       `json:"leader,omitempty"`
 	SinceMs      int64        `json:"since_ms"`
 	Members      []memberItem `json:"members,omitempty"`
+	// Rebalancing is set when a consumer group has become a classic one, until
+	// its members have joined again: what they had then is not the whole.
+	Rebalancing bool `json:"rebalancing,omitempty"`
 
 	// Of consumer groups, whose epoch is Generation. Topics is a hash of the
 	// topics that the epoch was raised for last.
@@ -91,7 +94,7 @@ func (m *machine) snapshot() *groupItem {
 }
 
 // restore makes a machine from a stored group: stable if it had members, whose
-// sessions start anew, else empty.
+// sessions start anew, or rebalancing if it was so stored; else empty.
 func restore(r rules, now time.Time, it groupItem) *machine {
 	m := newMachine(r, now)
 	m.protocolType, m.protocol = it.ProtocolType, it.Protocol
@@ -112,6 +115,9 @@ func restore(r rules, now time.Time, it groupItem) *machine {
 	}
 	if len(m.members) > 0 {
 		m.state, m.leader = stable, it.Leader
+		if it.Rebalancing {
+			m.prepare(now)
+		}
 	}
 	return m
 }

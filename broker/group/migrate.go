@@ -147,12 +147,13 @@ func (m *modern) onlyClassic() bool {
 }
 
 // downgrade makes the classic machine that takes over, and has it rebalance:
-// its first leader assigns anew.
+// its first leader assigns anew. The generation is the members' own, not the epoch
+// that the leaving has raised: they are to hear of a rebalance and to give back
+// what they have, not that their generation is over and all of it lost.
 func (m *modern) downgrade(now time.Time) {
-	it := &groupItem{
-		Type: typeClassic, ProtocolType: consumerType, Generation: max(m.epoch, 1), SinceMs: now.UnixMilli(),
-	}
+	it := &groupItem{Type: typeClassic, ProtocolType: consumerType, Generation: 1, SinceMs: now.UnixMilli(), Rebalancing: true}
 	for _, mem := range m.ordered() {
+		it.Generation = max(it.Generation, mem.epoch)
 		mi := memberItem{
 			ID: mem.id, ClientID: mem.client.ID, ClientHost: mem.client.Host,
 			SessionMs: mem.classic.session.Milliseconds(), RebalanceMs: mem.rebalance.Milliseconds(),
@@ -168,7 +169,6 @@ func (m *modern) downgrade(now time.Time) {
 	next := restore(m.rules, now, *it)
 	next.protocol = next.choose()
 	it.Protocol = next.protocol
-	next.prepare(now)
 	m.successor, m.successorItem = next, it
 	m.changed = true
 }

@@ -55,13 +55,25 @@ func TestUpgrade(t *testing.T) {
 		if got, state := w.typeOf("g"), w.state("g"); got != "classic" || state != "PreparingRebalance" {
 			t.Errorf("after the last of the new protocol has left the group is %s, %s", got, state)
 		}
+		// Its generation goes on, so that it gives back what it has and loses nothing.
+		if code := w.heartbeat("g", id, 2); code != wire.RebalanceInProgress {
+			t.Errorf("heartbeat in the classic group: %s", code)
+		}
 		w.restart()
-		if got, state := w.typeOf("g"), w.state("g"); got != "classic" || state != "Stable" {
+		if got, state := w.typeOf("g"), w.state("g"); got != "classic" || state != "PreparingRebalance" {
 			t.Errorf("a restart later it is %s, %s", got, state)
+		}
+		if code := w.heartbeat("g", id, 2); code != wire.RebalanceInProgress {
+			t.Errorf("heartbeat a restart later: %s", code)
 		}
 		j = await[*kmsg.JoinGroupResponse](w, w.join(9, "g", "c", id, nil))
 		if j.ErrorCode != 0 || j.LeaderID != id {
 			t.Errorf("joined: %+v", j)
+		}
+		await[*kmsg.SyncGroupResponse](w, w.sync("g", id, j.Generation, nil))
+		w.restart()
+		if state := w.state("g"); state != "Stable" {
+			t.Errorf("after the rebalance and a restart it is %s", state)
 		}
 		w.wantOffset("g", "t0", 6)
 	})
