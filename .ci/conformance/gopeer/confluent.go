@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -96,7 +97,10 @@ func (p *confluentP) close() error {
 }
 
 // confluentGroup gives batch what there is at hand, 25 records at most, until
-// that says that it has enough, or ctx ends.
+// that says that it has enough, or ctx ends. What it holds of partitions that it
+// loses it forgets: whoever has them next reads on from what is committed. The
+// callback runs inside Poll and Close only, so the group waits for this member
+// until it has come back from its commit.
 func confluentGroup(ctx context.Context, address, topic string, s settings, batch func(*kafka.Consumer, []*kafka.Message) (bool, error)) error {
 	c, err := kafka.NewConsumer(&kafka.ConfigMap{
 		"bootstrap.servers": address, "group.id": s["group"], "auto.offset.reset": "earliest", "enable.auto.commit": false,
@@ -105,11 +109,19 @@ func confluentGroup(ctx context.Context, address, topic string, s settings, batc
 	if err != nil {
 		return err
 	}
-	if err := c.Subscribe(topic, nil); err != nil {
+	var at []*kafka.Message
+	if err := c.Subscribe(topic, func(_ *kafka.Consumer, e kafka.Event) error {
+		if gone, ok := e.(kafka.RevokedPartitions); ok {
+			at = slices.DeleteFunc(at, func(m *kafka.Message) bool {
+				return slices.ContainsFunc(gone.Partitions, func(tp kafka.TopicPartition) bool { return tp.Partition == m.TopicPartition.Partition })
+			})
+		}
+		return nil // the library assigns and unassigns by itself
+	}); err != nil {
 		return err
 	}
 	for more := true; more && ctx.Err() == nil; {
-		var at []*kafka.Message
+		at = nil
 		for wait := 200; len(at) < 25; wait = 10 {
 			e := c.Poll(wait)
 			if e == nil {
@@ -157,7 +169,7 @@ func confluentConsume(ctx context.Context, address, topic string, s settings, ea
 		if _, err := c.CommitOffsets(after(batch)); err != nil {
 			var kerr kafka.Error
 			if errors.As(err, &kerr) && (kerr.Code() == kafka.ErrIllegalGeneration || kerr.Code() == kafka.ErrRebalanceInProgress ||
-				kerr.Code() == kafka.ErrUnknownMemberID) {
+				kerr.Code() == kafka.ErrUnknownMemberID || kerr.Code() == kafka.ErrStaleMemberEpoch) {
 				return true, nil // others read them, or this one when it has them again
 			}
 			return false, err

@@ -7,7 +7,7 @@ import os
 from records import Record
 
 L = c.CDLL(os.environ["LIBRDKAFKA"])
-MESSAGE_ERROR, PARTITION_EOF, NO_OFFSET, QUEUE_FULL = -1, -191, -168, -184
+MESSAGE_ERROR, PARTITION_EOF, NO_OFFSET, QUEUE_FULL, ASSIGN = -1, -191, -168, -184, -175
 
 
 class Message(c.Structure):
@@ -16,10 +16,13 @@ class Message(c.Structure):
 
 
 DELIVERED = c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Message), c.c_void_p)
+REBALANCED = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.c_void_p, c.c_void_p)
 for name, result, *args in (
         ("rd_kafka_conf_new", c.c_void_p), ("rd_kafka_new", c.c_void_p, c.c_int, c.c_void_p, c.c_char_p, c.c_size_t),
         ("rd_kafka_conf_set", c.c_int, c.c_void_p, c.c_char_p, c.c_char_p, c.c_char_p, c.c_size_t),
         ("rd_kafka_conf_set_dr_msg_cb", None, c.c_void_p, DELIVERED), ("rd_kafka_err2str", c.c_char_p, c.c_int),
+        ("rd_kafka_conf_set_rebalance_cb", None, c.c_void_p, REBALANCED), ("rd_kafka_assign", c.c_int, c.c_void_p, c.c_void_p),
+        ("rd_kafka_topic_partition_list_find", c.c_void_p, c.c_void_p, c.c_char_p, c.c_int32),
         ("rd_kafka_poll", c.c_int, c.c_void_p, c.c_int), ("rd_kafka_flush", c.c_int, c.c_void_p, c.c_int),
         ("rd_kafka_destroy", None, c.c_void_p), ("rd_kafka_headers_new", c.c_void_p, c.c_size_t),
         ("rd_kafka_header_add", c.c_int, c.c_void_p, c.c_char_p, c.c_ssize_t, c.c_char_p, c.c_ssize_t),
@@ -42,13 +45,15 @@ def check(code, what):
         raise RuntimeError(f"{what}: {L.rd_kafka_err2str(code).decode()}")
 
 
-def handle(kind, settings, on_delivery=None):
+def handle(kind, settings, on_delivery=None, on_rebalance=None):
     conf, err = L.rd_kafka_conf_new(), c.create_string_buffer(512)
     for k, v in settings.items():
         if L.rd_kafka_conf_set(conf, k.encode(), str(v).encode(), err, 512):
             raise RuntimeError(err.value.decode())
     if on_delivery:
         L.rd_kafka_conf_set_dr_msg_cb(conf, on_delivery)
+    if on_rebalance:
+        L.rd_kafka_conf_set_rebalance_cb(conf, on_rebalance)
     rk = L.rd_kafka_new(kind, conf, err, 512)
     if not rk:
         raise RuntimeError(err.value.decode())
@@ -130,31 +135,42 @@ class Producer:
 
 class Consumer:
     def __init__(self, address, topic, settings):
+        self.topic, self.held, self.callback = topic, [], REBALANCED(self.rebalanced)
         self.rk = handle(1, {
             "bootstrap.servers": address, "group.id": settings["group"], "enable.auto.commit": "false", "auto.offset.reset": "earliest",
             "heartbeat.interval.ms": 500, "session.timeout.ms": 6000,
             # The isolation of consumers came with 1.0; before, all was read.
-            **({"isolation.level": settings["isolation"]} if "isolation" in settings else {})})
+            **({"isolation.level": settings["isolation"]} if "isolation" in settings else {})}, on_rebalance=self.callback)
         L.rd_kafka_poll_set_consumer(self.rk)
         topics = L.rd_kafka_topic_partition_list_new(1)
         L.rd_kafka_topic_partition_list_add(topics, topic.encode(), -1)
         check(L.rd_kafka_subscribe(self.rk, topics), "subscribe")
         L.rd_kafka_topic_partition_list_destroy(topics)
 
+    def rebalanced(self, rk, what, partitions, _):
+        """Runs inside poll and close only, so nothing is taken from this member
+        between poll and commit. What it has polled of partitions that it loses
+        whoever has them next reads."""
+        if what == ASSIGN:
+            check(L.rd_kafka_assign(rk, partitions), "assign")
+            return
+        self.held = [r for r in self.held if not L.rd_kafka_topic_partition_list_find(partitions, self.topic.encode(), r.partition)]
+        check(L.rd_kafka_assign(rk, None), "unassign")
+
     def poll(self):
-        out = []
-        while len(out) < 100:
-            p = L.rd_kafka_consumer_poll(self.rk, 0 if out else 200)
+        self.held = []
+        while len(self.held) < 100:
+            p = L.rd_kafka_consumer_poll(self.rk, 0 if self.held else 200)
             if not p:
                 break
             m = p.contents
             if m.err == 0:
-                out.append(Record(m.partition, m.offset, L.rd_kafka_message_timestamp(p, None), taken(m.key, m.key_len),
-                                  taken(m.payload, m.len), tuple(self.headers(p))))
+                self.held.append(Record(m.partition, m.offset, L.rd_kafka_message_timestamp(p, None), taken(m.key, m.key_len),
+                                        taken(m.payload, m.len), tuple(self.headers(p))))
             elif m.err != PARTITION_EOF:
                 check(m.err, "consume")
             L.rd_kafka_message_destroy(p)
-        return out
+        return self.held
 
     @staticmethod
     def headers(p):
