@@ -97,8 +97,9 @@ func (n *node) layHTTP(ctx context.Context) {
 	n.mountConsole(mux)
 	n.web = &http.Server{
 		// A page of another origin in a user's browser may not change anything.
-		Handler:           http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux))),
+		Handler:           timely(http.NewCrossOriginProtection().Handler(n.authenticate(n.authorize(mux)))),
 		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleHTTP,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          n.httpErrors(),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },

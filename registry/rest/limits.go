@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"bytes"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -16,6 +18,9 @@ const (
 	// time: each holds its body and the parsed schema. More than twice the
 	// processors of a large machine, and 256 MiB of bodies at the worst.
 	maxWorking = 32
+	// smallBody is how much of a body is read before its request takes one of these
+	// places: nearly all bodies whole. Who sends nothing holds nobody up.
+	smallBody = 64 << 10
 	// workPatience is how long such a request waits for its turn before it is
 	// told to come back.
 	workPatience = 10 * time.Second
@@ -91,6 +96,11 @@ func (a *api) limited(next http.Handler) http.Handler {
 			next.ServeHTTP(w, req)
 			return
 		}
+		if head, err := io.ReadAll(io.LimitReader(req.Body, smallBody)); err == nil && len(head) < smallBody {
+			req.Body = io.NopCloser(bytes.NewReader(head))
+		} else { // an error comes again
+			req.Body = begun{io.MultiReader(bytes.NewReader(head), req.Body), req.Body}
+		}
 		patience := time.NewTimer(a.patience)
 		defer patience.Stop()
 		select {
@@ -102,6 +112,12 @@ func (a *api) limited(next http.Handler) http.Handler {
 		case <-req.Context().Done(): // nobody waits for an answer
 		}
 	})
+}
+
+// begun is a body of which some has been read.
+type begun struct {
+	io.Reader
+	io.Closer
 }
 
 // comeBack answers 429 with Retry-After in whole seconds.

@@ -65,19 +65,26 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// TestWorking fills the places of requests with bodies: one more waits, and is
-// told to come back, while reading goes on; a place that gets free is taken.
+// TestWorking fills the places of requests with bodies, by such that are long and
+// do not end: one more waits, and is told to come back, while reading goes on; a
+// place that gets free is taken. Bodies that do not come take none.
 func TestWorking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := serve(t, memory.New())
 		var ends []*io.PipeWriter
-		for range maxWorking {
+		open := func(begin string) {
 			body, end := io.Pipe()
 			ends = append(ends, end)
 			go func() {
 				req := httptest.NewRequestWithContext(t.Context(), "POST", "/subjects/s/versions", body)
 				h.ServeHTTP(httptest.NewRecorder(), req)
 			}()
+			if _, err := io.WriteString(end, begin); err != nil {
+				t.Error(err)
+			}
+		}
+		for range maxWorking {
+			open(strings.Repeat(" ", smallBody))
 		}
 		synctest.Wait()
 		if status, _, _ := do(h, "GET", "/subjects", ""); status != 200 {
@@ -94,6 +101,17 @@ func TestWorking(t *testing.T) {
 		}()
 		if status, answer, _ := do(h, "POST", "/subjects/s/versions", `{"schema":"\"int\""}`); status != 200 || !strings.Contains(answer, `"id":1`) {
 			t.Errorf("in the place of another: %d %s", status, answer)
+		}
+		for _, end := range ends {
+			_ = end.CloseWithError(io.ErrUnexpectedEOF)
+		}
+		synctest.Wait()
+		for range 2 * maxWorking {
+			open("{")
+		}
+		begun = time.Now()
+		if status, _, _ := do(h, "POST", "/subjects/s/versions", `{"schema":"\"int\""}`); status != 200 || time.Since(begun) != 0 {
+			t.Errorf("beside bodies that do not come: %d after %v", status, time.Since(begun))
 		}
 		for _, end := range ends {
 			_ = end.CloseWithError(io.ErrUnexpectedEOF)
