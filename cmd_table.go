@@ -99,7 +99,7 @@ func (c *tableVerifyCmd) Run(ctx context.Context, std stdio) error {
 
 func printReport(std stdio, r sink.Report) error {
 	for _, f := range r.Formats {
-		fmt.Fprintf(std.out, "%s %s: %s  %d records in the log, %d rows, %d dead letters\n",
+		fmt.Fprintf(std.out, "%s %s: %s  %d records in the log, %d rows, %d dead letters, up to the last commit\n",
 			r.Topic, f.Format, f.Verdict, f.Records, f.Rows, f.DeadLetters)
 		for _, g := range f.Gaps {
 			fmt.Fprintf(std.out, "  gap: partition %d offsets %d to %d\n", g.Partition, g.From, g.To-1)

@@ -225,3 +225,51 @@ func TestUpsertPartitioned(t *testing.T) {
 	k.checkKeys()
 	k.noPending()
 }
+
+// TestLayoutMisfit names partitions and sort orders that no schema to come can
+// mend, before there is a table.
+func TestLayoutMisfit(t *testing.T) {
+	w := newWorld(t)
+	topic := w.topics[0]
+	topic.Layout = partitionBy("identity", "tags")
+	if misfit := sink.Check(w.reg, topic); misfit != nil {
+		t.Errorf("no schema yet: %v", misfit)
+	}
+	w.register("orders-value", `{"type": "record", "name": "Order", "fields": [
+		{"name": "id", "type": "long"}, {"name": "ok", "type": "boolean"}, {"name": "raw", "type": "bytes"},
+		{"name": "tags", "type": {"type": "array", "items": "string"}},
+		{"name": "to", "type": {"type": "record", "name": "Address", "fields": [{"name": "zip", "type": "string"}, {"name": "lines", "type": {"type": "array", "items": "string"}}]}}]}`)
+	sortBy := func(column string) layout.Want { return layout.Want{Sort: []layout.Order{{Column: column}}} }
+	for _, tt := range []struct {
+		layout    layout.Want
+		key, says string // "" is taken
+		formats   []string
+	}{
+		{partitionBy("identity", "tags"), "tarn.table.partition", "column tags is list", nil},
+		{partitionBy("bucket[4]", "to.lines"), "tarn.table.partition", "column to.lines is list", nil},
+		{partitionBy("identity", "to"), "tarn.table.partition", "column to is", nil},
+		{partitionBy("identity", "raw"), "tarn.table.partition", "a bucket of it can be one", nil},
+		{partitionBy("identity", "raw"), "", "", []string{"iceberg", "parquet"}},
+		{partitionBy("bucket[4]", "raw"), "", "", nil},
+		{partitionBy("day", "ok"), "tarn.table.partition", "day", nil},
+		{partitionBy("identity", "to.zip"), "", "", nil},
+		{partitionBy("identity", "later"), "", "", nil},
+		{partitionBy("identity", "to.later"), "", "", nil},
+		{sortBy("tags"), "tarn.table.sort", "which has no one value a row", nil},
+		{sortBy("kafka_headers"), "tarn.table.sort", "kafka_headers", nil},
+		{sortBy("raw"), "", "", nil},
+		{sortBy("id"), "", "", nil},
+	} {
+		topic.Layout, topic.Formats = tt.layout, w.topics[0].Formats
+		if tt.formats != nil {
+			topic.Formats = tt.formats
+		}
+		misfit := sink.Check(w.reg, topic)
+		switch {
+		case tt.says == "" && misfit != nil:
+			t.Errorf("%+v: %v, want it taken", tt.layout, misfit)
+		case tt.says != "" && (misfit == nil || misfit.Key != tt.key || !strings.Contains(misfit.Reason, tt.says)):
+			t.Errorf("%+v: %v, want %s: …%s", tt.layout, misfit, tt.key, tt.says)
+		}
+	}
+}

@@ -43,12 +43,12 @@ func Parse(address string) (Config, error) {
 		return Config{}, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	c := Config{Kind: Kind(u.Scheme), Bucket: u.Host, Prefix: strings.Trim(u.Path, "/")}
-	switch {
-	case c.Kind == GCS:
+	switch c.Kind {
+	case GCS:
 		if u.Host == "" || u.User != nil || u.Fragment != "" {
 			return Config{}, fmt.Errorf("%w: want gs://BUCKET/PREFIX, without credentials: these come from the environment", ErrAddress)
 		}
-	case c.Kind == Azure:
+	case Azure:
 		account, ok := strings.CutSuffix(u.Host, azureHost)
 		_, password := u.User.Password()
 		if c.Bucket = u.User.Username(); !ok || account == "" || c.Bucket == "" || password || u.Fragment != "" {
