@@ -14,10 +14,10 @@ import urllib.request
 from harness import CACHE, HERE, Failure, die_with_parent, equal, free_port, short, want
 
 
-def fill(t, topic, rounds=3):
+def fill(t, topic, rounds=3, broker=None):
     """Makes a topic whose Iceberg table has several files; returns what readers
     find: the partition, its count, first and last offset."""
-    b = t.broker
+    b = broker or t.broker
     b.tarn("topic", "create", topic, "-c", "tarn.table.formats=iceberg", "-c", "tarn.table.value.as=string")
     for i in range(rounds):
         b.tarn("produce", topic, stdin="".join(f'"{i} {j}"\n' for j in range(30)).encode())
@@ -85,9 +85,11 @@ class Spark(Program):
     name = "spark"
     seconds = 600
 
-    def __init__(self, work, uri):
-        jars = ",".join(str(j) for j in sorted((CACHE / "java" / "spark").glob("*.jar")))
-        super().__init__(work, CACHE / "spark" / "bin" / "python", HERE / "python" / "with_spark.py", jars, uri, env={"SPARK_LOCAL_IP": "127.0.0.1"})
+    def __init__(self, work, uri, more="", conf=None, env=None):
+        """more are further jars, a pattern below java/; conf are settings of the catalog."""
+        jars = sorted((CACHE / "java" / "spark").glob("*.jar")) + sorted((CACHE / "java").glob(more) if more else [])
+        super().__init__(work, CACHE / "spark" / "bin" / "python", HERE / "python" / "with_spark.py", ",".join(map(str, jars)), uri,
+                         json.dumps(conf or {}), env={"SPARK_LOCAL_IP": "127.0.0.1", **(env or {})})
 
     table = staticmethod(lambda name: f"tarn.default.{name}")
     delta = staticmethod(lambda at, _: f"delta.`{at}`")

@@ -1,14 +1,14 @@
 """Spark on the Iceberg catalog of a broker, as tarn, and on Delta tables by path:
-with_spark.py JARS URI. Answers each line {"sql"} with {"got"} or {"error"}."""
+with_spark.py JARS URI SETTINGS. Answers each line {"sql"} with {"got"} or {"error"}."""
 
 import json
 import sys
 
 from pyspark.sql import SparkSession
 
-jars, uri = sys.argv[1:]
+jars, uri, settings = sys.argv[1:]
 
-spark = (
+builder = (
     SparkSession.builder.master("local[1]").appName("conformance")
     .config("spark.jars", jars)
     .config("spark.driver.memory", "1g").config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
@@ -18,8 +18,10 @@ spark = (
     .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
     .config("spark.sql.catalog.tarn", "org.apache.iceberg.spark.SparkCatalog")
     .config("spark.sql.catalog.tarn.type", "rest").config("spark.sql.catalog.tarn.uri", uri)
-    .config("spark.sql.catalog.tarn.cache-enabled", "false")
-    .getOrCreate())
+    .config("spark.sql.catalog.tarn.cache-enabled", "false"))
+for name, value in json.loads(settings).items():
+    builder = builder.config(f"spark.sql.catalog.tarn.{name}", value)
+spark = builder.getOrCreate()
 spark.sparkContext.setLogLevel("OFF")
 
 

@@ -5,10 +5,15 @@ import engines
 
 
 def run(t):
+    on(t, t.broker)
+
+
+def on(t, broker, **store):
+    """The scenario on a broker whose tables lie where Spark is told by these."""
     topic = "for_spark"
     with t.check("a table that a topic fills"):
-        ends = engines.fill(t, topic)
-    engine = engines.Spark(t.work, f"{t.broker.http}/iceberg")
+        ends = engines.fill(t, topic, broker=broker)
+    engine = engines.Spark(t.work, f"{broker.http}/iceberg", **store)
     engines.judge(t, engine, [
         ("namespace", "CREATE NAMESPACE tarn.spark", None),
         ("namespaces", "SHOW NAMESPACES IN tarn", None),
@@ -48,4 +53,4 @@ def run(t):
     ])
     engine.stop()
     with t.check("tarn table verify"):
-        t.broker.tarn("table", "verify", topic)
+        broker.tarn("table", "verify", topic)

@@ -5,14 +5,19 @@ import engines
 
 
 def run(t):
+    on(t, t.broker, "fs.hadoop.enabled=true\n")
+
+
+def on(t, broker, store):
+    """The scenario on a broker whose tables lie where these properties say."""
     topic = "for_trino"
     with t.check("a table that a topic fills"):
-        ends = engines.fill(t, topic)
+        ends = engines.fill(t, topic, broker=broker)
     ends_of = f'SELECT kafka_partition, count(*), min(kafka_offset), max(kafka_offset) FROM tarn."default".{topic} GROUP BY 1 ORDER BY 1'
     with t.check("Trino starts", seconds=engines.Trino.seconds + 10):
         engine = engines.Trino(t.work, {"tarn": (
-            f"connector.name=iceberg\niceberg.catalog.type=rest\niceberg.rest-catalog.uri={t.broker.http}/iceberg\n"
-            "fs.hadoop.enabled=true\niceberg.expire-snapshots.min-retention=0s\niceberg.remove-orphan-files.min-retention=0s\n")})
+            f"connector.name=iceberg\niceberg.catalog.type=rest\niceberg.rest-catalog.uri={broker.http}/iceberg\n"
+            f"{store}iceberg.expire-snapshots.min-retention=0s\niceberg.remove-orphan-files.min-retention=0s\n")})
     at = "tarn.trino.t"
     engines.judge(t, engine, [
         ("schema", "CREATE SCHEMA tarn.trino", None),
@@ -53,4 +58,4 @@ def run(t):
     ])
     engine.stop()
     with t.check("tarn table verify"):
-        t.broker.tarn("table", "verify", topic)
+        broker.tarn("table", "verify", topic)
