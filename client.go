@@ -123,7 +123,9 @@ func (c *connect) registry() (*sr.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []sr.ClientOpt{sr.URLs(url), sr.UserAgent("tarn/" + version), sr.HTTPClient(web)}
+	helpful := *web
+	helpful.Transport = helpfulTransport{web.Transport, url}
+	opts := []sr.ClientOpt{sr.URLs(url), sr.UserAgent("tarn/" + version), sr.HTTPClient(&helpful)}
 	switch {
 	case c.Token != "":
 		opts = append(opts, sr.BearerToken(c.Token))
@@ -131,6 +133,30 @@ func (c *connect) registry() (*sr.Client, error) {
 		opts = append(opts, sr.BasicAuth(c.User, c.Password))
 	}
 	return sr.NewClient(opts...)
+}
+
+// helpfulTransport says what to do when nobody answers.
+type helpfulTransport struct {
+	next http.RoundTripper // nil is the usual one
+	base string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t helpfulTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := t.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(r)
+	if err != nil {
+		return nil, nobodyAt(t.base, err)
+	}
+	return resp, nil
+}
+
+// nobodyAt is the error of an HTTP address that does not answer.
+func nobodyAt(base string, err error) error {
+	return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 }
 
 // call asks Tarn's own HTTP API and decodes its JSON answer into out, if any.
@@ -184,7 +210,7 @@ func (c *connect) ask(ctx context.Context, method, path string, in any) (*http.R
 	}
 	resp, err := web.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
+		return nil, nobodyAt(base, err)
 	}
 	return resp, nil
 }

@@ -131,7 +131,7 @@ func (c *resetCmd) topic(ctx context.Context, std stdio) error {
 		return fmt.Errorf("look at topic %q: %w", c.Topic, err)
 	}
 	if err := found[c.Topic].Err; err != nil {
-		return fmt.Errorf("topic %q: %w", c.Topic, err)
+		return ofTopic(c.Topic, err)
 	}
 	configs, err := ownConfigs(ctx, adm, c.Topic)
 	if err != nil {

@@ -79,9 +79,38 @@ func (c *connect) each(std stdio, s *sheet, answers []kadm.CreateTopicResponse, 
 // told joins a protocol error with the broker's own words.
 func told(err error, message string) error {
 	if err != nil && message != "" {
-		return fmt.Errorf("%w: %s", err, message)
+		return &toldError{err, message}
 	}
 	return err
+}
+
+// toldError is a protocol error with the broker's own words. These say what is wrong,
+// so the general ones that every such error has are left out.
+type toldError struct {
+	err   error
+	words string
+}
+
+func (e *toldError) Error() string {
+	name := e.err.Error()
+	var code *kerr.Error
+	if errors.As(e.err, &code) {
+		name = code.Message
+	}
+	return name + ": " + e.words
+}
+
+func (e *toldError) Unwrap() error { return e.err }
+
+// ofTopic says which topic an error is about, and what to do if there is none.
+func ofTopic(topic string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return &toldError{kerr.UnknownTopicOrPartition, fmt.Sprintf("topic %q does not exist: tarn topic list shows those that do, tarn topic create %s makes it", topic, topic)}
+	}
+	return fmt.Errorf("topic %q: %w", topic, err)
 }
 
 // keyValues splits KEY=VALUE words.
@@ -155,7 +184,7 @@ func (c *topicDescribeCmd) Run(ctx context.Context, std stdio) error {
 	}
 	t := topics[c.Name]
 	if t.Err != nil {
-		return fmt.Errorf("topic %q: %w", c.Name, t.Err)
+		return ofTopic(c.Name, t.Err)
 	}
 	starts, err := adm.ListStartOffsets(ctx, c.Name)
 	if err != nil {

@@ -229,7 +229,7 @@ func (r *replay) report(ctx context.Context, std stdio) error {
 	case ctx.Err() != nil && r.looked == 0:
 		err = errors.Join(err, errors.New("interrupted before the first record"))
 	case ctx.Err() != nil:
-		err = errors.Join(err, fmt.Errorf("interrupted: the last record that was replayed is of %s; go on with -o @ and a time behind it", r.last.UTC().Format(time.RFC3339Nano)))
+		err = errors.Join(err, fmt.Errorf("interrupted: go on with -o @%s, where the last record that was replayed comes again", r.last.UTC().Format(time.RFC3339Nano)))
 	}
 	return err
 }

@@ -12,9 +12,13 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tarn-io/tarn/broker/topic"
 )
 
 // cli is the whole command line. Flags of tarn serve come from the command
@@ -108,7 +112,7 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 	parser.Exit = func(code int) { panic(exited(code)) }
 	kctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(std.err, "tarn:", err)
+		fmt.Fprintln(std.err, "tarn:", usageError(parser, args, err))
 		return 2
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
@@ -132,6 +136,30 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 	}
 	fmt.Fprintln(std.err, "tarn:", err)
 	return 1
+}
+
+// usageError says what is wrong with a command line, and where its help is.
+func usageError(k *kong.Kong, args []string, err error) error {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context == nil {
+		return err
+	}
+	var names []string
+	for _, n := range k.Model.Children {
+		names = append(names, n.Name)
+	}
+	if word := append(args, "-")[0]; !strings.HasPrefix(word, "-") && !slices.Contains(names, word) {
+		err = fmt.Errorf("there is no command %q", word)
+		if hint := topic.Suggest(word, names); hint != "" {
+			err = fmt.Errorf("%w, did you mean %s?", err, hint)
+		}
+		return fmt.Errorf("%w\ntarn --help lists the commands", err)
+	}
+	help := "tarn "
+	if n := parse.Context.Selected(); n != nil {
+		help += commandPath(n) + " "
+	}
+	return fmt.Errorf("%w\nsee %s--help", err, help)
 }
 
 // wantsJSON reports whether the command was asked for JSON.

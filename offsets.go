@@ -202,10 +202,11 @@ func logBounds(ctx context.Context, adm *kadm.Client, topic string, committed bo
 	if b.ends, err = last(ctx, topic); err != nil {
 		return b, err
 	}
-	if err := errors.Join(b.ends.Error(), b.starts.Error()); err != nil {
-		return b, fmt.Errorf("topic %q: %w", topic, err)
+	err = b.starts.Error()
+	if err == nil {
+		err = b.ends.Error()
 	}
-	return b, nil
+	return b, ofTopic(topic, err)
 }
 
 // resolve finds the offset that a place is in each partition of a topic. An offset
