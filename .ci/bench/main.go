@@ -95,6 +95,7 @@ func run(ctx context.Context, o options) error {
 		{"fetch", (*bench).fetch},
 		{"validation", (*bench).validation},
 		{"sink", (*bench).sink},
+		{"beside", (*bench).beside},
 		{"sql", (*bench).sql},
 		{"transactions", (*bench).transactions},
 		{"groups", (*bench).groups},

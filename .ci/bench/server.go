@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -25,6 +26,7 @@ type server struct {
 	data  string
 	api   *process.API
 
+	peak     atomic.Int64  // the most memory that the watch has seen, in bytes
 	watching chan struct{} // closed to end the watch over memory
 	watched  sync.WaitGroup
 }
@@ -59,6 +61,7 @@ func (b *bench) load(name string) (*server, error) {
 		for {
 			if n, _, err := s.Resident(); err == nil {
 				b.loaded = max(b.loaded, n)
+				s.peak.Store(max(s.peak.Load(), n))
 			}
 			select {
 			case <-s.watching:

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,48 +15,14 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
-	"github.com/twmb/avro"
-)
 
-// orderSchema is the twelve-field record that the schema packages are measured
-// with too.
-const orderSchema = `{"type":"record","name":"Order","namespace":"shop","fields":[
- {"name":"id","type":"string"},
- {"name":"number","type":"long"},
- {"name":"amount","type":"double"},
- {"name":"created","type":{"type":"long","logicalType":"timestamp-micros"}},
- {"name":"customer","type":{"type":"record","name":"Customer","fields":[
-   {"name":"id","type":"long"},{"name":"name","type":"string"},{"name":"mail","type":["null","string"],"default":null}]}},
- {"name":"tags","type":{"type":"array","items":"string"}},
- {"name":"attributes","type":{"type":"map","values":"string"}},
- {"name":"note","type":["null","string"],"default":null},
- {"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":18,"scale":4}},
- {"name":"state","type":{"type":"enum","name":"State","symbols":["NEW","PAID","SENT"]}},
- {"name":"paid","type":"boolean"},
- {"name":"count","type":"int"}]}`
+	"github.com/tarn-io/tarn/.ci/process"
+)
 
 const (
 	validationRecords = 200_000
 	sinkRecords       = 300_000
 )
-
-// order is one framed record.
-func order(id int) ([]byte, error) {
-	s, err := avro.Parse(orderSchema)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := s.Encode(map[string]any{
-		"id": "7f2c4f4e-8f5b-4d26", "number": int64(123456789), "amount": 1234.5, "created": time.UnixMicro(1_760_000_000_000_000),
-		"customer": map[string]any{"id": int64(4711), "name": "Ada Lovelace", "mail": "ada@example.com"},
-		"tags":     []any{"alpha", "beta", "gamma"}, "attributes": map[string]any{"colour": "blue", "size": "large"},
-		"note": nil, "price": []byte{0x0b, 0xc6, 0x14, 0xe0}, "state": "PAID", "paid": true, "count": 42,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(id)), payload...), nil
-}
 
 // validation measures what holding every record against its schema costs.
 func (b *bench) validation() error {
@@ -65,11 +32,11 @@ func (b *bench) validation() error {
 	}
 	var value []byte
 	for topic, level := range map[string]string{"checked": "payload", "unchecked": "off"} {
-		id, err := s.api.Register(b.ctx, topic+"-value", orderSchema)
+		id, err := s.api.Register(b.ctx, topic+"-value", orders[0].schema)
 		if err != nil {
 			return err
 		}
-		if value, err = order(id); err != nil {
+		if value, err = orders[0].framed(id); err != nil {
 			return err
 		}
 		if err := s.topic(topic, partitions, map[string]string{"tarn.value.schema.validation": level}); err != nil {
@@ -95,38 +62,35 @@ func (b *bench) validation() error {
 	return s.end()
 }
 
-// sink measures the way from the log into tables: a backlog is flushed at once.
+// sink measures the way from the log into tables: a backlog is flushed at once. What
+// one core does of it is told by the CPU time that each takes.
 func (b *bench) sink() error {
-	for _, formats := range []string{"parquet", "iceberg,delta,parquet"} {
-		if err := b.each(func(int) error { return b.flush(formats) }); err != nil {
-			return err
+	for _, formats := range []string{"parquet", "iceberg", "delta", "iceberg,delta,parquet"} {
+		for _, o := range orders {
+			if err := b.each(func(int) error { return b.flush(o, formats) }); err != nil {
+				return fmt.Errorf("%s to %s: %w", o.name, formats, err)
+			}
 		}
 	}
 	return nil
 }
 
-func (b *bench) flush(formats string) error {
+func (b *bench) flush(o orderOf, formats string) error {
 	s, err := b.load("sink")
 	if err != nil {
 		return err
 	}
-	id, err := s.api.Register(b.ctx, "orders-value", orderSchema)
-	if err != nil {
-		return err
-	}
-	value, err := order(id)
-	if err != nil {
-		return err
-	}
 	// Nothing is cut before the flush asks for it.
-	if err := s.topic("orders", partitions, map[string]string{
+	count := b.amount(sinkRecords)
+	err = s.orders("orders", o, count, map[string]string{
 		"tarn.table.formats": formats, "tarn.table.commit.interval.ms": "3600000",
 		"tarn.table.commit.bytes": "10000000000", "tarn.table.commit.rows": "10000000",
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	count := b.amount(sinkRecords)
-	if _, err := s.send("orders", 1, count, value); err != nil {
+	effort, err := s.effort()
+	if err != nil {
 		return err
 	}
 	begun := time.Now()
@@ -134,61 +98,109 @@ func (b *bench) flush(formats string) error {
 		return err
 	}
 	took := time.Since(begun)
-	files, err := filepath.Glob(filepath.Join(s.data, "warehouse", "default", "orders", "parquet", "*.parquet"))
+	used, err := effort()
 	if err != nil {
 		return err
 	}
-	rows, base, err := b.rewrite(files)
+	files, err := s.dataFiles("orders", formats)
 	if err != nil {
 		return err
 	}
-	if rows < int64(count) {
-		return fmt.Errorf("the table has %d rows, %d records were sent", rows, count)
+	base, err := b.rewrite(files)
+	if err != nil {
+		return err
 	}
-	b.table.add("sink to "+formats, "rows/s", float64(rows)/took.Seconds(), float64(rows)/base.Seconds(), "arrow-go's Parquet writer alone")
+	if base.rows < int64(count) {
+		return fmt.Errorf("the table has %d rows, %d records were sent", base.rows, count)
+	}
+	name, rows := fmt.Sprintf("sink, %s to %s", o.name, formats), float64(base.rows)
+	b.table.add(name, "rows/s", rows/took.Seconds(), rows/base.took.Seconds(), "arrow-go's Parquet writer alone")
+	b.table.add(name+", of one core", "rows/s", rows/used.Seconds(), rows/base.used.Seconds(), "the same, of one core")
 	return s.end()
 }
 
-// rewrite writes the same rows with arrow-go's writer alone, as one file, and
-// returns how long that took.
-func (b *bench) rewrite(files []string) (rows int64, took time.Duration, err error) {
+// orders makes a topic of orders with tables, and fills it.
+func (s *server) orders(topic string, o orderOf, count int, configs map[string]string) error {
+	value, err := s.order(topic, o)
+	if err != nil {
+		return err
+	}
+	if err := s.topic(topic, partitions, configs); err != nil {
+		return err
+	}
+	_, err = s.send(topic, 1, count, value)
+	return err
+}
+
+// dataFiles are the Parquet files of a topic's table in the first of its formats.
+func (s *server) dataFiles(topic, formats string) ([]string, error) {
+	format, _, _ := strings.Cut(formats, ",")
+	in := filepath.Join(s.data, "warehouse", "default", topic, format)
+	if format == "iceberg" {
+		in = filepath.Join(in, "*", "data")
+	}
+	return filepath.Glob(filepath.Join(in, "*.parquet"))
+}
+
+// written is what a writer took for some rows.
+type written struct {
+	rows       int64
+	took, used time.Duration // by the clock; of processors
+}
+
+// rewrite writes the same rows with arrow-go's writer alone, as one file.
+func (b *bench) rewrite(files []string) (w written, err error) {
 	var tables []arrow.Table
 	for _, name := range files {
 		t, err := readTable(b.ctx, name)
 		if err != nil {
-			return 0, 0, fmt.Errorf("%s: %w", name, err)
+			return w, fmt.Errorf("%s: %w", name, err)
 		}
 		defer t.Release()
 		tables = append(tables, t)
 	}
 	if len(tables) == 0 {
-		return 0, 0, fmt.Errorf("the table has no files")
+		return w, fmt.Errorf("the table has no files")
+	}
+	runtime.GC() // what reading left is not the writer's
+	name := filepath.Join(b.home, "rewritten.parquet")
+	defer os.Remove(name)
+	before, err := process.OwnCPU()
+	if err != nil {
+		return w, err
 	}
 	begun := time.Now()
-	out, err := os.Create(filepath.Join(b.home, "rewritten.parquet"))
-	if err != nil {
-		return 0, 0, err
+	if w.rows, err = writeTables(name, tables); err != nil {
+		return w, err
 	}
-	defer os.Remove(out.Name())
+	w.took = time.Since(begun)
+	after, err := process.OwnCPU()
+	w.used = after - before
+	return w, err
+}
+
+// writeTables writes a file of the tables' rows and flushes it.
+func writeTables(name string, tables []arrow.Table) (rows int64, err error) {
+	out, err := os.Create(name)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
 	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1))
 	w, err := pqarrow.NewFileWriter(tables[0].Schema(), kept{out}, props, pqarrow.DefaultWriterProps())
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for _, t := range tables {
 		if err := w.WriteTable(t, t.NumRows()); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		rows += t.NumRows()
 	}
 	if err := w.Close(); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	if err := out.Sync(); err != nil {
-		return 0, 0, err
-	}
-	took = time.Since(begun)
-	return rows, took, out.Close()
+	return rows, out.Sync()
 }
 
 // kept keeps the Parquet writer from closing the file before it is flushed.

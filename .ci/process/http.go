@@ -64,10 +64,16 @@ func (a *API) Call(ctx context.Context, method, path string, in, out any) error 
 
 // Register registers an Avro schema and returns its id.
 func (a *API) Register(ctx context.Context, subject, text string) (int, error) {
+	return a.RegisterAs(ctx, subject, "AVRO", text)
+}
+
+// RegisterAs registers a schema of a language, AVRO, PROTOBUF or JSON, and returns its
+// id.
+func (a *API) RegisterAs(ctx context.Context, subject, language, text string) (int, error) {
 	var out struct {
 		ID int `json:"id"`
 	}
-	err := a.Call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", map[string]string{"schema": text}, &out)
+	err := a.Call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", map[string]string{"schemaType": language, "schema": text}, &out)
 	if err != nil {
 		return 0, fmt.Errorf("register schema of %s: %w", subject, err)
 	}

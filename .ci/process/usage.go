@@ -38,21 +38,27 @@ func (b *Broker) Resident() (all, own int64, err error) {
 
 // CPU is the time the process has computed so far, user and system. It is known
 // on Linux only.
-func (b *Broker) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.PID()))
+func (b *Broker) CPU() (time.Duration, error) { return used(strconv.Itoa(b.PID())) }
+
+// OwnCPU is the time that this process has computed so far. It is known on Linux
+// only.
+func OwnCPU() (time.Duration, error) { return used("self") }
+
+func used(process string) (time.Duration, error) {
+	text, err := os.ReadFile("/proc/" + process + "/stat")
 	if err != nil {
-		return 0, fmt.Errorf("CPU time of the broker: %w", err)
+		return 0, fmt.Errorf("CPU time: %w", err)
 	}
 	// The second field, the name in parentheses, may hold spaces; utime and
 	// stime are the 14th and 15th (proc(5)).
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 13 {
-		return 0, errors.New("CPU time of the broker: stat is too short")
+		return 0, errors.New("CPU time: stat is too short")
 	}
 	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
 	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
-		return 0, fmt.Errorf("CPU time of the broker: %w", err)
+		return 0, fmt.Errorf("CPU time: %w", err)
 	}
 	return time.Duration(user+system) * tick, nil
 }

@@ -252,16 +252,16 @@ func TestFileLayout(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "%s %v %v%s\n", c.Path(), c.PhysicalType(), c.LogicalType(), dict)
 	}
-	want := `kafka_partition INT32 Int(bitWidth=32, isSigned=true)
-kafka_offset INT64 Int(bitWidth=64, isSigned=true)
+	want := `kafka_partition INT32 None
+kafka_offset INT64 None
 kafka_timestamp INT64 Timestamp(isAdjustedToUTC=true, timeUnit=microseconds, is_from_converted_type=false, force_set_converted_type=false)
 kafka_key BYTE_ARRAY None
 kafka_headers.list.element.key BYTE_ARRAY String dictionary
 kafka_headers.list.element.value BYTE_ARRAY None
-kafka_schema_id INT32 Int(bitWidth=32, isSigned=true)
+kafka_schema_id INT32 None
 flag BOOLEAN None
-small INT32 Int(bitWidth=32, isSigned=true)
-big INT64 Int(bitWidth=64, isSigned=true)
+small INT32 None
+big INT64 None
 ratio FLOAT None
 score DOUBLE None
 raw BYTE_ARRAY None
@@ -280,7 +280,7 @@ tags.list.element BYTE_ARRAY String dictionary
 items.list.element.sku BYTE_ARRAY String dictionary
 items.list.element.price INT32 Decimal(precision=9, scale=2)
 attrs.key_value.key BYTE_ARRAY String dictionary
-attrs.key_value.value INT64 Int(bitWidth=64, isSigned=true)
+attrs.key_value.value INT64 None
 `
 	if got.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)

@@ -158,23 +158,33 @@ func sameType(a, b arrow.DataType) bool {
 // write writes column by column, so that only one column's pages are held.
 func write(out *bytes.Buffer, s *arrow.Schema, batches []arrow.RecordBatch, rows int64, leaves []*leaf, opts Options) (*metadata.FileMetaData, error) {
 	groupRows := cmp.Or(opts.RowGroupRows, DefaultRowGroupRows)
+	decide(leaves)
 	w, err := pqarrow.NewFileWriter(s, out, properties(leaves, opts, groupRows), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, err
 	}
 	for at := int64(0); at < rows; at += groupRows {
-		if err := writeGroup(w, s, batches, at, min(groupRows, rows-at)); err != nil {
+		if err := writeGroup(w, s, batches, leaves, at, min(groupRows, rows-at)); err != nil {
 			return nil, err
 		}
 	}
+	return finish(w, out)
+}
+
+// finish ends the file that w writes to out.
+func finish(w *pqarrow.FileWriter, out *bytes.Buffer) (*metadata.FileMetaData, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return w.FileMetadata()
+	meta, err := w.FileMetadata()
+	if err != nil {
+		return nil, err
+	}
+	return meta, plainIntegers(out, meta)
 }
 
 // writeGroup writes rows of the batches, from one on, as a row group.
-func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBatch, from, rows int64) error {
+func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBatch, leaves []*leaf, from, rows int64) error {
 	if err := w.NewRowGroupChecked(); err != nil {
 		return err
 	}
@@ -183,8 +193,11 @@ func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBa
 		for j, b := range batches {
 			chunks[j] = b.Column(i)
 		}
-		// The batch's own type: it may differ from the schema's in metadata.
-		column := arrow.NewChunked(batches[0].Column(i).DataType(), chunks)
+		n := countLeaves(s.Field(i).Type)
+		chunks = withDictionaries(chunks, leaves[:n])
+		leaves = leaves[n:]
+		// The chunks' own type: it may differ from the schema's in metadata.
+		column := arrow.NewChunked(chunks[0].DataType(), chunks)
 		err := w.WriteColumnChunked(column, from, rows)
 		column.Release()
 		if err != nil {
@@ -192,6 +205,26 @@ func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBa
 		}
 	}
 	return nil
+}
+
+// countLeaves counts the columns of the file that a column of this type is.
+func countLeaves(t arrow.DataType) int {
+	kids := tables.Children(t)
+	if kids == nil {
+		return 1
+	}
+	n := 0
+	for _, f := range kids {
+		n += countLeaves(f.Type)
+	}
+	return n
+}
+
+// decide notes which columns get dictionaries.
+func decide(leaves []*leaf) {
+	for _, l := range leaves {
+		l.dictionary = l.repeats()
+	}
 }
 
 func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterProperties {
@@ -210,7 +243,7 @@ func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterPropert
 		props = append(props, pq.WithCompressionLevel(level))
 	}
 	for _, l := range leaves {
-		if l.repeats() {
+		if l.dictionary {
 			props = append(props, pq.WithDictionaryFor(l.path, true))
 		}
 		// Bounds in the file leave NaN out, but some readers that take NaN for

@@ -33,6 +33,9 @@ type leaf struct {
 	nulls    int64
 	bounds   bounds // nil where the type has none
 	arrays   []arrow.Array
+	// dictionary says that the column is worth one, see repeats; set before the file
+	// is begun.
+	dictionary bool
 }
 
 // measure walks all batches once: it takes the statistics, and refuses nulls in

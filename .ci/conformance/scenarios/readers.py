@@ -66,7 +66,6 @@ def run(t):
                 want("error" not in got, f"{sql}: {got}")
     told.look("rows", opened)
     with t.check("the schema grows"):
-        spark.ask("SET spark.sql.iceberg.vectorization.enabled=false")  # apache/iceberg#16341
         for _ in range(2):
             told.produce(LATER)
     told.look("after evolution", opened)
