@@ -256,7 +256,7 @@ func (n *node) open(ctx context.Context) error {
 		Logs: n.broker.Logs(), Registry: n.registry, Topics: wiring.Topics(n.broker.Topics(), n.registry),
 		Formats: n.formats(listed), Store: n.store, Items: items,
 		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(),
-		Log: n.lg.With("component", "sink"),
+		Cut: new(thrift).cut, Log: n.lg.With("component", "sink"),
 	})
 	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx), n.listenAdmin(ctx)); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,6 +17,10 @@ const (
 	// worthBytes is how much must have been allocated since memory was given
 	// back last: less is not worth a collection.
 	worthBytes = 4 << 20
+	// thriftPercent is how much the heap may grow before the collector runs while
+	// tables' files are made: by a quarter, not to its double. What lives then is
+	// columns mostly, which hold no pointers, so that a collection has little to do.
+	thriftPercent = 25
 )
 
 // ebb gives memory back after a burst. The runtime collects when the heap has
@@ -75,4 +80,33 @@ func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
+}
+
+// thrift has the collector run early while the sink makes files: the memory that a
+// cut of the log takes is bounded, what the collector leaves on top is not. The zero
+// value is ready to use; one at a time in a process, since the collector is one. Safe
+// for concurrent use.
+type thrift struct {
+	mu     sync.Mutex
+	cuts   int // under way; guarded by mu
+	before int // the percentage without any; guarded by mu
+}
+
+// cut begins a cut, and returns what ends it.
+func (t *thrift) cut() (done func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cuts++; t.cuts == 1 {
+		t.before = debug.SetGCPercent(thriftPercent)
+		if t.before < thriftPercent { // who started us wants it so, or no collector
+			debug.SetGCPercent(t.before)
+		}
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.cuts--; t.cuts == 0 {
+			debug.SetGCPercent(t.before)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -65,5 +66,38 @@ func TestEbbHearsCollections(t *testing.T) {
 			t.Fatal("a collection was not heard")
 		}
 		e.given.Store(0)
+	}
+}
+
+// While any cut is under way the collector runs early; then as before.
+func TestThrift(t *testing.T) {
+	percent := func() int {
+		now := debug.SetGCPercent(100)
+		debug.SetGCPercent(now)
+		return now
+	}
+	before := debug.SetGCPercent(130)
+	defer debug.SetGCPercent(before)
+	var th thrift
+	first := th.cut()
+	second := th.cut()
+	first()
+	if got := percent(); got != thriftPercent {
+		t.Errorf("with a cut under way: %d, want %d", got, thriftPercent)
+	}
+	second()
+	if got := percent(); got != 130 {
+		t.Errorf("after all cuts: %d, want 130", got)
+	}
+	for _, asked := range []int{10, -1} {
+		debug.SetGCPercent(asked)
+		done := th.cut()
+		if got := percent(); got != asked {
+			t.Errorf("who asks for %d gets %d", asked, got)
+		}
+		done()
+		if got := percent(); got != asked {
+			t.Errorf("who asked for %d has %d afterwards", asked, got)
+		}
 	}
 }

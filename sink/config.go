@@ -111,13 +111,16 @@ var ErrNoTable = errors.New("topic has no tables: set tarn.table.formats")
 // ErrStopped is refused: the sink has ended, or ends now.
 var ErrStopped = errors.New("the sink has stopped")
 
-// Config is what a Manager stands on. All but Log and Now are required.
+// Config is what a Manager stands on. All but Cut, Log and Now are required.
 type Config struct {
 	Logs     *commitlog.Logs
 	Registry *registry.Registry
 	// Topics lists the topics that have tables now; the channel is closed when
 	// the list may have changed.
 	Topics func() ([]Topic, <-chan struct{})
+	// Cut is called when the making of files begins, and what it returns when they
+	// are made; nil: nothing is. Several may be under way at once.
+	Cut func() (done func())
 	// Formats opens tables by the name of their format.
 	Formats map[string]tables.Format
 	// Store is where the formats keep their files.

@@ -73,6 +73,7 @@ func (s *sink) draw(ctx context.Context, l *lane) (*entry, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	defer s.cutting()()
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	for {

@@ -31,6 +31,7 @@ type sink struct {
 	encode      encoder
 
 	cuts    chan struct{} // a place for each cut that may be under way, of all sinks
+	cutting func() func() // called around each
 	flushes chan *flush   // requests
 	chores  chan *chore   // requests
 	status  *statusBoard  // what others may see
