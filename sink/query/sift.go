@@ -169,11 +169,11 @@ func textTest(a *array.String, op byte, to string) test {
 			return false
 		}
 		v := a.Value(i)
-		c := 0
 		if op == '=' {
 			return v == to
 		}
-		if c = strings.Compare(v, to); c == 0 || strings.IndexByte(v, 0) >= 0 {
+		c := strings.Compare(v, to)
+		if c == 0 || strings.IndexByte(v, 0) >= 0 {
 			return true
 		}
 		if op == '>' || op == ']' {
