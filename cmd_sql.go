@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,7 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	if c.Stats && !c.DuckDB {
-		fmt.Fprintln(std.err, "tarn:", statsLine(resp))
+		fmt.Fprintln(std.err, "tarn:", cmp.Or(statsLine(resp), "nothing was read"))
 	}
 	if resp.Header.Get("Tarn-Truncated") == "true" {
 		fmt.Fprintf(std.err, "tarn: there are more rows: --limit is %d\n", c.Limit)

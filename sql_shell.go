@@ -171,14 +171,16 @@ func (s *sqlShell) ask(ctx context.Context, sql string) {
 	case err != nil:
 		fmt.Fprintln(s.out, "tarn:", err)
 	case s.stats && mode != formatDuckDB:
-		fmt.Fprintln(s.out, statsLine(resp))
+		if text := statsLine(resp); text != "" {
+			fmt.Fprintln(s.out, text)
+		}
 	}
 }
 
-// statsLine says what was read for a result.
+// statsLine says what was read for a result, "" where nothing was.
 func statsLine(resp *http.Response) string {
 	var st sqlStats
-	if err := json.Unmarshal([]byte(resp.Header.Get(statsHeader)), &st); err != nil {
+	if err := json.Unmarshal([]byte(resp.Header.Get(statsHeader)), &st); err != nil || st.Scanned == 0 && st.Read == (query.Read{}) {
 		return ""
 	}
 	text := fmt.Sprintf("%d rows looked at in %d ms", st.Scanned, st.ElapsedMs)

@@ -36,6 +36,25 @@ async function accessible(page) {
   want(!bad.length, bad.map((v) => `${v.impact}: ${v.help}, ${v.nodes.length} times, as ${v.nodes[0].html.slice(0, 120)}`).join('; '));
 }
 
+/** firstPaint says how long the first content takes to be seen, in ms: when nobody has opened the console since the broker's
+ *  start, and then. Each visit has a browser without anything in its cache; the browser itself has started before. */
+async function firstPaint(browser) {
+  const seen = [];
+  await check('the console paints', async () => {
+    for (let n = 0; n < 4; n++) {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      watch(page);
+      if (!n) await page.setContent('<h1>warm</h1>');
+      await page.goto(base + '/console/');
+      await page.locator('main h1').first().waitFor();
+      seen.push(await page.evaluate(() => Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime)));
+      await context.close();
+    }
+  });
+  await check(`first paint: ${seen[0]} ms at the first visit, then ${seen.slice(1).join(', ')} ms`, async () => want(seen.length === 4, 'not every visit was painted'));
+}
+
 async function pages(page, scheme) {
   const list = {
     home: ['', 'This broker'], topics: ['topics', 'shop'], records: ['topics/shop', 'shown'], partitions: ['topics/shop/partitions', 'Last record'], schema: ['topics/shop/schema', 'From v1 to v2'],
@@ -228,6 +247,7 @@ async function signIn(page) {
 (async () => {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags });
   try {
+    if (mode === 'light') await firstPaint(browser); // before anybody has asked for a page
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: mode === 'dark' ? 'dark' : 'light' });
     const page = await context.newPage();
     watch(page);

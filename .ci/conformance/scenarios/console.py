@@ -19,7 +19,7 @@ def run(t):
     b = t.start("console")
     with t.check("a topic with tables, two versions, a group and rejections"):
         fill(b)
-    browse(t, b, shots, "light", 23)
+    browse(t, b, shots, "light", 25)
     browse(t, b, shots, "dark", 23)
     browse(t, b, shots, "work", 12)
     place = t.work / "console-files"
