@@ -22,6 +22,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage/memory"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/registry/dek"
 	"github.com/tarn-io/tarn/registry/validate"
@@ -64,6 +65,7 @@ type serveCmd struct {
 	connectionFlags
 	timeFlags
 	adminFlags
+	traceFlags
 }
 
 // node is a broker with everything around it, in order of start.
@@ -87,7 +89,8 @@ type node struct {
 	schemas   *schemaDir // nil without --schema-dir
 	listener  net.Listener
 	web       *http.Server
-	admin     *http.Server // nil without --admin.listen
+	tracer    *trace.Tracer // nil: nobody traces
+	admin     *http.Server  // nil without --admin.listen
 	adminAddr net.Listener
 	// challenges answers an ACME authority by plain HTTP; nil: nobody does.
 	challenges    *http.Server
@@ -138,6 +141,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 // run runs an open node until ctx ends or a part of it fails; ready is called when all
 // of it has been started.
 func (n *node) run(ctx context.Context, ready func() error) error {
+	defer n.trace(ctx)()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.broker.Run(gctx) })
 	g.Go(func() error { return n.sinks.Run(gctx) })
@@ -183,7 +187,7 @@ func (n *node) open(ctx context.Context) error {
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return fmt.Errorf("make the data directory (--data): %w", err)
 	}
-	if err := n.openEngine(ctx); err != nil {
+	if err := errors.Join(n.openTracer(), n.openEngine(ctx)); err != nil {
 		return err
 	}
 	if err := n.openWarehouse(ctx); err != nil {
@@ -234,6 +238,7 @@ func (n *node) open(ctx context.Context) error {
 		Settings:          c.settings,
 		Faults:            n.dev.kafka(),
 		LogLevel:          n.level,
+		Tracer:            n.tracer,
 		Disk:              func() (total, usable int64) { return diskSpace(c.Data) },
 		Log:               n.lg,
 	}
@@ -255,7 +260,7 @@ func (n *node) open(ctx context.Context) error {
 	n.sinks = sink.New(sink.Config{
 		Logs: n.broker.Logs(), Registry: n.registry, Topics: wiring.Topics(n.broker.Topics(), n.registry),
 		Formats: n.formats(listed), Store: n.store, Items: items,
-		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(),
+		Incarnation: n.broker.Incarnation(), Namespace: c.CatalogNamespace, Fault: n.dev.table(), Tracer: n.tracer,
 		Cut: new(thrift).cut, Log: n.lg.With("component", "sink"),
 	})
 	if err := errors.Join(n.openSQL(), n.listenChallenges(ctx), n.listenAdmin(ctx)); err != nil {

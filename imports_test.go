@@ -20,6 +20,7 @@ var law = map[string][]string{
 	// The ground floor imports nothing of ours, or one room below itself.
 	"broker/record":  {},
 	"broker/meter":   {},
+	"broker/trace":   {"broker/record"},
 	"broker/wire":    {},
 	"broker/storage": {"broker/record"},
 	"schema":         {},
@@ -46,11 +47,11 @@ var law = map[string][]string{
 	"broker/telemetry":   {"broker/storage", "broker/record"},
 	"broker/txn":         {"broker/storage", "broker/wire", "broker/record", "broker/commitlog", "broker/group"},
 	"broker/api": {
-		"broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/txn",
+		"broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/trace", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage",
 	},
 	"broker": {
-		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/txn",
+		"broker/api", "broker/acl", "broker/auth", "broker/commitlog", "broker/topic", "broker/group", "broker/groupconfig", "broker/quota", "broker/share", "broker/streams", "broker/telemetry", "broker/trace", "broker/txn",
 		"broker/wire", "broker/record", "broker/storage", "broker/meter",
 	},
 	"broker/brokertest": {"broker", "broker/auth", "broker/storage", "broker/storage/memory", "broker/topic", "broker/commitlog"},
@@ -95,7 +96,7 @@ var law = map[string][]string{
 	// The sink pulls from the log; the broker knows nothing of it. It encodes
 	// files with the codec of tables/parquet and opens tables by tables.Format.
 	"sink": {
-		"broker/commitlog", "broker/meter", "broker/record", "broker/storage", // storage for the types TopicID and TP
+		"broker/commitlog", "broker/meter", "broker/record", "broker/storage", "broker/trace", // storage for the types TopicID and TP
 		"registry", "schema", "schema/plain", "schema/debezium", "schema/formula", "tables", "tables/blob", "tables/layout", "tables/parquet", "tables/maintenance", "tables/upsert",
 	},
 	// What broker, registry and sink are put together with, and a whole of it for tests.
@@ -135,6 +136,7 @@ var owners = []struct {
 	{"buf.build/go/protovalidate", []string{"registry/rules"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"schema/jsonschema"}},
 	{"github.com/alecthomas/kong", []string{""}},
+	{"go.opentelemetry.io/", nil}, // spans are written by broker/trace itself; its tests read them
 	{"github.com/aws/", []string{"tables/blob/s3", "tables/catalog/rest"}},
 }
 

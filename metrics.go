@@ -22,6 +22,7 @@ func (n *node) metrics(w http.ResponseWriter, r *http.Request) {
 	n.writeServer(r.Context(), out)
 	writeRequests(out, n.broker.Requests(), n.broker.Traffic())
 	n.registryCodes.write(out)
+	n.writeTraces(out)
 	n.writeKafka(r.Context(), out)
 	// The client is gone if this fails; there is nobody to tell.
 	_ = out.Flush()

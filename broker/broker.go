@@ -31,6 +31,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/telemetry"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/broker/txn"
 )
 
@@ -77,6 +78,8 @@ type Config struct {
 	// TxnCheckInterval is how often transactions that take too long are looked
 	// for; 0 means the default.
 	TxnCheckInterval time.Duration
+	// Tracer continues traces of producers; nil: nobody traces. The caller runs it.
+	Tracer *trace.Tracer
 	// LogLevel is the level of Log, for clients to see and to set; nil: they
 	// cannot.
 	LogLevel *slog.LevelVar
@@ -218,7 +221,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Tokens: cfg.Tokens, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
-		Validate: cfg.Validate, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
+		Validate: cfg.Validate, Tracer: cfg.Tracer, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Limits: b, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {

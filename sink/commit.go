@@ -45,6 +45,7 @@ func (s *sink) finish(ctx context.Context) error {
 			}
 			begun := s.now()
 			err := s.commit(ctx, e, m)
+			s.traceCommit(e, m, begun, err)
 			if errors.Is(err, errVoid) {
 				if err := s.void(ctx, m, err); err != nil {
 					return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -135,8 +136,10 @@ type Config struct {
 	// the commit, which an error keeps from being made, and after one that was made,
 	// whose answer an error takes the place of. nil: nothing.
 	Fault func(topic, format string, made bool) error
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Tracer continues traces of producers to the commits of tables; nil: nobody traces.
+	Tracer *trace.Tracer
+	Log    *slog.Logger
+	Now    func() time.Time
 	// KeepEvery is how long commits gather before maintenance looks at a table;
 	// 0 is 30 s.
 	KeepEvery time.Duration

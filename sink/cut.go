@@ -13,6 +13,7 @@ import (
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/broker/storage"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/schema/formula"
@@ -48,9 +49,10 @@ type cut struct {
 	bytes    int64          // of records
 	most     int64          // rows that it may have
 	rd       record.Reader
-	unlooked int64 // values decoded since the last look at memory
-	looked   int64 // rows at the last look
-	held     int64 // bytes of columns then
+	traces   trace.Set // of its records, if somebody traces
+	unlooked int64     // values decoded since the last look at memory
+	looked   int64     // rows at the last look
+	held     int64     // bytes of columns then
 
 	key, value           registry.Reading // which schemas the parts have
 	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
@@ -222,6 +224,9 @@ func (c *cut) addBatch(partition int32, b []byte, limit int64) error {
 		if skip == nil || !skip.has(r.Offset) {
 			if err := c.addRecord(partition, r); err != nil {
 				return err // the position stays before this record
+			}
+			if c.s.tracer.On() {
+				c.traces.Look(r)
 			}
 			c.rows++
 			c.bytes += int64(len(r.Key) + len(r.Value) + recordOverhead)

@@ -114,7 +114,7 @@ func (s *sink) entry(ctx context.Context, c *cut, l *lane) (*entry, error) {
 		return nil, err
 	}
 	e := s.newEntry(c.from, c.to, c.schema)
-	e.Again = !l.front
+	e.Again, e.traces = !l.front, c.traces.All()
 	for _, b := range rows {
 		e.Rows += b.NumRows()
 	}

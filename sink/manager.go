@@ -119,7 +119,7 @@ func (m *Manager) start(ctx context.Context, t Topic) *running {
 	c := m.cfg
 	s := &sink{
 		topic: t, logs: c.Logs, registry: c.Registry, formats: c.Formats, store: c.Store, items: c.Items,
-		incarnation: c.Incarnation, fault: c.Fault, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
+		incarnation: c.Incarnation, fault: c.Fault, tracer: c.Tracer, namespace: c.Namespace, lg: c.Log.With("topic", t.Name), now: c.Now,
 		encode: c.encode, cuts: m.cuts, cutting: c.Cut, flushes: make(chan *flush), chores: make(chan *chore), status: &statusBoard{all: condition{state: Running}}, done: make(chan struct{}),
 		members: newMembers(t, c.Formats, m.index), budget: m.index,
 		upkeep: newUpkeep(time.Now().Add(c.KeepEvery)), gauge: newGauge(t.CommitInterval),

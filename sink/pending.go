@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/tables"
 )
 
@@ -39,6 +40,8 @@ type entry struct {
 	// ours are the formats to which this run has committed it, and with
 	// deadSuffix the tables of dead letters.
 	ours map[string]bool
+	// traces are those of its records, while the process lasts that read them.
+	traces []trace.Context
 	// tried is set once it may have been stored.
 	tried bool
 }
@@ -143,6 +146,7 @@ func (s *sink) load(ctx context.Context) error {
 			if old.ID == e.ID {
 				maps.Copy(e.done, old.done)
 				maps.Copy(e.ours, old.ours)
+				e.traces = old.traces
 			}
 		}
 	}
@@ -193,7 +197,15 @@ func (s *sink) save(ctx context.Context, e *entry) error {
 	}
 	s.draft = nil
 	// Versions and what else was stored are read back rather than guessed.
-	return s.load(ctx)
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	for _, stored := range s.pending {
+		if stored.ID == e.ID {
+			stored.traces = e.traces
+		}
+	}
+	return nil
 }
 
 // encode writes the entry as it is stored. One that is too large, as a table of

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/registry"
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -25,6 +26,7 @@ type sink struct {
 	items       tables.Items
 	incarnation string
 	fault       func(topic, format string, made bool) error // nil outside of tests
+	tracer      *trace.Tracer                               // nil: nobody traces
 	namespace   string
 	lg          *slog.Logger
 	now         func() time.Time

@@ -104,6 +104,7 @@ func inContainer(text string, args []string) error {
 		syscall.Mount(s.Root, s.Root, "", syscall.MS_BIND, ""),
 		syscall.Mount("", s.Root, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, ""),
 		syscall.Mount(s.Volume, target, "", syscall.MS_BIND, ""),
+		syscall.Mount("tmpfs", filepath.Join(s.Root, "tmp"), "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=1777"),
 		syscall.Chroot(s.Root),
 		syscall.Chdir(s.WorkingDir),
 	)

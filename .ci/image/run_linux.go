@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,7 +118,51 @@ func (t *tester) use(ctx context.Context) {
 		err = fmt.Errorf("%q", out)
 	}
 	t.check("tarn consume small", err)
+	t.check("tarn dev, told where its clients are, as testcontainers do", t.dev(ctx))
 	t.drain(ctx, run)
+}
+
+// dev runs a broker for tests beside the other one, and tells it an address.
+func (t *tester) dev(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd, err := t.c.command(ctx, "dev", "--kafka.listen", "0.0.0.0:19092", "--http.listen", "0.0.0.0:18081", "--insecure-listen")
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait() // killed
+	}()
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return fmt.Errorf("no line that it is ready, but %q: %w", line, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://localhost:18081/_dev/advertise", strings.NewReader(`{"kafka":"127.0.0.1:19092"}`))
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("PUT /_dev/advertise: %s", resp.Status)
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers("localhost:19092"), kgo.AllowAutoTopicCreation())
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return cl.ProduceSync(ctx, &kgo.Record{Topic: "t", Value: []byte("x")}).FirstErr()
 }
 
 // running is the broker in its container.

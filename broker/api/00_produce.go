@@ -31,6 +31,7 @@ type produced struct {
 
 	topic          storage.TopicID
 	bytes, records int32 // as they were sent
+	traced         traced
 }
 
 func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
@@ -60,6 +61,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 			if err == nil {
 				p.wait, p.bad, p.err = h.producePartition(ctx, r, req, t, &rt.Partitions[j], joined)
 				p.measure(t, rt.Partitions[j].Records)
+				p.traced = h.traced(t, rt.Partitions[j].Records)
 			}
 			all = append(all, p)
 		}
@@ -69,6 +71,7 @@ func (h *Handlers) produce(ctx context.Context, r *Request) (Reply, error) {
 		defer cancel()
 		for i := range all {
 			h.settle(ctx, &all[i], req.Version)
+			h.trace(&all[i])
 		}
 		if req.Acks == 0 {
 			return nil, unacknowledged(all)

@@ -28,6 +28,7 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 	"github.com/tarn-io/tarn/broker/telemetry"
 	"github.com/tarn-io/tarn/broker/topic"
+	"github.com/tarn-io/tarn/broker/trace"
 	"github.com/tarn-io/tarn/broker/txn"
 	"github.com/tarn-io/tarn/broker/wire"
 )
@@ -143,6 +144,8 @@ type Config struct {
 	ClusterID string
 	// Validate may be nil: nothing is checked then.
 	Validate Validate
+	// Tracer continues traces of producers; nil: nobody traces.
+	Tracer *trace.Tracer
 	// AutoCreate makes unknown topics when a client asks for their metadata.
 	AutoCreate bool
 	// Partitions is the number of partitions a topic gets by default.
