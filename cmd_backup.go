@@ -20,13 +20,6 @@ type backupCmd struct {
 	Overwrite bool   `help:"Replace the file if it is there."`
 }
 
-// backedUp is what tarn backup and tarn restore say.
-type backedUp struct {
-	File  string    `json:"file"`
-	State time.Time `json:"state"` // of the log
-	Bytes int64     `json:"bytes"`
-}
-
 // Run writes the backup beside its name and renames it when it is checked.
 func (c *backupCmd) Run(ctx context.Context, std stdio) error {
 	if _, err := os.Stat(c.File); err == nil && !c.Overwrite {
@@ -65,12 +58,9 @@ func put(std stdio, form, partial, name string, state time.Time) error {
 	if err != nil {
 		return fmt.Errorf("put %s in place: %w", name, err)
 	}
-	done := backedUp{File: name, State: state.UTC(), Bytes: info.Size()}
-	if form == "json" {
-		return writeJSON(std.out, done)
-	}
-	_, err = fmt.Fprintf(std.out, "%s: the log as of %s, %d bytes, checked\n", done.File, done.State.Format(time.RFC3339Nano), done.Bytes)
-	return err
+	state = state.UTC()
+	answer := []field{{"file", name}, {"state", state.Format(time.RFC3339Nano)}, {"bytes", info.Size()}}
+	return (&outputFlag{form}).sayFields(std, answer, fmt.Sprintf("%s: the log as of %s, %d bytes, checked", name, state.Format(time.RFC3339Nano), info.Size()))
 }
 
 func syncDir(dir string) error {

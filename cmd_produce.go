@@ -315,7 +315,7 @@ func (p *production) finish(ctx context.Context, interrupted bool) error {
 	if c.Output == "json" {
 		err = writeJSON(p.std.out, map[string]any{"topic": c.Topic, "produced": sent, "refused": refused, "refusals": append([]refusedItem{}, told...)})
 	} else {
-		_, err = fmt.Fprintf(p.std.out, "%d records produced to %s\n", sent, c.Topic)
+		err = c.sayFields(p.std, []field{{"topic", c.Topic}, {"produced", sent}, {"refused", refused}}, fmt.Sprintf("%d records produced to %s", sent, c.Topic))
 	}
 	switch {
 	case interrupted && c.TxnID != "":

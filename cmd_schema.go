@@ -96,11 +96,7 @@ func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if c.Output == "json" {
-		return writeJSON(std.out, map[string]any{"subject": c.Subject, "version": got.Version, "id": got.ID})
-	}
-	_, err = fmt.Fprintf(std.out, "%s version %d id %d\n", c.Subject, got.Version, got.ID)
-	return err
+	return c.sayFields(std, []field{{"subject", c.Subject}, {"version", got.Version}, {"id", got.ID}}, fmt.Sprintf("%s version %d id %d", c.Subject, got.Version, got.ID))
 }
 
 type schemaListCmd struct {

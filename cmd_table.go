@@ -64,8 +64,7 @@ func (c *tableFlushCmd) Run(ctx context.Context, std stdio) error {
 	if c.Output == "json" {
 		return writeJSON(std.out, f)
 	}
-	_, err := fmt.Fprintf(std.out, "%s: %d rows committed\n", c.Topic, f.Rows)
-	return err
+	return c.sayFields(std, []field{{"topic", c.Topic}, {"rows", f.Rows}}, fmt.Sprintf("%s: %d rows committed", c.Topic, f.Rows))
 }
 
 type tableVerifyCmd struct {

@@ -143,6 +143,5 @@ func (c *tableWaitCmd) Run(ctx context.Context, std stdio) error {
 	if c.Output == "json" {
 		return writeJSON(std.out, done)
 	}
-	_, err := fmt.Fprintf(std.out, "%s: visible\n", done.Topic)
-	return err
+	return c.sayFields(std, []field{{"topic", done.Topic}, {"status", "visible"}}, done.Topic+": visible")
 }
