@@ -214,7 +214,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, _ := strings.Cut(string(readme), "## The first minute")
-	block := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(section)
+	block := regexp.MustCompile("(?s)```sh[^\n]*\n(.*?)```").FindStringSubmatch(section)
 	if block == nil {
 		t.Fatal("README.md has no first minute")
 	}
