@@ -20,7 +20,7 @@ func TestPrintReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `orders delta: bad  9 records in the log, 6 rows, 1 dead letters
+	want := `orders delta: bad  9 records in the log, 6 rows, 1 dead letters, up to the last commit
   gap: partition 1 offsets 3 to 4
   duplicate: partition 0 offset 7 stands 2 times
   deleted from the log before they reached the table: partition 2 offsets 0 to 3
