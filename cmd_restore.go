@@ -13,6 +13,9 @@ import (
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 )
 
+// icebergItems begins the keys under which the catalog keeps where tables are.
+const icebergItems = "iceberg/table/"
+
 // restoreCmd makes a data directory from a backup or a replica.
 type restoreCmd struct {
 	Source    string `arg:"" help:"Backup file, or replica: a directory or s3://BUCKET/PREFIX."`
@@ -37,13 +40,21 @@ func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
 	if err == nil {
 		err = sqlite.Forget(ctx, partial, c.forgotten()...)
 	}
+	tables := false
+	if err == nil {
+		tables, err = sqlite.Holds(ctx, partial, icebergItems)
+	}
 	if err == nil {
 		err = sqlite.Check(ctx, partial)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), removeIfThere(partial))
 	}
-	return put(std, c.Output, partial, name, state)
+	if err := put(std, c.Output, partial, name, state); err != nil || !tables {
+		return err
+	}
+	_, err = fmt.Fprintln(std.err, "tarn: its Iceberg tables lie where the old broker wrote them: start the new one with that --warehouse, or restore with --new-tables to have them written anew")
+	return err
 }
 
 // forgotten are the keys of items that a restored store is to be without.
@@ -54,7 +65,7 @@ func (c *restoreCmd) forgotten() []string {
 		out = append(out, "incarnation")
 	}
 	if c.NewTables {
-		out = append(out, "iceberg/table/", "sink/")
+		out = append(out, icebergItems, "sink/")
 	}
 	return out
 }

@@ -246,3 +246,18 @@ func Forget(ctx context.Context, path string, prefixes ...string) error {
 	}
 	return nil
 }
+
+// Holds reports whether a store that nobody has open has an item whose key begins
+// with prefix, which ends below 0xff.
+func Holds(ctx context.Context, path, prefix string) (bool, error) {
+	db, err := openDB(path, "mode=ro", 1)
+	if err != nil {
+		return false, err
+	}
+	var there bool
+	err = db.QueryRowContext(ctx, "select exists (select 1 from item where key >= ? and key < ?)", []byte(prefix), prefixEnd(prefix)).Scan(&there)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return false, fmt.Errorf("look into %s: %w", path, mapError(err))
+	}
+	return there, nil
+}
