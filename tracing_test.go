@@ -68,15 +68,14 @@ func TestTraces(t *testing.T) {
 	var children []*otlp.Span
 	for s := range got {
 		trace, parent := hex.EncodeToString(s.TraceId), hex.EncodeToString(s.ParentSpanId)
-		switch {
-		case parent == "":
+		if parent == "" {
 			ownID, links = hex.EncodeToString(s.SpanId), len(s.Links)
 			seen = append(seen, s.Name+" alone")
-		default:
-			seen = append(seen, s.Name+" "+trace[:1]+" under "+parent[:1])
-			if s.Name == "commit orders" {
-				children = append(children, s)
-			}
+			continue
+		}
+		seen = append(seen, s.Name+" "+trace[:1]+" under "+parent[:1])
+		if s.Name == "commit orders" {
+			children = append(children, s)
 		}
 	}
 	all := strings.Join(seen, "; ")
