@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 type tokenCmd struct {
@@ -43,7 +45,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, std stdio) error {
 	}
 	t, err := adm.CreateDelegationToken(ctx, ask)
 	if err != nil {
-		return fmt.Errorf("make a delegation token: %w", err)
+		return fmt.Errorf("make a delegation token: %w", ofTokens(err))
 	}
 	return writeTokens(c.connect, std, kadm.DelegationTokens{t})
 }
@@ -66,7 +68,7 @@ func (c *tokenListCmd) Run(ctx context.Context, std stdio) error {
 	}
 	all, err := adm.DescribeDelegationTokens(ctx, owners...)
 	if err != nil {
-		return fmt.Errorf("list delegation tokens: %w", err)
+		return fmt.Errorf("list delegation tokens: %w", ofTokens(err))
 	}
 	return writeTokens(c.connect, std, all)
 }
@@ -131,8 +133,20 @@ func (c *connect) change(ctx context.Context, std stdio, text string, period tim
 	defer adm.Close()
 	until, err := f(adm, ctx, mac, period)
 	if err != nil {
-		return fmt.Errorf("change the delegation token: %w", err)
+		return fmt.Errorf("change the delegation token: %w", ofTokens(err))
 	}
 	end := until.Format(time.RFC3339)
 	return c.say(std, map[string]any{"expires": end}, "expires "+end)
+}
+
+// ofTokens says what to do about an error that the protocol has no words of the
+// broker for.
+func ofTokens(err error) error {
+	switch {
+	case errors.Is(err, kerr.DelegationTokenAuthDisabled):
+		return told(err, "delegation tokens are off; start the broker with --auth.token.secret-file FILE, where FILE holds a secret of your choice")
+	case errors.Is(err, kerr.DelegationTokenRequestNotAllowed):
+		return told(err, "sign in as a user, by SASL or a certificate; who is not asked for a name, or signs in by a token, gets none")
+	}
+	return err
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,7 +184,13 @@ func (n *node) subscribeClients(w http.ResponseWriter, r *http.Request) {
 	n.alterSubscription(w, r, changes)
 }
 
+// unsubscribeClients ends a subscription that is there.
 func (n *node) unsubscribeClients(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if !slices.Contains(n.broker.Telemetry().Names(), name) {
+		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("there is no subscription of client metrics called %q", name)})
+		return
+	}
 	n.alterSubscription(w, r, nil)
 }
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -122,7 +123,8 @@ func (b *Broker) Advertise(ctx context.Context, text string, validateOnly bool) 
 	defer b.advertising.Unlock()
 	it := storage.Item{Key: keyAdvertised, Version: storage.Any, Value: []byte(text), Delete: text == ""}
 	if err := b.cfg.Engine.Commit(ctx, storage.Write{Set: []storage.Item{it}}); err != nil {
-		return fmt.Errorf("store advertised listeners: %w", err)
+		// It may have been done all the same: what is stored counts.
+		return errors.Join(fmt.Errorf("store advertised listeners: %w", err), b.loadAdvertised(context.WithoutCancel(ctx)))
 	}
 	b.advertise(set, text)
 	b.lg.Info("advertised listeners set", "listeners", b.advertisedText())

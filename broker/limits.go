@@ -106,7 +106,8 @@ func (b *Broker) IsLimit(name string) bool {
 // them or none, and for good (KIP-402, KIP-612): for this broker, which goes
 // first, or with cluster for all. Connections there are stay. With replaceAll
 // what is not among changes is as it was configured; with validateOnly it only
-// looks. Errors: api.ErrConfig (refused), or the store's.
+// looks. Errors: api.ErrConfig (refused), or the store's, after which the limits
+// are what is stored.
 func (b *Broker) AlterLimits(ctx context.Context, cluster bool, changes []topic.Change, replaceAll, validateOnly bool) error {
 	b.tuning.Lock()
 	defer b.tuning.Unlock()
@@ -141,7 +142,8 @@ func (b *Broker) AlterLimits(ctx context.Context, cluster bool, changes []topic.
 	}
 	it := storage.Item{Key: keyLimits, Version: storage.Any, Value: value, Delete: same(next, tuned{})}
 	if err := b.cfg.Engine.Commit(ctx, storage.Write{Set: []storage.Item{it}}); err != nil {
-		return fmt.Errorf("store limits of connections: %w", err)
+		// It may have been done all the same: what is stored counts.
+		return errors.Join(fmt.Errorf("store limits of connections: %w", err), b.loadLimits(context.WithoutCancel(ctx)))
 	}
 	b.tune(&next)
 	b.lg.Info("limits of connections set", "broker", next.Broker, "cluster", next.Cluster)
@@ -193,7 +195,7 @@ func (b *Broker) tune(t *tuned) {
 // listenerPrefix is what stands before the configs of a listener.
 func listenerPrefix(ln *listener) string { return "listener.name." + strings.ToLower(ln.name) + "." }
 
-// loadLimits takes over what was set at run time before.
+// loadLimits takes over what is stored. tuning is held, or nobody else is there.
 func (b *Broker) loadLimits(ctx context.Context) error {
 	it, err := b.cfg.Engine.Get(ctx, keyLimits)
 	if err != nil {

@@ -26,7 +26,7 @@ const noTime = -1
 func (h *Handlers) mayAskForTokens(r *Request) error {
 	switch {
 	case h.cfg.Tokens == nil:
-		return refuse(wire.DelegationTokenAuthDisabled, "there are no delegation tokens")
+		return refuse(wire.DelegationTokenAuthDisabled, "delegation tokens are off: they need a secret (--auth.token.secret-file)")
 	case !r.Conn.Auth.MayAskForTokens():
 		return refuse(wire.DelegationTokenRequestNotAllowed, "asked without authentication, or with a delegation token")
 	}

@@ -37,7 +37,7 @@ var (
 	ErrNotRenewer     = errors.New("neither the token's owner nor one of its renewers")
 	ErrTooManyTokens  = fmt.Errorf("there are %d delegation tokens, as many as there may be", MaxTokens)
 	ErrTokenTooLarge  = fmt.Errorf("a token has at most %d renewers, with names of at most %d bytes", MaxRenewers, MaxNameBytes)
-	errNoTokensServed = fmt.Errorf("%w: delegation tokens are not served", ErrRefused)
+	errNoTokensServed = fmt.Errorf("%w: delegation tokens are off, for want of a secret (--auth.token.secret-file)", ErrRefused)
 )
 
 // TokenConfig configures Tokens. Secret is required.
