@@ -106,6 +106,12 @@ func (n *node) aclAPI() http.Handler {
 	mux.HandleFunc("POST /api/acls", func(w http.ResponseWriter, r *http.Request) {
 		var bs []acl.Binding
 		if n.readRules(w, r, &bs) {
+			for _, b := range bs { // all of them are made, or none
+				if err := b.Check(); err != nil {
+					refuseRules(w, err)
+					return
+				}
+			}
 			if err := errors.Join(n.who.rules.Create(r.Context(), bs)...); err != nil {
 				refuseRules(w, err)
 				return

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/tarn-io/tarn/broker/acl"
@@ -102,6 +103,37 @@ func TestHTTPAccess(t *testing.T) {
 		h.ServeHTTP(w, r)
 		if w.Code != c.want {
 			t.Errorf("%s %s with %q and %s %s: got %d, want %d", c.method, c.path, c.password, c.op, c.res, w.Code, c.want)
+		}
+	}
+}
+
+// TestHTTPRules makes rules all or none, and changes none for a body that cannot be
+// read.
+func TestHTTPRules(t *testing.T) {
+	rules, err := acl.Open(t.Context(), memory.New(), acl.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{lg: slog.New(slog.DiscardHandler)}
+	n.who.rules = rules
+	const rule = `{"resource": "topic", "name": "t", "pattern": "literal", "principal": "User:a", "host": "*", "operation": "read", "permission": "allow"}`
+	for _, c := range []struct {
+		path, body string
+		code, left int
+	}{
+		{"/api/acls", "[" + rule + `, {"resource": "topic"}]`, 422, 0},
+		{"/api/acls", "[" + strings.Replace(rule, `"read"`, `"frob"`, 1) + "]", 400, 0},
+		{"/api/acls", rule, 400, 0},
+		{"/api/acls", "[" + rule + "]", 200, 1},
+		{"/api/acls/delete", "", 400, 1},
+		{"/api/acls/delete", `{"resurce": "group"}`, 400, 1},
+		{"/api/acls/delete", `{"resource": "group"}`, 200, 1},
+		{"/api/acls/delete", `{"resource": "topic", "name": "t"}`, 200, 0},
+	} {
+		w := httptest.NewRecorder()
+		n.aclAPI().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "POST", c.path, strings.NewReader(c.body)))
+		if left := len(rules.List(acl.Filter{})); w.Code != c.code || left != c.left {
+			t.Errorf("%s %s: got %d and %d rules, want %d and %d: %s", c.path, c.body, w.Code, left, c.code, c.left, w.Body)
 		}
 	}
 }

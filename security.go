@@ -32,7 +32,7 @@ type securityFlags struct {
 	SASLDelay      time.Duration `name:"kafka.sasl.failure-delay" default:"100ms" help:"How long a failed authentication is held back."`
 
 	UsersFile     string        `name:"auth.users-file" type:"path" placeholder:"FILE" help:"Users to begin with (YAML); read again on SIGHUP."`
-	OAuthKeys     string        `name:"auth.oauth.keys" placeholder:"URL|FILE" help:"JSON Web Key Set that tokens are checked with."`
+	OAuthKeys     string        `name:"auth.oauth.keys" placeholder:"URL|FILE" help:"JSON Web Key Set that tokens are checked with; a file is read again when it changes."`
 	OAuthIssuer   string        `name:"auth.oauth.issuer" placeholder:"TEXT" help:"What a token's iss must be."`
 	OAuthAudience string        `name:"auth.oauth.audience" placeholder:"TEXT" help:"What must be in a token's aud."`
 	OAuthClaim    string        `name:"auth.oauth.claim" default:"sub" help:"Claim that names the user."`
@@ -89,6 +89,7 @@ func (n *node) openIdentity(ctx context.Context) error {
 	if c.OAuthKeys != "" {
 		n.who.oauth, err = auth.NewOAuth(ctx, auth.OAuthConfig{
 			Keys: c.OAuthKeys, Issuer: c.OAuthIssuer, Audience: c.OAuthAudience, Claim: c.OAuthClaim, ClockSkew: c.OAuthSkew,
+			Log: n.lg.With("component", "auth"),
 		})
 		if err != nil {
 			return fmt.Errorf("--auth.oauth.keys: %w", err)

@@ -200,7 +200,7 @@ func TestMapping(t *testing.T) {
 			t.Errorf("%q of %q: got %q, want %q", c.rules, c.name, got.Name, c.want)
 		}
 	}
-	for _, bad := range []string{"RULE:a", "RULE:a/b", "RULE:(/b/", "default", "DEFAULT DEFAULT"} {
+	for _, bad := range []string{"RULE:a", "RULE:a/b", "RULE:(/b/", "RULE:CN=a)|(.*/root/", "default", "DEFAULT DEFAULT"} {
 		if _, err := ParseMapping(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

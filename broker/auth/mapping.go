@@ -62,6 +62,10 @@ func parseRule(s string) (r rule, rest string, err error) {
 	if !ok {
 		return r, "", fmt.Errorf("principal mapping rules: %q has no end of its replacement", s)
 	}
+	// By itself first: parentheses that do not pair must not close the one around it.
+	if _, err = regexp.Compile(pattern); err != nil {
+		return r, "", fmt.Errorf("principal mapping rules: %w", err)
+	}
 	// Kafka matches the whole name.
 	if r.pattern, err = regexp.Compile("^(?:" + pattern + ")$"); err != nil {
 		return r, "", fmt.Errorf("principal mapping rules: %w", err)

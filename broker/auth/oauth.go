@@ -1,11 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -31,6 +32,8 @@ type OAuthConfig struct {
 	// ClockSkew is how far clocks may differ
 	// (sasl.oauthbearer.clock.skew.seconds); 0 is Kafka's 30 s.
 	ClockSkew time.Duration
+	// Log is told of keys that changed or could not be had; nil: nobody is.
+	Log *slog.Logger
 	// Client fetches keys; nil is a client with a time limit.
 	Client *http.Client
 	// Now is the clock; nil means time.Now.
@@ -47,6 +50,9 @@ const (
 	// cause that: it might be anybody's.
 	keysFor  = time.Hour
 	keysRest = 10 * time.Second
+	// fileFor is the same of a file, which is near: who takes a key out of it
+	// means that tokens of it are not believed any more.
+	fileFor = time.Second
 	// failedFor is how long nobody tries again after keys that are not there yet
 	// could not be fetched: who signs in then need not wait for that in a queue.
 	failedFor        = time.Second
@@ -62,8 +68,9 @@ type OAuth struct {
 
 	mu    sync.Mutex
 	keys  *jose.JSONWebKeySet // guarded by mu; nil: not fetched yet
+	text  []byte              // what keys were read from; guarded by mu
 	tried time.Time           // when they were fetched last, or that failed; guarded by mu
-	why   error               // why there are no keys; guarded by mu
+	why   error               // why there are no keys, or no newer ones; guarded by mu
 	since time.Time           // when that was found; guarded by mu
 }
 
@@ -90,6 +97,9 @@ func NewOAuth(ctx context.Context, cfg OAuthConfig) (*OAuth, error) {
 	}
 	if cfg.ClockSkew == 0 {
 		cfg.ClockSkew = defaultClockSkew
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	o := &OAuth{cfg: cfg}
 	if !o.remote() {
@@ -159,6 +169,9 @@ func (o *OAuth) claims(ctx context.Context, t *jwt.JSONWebToken, into ...any) er
 // Meanwhile others go on with the old ones, and so does everybody if it fails;
 // only where there are none yet they wait for them.
 func (o *OAuth) current(ctx context.Context, age time.Duration) (*jose.JSONWebKeySet, error) {
+	if !o.remote() {
+		age = min(age, fileFor)
+	}
 	keys, due, err := o.claim(age)
 	if err != nil || keys != nil && !due {
 		return keys, err
@@ -170,14 +183,25 @@ func (o *OAuth) current(ctx context.Context, age time.Duration) (*jose.JSONWebKe
 			return keys, err
 		}
 	}
-	fresh, err := o.fetch(ctx)
-	if err != nil && keys != nil {
-		return keys, nil
-	}
+	fresh, text, err := o.fetch(ctx)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.keys, o.why, o.since = fresh, err, o.cfg.Now()
-	return fresh, err
+	switch {
+	case err == nil && o.keys != nil && bytes.Equal(text, o.text):
+	case err == nil:
+		if o.keys != nil {
+			o.cfg.Log.Info("keys of tokens have changed", "at", o.cfg.Keys, "keys", len(fresh.Keys))
+		}
+		o.keys, o.text = fresh, text
+	case o.keys == nil:
+		o.since = o.cfg.Now()
+	case o.why == nil || o.why.Error() != err.Error():
+		o.cfg.Log.Error("keys of tokens stay as they were", "error", err)
+	}
+	if o.why = err; o.keys != nil {
+		err = nil
+	}
+	return o.keys, err
 }
 
 // claim gives the keys there are, and whether it is the caller who has to fetch
@@ -195,30 +219,27 @@ func (o *OAuth) claim(age time.Duration) (keys *jose.JSONWebKeySet, due bool, er
 	return o.keys, due, nil
 }
 
-// fetch reads the key set.
-func (o *OAuth) fetch(ctx context.Context) (*jose.JSONWebKeySet, error) {
+// fetch reads the key set, and gives the text of it, too.
+func (o *OAuth) fetch(ctx context.Context) (*jose.JSONWebKeySet, []byte, error) {
 	b, err := o.readKeys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("fetch keys of tokens: %w", err)
+		return nil, nil, fmt.Errorf("fetch keys of tokens: %w", err)
 	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(b, &set); err != nil {
-		return nil, fmt.Errorf("keys of tokens at %s are no JSON Web Key Set: %w", o.cfg.Keys, err)
+	set, err := parseKeys(b)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys of tokens at %s: %w", o.cfg.Keys, err)
 	}
-	if len(set.Keys) == 0 {
-		return nil, fmt.Errorf("there are no keys of tokens at %s", o.cfg.Keys)
-	}
-	for _, k := range set.Keys {
-		if !k.IsPublic() {
-			return nil, fmt.Errorf("keys of tokens at %s hold a secret key, which does not belong there", o.cfg.Keys)
-		}
-	}
-	return &set, nil
+	return set, b, nil
 }
 
 func (o *OAuth) readKeys(ctx context.Context) ([]byte, error) {
 	if !o.remote() {
-		return os.ReadFile(o.cfg.Keys)
+		f, err := os.Open(o.cfg.Keys)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return readSome(f)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.cfg.Keys, nil)
 	if err != nil {
@@ -232,7 +253,15 @@ func (o *OAuth) readKeys(ctx context.Context) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answered %s", o.cfg.Keys, resp.Status)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxKeySetBytes))
+	return readSome(resp.Body)
+}
+
+func readSome(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxKeySetBytes+1))
+	if err == nil && len(b) > maxKeySetBytes {
+		return nil, fmt.Errorf("a key set of more than %d bytes", maxKeySetBytes)
+	}
+	return b, err
 }
 
 // bearer is OAUTHBEARER (RFC 7628). A refusal is first told as a challenge, and
