@@ -55,6 +55,9 @@ type Config struct {
 	Validate api.Validate
 	// TailBytes bounds the memory for recent records; 0 means the default.
 	TailBytes int64
+	// AnswerBytes bounds the memory for the records of answers that clients have
+	// not read yet; 0 means 320 MiB. A larger batch is let in alone.
+	AnswerBytes int64
 	// RetentionCheck is how often old records are looked for; 0 means 5 min.
 	RetentionCheck time.Duration
 	// CompactionCheck is how often logs are looked at that may be compacted; 0
@@ -221,7 +224,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Tokens: cfg.Tokens, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
-		Validate: cfg.Validate, Tracer: cfg.Tracer, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
+		Validate: cfg.Validate, Tracer: cfg.Tracer, AnswerBytes: cfg.AnswerBytes, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Limits: b, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -88,6 +89,12 @@ func piped(t *testing.T, ln Listener) (*Broker, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(b.close)
+	return b, b.Pipe(t)
+}
+
+// Pipe gives the other end of a new connection to the first listener.
+func (b *Broker) Pipe(t *testing.T) net.Conn {
 	server, client := net.Pipe()
 	ended := make(chan struct{})
 	go func() {
@@ -97,9 +104,22 @@ func piped(t *testing.T, ln Listener) (*Broker, net.Conn) {
 	t.Cleanup(func() {
 		client.Close()
 		<-ended
+	})
+	return client
+}
+
+// RunLogs runs what appends need, in place of Run.
+func (b *Broker) RunLogs(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- b.logs.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 		b.close()
 	})
-	return b, client
 }
 
 // taken is how much of a budget is held by anybody.

@@ -64,6 +64,9 @@ const (
 	// client no longer reads and the connection ends.
 	writePiece   = 1 << 20
 	writeTimeout = time.Minute
+	// shortTimeout is the same while answers to others wait for the memory that
+	// such a client holds.
+	shortTimeout = 10 * time.Second
 )
 
 // connection is one client's connection: the goroutine of run reads requests
@@ -85,6 +88,9 @@ type connection struct {
 	// mutedUntil is when requests are read again, Unix ns. Both goroutines set
 	// it, and only ever later.
 	mutedUntil atomic.Int64
+	// sending is when the write under way began, Unix ns; slow looks at it.
+	sending atomic.Int64
+	slow    *time.Timer // nil before the first large write
 }
 
 // answer is a request whose reply the writer owes.
@@ -394,6 +400,10 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 		c.mute(a.request.Throttle())
 	}
 	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
+	resp = nil
+	if a.request != nil {
+		a.request.Encoded()
+	}
 	if err := c.send(buf.B); err != nil {
 		return err
 	}
@@ -403,12 +413,18 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 // send writes all of b, as long as the client reads.
 func (c *connection) send(b []byte) error {
 	for len(b) > 0 {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		begun := time.Now()
+		if err := c.nc.SetWriteDeadline(begun.Add(writeTimeout)); err != nil {
 			return err
 		}
-		n, err := c.nc.Write(b[:min(len(b), writePiece)])
+		piece := b[:min(len(b), writePiece)]
+		if len(piece) > readBuffer {
+			c.hurry(begun)
+		}
+		n, err := c.nc.Write(piece)
+		c.sending.Store(0)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("client read less than %d bytes in %v", writePiece, writeTimeout)
+			return fmt.Errorf("client read less than %d bytes in %v", len(piece), time.Since(begun).Round(time.Second))
 		}
 		if err != nil {
 			return err
@@ -416,4 +432,32 @@ func (c *connection) send(b []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// hurry ends the write that begins now when it has lasted for shortTimeout, if
+// memory for answers is short then or later.
+func (c *connection) hurry(begun time.Time) {
+	c.sending.Store(begun.UnixNano())
+	if c.slow == nil {
+		c.slow = time.AfterFunc(shortTimeout, c.cut)
+	} else {
+		c.slow.Reset(shortTimeout)
+	}
+}
+
+// cut is what hurry has called.
+func (c *connection) cut() {
+	begun := c.sending.Load()
+	if begun == 0 {
+		return
+	}
+	left := shortTimeout - time.Since(time.Unix(0, begun))
+	switch {
+	case left > 0: // another write
+		c.slow.Reset(left)
+	case c.b.handlers.Short():
+		c.nc.SetWriteDeadline(time.Now())
+	default:
+		c.slow.Reset(time.Second)
+	}
 }

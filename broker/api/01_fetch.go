@@ -44,7 +44,8 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 			return resp, nil
 		}
 		all, failed := h.fetchParts(ctx, r.who, req, t.wanted)
-		f := fetch{h: h, request: r, req: req, maxBytes: maxFetchBytes, minBytes: int(req.MinBytes)}
+		wait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
+		f := fetch{h: h, request: r, req: req, until: time.Now().Add(wait), maxBytes: maxFetchBytes, minBytes: int(req.MinBytes)}
 		if req.Version >= 3 {
 			f.maxBytes = min(f.maxBytes, int(req.MaxBytes))
 		}
@@ -57,9 +58,8 @@ func (h *Handlers) fetch(_ context.Context, r *Request) (Reply, error) {
 				f.parts = append(f.parts, p)
 			}
 		}
-		wait := min(time.Duration(req.MaxWaitMillis)*time.Millisecond, maxWait)
 		if done := f.fill(ctx); !done && !failed && len(all) > 0 && wait > 0 {
-			f.park(ctx, wait)
+			f.park(ctx)
 		}
 		if f.throttled() {
 			// The records stay here; the client asks again when it may.
@@ -139,6 +139,7 @@ type fetch struct {
 	request *Request
 	req     *kmsg.FetchRequest
 	parts   []*fetching
+	until   time.Time // end of the request's max wait
 	// maxBytes and minBytes are the request's, within the client's quota.
 	maxBytes, minBytes int
 	total              int // bytes of records in the answer
@@ -158,13 +159,13 @@ func (f *fetch) throttled() bool {
 }
 
 // park waits until the watched logs hold enough, then fills the answer anew.
-func (f *fetch) park(ctx context.Context, limit time.Duration) {
+func (f *fetch) park(ctx context.Context) {
 	w := commitlog.NewWaiter()
 	for _, p := range f.parts {
 		p.log.Watch(w)
 		defer p.log.Unwatch(w)
 	}
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(time.Until(f.until))
 	defer timer.Stop()
 	// Look after Watch: an append between the first look and Watch is seen.
 	for !f.fill(ctx) {
@@ -185,9 +186,19 @@ func (f *fetch) fill(ctx context.Context) bool {
 	begun := time.Now()
 	defer func() { f.request.busy += time.Since(begun) }()
 	left := f.request.held.reserve(f.h.answers, min(f.maxBytes, f.most()))
-	total, failed := 0, false
+	total, failed, short := 0, false, false
 	for _, p := range f.parts {
-		b, err := p.read(ctx, f.h, f.req, min(int(p.maxBytes), left), total == 0)
+		b, err := p.read(ctx, f.h, f.req, min(int(p.maxBytes), left), total == 0 && !short)
+		switch n := len(b); {
+		case err != nil || n <= left:
+		case total > 0: // a message set that grew when it was made
+			b = []byte{}
+		case !f.request.held.tryExtend(n):
+			b = nil // nothing is held while it waits
+			b, err = f.readLater(ctx, p, n)
+			left = f.request.held.room()
+			short = left == 0
+		}
 		if err != nil {
 			failed = true
 			p.fail(f.h, f.req, err)
@@ -201,6 +212,24 @@ func (f *fetch) fill(ctx context.Context) bool {
 	f.total = total
 	f.request.held.shrink(total)
 	return failed || total >= f.minBytes
+}
+
+// readLater reads a first batch of n bytes for which there was no room, once there
+// is; within the request's max wait, or the client asks again.
+func (f *fetch) readLater(ctx context.Context, p *fetching, n int) ([]byte, error) {
+	limited, cancel := context.WithDeadline(ctx, f.until)
+	defer cancel()
+	begun := time.Now()
+	ok := f.request.held.extend(limited, n)
+	f.request.busy -= time.Since(begun)
+	if !ok {
+		return []byte{}, ctx.Err()
+	}
+	b, err := p.read(ctx, f.h, f.req, n, true)
+	if len(b) > n { // the log was compacted meanwhile: another batch is first
+		b = []byte{}
+	}
+	return b, err
 }
 
 // most is how many bytes the partitions that have any may give.

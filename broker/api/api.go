@@ -90,6 +90,14 @@ type Request struct {
 // calls it when the answer has been sent, or never will be.
 func (r *Request) Release() { r.held.release() }
 
+// Encoded gives back what only the encoded answer no longer needs. The connection
+// calls it when it has encoded the answer and dropped it.
+func (r *Request) Encoded() { r.held.encoded() }
+
+// Short reports whether answers have waited for memory just now, which clients hold
+// that read slowly.
+func (h *Handlers) Short() bool { return h.answers.short() }
+
 // Reply waits for what its request set off and returns the answer; nil means
 // that nothing is sent (Produce with acks=0). An error closes the connection.
 type Reply func(ctx context.Context) (kmsg.Response, error)
@@ -146,6 +154,8 @@ type Config struct {
 	Validate Validate
 	// Tracer continues traces of producers; nil: nobody traces.
 	Tracer *trace.Tracer
+	// AnswerBytes bounds the memory for the records of answers; 0: as usual.
+	AnswerBytes int64
 	// AutoCreate makes unknown topics when a client asks for their metadata.
 	AutoCreate bool
 	// Partitions is the number of partitions a topic gets by default.
@@ -196,7 +206,7 @@ type Handlers struct {
 	readers  sync.Pool           // of *record.Reader
 	unpacks  *semaphore.Weighted // of maxUnpacking, while produced batches are unpacked
 	rereads  *semaphore.Weighted // the same of stored ones
-	answers  *semaphore.Weighted
+	answers  *answers
 	sessions sessions
 	traffic  traffic
 	loggedMs atomic.Int64 // when an internal error was logged last
@@ -222,7 +232,7 @@ func New(cfg Config) *Handlers {
 		cfg: cfg, lg: cfg.Log,
 		unpacks: semaphore.NewWeighted(maxUnpacking),
 		rereads: semaphore.NewWeighted(maxUnpacking),
-		answers: semaphore.NewWeighted(maxAnswerBytes),
+		answers: newAnswers(cfg.AnswerBytes),
 	}
 	h.readers.New = func() any { return new(record.Reader) }
 	h.table = map[int16]handler{

@@ -1,56 +1,149 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
 
 const (
-	// maxAnswerBytes bounds the records that Fetch answers of all connections
+	// defaultAnswerBytes bounds the records that Fetch answers of all connections
 	// hold together, from before they are read until they are sent.
-	maxAnswerBytes = 256 << 20
-	// answerCopies is how often a record of an answer lies in memory: as it was
-	// read, and in the encoded response.
+	defaultAnswerBytes = 320 << 20
+	// firstShare is the part of it, one in so many, that is left for when the rest
+	// is spent by clients that may hold it and never read: a batch for each answer,
+	// so that consumers go on slowly. Who finds no room here either waits, as long
+	// as for records.
+	firstShare = 5
+	// answerCopies is how often a record of an answer lies in memory until it is
+	// encoded: as it was read, and in the encoded response, which then is alone.
 	answerCopies = 2
-	// scarceBytes is what a Fetch may read when the budget is spent. It is not
-	// counted: with the limit of connections it bounds itself, and a consumer
-	// goes on slowly instead of waiting for others who may never read.
+	// scarceBytes is the least that is reserved at a time, and all that a Fetch
+	// reads beside its first batch when the budget is spent.
 	scarceBytes = 64 << 10
+	// shortFor is how long memory counts as short after somebody found no room.
+	shortFor = 10 * time.Second
 )
 
-// memory is what one answer holds of the budget. Without a budget it holds
-// nothing.
-type memory struct {
-	budget *semaphore.Weighted
-	bytes  int64 // of records
+// answers is the memory for the records of all connections' answers.
+type answers struct {
+	many  *semaphore.Weighted // as much as clients ask for
+	first *semaphore.Weighted // a batch for each when many is spent
+	most  int64               // of first
+	// found is when somebody last found no room in either, Unix ns.
+	found atomic.Int64
 }
 
+// newAnswers has room for so many bytes, or as many as is usual if they are 0.
+func newAnswers(bytes int64) *answers {
+	bytes = cmp.Or(bytes, defaultAnswerBytes)
+	first := bytes / firstShare
+	return &answers{many: semaphore.NewWeighted(bytes - first), first: semaphore.NewWeighted(first), most: first}
+}
+
+// short reports whether somebody found no room just now.
+func (a *answers) short() bool {
+	found := a.found.Load()
+	return found != 0 && time.Since(time.Unix(0, found)) < shortFor
+}
+
+// memory is what one answer holds of the budgets, in bytes of records, each
+// counted copies times.
+type memory struct {
+	of          *answers // nil: it holds nothing
+	many, first int64
+	copies      int64
+}
+
+// room is for how many bytes of records there is room.
+func (m *memory) room() int { return int(m.many + m.first) }
+
 // reserve asks for room for want bytes of records and returns how many there is
-// room for, at least scarceBytes or want. It never waits.
-func (m *memory) reserve(budget *semaphore.Weighted, want int) int {
+// room for: none if all is spent. What was reserved before is given back. It never
+// waits.
+func (m *memory) reserve(a *answers, want int) int {
 	m.release()
-	for want > scarceBytes {
-		if budget.TryAcquire(answerCopies * int64(want)) {
-			m.budget, m.bytes = budget, int64(want)
-			return want
+	m.of, m.copies = a, answerCopies
+	for n := want; n > 0; n = max(n/2, scarceBytes) {
+		if a.many.TryAcquire(m.copies * int64(n)) {
+			m.many = int64(n)
+			break
 		}
-		want = max(want/2, scarceBytes)
+		if n <= scarceBytes {
+			if a.first.TryAcquire(m.copies * int64(n)) {
+				m.first = int64(n)
+			}
+			break
+		}
 	}
-	return want
+	return m.room()
+}
+
+// tryExtend asks for room for n bytes in all: one batch, larger than what was
+// reserved. It never waits.
+func (m *memory) tryExtend(n int) bool {
+	more := int64(n - m.room())
+	switch {
+	case more <= 0:
+	case m.of.many.TryAcquire(m.copies * more):
+		m.many += more
+	case m.of.first.TryAcquire(m.copies * more):
+		m.first += more
+	default:
+		m.of.found.Store(time.Now().UnixNano())
+		return false
+	}
+	return true
+}
+
+// extend waits for room for n bytes in all until ctx ends, and reports whether
+// there is. What was reserved is given back meanwhile: who waits holds nothing. One
+// that is larger than all there may be is let in alone.
+func (m *memory) extend(ctx context.Context, n int) bool {
+	a := m.of
+	m.release()
+	weight := min(answerCopies*int64(n), a.most)
+	m.of, m.copies = a, answerCopies
+	if err := a.first.Acquire(ctx, weight); err != nil {
+		a.found.Store(time.Now().UnixNano())
+		return false
+	}
+	m.first = weight / answerCopies
+	return true
 }
 
 // shrink gives back what was not used.
 func (m *memory) shrink(used int) {
-	if n := int64(used); m.budget != nil && n < m.bytes {
-		m.budget.Release(answerCopies * (m.bytes - n))
-		m.bytes = n
+	if m.of == nil {
+		return
+	}
+	over := int64(m.room() - used)
+	if n := min(over, m.first); n > 0 {
+		m.of.first.Release(m.copies * n)
+		m.first, over = m.first-n, over-n
+	}
+	if over > 0 {
+		m.of.many.Release(m.copies * over)
+		m.many -= over
+	}
+}
+
+// encoded gives back what the records took that are in the encoded response now.
+func (m *memory) encoded() {
+	if m.of != nil && m.copies > 1 {
+		m.of.many.Release((m.copies - 1) * m.many)
+		m.of.first.Release((m.copies - 1) * m.first)
+		m.copies = 1
 	}
 }
 
 func (m *memory) release() {
-	if m.budget != nil {
-		m.budget.Release(answerCopies * m.bytes)
+	if m.of != nil {
+		m.of.many.Release(m.copies * m.many)
+		m.of.first.Release(m.copies * m.first)
 	}
 	*m = memory{}
 }

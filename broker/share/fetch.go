@@ -16,6 +16,8 @@ type fetch struct {
 	s       *session
 	req     *kmsg.ShareFetchRequest
 	mem     Memory
+	until   time.Time // end of the request's max wait
+	short   bool      // there was no room for a first batch
 	st      settings
 	asked   []asked
 	parts   []*taking // of the session, in the order of their turns

@@ -50,7 +50,10 @@ func (s *someTopics) ByID(id storage.TopicID) (string, int32, bool) {
 type noBudget struct{}
 
 func (noBudget) Reserve(want int) int { return want }
+func (noBudget) TryExtend(int) bool   { return true }
 func (noBudget) Shrink(int)           {}
+
+func (noBudget) Extend(context.Context, int) bool { return true }
 
 // world is a coordinator with logs, on a store that can be restarted. It lives in
 // a synctest bubble. Commits of the coordinator go through faults, those of the

@@ -66,6 +66,11 @@ type Memory interface {
 	// Reserve asks for room for want bytes and returns how many there is room
 	// for; it gives back what was reserved before, and never waits.
 	Reserve(want int) int
+	// TryExtend asks for room for n bytes in all, as one large batch needs, and
+	// reports whether there is. Extend waits for it until ctx ends, and what was
+	// reserved is given back meanwhile.
+	TryExtend(n int) bool
+	Extend(ctx context.Context, n int) bool
 	// Shrink gives back what was not used.
 	Shrink(used int)
 }

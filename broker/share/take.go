@@ -27,6 +27,7 @@ type taking struct {
 // for records that are given back, for the end of the session.
 func (f *fetch) run(ctx context.Context) error {
 	wait := min(time.Duration(f.req.MaxWaitMillis)*time.Millisecond, maxWait)
+	f.until = time.Now().Add(wait)
 	if f.collect(ctx, wait <= 0) || wait <= 0 {
 		return ctx.Err()
 	}
@@ -39,7 +40,7 @@ func (f *fetch) run(ctx context.Context) error {
 			defer t.log.Unwatch(w)
 		}
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(time.Until(f.until))
 	defer timer.Stop()
 	// Look after Watch: what came between the first look and Watch is seen.
 	for !f.collect(ctx, false) {
@@ -108,8 +109,9 @@ func (f *fetch) collect(ctx context.Context, last bool) bool {
 	}
 	left := f.mem.Reserve(int(min(most, readBytes*int64(len(f.parts)))))
 	used := 0
+	f.short = false
 	for i, t := range f.parts {
-		if t.code == wire.None && f.records > 0 && left > used {
+		if t.code == wire.None && f.records > 0 && !f.short && (left > used || used == 0) {
 			t.take(ctx, max((left-used)/(len(f.parts)-i), min(left-used, readBytes)), used == 0)
 		}
 		used += len(t.records)
@@ -305,6 +307,14 @@ func (t *taking) take(ctx context.Context, most int, first bool) {
 			return
 		case len(b) == 0, len(t.records)+len(b) > most && !(first && len(t.records) == 0):
 			return
+		case len(b) > most && !f.mem.TryExtend(len(b)):
+			n := len(b)
+			b = nil // nothing is held while it waits
+			if f.short = !f.roomFor(ctx, n); f.short {
+				return
+			}
+			most = n
+			continue // others may have taken what was read
 		}
 		extents, err := extentsOf(b, aborted)
 		if err != nil {
@@ -317,6 +327,13 @@ func (t *taking) take(ctx context.Context, most int, first bool) {
 			return
 		}
 	}
+}
+
+// roomFor waits for room for a first batch of n bytes, within the client's patience.
+func (f *fetch) roomFor(ctx context.Context, n int) bool {
+	limited, cancel := context.WithDeadline(ctx, f.until)
+	defer cancel()
+	return f.mem.Extend(limited, n)
 }
 
 // aborted lists the aborted transactions that matter from an offset on: none if

@@ -40,10 +40,17 @@ func AppendResponse(dst []byte, correlationID int32, resp kmsg.Response) []byte 
 // sizeHint is about the size of a response.
 func sizeHint(resp kmsg.Response) int {
 	size := baseResponse
-	if f, ok := resp.(*kmsg.FetchResponse); ok {
+	switch f := resp.(type) {
+	case *kmsg.FetchResponse:
 		for i := range f.Topics {
 			for j := range f.Topics[i].Partitions {
 				size += partitionResponse + len(f.Topics[i].Partitions[j].RecordBatches)
+			}
+		}
+	case *kmsg.ShareFetchResponse:
+		for i := range f.Topics {
+			for j := range f.Topics[i].Partitions {
+				size += partitionResponse + len(f.Topics[i].Partitions[j].Records)
 			}
 		}
 	}
