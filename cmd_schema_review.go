@@ -171,6 +171,9 @@ func reviewText(out io.Writer, r *registry.Review) error {
 	case i >= 0 && !r.Levels[i].Compatible && r.Compatible:
 		fmt.Fprintln(out, "\nreaders take it, but tables cannot: its records would be dead letters")
 	}
+	for _, text := range r.Warnings {
+		fmt.Fprintf(out, "\nwarning: %s\n", text)
+	}
 	if r.From == 0 && r.Compatible {
 		return nil
 	}

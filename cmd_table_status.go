@@ -43,6 +43,9 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 			fmt.Fprintf(std.out, "\n%s is being rebuilt: %d rows and %d dead letters in %d pieces, %d offsets to go; tarn table rebuild goes on if it was cut off, --abort gives it up\n",
 				f.Format, r.Rows, r.DeadLetters, r.Pieces, r.Behind)
 		}
+		if f.Notice != "" {
+			fmt.Fprintf(std.out, "\n%s: %s\n", f.Format, f.Notice)
+		}
 		if o := f.Foreign; o != nil {
 			fmt.Fprintf(std.out, "\n%s: others have changed rows in %d commits, the last one version %s of %s%s; tarn table verify says what is missing or twice\n",
 				f.Format, o.Commits, o.Version, moment(o.TimeMs), by(o))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tarn-io/tarn/broker/topic"
 	"github.com/tarn-io/tarn/registry"
@@ -30,7 +32,7 @@ func (n *node) schemaDiff(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var to int
 		if to, err = versionNumber(r, "to"); err == nil {
-			answerReview(w)(n.registry.Diff(subject, from, to))
+			answerReview(w)(n.warned(n.registry.Diff(subject, from, to)))
 			return
 		}
 	}
@@ -73,8 +75,36 @@ func (n *node) schemaCheck(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: "request: " + err.Error()})
 		return
 	}
-	answerReview(w)(n.registry.Examine(subject,
-		registry.Request{Type: body.Type, Text: body.Text, References: body.References}))
+	answerReview(w)(n.warned(n.registry.Examine(subject,
+		registry.Request{Type: body.Type, Text: body.Text, References: body.References})))
+}
+
+// warned adds to a review what it means for readers of the tables that there are: a
+// Delta table whose columns widen is one that some readers refuse.
+func (n *node) warned(r registry.Review, err error) (registry.Review, error) {
+	var widened []string
+	for _, c := range r.Changes {
+		for _, e := range c.Table {
+			if e.Kind == schema.ColumnWidened {
+				widened = append(widened, e.Column)
+			}
+		}
+	}
+	if err != nil || n.broker == nil || len(widened) == 0 {
+		return r, err
+	}
+	for _, t := range n.broker.Topics().View().All() {
+		if !slices.Contains(t.Config.TableFormats, "delta") {
+			continue
+		}
+		for _, part := range []string{"key", "value"} {
+			if n.registry.Alias(schemaOfTopic(n.registry, t, part).subject) == r.Subject {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("once %s widens, the Delta table of topic %s needs readers with the feature typeWidening; "+
+					"those that lack it (deltalake and Trino, for example) refuse it until tarn table rebuild %s has written it anew", strings.Join(widened, ", "), t.Name, t.Name))
+			}
+		}
+	}
+	return r, nil
 }
 
 // describedSchema is a subject's version with its rules.

@@ -32,6 +32,8 @@ type Review struct {
 	Levels []LevelVerdict `json:"levels"`
 	// Changes are by field, in the order in which they were found.
 	Changes []FieldChange `json:"changes"`
+	// Warnings are what people should know though no level refuses it.
+	Warnings []string `json:"warnings,omitempty"`
 	// Formless says why the new schema has no table form; "" if it has one.
 	Formless string `json:"no_table_form,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/uuid"
 
 	"github.com/tarn-io/tarn/tables"
@@ -70,6 +71,8 @@ type rebuildPiece struct {
 	Gaps    []tables.Range    `json:"gaps,omitempty"`
 	Rows    int64             `json:"rows"` // of all pieces up to this one
 	Letters int64             `json:"letters"`
+	// Types are those of the columns in Files, by field id.
+	Types map[int]string `json:"types,omitempty"`
 }
 
 // rebuilding is what is stored of a rebuild, but for the earlier pieces.
@@ -287,7 +290,7 @@ func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding, from
 	if err != nil {
 		return err // a letters' file that nothing names is swept
 	}
-	next := rebuildPiece{N: r.last.N + 1, To: c.to, Files: files[m], Gaps: c.gaps, Rows: r.last.Rows + c.rows - letters, Letters: r.last.Letters + letters}
+	next := rebuildPiece{N: r.last.N + 1, To: c.to, Files: files[m], Gaps: c.gaps, Rows: r.last.Rows + c.rows - letters, Letters: r.last.Letters + letters, Types: typesOf(c.schema)}
 	if d := dead[m]; d != nil {
 		next.Dead = &d.File
 	}
@@ -365,10 +368,40 @@ func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *re
 		c.Add = append(c.Add, p.Files...)
 		addGaps(&c.Progress, p.Gaps)
 	}
+	c.Remove = &tables.Removal{Renewed: renewed(all, s.schema)}
 	if !s.schema.Equal(m.table.Schema()) {
 		c.Schema = s.schema
 	}
 	return s.replaceAll(ctx, m, t, c)
+}
+
+// typesOf are the types of a schema's columns, nested ones too, by field id.
+func typesOf(s *tables.Schema) map[int]string {
+	out := map[int]string{}
+	s.MapLeaves(func(f arrow.Field) arrow.Field {
+		if id, ok := tables.FieldID(f); ok {
+			out[id] = f.Type.String()
+		}
+		return f
+	})
+	return out
+}
+
+// renewed reports whether the files of all pieces have their columns in the types of
+// the schema: it may have widened while they were written.
+func renewed(all []rebuildPiece, s *tables.Schema) bool {
+	now := typesOf(s)
+	for _, p := range all {
+		if len(p.Files) > 0 && p.Types == nil {
+			return false // written by a release that did not note them
+		}
+		for id, typ := range p.Types {
+			if len(p.Files) > 0 && now[id] != typ {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // replaceAll commits c and takes all files out that the table has.
@@ -379,7 +412,7 @@ func (s *sink) replaceAll(ctx context.Context, m *member, t tables.Replacer, c t
 		if now, err = t.Files(ctx); err != nil {
 			return err
 		}
-		c.Remove = &tables.Removal{State: now.State}
+		c.Remove = &tables.Removal{State: now.State, Renewed: c.Remove != nil && c.Remove.Renewed}
 		for _, f := range now.Live {
 			c.Remove.Files = append(c.Remove.Files, f.Key)
 		}

@@ -1,10 +1,13 @@
 package sink_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/sink"
 )
 
@@ -121,5 +124,52 @@ func TestRebuildCrashes(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// TestRebuildWidened: a Delta table whose columns have widened says which readers it
+// asks for, and what to do; rebuilt, it asks for none.
+func TestRebuildWidened(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].Formats = []string{"iceberg", "delta"}
+	narrow := w.register("orders-value", `{"type":"record","name":"Order","fields":[{"name":"n","type":"int"}]}`)
+	w.run()
+	notice := func() (features, notice string) {
+		t.Helper()
+		st, err := w.manager.Status(t.Context(), "orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range st.Formats {
+			if f.Format == "delta" {
+				return strings.Join(f.Features, " "), f.Notice
+			}
+		}
+		return "none", ""
+	}
+	value := func(id, n int) []byte {
+		return binary.AppendVarint(schema.AppendPrefix(nil, int32(id)), int64(n))
+	}
+	w.produce(0, value(narrow, 1), value(narrow, 2))
+	w.flush()
+	if features, text := notice(); features+text != "" {
+		t.Errorf("before: %q, %q", features, text)
+	}
+	wide := w.register("orders-value", `{"type":"record","name":"Order","fields":[{"name":"n","type":"long"}]}`)
+	w.produce(0, value(wide, 1<<40), value(narrow, 3))
+	w.flush()
+	if features, text := notice(); features != "typeWidening" || !strings.Contains(text, "tarn table rebuild orders") {
+		t.Errorf("widened: %q, %q", features, text)
+	}
+	if _, err := w.manager.Rebuild(t.Context(), "orders", false); err != nil {
+		t.Fatal(err)
+	}
+	if features, text := notice(); features+text != "" {
+		t.Errorf("rebuilt: %q, %q", features, text)
+	}
+	w.produce(0, value(narrow, 4), value(wide, 5))
+	w.verify(6, 0)
+	if features, text := notice(); features+text != "" {
+		t.Errorf("after more rows: %q, %q", features, text)
 	}
 }

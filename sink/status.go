@@ -94,6 +94,8 @@ type FormatStatus struct {
 	// LastCommit and LastError are of this process; nil: none yet.
 	LastCommit *CommitInfo `json:"last_commit,omitempty"`
 	LastError  *ErrorInfo  `json:"last_error,omitempty"`
+	// Notice is what a person should know though nothing is wrong; "": nothing.
+	Notice string `json:"notice,omitempty"`
 	// Rebuild is one that is under way, or was cut off; nil: none.
 	Rebuild *RebuildInfo `json:"rebuild,omitempty"`
 	// Kept is what maintenance has done since this process began.
@@ -277,6 +279,21 @@ func (s *sink) logged(ctx context.Context, stable offsets) (n int64) {
 	return n
 }
 
+// typeWidening is the feature that a Delta table needs once a column has widened.
+const typeWidening = "typeWidening"
+
+// notice says which readers refuse a table, and what to do about it.
+func (s *sink) notice(st tables.Status) string {
+	if !slices.Contains(st.Features, typeWidening) {
+		return ""
+	}
+	way := "tarn table rebuild " + s.topic.Name + " writes it anew, without"
+	if len(s.topic.Upsert) > 0 {
+		way = "move it and its dead letters away and restart, and it is written anew from the log, without"
+	}
+	return "columns have widened: readers need Delta's feature typeWidening, and those that lack it (deltalake and Trino, for example) refuse the table; " + way
+}
+
 // describe puts a status together from what the tables say.
 func (s *sink) describe(ctx context.Context) Status {
 	out := Status{
@@ -309,7 +326,7 @@ func (s *sink) describe(ctx context.Context) Status {
 		fs.Untranslated, fs.Uncommitted = g.drawn.until(stable), g.visible.until(g.drawn)
 		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
 			if st, err := t.Status(ctx); err == nil {
-				fs.Status = st
+				fs.Status, fs.Notice = st, s.notice(st)
 			}
 			if p, err := t.Progress(ctx); err == nil {
 				fs.Offsets = p.Offsets

@@ -31,4 +31,8 @@ type Removal struct {
 	// Files are keys of live files. There may be none: then the commit says that
 	// no row is to go in this state.
 	Files []string
+	// Renewed says that Files are all that the state has, and that the files of the
+	// commit have every column in the type that it has from the commit on: a format
+	// may forget what it noted of the types before.
+	Renewed bool
 }

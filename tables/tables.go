@@ -197,6 +197,9 @@ type Status struct {
 	CommitMs  int64  `json:"commit_ms"`
 	SchemaID  int    `json:"schema_id"`
 	Snapshots int    `json:"snapshots"`
+	// Features are what a reader must know beyond the format's first version, by the
+	// names of the format; readers that lack one refuse the table.
+	Features []string `json:"features,omitempty"`
 	// Foreign is what others have done to the rows; nil: nothing that is known.
 	Foreign *Foreign `json:"foreign,omitempty"`
 }

@@ -5,6 +5,7 @@
 //	x.RegisterAvro(t, "orders-value", schema)
 //	x.Topic(t, "orders", 3, "tarn.table.formats=iceberg", "tarn.value.schema.validation=payload")
 //	…                                   // x.Brokers(), x.RegistryURL(), x.Client(t)
+//	x.Table(t, "orders").Has(tarntest.Row{"customer": "ada", "amount": 42})
 //	rows := x.Table(t, "orders").Rows()
 //	refused := x.Rejections("orders")
 //
@@ -192,10 +193,16 @@ func (x *Tarn) Table(t testing.TB, topic string) *Table { return &Table{t, x, to
 // committed to it, by partition and offset.
 func (b *Table) Rows() []Row {
 	b.t.Helper()
+	b.flush()
+	return b.x.SQL(b.t, `select * from lake.`+strconv.Quote(b.topic)+` order by kafka_partition, kafka_offset`)
+}
+
+// flush commits everything that the log holds.
+func (b *Table) flush() {
+	b.t.Helper()
 	if _, err := b.x.sinks.Flush(b.t.Context(), b.topic); err != nil {
 		b.t.Fatalf("flush the tables of %s: %v", b.topic, err)
 	}
-	return b.x.SQL(b.t, `select * from lake.`+strconv.Quote(b.topic)+` order by kafka_partition, kafka_offset`)
 }
 
 // SQL runs a query over topics and tables, as tarn sql does.

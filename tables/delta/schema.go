@@ -117,6 +117,18 @@ func (p protocol) with(q protocol) (protocol, bool) {
 	return p, more
 }
 
+// without is the protocol that does without a feature: the first one again, where
+// no other needs more.
+func (p protocol) without(feature string) protocol {
+	is := func(f string) bool { return f == feature }
+	p.ReaderFeatures = slices.DeleteFunc(slices.Clone(p.ReaderFeatures), is)
+	p.WriterFeatures = slices.DeleteFunc(slices.Clone(p.WriterFeatures), is)
+	if len(p.ReaderFeatures) == 0 {
+		return protocol{MinReaderVersion: 1, MinWriterVersion: 2} // which implies the writer features that are left
+	}
+	return p
+}
+
 func hasNtz(fields []arrow.Field) bool {
 	for _, f := range fields {
 		if t, ok := f.Type.(*arrow.TimestampType); ok && t.TimeZone == "" {

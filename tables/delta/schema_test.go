@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -130,6 +131,50 @@ func TestTypeWidening(t *testing.T) {
 	}
 	if got := count(t, open(t, store, Config{})); got != 12 {
 		t.Errorf("rows: got %d, want 12", got)
+	}
+	renew(t, store, table)
+}
+
+// renew puts one file in the place of all: what the table needed for those of
+// before goes only where the commit says that its own are of the present types,
+// and takes all out.
+func renew(t *testing.T, store blob.Store, table *table) {
+	t.Helper()
+	for n, c := range []struct {
+		renewed   bool
+		keep      int
+		wantGone  bool
+		wantReads string
+	}{
+		{false, 0, false, "typeWidening timestampNtz"},
+		{true, 1, false, "typeWidening timestampNtz"},
+		{true, 0, true, "timestampNtz"},
+	} {
+		files, err := table.Files(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := table.state.progress
+		name := fmt.Sprintf("renewed%d", n)
+		from := at.Offsets[0]
+		next := tabletest.Next(at, name, tabletest.WriteAs(t, store, table, table.Schema(), name, tables.Range{From: from, To: from + 3}))
+		next.Remove = &tables.Removal{State: files.State, Renewed: c.renewed}
+		for _, f := range files.Live[c.keep:] {
+			next.Remove.Files = append(next.Remove.Files, f.Key)
+		}
+		if err := table.Commit(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, store, Config{})
+		_, enabled := again.state.meta.Configuration["delta.enableTypeWidening"]
+		gone := !enabled && !strings.Contains(again.state.meta.SchemaString, "typeChanges")
+		if reads := strings.Join(again.state.protocol.ReaderFeatures, " "); gone != c.wantGone || reads != c.wantReads {
+			t.Errorf("commit %d: notes gone %t, features %s, want %t, %s", n, gone, reads, c.wantGone, c.wantReads)
+		}
+		commitRows(t, store, table, 3)
+	}
+	if got, want := table.state.protocol.without("timestampNtz"), (protocol{MinReaderVersion: 1, MinWriterVersion: 2}); !reflect.DeepEqual(got, want) {
+		t.Errorf("without its last feature: %+v, want %+v", got, want)
 	}
 }
 

@@ -194,7 +194,14 @@ func (t *table) actions(c tables.Commit) ([]action, error) {
 		meta.Configuration[keyAppendOnly], changed = "false", true
 	}
 	out := []action{{CommitInfo: info}}
-	if p, more := t.state.protocol.with(protocolFor(physical, widened)); more {
+	switch p, more := t.state.protocol.with(protocolFor(physical, widened)); {
+	case t.renewed(c) && slices.Contains(p.ReaderFeatures, featureWidening):
+		if err := forgetWidening(&meta, schema, physical); err != nil {
+			return nil, err
+		}
+		p, changed = p.without(featureWidening), true
+		out = append(out, action{Protocol: &p})
+	case more:
 		out = append(out, action{Protocol: &p})
 	}
 	if changed {
@@ -255,7 +262,7 @@ func (t *table) evolve(meta *metaData, have, next *tables.Schema) (widened bool,
 			return false, fmt.Errorf("%s would widen from %s to %s: %w", path, c[0].FromType, c[0].ToType, tables.ErrUnsupported)
 		}
 		changes[path] = append(changes[path], c...)
-		meta.Configuration["delta.enableTypeWidening"] = "true"
+		meta.Configuration[keyEnableWidening] = "true"
 	}
 	return len(fresh) > 0, setSchema(meta, next, after, changes)
 }
@@ -355,7 +362,7 @@ func (t *table) Status(ctx context.Context) (tables.Status, error) {
 		Format: Name, Location: t.store.URL(strings.TrimSuffix(t.base, "/")),
 		Files: int64(len(s.byPath)), Rows: s.rows, Bytes: s.bytes,
 		Version: strconv.FormatInt(s.version, 10), CommitMs: s.timeMs, SchemaID: s.schema.ID,
-		Snapshots: int(s.version - s.oldest + 1), Foreign: s.foreign.status(),
+		Snapshots: int(s.version - s.oldest + 1), Features: slices.Clone(s.protocol.ReaderFeatures), Foreign: s.foreign.status(),
 	}, nil
 }
 

@@ -13,6 +13,9 @@ import (
 // lists and maps in it, had before (protocol, "Type Widening").
 const keyTypeChanges = "delta.typeChanges"
 
+// keyEnableWidening is the table property that allows columns to widen.
+const keyEnableWidening = "delta.enableTypeWidening"
+
 // typeChange is one entry there. FieldPath leads from the struct field to a
 // list's element or a map's value; it is empty for the field itself.
 type typeChange struct {
@@ -122,4 +125,18 @@ func (c typeChanges) compareType(have, next arrow.DataType, path, fieldPath stri
 		c[path] = append(c[path], typeChange{fmt.Sprint(to), fmt.Sprint(from), fieldPath})
 	}
 	return nil
+}
+
+// renewed reports whether no file stays that was written before a commit, whose own
+// are of its types.
+func (t *table) renewed(c tables.Commit) bool {
+	return c.Remove != nil && c.Remove.Renewed && len(c.Remove.Files) == len(t.state.byPath)
+}
+
+// forgetWidening states a schema without the types that its columns had before: no
+// live file has them. Older versions keep the metadata, and the protocol, that they
+// were written with.
+func forgetWidening(meta *metaData, s, physical *tables.Schema) error {
+	delete(meta.Configuration, keyEnableWidening)
+	return setSchema(meta, s, physical, nil)
 }
