@@ -117,6 +117,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	tail := &logTail{out: std.err}
 	n := &node{cmd: c, lg: c.logger(tail, level), level: level, tail: tail}
 	defer n.close()
+	limitMemory(n.lg)
 	if err := n.open(ctx); err != nil {
 		return err
 	}

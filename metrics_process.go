@@ -14,7 +14,7 @@ func writeRuntime(w io.Writer) {
 	all := []*metricFamily{info}
 	samples := []metrics.Sample{
 		{Name: "/sched/goroutines:goroutines"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:bytes"},
-		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/gomemlimit:bytes"},
 	}
 	metrics.Read(samples)
 	value := func(i int) uint64 {
@@ -33,6 +33,7 @@ func writeRuntime(w io.Writer) {
 		{"go_memstats_sys_bytes", "gauge", "Memory that Go has of the system.", value(3)},
 		{"go_memstats_heap_inuse_bytes", "gauge", "Heap in spans that hold something.", value(1) + value(4)},
 		{"go_gc_cycles_total_gc_cycles_total", "counter", "Collections.", value(5)},
+		{"go_gc_gomemlimit_bytes", "gauge", "What Go is told to stay below; 9223372036854775807 without a limit.", value(6)},
 	} {
 		f := &metricFamily{name: m.name, kind: m.kind, help: m.help}
 		f.add(m.value)
