@@ -188,10 +188,34 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 		disturbed.Wait()
 	} else {
 		pause(ctx, r.millis(50, 800))
+		if kind == 9 {
+			r.tally.check(fmt.Sprintf("a second broker before kill %d", number), r.intrude(ctx))
+		}
 		err = r.kill(b, number)
 	}
 	done()
 	return nil, errors.Join(err, ctx.Err())
+}
+
+// intrude starts a second broker on the same data, as people do by mistake. It must
+// end by itself and touch nothing.
+func (r *trial) intrude(ctx context.Context) error {
+	config := r.config
+	config.Kafka, config.HTTP = "", "" // free ones
+	b, err := process.Start(config)
+	if err != nil {
+		return err
+	}
+	defer b.Kill()
+	limited, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	if _, err := b.Ready(limited); err == nil {
+		return errors.New("it serves the data that another serves")
+	}
+	if b.Alive() || !strings.Contains(b.Noise(), "store is in use") {
+		return fmt.Errorf("it does not end with the reason (alive: %t):\n%s", b.Alive(), b.Noise())
+	}
+	return nil
 }
 
 func (r *trial) millis(from, to int) time.Duration {

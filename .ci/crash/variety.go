@@ -31,6 +31,9 @@ type kind struct {
 	config     map[string]string
 	bare       bool // values are JSON without a schema
 	trims      bool // the log is deleted behind the tables
+	// changes are what its configs are set to while it is under load, one or another.
+	changes []map[string]string
+	grows   bool // versions of its schema come while it is under load
 	// draw makes a record of an identity: key, value, timestamp, partition.
 	draw func(k *kindLoad, id identity, rng *rand.Rand) *kgo.Record
 	// key names the row of a record in a table of latest values; nil: every record
@@ -58,6 +61,12 @@ func kinds() []kind {
 				"tarn.table.partition": "bucket(2, seq)", "tarn.table.sort": "seq"}},
 		{name: "drained", partitions: 2, formats: all, draw: drawSpread, trims: true, config: map[string]string{
 			"tarn.table.log": "until_commit"}},
+		{name: "grown", partitions: 2, formats: all, draw: drawGrown, grows: true, changes: []map[string]string{
+			{"tarn.table.sort": "seq desc"}, {"tarn.table.sort": "pad, kafka_offset"}, {"tarn.table.sort": ""},
+			{"tarn.table.compression": "snappy"}, {"tarn.table.compression": "zstd"}}},
+		{name: "moved", partitions: 2, formats: []string{"iceberg"}, draw: drawSpread, changes: []map[string]string{
+			{"tarn.table.partition": "day(kafka_timestamp)"}, {"tarn.table.partition": "bucket(3, seq), day(kafka_timestamp)"},
+			{"tarn.table.partition": "kafka_partition", "tarn.table.sort": "seq"}, {"tarn.table.partition": ""}}},
 		{name: "bare", partitions: 2, formats: all, draw: drawBare, bare: true,
 			lettered: func(r *kgo.Record) bool { return !json.Valid(r.Value) },
 			config:   map[string]string{"tarn.table.value.as": "json", "tarn.table.key.as": "string", "tarn.table.partition": "kafka_partition"}},
@@ -69,6 +78,14 @@ func drawSpread(k *kindLoad, id identity, rng *rand.Rand) *kgo.Record {
 	r := &kgo.Record{Partition: rng.Int32N(k.partitions), Value: encode(k.schemaID, id, padding(rng))}
 	r.Timestamp = time.Now().Add(-time.Duration(rng.IntN(3)) * 24 * time.Hour)
 	return r
+}
+
+// drawGrown writes by one of the versions that there are.
+func drawGrown(k *kindLoad, id identity, rng *rand.Rand) *kgo.Record {
+	versions := k.versions()
+	n := rng.IntN(len(versions))
+	value := encode(versions[n], id, padding(rng))
+	return &kgo.Record{Partition: rng.Int32N(k.partitions), Value: append(value, make([]byte, n)...)} // each field more is null
 }
 
 // drawKeyed draws one of few keys, each in one partition; some records delete,
@@ -125,6 +142,39 @@ type kindLoad struct {
 	kind
 	schemaID int
 	ledger   *ledger
+
+	mu    sync.Mutex
+	later []int // guarded by mu: ids of versions beyond the first
+}
+
+// maxVersions bounds how far a schema grows: each version is a column more.
+const maxVersions = 12
+
+// versions are the ids of a schema's versions; the n-th has n fields more than the
+// first.
+func (k *kindLoad) versions() []int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]int{k.schemaID}, k.later...)
+}
+
+// grow registers the next version. Cut off, it may be registered: the next one to
+// try gets its id.
+func (k *kindLoad) grow(ctx context.Context, api *process.API) {
+	n := len(k.versions())
+	if n == maxVersions {
+		return
+	}
+	text := strings.TrimSuffix(recordSchema, "]}")
+	for i := range n {
+		text += fmt.Sprintf(`,{"name":"more%d","type":["null","string"],"default":null}`, i)
+	}
+	id, err := api.Register(ctx, k.name+"-value", text+"]}")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil && len(k.later) == n-1 {
+		k.later = append(k.later, id)
+	}
 }
 
 // variety is the load on all kinds. Safe for concurrent use.
@@ -144,8 +194,8 @@ func newVariety(ctx context.Context, kafka string, api *process.API) (*variety, 
 				return nil, err
 			}
 		}
-		config := maps.Clone(k.config)
-		config["tarn.table.formats"] = strings.Join(k.formats, ",")
+		config := map[string]string{"tarn.table.formats": strings.Join(k.formats, ",")}
+		maps.Copy(config, k.config)
 		if err := createTopic(ctx, kafka, k.name, k.partitions, config); err != nil {
 			return nil, err
 		}
@@ -153,6 +203,43 @@ func newVariety(ctx context.Context, kafka string, api *process.API) (*variety, 
 	}
 	return v, nil
 }
+
+// change sets a topic's configs, or registers a version of its schema, in the midst
+// of whatever its tables are at. What a kill cuts off is done or not, either is fine.
+func (v *variety) change(ctx context.Context, api *process.API, rng *rand.Rand) func() {
+	var some []*kindLoad
+	for _, k := range v.kinds {
+		if k.grows || len(k.changes) > 0 {
+			some = append(some, k)
+		}
+	}
+	k := some[rng.IntN(len(some))]
+	if k.grows && rng.IntN(2) == 0 {
+		return func() { k.grow(ctx, api) }
+	}
+	var set []kadm.AlterConfig
+	for key, value := range k.changes[rng.IntN(len(k.changes))] {
+		set = append(set, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: &value})
+	}
+	return func() {
+		cl, err := client(v.kafka)
+		if err != nil {
+			return
+		}
+		defer cl.Close()
+		limited, cancel := context.WithTimeout(ctx, changeLimit)
+		defer cancel()
+		answers, err := kadm.NewClient(cl).AlterTopicConfigs(limited, set, k.name)
+		for _, a := range answers {
+			if err == nil && a.Err != nil {
+				k.ledger.complain(fmt.Errorf("set %v of %s: %w: %s", set, k.name, a.Err, a.ErrMessage))
+			}
+		}
+	}
+}
+
+// changeLimit is how long a change of configs waits for a broker that is killed.
+const changeLimit = 2 * time.Second
 
 // pick is any topic with tables.
 func (v *variety) pick(rng *rand.Rand) string {
@@ -329,12 +416,15 @@ func (v *variety) progress(ctx context.Context) string {
 
 // disturb asks something of a topic's tables that the kill is to cut off.
 func (r *trial) disturb(ctx context.Context) *sync.WaitGroup {
+	var done sync.WaitGroup
+	if r.rng.IntN(3) == 0 {
+		done.Go(r.load.variety.change(ctx, r.api, r.rng))
+	}
 	topic := r.load.variety.pick(r.rng)
 	method, verb := http.MethodPost, []string{"flush", "flush", "compact", "expire", "rebuild", "abort", "redrive"}[r.rng.IntN(7)]
 	if verb == "abort" { // of a rebuild that an earlier kill has cut off
 		method, verb = http.MethodDelete, "rebuild"
 	}
-	var done sync.WaitGroup
 	done.Go(func() {
 		_ = r.api.Flush(ctx, topic) // most are cut off, as they are meant to be
 		if verb != "flush" {
