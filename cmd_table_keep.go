@@ -128,7 +128,7 @@ func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
 type tableRebuildCmd struct {
 	connect
 	Topic        string `arg:"" help:"Topic."`
-	FromLogStart bool   `xor:"end" help:"Rebuild though the log no longer reaches back to where the table begins: rows that only the table has go."`
+	FromLogStart bool   `xor:"end" help:"Rebuild though the log no longer has all that the table was made of: rows that only the table has go."`
 	Abort        bool   `xor:"end" help:"Give up a rebuild that was cut off: remove what it has written, leave the tables as they are, and hold the log for it no longer."`
 }
 

@@ -34,8 +34,9 @@ var (
 	// ErrNoRebuild: the table's format or mode has no way to exchange all rows in
 	// one commit.
 	ErrNoRebuild = errors.New("the table cannot be rebuilt in place: move it and its dead letters away and restart, and it is written anew from the log")
-	// ErrLogShort: the log no longer reaches back to where the table begins.
-	ErrLogShort = errors.New("the log no longer reaches back to where the table begins: rows that only the table has would go; give --from-log-start if that is meant, or --abort to keep the table as it is")
+	// ErrLogShort: the log no longer reaches back to where the table begins, was
+	// compacted since, or the table has rows that others brought.
+	ErrLogShort = errors.New("the log no longer has all that the table was made of: rows that only the table has would go; give --from-log-start if that is meant, or --abort to keep the table as it is")
 	// ErrAborted: somebody gave the rebuild up meanwhile.
 	ErrAborted = errors.New("the rebuild was aborted meanwhile; the table is as it was")
 )
@@ -169,7 +170,7 @@ func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo
 	if info.Behind > 0 {
 		return info, s.drawPiece(ctx, m, r, fromLogStart)
 	}
-	if err := s.exchange(ctx, m, t, r); err != nil {
+	if err := s.exchange(ctx, m, t, r, fromLogStart); err != nil {
 		return info, err
 	}
 	info.Done = true
@@ -347,10 +348,15 @@ func (s *sink) rebuilt(ctx context.Context, format string) (out []rebuildPiece, 
 
 // exchange puts the new rows in the place of all that the table has, in one
 // commit. It has come exactly as far as the table: nothing is pending.
-func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *rebuilding) error {
+func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *rebuilding, fromLogStart bool) error {
 	all, _, err := s.rebuilt(ctx, m.name)
 	if err != nil {
 		return err
+	}
+	if !fromLogStart {
+		if err := s.lossless(ctx, m, t, all); err != nil {
+			return err
+		}
 	}
 	next := s.advance(m.at, nil)
 	next.Extra[rebuildKey] = r.ID

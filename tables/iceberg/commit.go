@@ -179,6 +179,9 @@ func (t *tbl) planRows(ctx context.Context, p *plan, c tables.Commit) error {
 			ids[i] = s.ID
 		}
 		p.updates = append(p.updates, metadata.Update{Action: metadata.RemoveSnapshots, SnapshotIDs: ids})
+		if t.cat.Asks() {
+			p.reqs = append(p.reqs, unnamed(ids))
+		}
 	}
 	return nil
 }

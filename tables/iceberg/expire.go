@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
@@ -65,6 +66,23 @@ func (t *tbl) beyond(meta *metadata.Table, k tables.Keep, n int) []*metadata.Sna
 		}
 	}
 	return out
+}
+
+// unnamed is a requirement that only a catalog in this process can ask: nobody
+// has given a tag or branch to one of these snapshots since they were picked, for
+// removing a snapshot removes the references to it.
+func unnamed(ids []int64) metadata.Requirement {
+	return metadata.Requirement{Type: "assert-tarn-unnamed", Holds: func(t *metadata.Table) error {
+		if t == nil {
+			return tables.ErrConflict
+		}
+		for name, ref := range t.Refs {
+			if slices.Contains(ids, ref.SnapshotID) {
+				return fmt.Errorf("snapshot %d was named %q meanwhile: %w", ref.SnapshotID, name, tables.ErrConflict)
+			}
+		}
+		return nil
+	}}
 }
 
 // ancestors yields a snapshot and those it descends from, as far as they are

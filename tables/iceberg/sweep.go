@@ -59,11 +59,14 @@ func (t *tbl) expire(ctx context.Context, k tables.Keep) (before, after *metadat
 		for i, s := range gone {
 			ids[i] = s.ID
 		}
-		after, _, err = t.cat.CommitTable(ctx, t.ident,
-			[]metadata.Requirement{
-				{Type: metadata.AssertTableUUID, UUID: before.UUID.String()},
-				{Type: metadata.AssertRefSnapshotID, Ref: metadata.MainBranch, SnapshotID: before.CurrentID},
-			},
+		reqs := []metadata.Requirement{
+			{Type: metadata.AssertTableUUID, UUID: before.UUID.String()},
+			{Type: metadata.AssertRefSnapshotID, Ref: metadata.MainBranch, SnapshotID: before.CurrentID},
+		}
+		if t.cat.Asks() {
+			reqs = append(reqs, unnamed(ids))
+		}
+		after, _, err = t.cat.CommitTable(ctx, t.ident, reqs,
 			[]metadata.Update{{Action: metadata.RemoveSnapshots, SnapshotIDs: ids}})
 		if !errors.Is(err, catalog.ErrCommitFailed) {
 			break
