@@ -185,7 +185,10 @@ func statsLine(resp *http.Response) string {
 	}
 	text := fmt.Sprintf("%d rows looked at in %d ms", st.Scanned, st.ElapsedMs)
 	if r := st.Read; r.Files+r.FilesPassed > 0 {
-		text += fmt.Sprintf("; %d of %d files, %d of %d row groups", r.Files, r.Files+r.FilesPassed, r.RowGroups, r.RowGroups+r.RowGroupsPassed)
+		text += fmt.Sprintf("; %d of %d files, %d of %d row groups", r.Files, r.Files+r.FilesPassed, r.RowGroups, r.RowGroups+r.RowGroupsPassed+r.RowGroupsAnswered)
+		if r.RowGroupsAnswered > 0 {
+			text += fmt.Sprintf(" and %d by their statistics", r.RowGroupsAnswered)
+		}
 	}
 	if r := st.Read; r.Batches > 0 {
 		text += fmt.Sprintf("; %d batches of the log, %d kB", r.Batches, (r.LogBytes+999)/1000)

@@ -17,6 +17,16 @@ type chunk struct {
 	rowID func(i int) int64
 	// looked is how many rows were looked at for these, if more than n.
 	looked int
+	// vec gives a column in the form for sums; nil: null in all rows.
+	vec func(at int) *vector
+}
+
+// vector is a column of the chunk in the form for sums.
+func (c *chunk) vector(at int) *vector {
+	if c.vec == nil {
+		return &vector{}
+	}
+	return c.vec(at)
 }
 
 // cursor is a scan of a relation, which SQLite moves.

@@ -103,13 +103,21 @@ func (r *relation) scanFile(b *bounds, number int, f tables.LiveFile, bounded bo
 	}
 	defer file.Close()
 	read.Files++
+	var progress map[int32]int64
+	if bounded {
+		progress = r.src.lake.Progress
+	}
 	wants := func(g parquet.Group) bool {
-		if b.wants(g) {
-			read.RowGroups++
-			return true
+		switch {
+		case !b.wants(g):
+			read.RowGroupsPassed++
+			return false
+		case b.answer != nil && b.answer(g, columns, progress):
+			read.RowGroupsAnswered++
+			return false
 		}
-		read.RowGroupsPassed++
-		return false
+		read.RowGroups++
+		return true
 	}
 	for piece, err := range parquet.ReadSome(r.s.ctx, file, parquet.Scan{Columns: names, Want: wants}) {
 		if err != nil {
@@ -137,6 +145,18 @@ func (r *relation) fileChunk(b *bounds, number int, p parquet.Piece, bounded boo
 	c := &chunk{n: int(p.N), cols: make([]reader, len(columns)), rowID: func(i int) int64 { return first + int64(i) }}
 	if p.Rows == nil {
 		return c, nil
+	}
+	c.vec = func(at int) *vector {
+		a := arrayOf(p.Rows, fileColumn(&columns[at]))
+		switch from := columns[at].from; {
+		case a == nil:
+			return &vector{}
+		case from == fromTimestamp:
+			return vectorOf(a, nil, stamps())
+		case from == fromField || from == fromPartition || from == fromOffset || from == fromSchemaID:
+			return vectorOf(a, columns[at].logical, spanOf(columns[at].logical))
+		}
+		return vectorBy(c.cols[at])
 	}
 	for i := range columns {
 		name := fileColumn(&columns[i])

@@ -23,6 +23,7 @@ type token struct {
 	kind kind
 	text string
 	pos  int // in bytes
+	end  int // behind it
 }
 
 // is reports whether t is a keyword.
@@ -55,14 +56,14 @@ func lex(sql string) ([]token, error) {
 			n := wordLength(sql[pos:])
 			if n == 0 {
 				_, size := utf8.DecodeRuneInString(sql[pos:])
-				out, pos = append(out, token{other, sql[pos : pos+size], pos}), pos+size
+				out, pos = append(out, token{other, sql[pos : pos+size], pos, pos + size}), pos+size
 				continue
 			}
 			k := word
 			if c >= '0' && c <= '9' {
 				k = other
 			}
-			out, pos = append(out, token{k, sql[pos : pos+n], pos}), pos+n
+			out, pos = append(out, token{k, sql[pos : pos+n], pos, pos + n}), pos+n
 		}
 	}
 	return out, nil
@@ -96,7 +97,7 @@ func quotation(sql string, pos int) (t token, n int) {
 			at++
 			continue
 		}
-		t = token{quoted, b.String(), pos}
+		t = token{quoted, b.String(), pos, at}
 		if open == '\'' {
 			t.kind = text
 		}

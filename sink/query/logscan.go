@@ -83,7 +83,7 @@ func (r *relation) scanLog(partition int32, from, to int64, b *bounds, yield fun
 	}
 	s := &logScan{r: r, b: b, partition: partition, log: log, to: to, yield: yield, limit: firstChunk}
 	for i, c := range r.columns {
-		if !b.used[i] {
+		if !b.used[i] || b.filesOnly != nil && b.filesOnly[i] {
 			continue
 		}
 		s.needed.any = true
@@ -478,7 +478,44 @@ func (l *logRows) chunk() *chunk {
 		}
 	}
 	c.sel = sift(c.n, nil, l.tests())
+	c.vec = func(at int) *vector { return l.vector(c, at) }
 	return c
+}
+
+// vector is a column of the records at hand in the form for sums.
+func (l *logRows) vector(c *chunk, at int) *vector {
+	offsets, ms, ids := l.offsets, l.stamps, l.ids
+	switch col := &l.s.r.columns[at]; col.from {
+	case fromPartition:
+		partition := int64(l.s.partition)
+		return &vector{shape: shapeInts, any: c.cols[at], ints: func(int) int64 { return partition }}
+	case fromOffset:
+		return &vector{shape: shapeInts, any: c.cols[at], ints: func(i int) int64 { return offsets[i] }}
+	case fromSchemaID:
+		return &vector{shape: shapeInts, any: c.cols[at], ints: func(i int) int64 { return ids[i] }, null: func(i int) bool { return ids[i] == 0 }}
+	case fromTimestamp:
+		of := stamps()
+		for _, n := range ms {
+			if us := micros(n); us < of.low || us > of.high {
+				return vectorBy(c.cols[at])
+			}
+		}
+		return &vector{shape: shapeStamps, any: c.cols[at], ints: func(i int) int64 { return micros(ms[i]) }, of: of}
+	case fromField:
+		if l.deriver.Has(col.field) {
+			break
+		}
+		by := make([]*vector, len(l.all))
+		for k, g := range l.all {
+			if a := l.columnOf(g, col.field); a != nil {
+				by[k] = vectorOf(a, col.logical, spanOf(col.logical))
+			} else {
+				by[k] = &vector{}
+			}
+		}
+		return scattered(l.valueAt, by)
+	}
+	return vectorBy(c.cols[at])
 }
 
 // columnOf is a field of the value in the rows of one decoder, nil if those lack it.

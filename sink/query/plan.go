@@ -128,14 +128,20 @@ func (r *relation) narrows(c *column, equal bool) bool {
 
 // bounds are what a scan needs to read.
 type bounds struct {
-	used       []bool // by column
-	none       bool   // no row can match
+	used []bool // by column
+	// filesOnly are columns that are used to leave rows of files out, and for nothing
+	// else: the log is read by offsets. nil: none.
+	filesOnly []bool
+	// answer takes a row group without its rows, if it returns true; nil takes none.
+	// columns are the file's; progress is where rows end that count, nil: nowhere.
+	answer     func(g parquet.Group, columns []column, progress map[int32]int64) bool
+	none       bool // no row can match
 	partition  [2]int64
 	offset     [2]int64
 	ms         [2]int64 // of timestamps, both ends inclusive
 	key        []byte   // nil: any
 	terms      []term   // on fields
-	restricted bool     // partition, offset, timestamp or key is
+	restricted bool     // timestamp or key is: records must be looked at
 }
 
 // readPlan makes bounds of a plan and its arguments.
@@ -178,8 +184,10 @@ func (b *bounds) add(columns []column, at int, op byte, v any) {
 	switch c.from {
 	case fromPartition:
 		narrow(&b.partition, op, v)
+		return
 	case fromOffset:
 		narrow(&b.offset, op, v)
+		return
 	case fromTimestamp:
 		b.addTime(op, v)
 	case fromKey:

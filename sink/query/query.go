@@ -116,6 +116,8 @@ type Request struct {
 	Time time.Duration
 	// Allow refuses topics that the asker may not read; nil allows all.
 	Allow func(topic string) error
+
+	plain bool // SQLite does all of it, for tests
 }
 
 // Result is what a query has found.
@@ -143,6 +145,8 @@ type Read struct {
 	FilesPassed     int64 `json:"files_passed"`
 	RowGroups       int64 `json:"row_groups"`
 	RowGroupsPassed int64 `json:"row_groups_passed"`
+	// RowGroupsAnswered told by their statistics all that was asked of them.
+	RowGroupsAnswered int64 `json:"row_groups_answered"`
 	// Batches of the log, those that were opened: counting needs their headers only.
 	Batches       int64 `json:"log_batches"`
 	BatchesPassed int64 `json:"log_batches_passed"`

@@ -48,6 +48,7 @@ type session struct {
 	scanned   int64
 	// lists and collates say that IN, COLLATE stand in the statement.
 	lists, collates bool
+	groups          *groupTable // what was put together before SQLite
 }
 
 // opener opens connections of an engine's own driver.
@@ -99,20 +100,33 @@ func (s *session) run() error {
 	if err := s.describe(conn); err != nil {
 		return err
 	}
-	if r := s.counted(); r != nil {
-		return s.count(r)
+	sql, err := s.foldable()
+	if err != nil {
+		return err
 	}
 	if err := s.create(conn, "temp."+resultTable, "result"); err != nil {
 		return err
 	}
 	// The driver stops only statements that give no rows while they run: so the rows
 	// go into a table, whose other side is this session.
-	_, err = conn.ExecContext(s.ctx, "INSERT INTO temp."+resultTable+"\n"+s.st.sql)
+	_, err = conn.ExecContext(s.ctx, "INSERT INTO temp."+resultTable+"\n"+sql)
 	if s.full {
 		s.out.Truncated = true
 		return nil
 	}
 	return s.explain(err)
+}
+
+// foldable is what is to be run: the statement, or what is left of it once rows were
+// put together.
+func (s *session) foldable() (sql string, err error) {
+	f, ok, err := s.folding()
+	if ok && err == nil && !s.req.plain {
+		if ok, err = s.fold(f); ok && err == nil {
+			return f.sql, nil
+		}
+	}
+	return s.st.sql, err
 }
 
 // prepare makes the database: its schemas, its tables, and what it may do.
@@ -225,7 +239,19 @@ func (s *session) describe(conn *sql.Conn) error {
 
 // runExplain runs EXPLAIN, which reads no rows of tables.
 func (s *session) runExplain(conn *sql.Conn) error {
-	rows, err := conn.QueryContext(s.ctx, s.st.sql)
+	text := s.st.sql
+	f, folds, err := s.folding()
+	if err != nil {
+		return err
+	}
+	if folds {
+		s.groups, _ = (&folded{folding: f}).table()
+		if err := s.create(conn, "temp."+groupsTable, "groups"); err != nil {
+			return err
+		}
+		text = "EXPLAIN QUERY PLAN " + f.sql
+	}
+	rows, err := conn.QueryContext(s.ctx, text)
 	if err != nil {
 		return s.explain(err)
 	}
@@ -236,6 +262,9 @@ func (s *session) runExplain(conn *sql.Conn) error {
 	}
 	for _, n := range names {
 		s.out.Columns = append(s.out.Columns, Column{Name: n})
+	}
+	if folds {
+		_ = s.take([]any{int64(0), int64(0), int64(0), f.explain()})
 	}
 	for rows.Next() && !s.full {
 		row := make([]any, len(names))
@@ -347,6 +376,9 @@ func (m module) Create(c vtab.Context, args []string) (t vtab.Table, err error) 
 	what := strings.TrimSpace(args[4])
 	if what == "result" {
 		return s.createResult(c)
+	}
+	if what == "groups" && s.groups != nil {
+		return s.groups, s.explain(c.Declare("CREATE TABLE x(" + strings.Join(s.groups.declared, ", ") + ")"))
 	}
 	n, err := strconv.Atoi(what)
 	if err != nil || n < 0 || n >= len(s.relations) {

@@ -95,8 +95,10 @@ func TestRead(t *testing.T) {
 				{"select id from orders where kafka_offset >= 9", "101", passed(query.Read{Batches: 1}, 4), 1},
 				{"select id from orders where id > 100", "101", query.Read{Files: 4, RowGroupsPassed: 4, Batches: 2}, 2},
 				{"select id from log.orders where kafka_timestamp > '2024-01-01'", "", query.Read{}, 0},
-				{"select count(*) from orders", "10", query.Read{Files: 4, RowGroups: 4}, 10},
-				{"select count(*) from orders where kafka_offset < 4", "4", passed(query.Read{RowGroups: 2}, 2), 4},
+				{"select count(*) from orders", "10", query.Read{Files: 4, RowGroupsAnswered: 4}, 10},
+				{"select count(*) from orders where kafka_offset < 4", "4", passed(query.Read{RowGroupsAnswered: 2}, 2), 4},
+				{"select min(id), max(kafka_timestamp), count(customer) from lake.orders where id < 29 and customer is not null", "0", query.Read{Files: 4, RowGroups: 3, RowGroupsPassed: 1}, 6},
+				{"select max(id), max(kafka_timestamp), count(customer) from lake.orders where id < 29 and kafka_timestamp > '2023-01-01'", "21", query.Read{Files: 4, RowGroupsAnswered: 3, RowGroupsPassed: 1}, 6},
 			} {
 				got, err := w.engine.Query(t.Context(), query.Request{SQL: c.sql})
 				if err != nil {

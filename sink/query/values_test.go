@@ -110,7 +110,7 @@ func TestWrite(t *testing.T) {
 	for _, c := range []struct{ format, want string }{
 		{"json", `{"columns":[{"name":"n","type":""},{"name":"s","type":""},{"name":"b","type":""},{"name":"z","type":""},{"name":"n","type":""}],"rows":[
 [1,"a,\"b",{"base64":"AP8="},null,0.5],
-[9007199254740993,"c\u001b",null,null,1e+300]],"row_count":2,"truncated":false,"scanned":0,"read":{"files":0,"files_passed":0,"row_groups":0,"row_groups_passed":0,"log_batches":0,"log_batches_passed":0,"log_bytes":0},"elapsed_ms":5}
+[9007199254740993,"c\u001b",null,null,1e+300]],"row_count":2,"truncated":false,"scanned":0,"read":{"files":0,"files_passed":0,"row_groups":0,"row_groups_passed":0,"row_groups_answered":0,"log_batches":0,"log_batches_passed":0,"log_bytes":0},"elapsed_ms":5}
 `},
 		{"objects", `[
 {"n":1,"s":"a,\"b","b":{"base64":"AP8="},"z":null,"n_2":0.5},

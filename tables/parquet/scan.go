@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	parquet "github.com/apache/arrow-go/v18/parquet/schema"
 
 	"github.com/tarn-io/tarn/tables/blob"
 )
@@ -42,6 +43,8 @@ type Piece struct {
 type Group struct {
 	meta  *metadata.RowGroupMetaData
 	roots []string // by leaf
+	// schema is the file's.
+	schema *parquet.Schema
 }
 
 // Bounds are the least and the greatest value of a top-level column that is no
@@ -75,6 +78,83 @@ func (g Group) Bounds(column string) (least, most any, ok bool) {
 	return nil, nil, false
 }
 
+// Rows is how many rows the group has.
+func (g Group) Rows() int64 { return g.meta.NumRows() }
+
+// leaf is the chunk of a top-level column that is no struct, list or map; nil without
+// one, and there where the file has no column of this name.
+func (g Group) leaf(column string) (chunk *metadata.ColumnChunkMetaData, there bool) {
+	at := slices.Index(g.roots, column)
+	if at < 0 {
+		return nil, false
+	}
+	if slices.Contains(g.roots[at+1:], column) || g.schema.Column(at).MaxRepetitionLevel() > 0 || len(g.schema.Column(at).ColumnPath()) != 1 {
+		return nil, true
+	}
+	chunk, err := g.meta.ColumnChunk(at)
+	if err != nil {
+		return nil, true
+	}
+	return chunk, true
+}
+
+// Nulls is how many rows have no value in a top-level column; all of them if the file
+// lacks it. ok is false where the file does not say.
+func (g Group) Nulls(column string) (n int64, ok bool) {
+	chunk, there := g.leaf(column)
+	if !there {
+		return g.Rows(), true
+	}
+	if chunk == nil {
+		return 0, false
+	}
+	s, err := chunk.Statistics()
+	if err != nil || s == nil || !s.HasNullCount() {
+		return 0, false
+	}
+	return s.NullCount(), true
+}
+
+// Whole says what a column's whole numbers mean.
+type Whole uint8
+
+// What whole numbers mean: a number, days and microseconds since 1970.
+const (
+	Number Whole = iota
+	Days
+	Micros
+)
+
+// Ends are the least and the greatest value of a column of whole numbers, to the last
+// digit: those of texts and floats may be rounded. ok is false of other columns, and
+// where the file does not say.
+func (g Group) Ends(column string) (least, most int64, means Whole, ok bool) {
+	chunk, _ := g.leaf(column)
+	if chunk == nil {
+		return 0, 0, 0, false
+	}
+	switch of := g.schema.Column(slices.Index(g.roots, column)).LogicalType().(type) {
+	case parquet.NoLogicalType, nil:
+	case parquet.IntLogicalType:
+		if !of.IsSigned() {
+			return 0, 0, 0, false
+		}
+	case parquet.DateLogicalType:
+		means = Days
+	case parquet.TimestampLogicalType:
+		if of.TimeUnit() != parquet.TimeUnitMicros {
+			return 0, 0, 0, false
+		}
+		means = Micros
+	default:
+		return 0, 0, 0, false
+	}
+	from, to, ok := g.Bounds(column)
+	least, ok1 := from.(int64)
+	most, ok2 := to.(int64)
+	return least, most, means, ok && ok1 && ok2
+}
+
 // defaultBatch is how many rows of a few columns fit a processor's caches.
 const defaultBatch = 8 << 10
 
@@ -104,7 +184,7 @@ func ReadSome(ctx context.Context, f blob.File, s Scan) iter.Seq2[Piece, error] 
 		for i := range fr.ParquetReader().NumRowGroups() {
 			g := meta.RowGroup(i)
 			n := g.NumRows()
-			if s.Want == nil || s.Want(Group{g, roots}) {
+			if s.Want == nil || s.Want(Group{g, roots, meta.Schema}) {
 				if len(leaves) == 0 {
 					if !yield(Piece{First: first, N: n}, nil) {
 						return
