@@ -17,10 +17,17 @@ const (
 	// worthBytes is how much must have been allocated since memory was given
 	// back last: less is not worth a collection.
 	worthBytes = 4 << 20
-	// thriftPercent is how much the heap may grow before the collector runs while
-	// tables' files are made: by a quarter, not to its double. What lives then is
-	// columns mostly, which hold no pointers, so that a collection has little to do.
+	// thriftBytes is how much the heap may grow before the collector runs while
+	// tables' files are made. Going through what lives takes the same time however
+	// much was left since: a small heap that is gone through at every few megabytes
+	// takes a sixth of the time that files take.
+	thriftBytes = 48 << 20
+	// thriftPercent is how much of what lives it may grow at least, where that is
+	// more. What lives then is columns mostly, which hold no pointers, so that a
+	// collection has little to do.
 	thriftPercent = 25
+	// freePercent bounds how far a heap that is nearly empty may grow.
+	freePercent = 800
 )
 
 // ebb gives memory back after a burst. The runtime collects when the heap has
@@ -82,14 +89,17 @@ func allocated() uint64 {
 	return s[0].Value.Uint64()
 }
 
-// thrift has the collector run early while the sink makes files: the memory that a
-// cut of the log takes is bounded, what the collector leaves on top is not. The zero
-// value is ready to use; one at a time in a process, since the collector is one. Safe
-// for concurrent use.
+// thrift has the collector run by how many bytes were made, and not by how many
+// live, while the sink makes files: the memory that a cut of the log takes is bounded,
+// what the collector leaves on top is not, if it may be as much again. The zero value
+// is ready to use; one at a time in a process, since the collector is one. Safe for
+// concurrent use.
 type thrift struct {
 	mu     sync.Mutex
-	cuts   int // under way; guarded by mu
-	before int // the percentage without any; guarded by mu
+	cuts   int  // under way; guarded by mu
+	before int  // the percentage without any; guarded by mu
+	now    int  // the percentage set; guarded by mu
+	hears  bool // of the next collection; guarded by mu
 }
 
 // cut begins a cut, and returns what ends it.
@@ -97,9 +107,13 @@ func (t *thrift) cut() (done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cuts++; t.cuts == 1 {
-		t.before = debug.SetGCPercent(thriftPercent)
+		t.now = thriftPercent
+		t.before = debug.SetGCPercent(t.now)
 		if t.before < thriftPercent { // who started us wants it so, or no collector
 			debug.SetGCPercent(t.before)
+		} else {
+			t.adjust()
+			t.watch()
 		}
 	}
 	return func() {
@@ -109,4 +123,44 @@ func (t *thrift) cut() (done func()) {
 			debug.SetGCPercent(t.before)
 		}
 	}
+}
+
+// watch has collected called after the next collection. The caller holds mu.
+func (t *thrift) watch() {
+	type sentinel struct{ _ [64]byte }
+	if !t.hears {
+		t.hears = true
+		runtime.AddCleanup(new(sentinel), (*thrift).collected, t)
+	}
+}
+
+// collected looks at what lives now, as long as a cut is under way.
+func (t *thrift) collected() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hears = false
+	if t.cuts > 0 && t.before >= thriftPercent {
+		t.adjust()
+		t.watch()
+	}
+}
+
+// adjust sets the percentage by what lives. The caller holds mu.
+func (t *thrift) adjust() {
+	if next := growth(live()); next != t.now {
+		t.now = next
+		debug.SetGCPercent(next)
+	}
+}
+
+// growth is the percentage for so many bytes that live.
+func growth(live uint64) int {
+	return int(min(max(thriftBytes*100/max(live, 1), thriftPercent), freePercent))
+}
+
+// live is how many bytes the last collection left.
+func live() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }

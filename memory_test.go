@@ -69,29 +69,42 @@ func TestEbbHearsCollections(t *testing.T) {
 	}
 }
 
-// While any cut is under way the collector runs early; then as before.
+// While any cut is under way the collector runs by what was made; then as before.
 func TestThrift(t *testing.T) {
 	percent := func() int {
 		now := debug.SetGCPercent(100)
 		debug.SetGCPercent(now)
 		return now
 	}
-	before := debug.SetGCPercent(130)
+	before := debug.SetGCPercent(5000)
 	defer debug.SetGCPercent(before)
 	var th thrift
 	first := th.cut()
 	second := th.cut()
 	first()
-	if got := percent(); got != thriftPercent {
-		t.Errorf("with a cut under way: %d, want %d", got, thriftPercent)
+	if got := percent(); got < thriftPercent || got > freePercent {
+		t.Errorf("with a cut under way: %d, want %d to %d", got, thriftPercent, freePercent)
+	}
+	th.mu.Lock()
+	th.now = 0 // what was set is news to it
+	th.mu.Unlock()
+	debug.SetGCPercent(2 * freePercent)
+	th.collected()
+	if got := percent(); got > freePercent {
+		t.Errorf("after a collection: %d, want %d at most", got, freePercent)
 	}
 	second()
-	if got := percent(); got != 130 {
-		t.Errorf("after all cuts: %d, want 130", got)
+	if got := percent(); got != 5000 {
+		t.Errorf("after all cuts: %d, want 5000", got)
+	}
+	th.collected()
+	if got := percent(); got != 5000 {
+		t.Errorf("after a collection that comes late: %d, want 5000", got)
 	}
 	for _, asked := range []int{10, -1} {
 		debug.SetGCPercent(asked)
 		done := th.cut()
+		th.collected()
 		if got := percent(); got != asked {
 			t.Errorf("who asks for %d gets %d", asked, got)
 		}
@@ -99,5 +112,21 @@ func TestThrift(t *testing.T) {
 		if got := percent(); got != asked {
 			t.Errorf("who asked for %d has %d afterwards", asked, got)
 		}
+	}
+}
+
+// A heap may grow by so many bytes, a large one by a quarter, an empty one not
+// without end.
+func TestGrowth(t *testing.T) {
+	for live, want := range map[uint64]int{
+		0: freePercent, 1 << 20: freePercent, thriftBytes / 2: 200, thriftBytes: 100,
+		4 * thriftBytes: thriftPercent, 100 * thriftBytes: thriftPercent,
+	} {
+		if got := growth(live); got != want {
+			t.Errorf("%d bytes live: got %d, want %d", live, got, want)
+		}
+	}
+	if live() == 0 {
+		t.Error("nothing lives")
 	}
 }

@@ -52,6 +52,9 @@ type node struct {
 	never bool // the schema is false
 	open  bool // an object at or below this node may have what no column names
 
+	quick     quick // the short way that most values take
+	low, high int64 // of quickInt
+
 	scale    int  // of decimals
 	nullable bool // null is accepted before all else
 	guarded  bool // but after the checks

@@ -166,6 +166,7 @@ func (s *Schema) prepare() {
 		n.checks, n.guarded = c.library(s.compiled), true // null too
 		root.node = &n
 	}
+	root.ready(map[*node]bool{})
 	s.slow = c.slow
 	s.decoder, s.plain = newDecoder(root, c.extra), newDecoder(root, false)
 	s.err = schema.CheckColumns(s.decoder.columns)

@@ -78,6 +78,9 @@ func (w *walker) skip() {
 
 // value checks the value at pos against n and appends it to c, if there is one.
 func (w *walker) value(n *node, c *schema.Column) bool {
+	if n.quick != quickNone && w.fuel > 0 && w.short(n, c) {
+		return true
+	}
 	if w.fuel--; w.fuel < 0 {
 		return w.fail(wantLess, n, w.pos)
 	}

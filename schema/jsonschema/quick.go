@@ -1,0 +1,223 @@
+package jsonschema
+
+import (
+	"math"
+
+	"github.com/tarn-io/tarn/schema"
+)
+
+// Most values of a record are short texts and whole numbers of which a schema asks
+// no more than their type, or a range. They are read here, in one look. What this
+// file does not take it leaves untouched to the general way, which takes it or says
+// why not: so it refuses nothing, and has to agree with that way only on what it
+// accepts.
+
+// quick says which values of a node have a short way.
+type quick uint8
+
+const (
+	quickNone    quick = iota
+	quickText          // strings, perhaps one of an enum
+	quickInt           // integers from low to high
+	quickFloat         // numbers of any value
+	quickDecimal       // numbers that the column's scale holds
+)
+
+// maxQuickDigits is how many digits an integer may have: so many always fit.
+const maxQuickDigits = 18
+
+// maxQuickFloat is how many digits a float may have: their number is below 2^53,
+// and they move the point by less than 22 places.
+const maxQuickFloat = 15
+
+// ready sets the short ways of a node and of those below it.
+func (n *node) ready(seen map[*node]bool) {
+	if n == nil || seen[n] {
+		return
+	}
+	seen[n] = true
+	n.quick = n.quickly()
+	n.items.ready(seen)
+	n.other.ready(seen)
+	for _, p := range n.props {
+		p.node.ready(seen)
+	}
+	if n.union != nil {
+		for _, k := range n.union.fill {
+			k.ready(seen)
+		}
+	}
+}
+
+// quickly finds the short way that does all that the node asks for.
+func (n *node) quickly() quick {
+	if n.checks != nil || n.never {
+		return quickNone
+	}
+	switch n.kind {
+	case kindString:
+		if n.types&isString != 0 && n.minLen <= 0 && n.maxLen < 0 && n.pattern == nil && n.format == noFormat {
+			return quickText
+		}
+	case kindInt64:
+		if n.types&isInteger != 0 && n.enum == nil && n.above == nil && n.below == nil && n.multiple == nil {
+			return n.quickRange()
+		}
+	case kindFloat64:
+		if n.types&isNumber != 0 && n.enum == nil && !n.bounded {
+			return quickFloat
+		}
+	case kindDecimal:
+		if n.types&isNumber != 0 && n.enum == nil && n.min == nil && n.max == nil && n.above == nil && n.below == nil && n.places() {
+			return quickDecimal
+		}
+	}
+	return quickNone
+}
+
+// quickRange notes minimum and maximum if they are integers.
+func (n *node) quickRange() quick {
+	n.low, n.high = math.MinInt64, math.MaxInt64
+	if n.min != nil {
+		if !n.min.isInt {
+			return quickNone
+		}
+		n.low = n.min.i
+	}
+	if n.max != nil {
+		if !n.max.isInt {
+			return quickNone
+		}
+		n.high = n.max.i
+	}
+	return quickInt
+}
+
+// places says whether all that multipleOf asks for is a number of places that the
+// column has at least.
+func (n *node) places() bool {
+	m := n.multiple
+	return m == nil || m.power && m.dec.exp-1 >= -maxQuickDigits && m.dec.exp-1 <= 0
+}
+
+// short reads the value at pos by the node's short way and appends it to c, if there
+// is one. If it returns false, nothing has happened.
+func (w *walker) short(n *node, c *schema.Column) bool {
+	switch n.quick {
+	case quickText:
+		return w.shortText(n, c)
+	case quickInt:
+		return w.shortInt(n, c)
+	}
+	return w.shortNumber(n, c)
+}
+
+// shortText reads a string of ASCII without escapes.
+func (w *walker) shortText(n *node, c *schema.Column) bool {
+	b, i := w.b, w.pos
+	if i >= len(b) || b[i] != '"' {
+		return false
+	}
+	start := i + 1
+	end := skipPlain(b, start)
+	if end >= len(b) || b[end] != '"' {
+		return false
+	}
+	text := b[start:end]
+	if n.enum != nil && !n.enum.hasString(text) {
+		return false
+	}
+	w.pos = end + 1
+	w.fuel -= 1 + len(text)>>textShift
+	if c != nil {
+		c.Bytes(text)
+	}
+	return true
+}
+
+// shortInt reads an integer that is written without point and exponent.
+func (w *walker) shortInt(n *node, c *schema.Column) bool {
+	b, i := w.b, w.pos
+	neg := i < len(b) && b[i] == '-'
+	if neg {
+		i++
+	}
+	first, v := i, int64(0)
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		v = v*10 + int64(b[i]-'0') // may wrap: then there are too many digits
+	}
+	if digits := i - first; digits == 0 || digits > maxQuickDigits || digits > 1 && b[first] == '0' || goesOn(b, i) {
+		return false
+	}
+	if neg {
+		v = -v
+	}
+	if v < n.low || v > n.high {
+		return false
+	}
+	w.pos = i
+	w.fuel--
+	if c != nil {
+		c.Int64(v)
+	}
+	return true
+}
+
+// goesOn says whether a number goes on behind its whole digits.
+func goesOn(b []byte, i int) bool {
+	return i < len(b) && (b[i] == '.' || b[i]|0x20 == 'e')
+}
+
+// shortNumber reads a number without exponent.
+func (w *walker) shortNumber(n *node, c *schema.Column) bool {
+	b, i := w.b, w.pos
+	neg := i < len(b) && b[i] == '-'
+	if neg {
+		i++
+	}
+	first, mant := i, uint64(0)
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		mant = mant*10 + uint64(b[i]-'0')
+	}
+	digits, places := i-first, 0
+	if digits == 0 || digits > 1 && b[first] == '0' {
+		return false
+	}
+	if i < len(b) && b[i] == '.' {
+		i++
+		point := i
+		for ; i < len(b) && b[i]-'0' <= 9; i++ {
+			mant = mant*10 + uint64(b[i]-'0')
+		}
+		if places = i - point; places == 0 {
+			return false
+		}
+	}
+	if digits += places; goesOn(b, i) {
+		return false // also a second point, which the general way refuses
+	}
+	v := number{text: b[w.pos:i], neg: neg, exact: true, mant: mant, exp: -places}
+	if n.quick == quickFloat {
+		if digits > maxQuickFloat {
+			return false
+		}
+		f, _ := v.float64()
+		if c != nil {
+			c.Float64(f)
+		}
+	} else {
+		if digits > maxQuickDigits || n.multiple != nil && -places < n.multiple.dec.exp-1 {
+			return false
+		}
+		d, ok := v.decimal128(n.scale)
+		if !ok {
+			return false
+		}
+		if c != nil {
+			c.Decimal(d)
+		}
+	}
+	w.pos = i
+	w.fuel--
+	return true
+}
