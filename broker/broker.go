@@ -186,7 +186,8 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if b.clusterID, err = identity(ctx, cfg.Engine, "cluster-id"); err != nil {
 		return nil, err
 	}
-	if b.incarn, err = identity(ctx, cfg.Engine, "incarnation"); err != nil {
+	producers := api.NewProducers(cfg.Engine)
+	if b.incarn, err = incarnation(ctx, cfg.Engine, producers); err != nil {
 		return nil, err
 	}
 	if b.topics, err = topic.Open(ctx, cfg.Engine, cfg.Topics); err != nil {
@@ -210,7 +211,6 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 			return nil, err
 		}
 	}
-	producers := api.NewProducers(cfg.Engine)
 	if b.txns, err = b.openTxns(ctx, producers); err != nil {
 		return nil, fmt.Errorf("read transactions: %w", err)
 	}
@@ -243,6 +243,22 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// incarnation reads which log this is. A store that has none is new, or was restored:
+// then producer ids that were given away since its backup must not be given again.
+func incarnation(ctx context.Context, e storage.Engine, producers *api.Producers) (string, error) {
+	const key = "incarnation"
+	it, err := e.Get(ctx, key)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", key, err)
+	}
+	if it.Version == 0 { // first, so that a crash in between does it again
+		if err := producers.Restored(ctx); err != nil {
+			return "", fmt.Errorf("leave out producer ids: %w", err)
+		}
+	}
+	return identity(ctx, e, key)
 }
 
 // identity reads an identifier of the store, or makes it: 16 random bytes in

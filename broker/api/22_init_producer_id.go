@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 
@@ -19,6 +20,11 @@ import (
 // producerIDBlock is how many ids are taken from the store at a time: one
 // durable write serves that many producers, and a restart skips the rest.
 const producerIDBlock = 1000
+
+// maxSkipped bounds the blocks that a restored store leaves out: two restores of one
+// backup hardly ever meet, and ids stay below 2^53, which numbers of JSON hold, for
+// a hundred of them.
+const maxSkipped = 1 << 36
 
 const producerIDKey = "producer-ids"
 
@@ -64,6 +70,27 @@ func (p *Producers) Next(ctx context.Context) (int64, error) {
 	}
 	p.next++
 	return p.next - 1, nil
+}
+
+// Restored leaves out as many ids as may have been given away since a backup was
+// made from which the store comes: their producers may still be at work, and a log
+// tells records that come twice by them. How many those were nobody knows; and the
+// same backup may be restored again. So it is a random number far above what
+// brokers give away. A store that never gave one is left alone. Call it before
+// Next. Errors are the engine's; it may be called again then.
+func (p *Producers) Restored(ctx context.Context) error {
+	it, err := p.engine.Get(ctx, producerIDKey)
+	if err != nil || it.Version == 0 {
+		return err
+	}
+	at, err := strconv.ParseInt(string(it.Value), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: item %q: %w", storage.ErrBroken, producerIDKey, err)
+	}
+	at += (1 + rand.Int64N(maxSkipped)) * producerIDBlock
+	return p.engine.Commit(ctx, storage.Write{Set: []storage.Item{{
+		Key: producerIDKey, Value: strconv.AppendInt(nil, at, 10), Version: it.Version,
+	}}})
 }
 
 func (h *Handlers) initProducerID(ctx context.Context, r *Request) (Reply, error) {
