@@ -119,7 +119,7 @@ func TestUnconditional(t *testing.T) {
 // TestLarge reads an object in ranges, and never a mixture of two.
 func TestLarge(t *testing.T) {
 	each(t, func(t *testing.T, _ *fake, s *Store) {
-		data := bytes.Repeat([]byte("0123456789"), wholeBytes/8)
+		data := bytes.Repeat([]byte("0123456789"), blob.WholeBytes/8)
 		if err := s.Put(t.Context(), "large", data); err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestLarge(t *testing.T) {
 		}
 		defer f.Close()
 		got := make([]byte, 20)
-		for _, off := range []int64{0, wholeBytes - 10, wholeBytes + 3, int64(len(data)) - 20} {
+		for _, off := range []int64{0, blob.WholeBytes - 10, blob.WholeBytes + 3, int64(len(data)) - 20} {
 			if n, err := f.ReadAt(got, off); n != 20 || err != nil || !bytes.Equal(got, data[off:off+20]) {
 				t.Errorf("at %d: %d, %v, %q, want %q", off, n, err, got, data[off:off+20])
 			}
@@ -140,7 +140,7 @@ func TestLarge(t *testing.T) {
 		if err := s.Put(t.Context(), "large", bytes.ToUpper(data)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.ReadAt(got, wholeBytes+3); err == nil || !strings.Contains(err.Error(), "replaced") {
+		if _, err := f.ReadAt(got, blob.WholeBytes+3); err == nil || !strings.Contains(err.Error(), "replaced") {
 			t.Errorf("read of an object that was replaced: %v, want that it was", err)
 		}
 	})

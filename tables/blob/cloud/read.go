@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,6 @@ import (
 
 	"github.com/tarn-io/tarn/tables/blob"
 )
-
-// wholeBytes is the size up to which Open reads an object at once: a request
-// takes as long as reading about this much.
-const wholeBytes = 4 << 20
 
 // Get implements blob.Store.
 func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
@@ -33,9 +28,9 @@ func (s *Store) Open(ctx context.Context, key string) (blob.File, error) {
 	if err := check(ctx, key); err != nil {
 		return nil, err
 	}
-	a, err := s.client.do(ctx, s.get(s.prefix+key, 0, wholeBytes, ""))
+	a, err := s.client.do(ctx, s.get(s.prefix+key, 0, blob.WholeBytes, ""))
 	if errors.Is(err, errRange) {
-		return memory{bytes.NewReader(nil)}, nil // an empty object has no first byte
+		return blob.Whole(nil), nil // an empty object has no first byte
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", key, err)
@@ -47,55 +42,23 @@ func (s *Store) Open(ctx context.Context, key string) (blob.File, error) {
 		}
 	}
 	if size == int64(len(a.body)) {
-		return memory{bytes.NewReader(a.body)}, nil
+		return blob.Whole(a.body), nil
 	}
-	return &file{ctx: context.WithoutCancel(ctx), s: s, key: key, tag: s.tag(a.header), size: size, head: a.body}, nil
+	ctx, tag := context.WithoutCancel(ctx), s.tag(a.header) // reading goes on after Open
+	return blob.Ranged(key, size, a.body, func(p []byte, off int64) error { return s.fetch(ctx, key, tag, p, off) }), nil
 }
 
-type memory struct{ *bytes.Reader }
-
-func (memory) Close() error { return nil }
-
-// file reads a large object in ranges.
-type file struct {
-	// io.ReaderAt has no context; the one of Open lives on in its values only.
-	ctx  context.Context //nolint:containedctx // see above
-	s    *Store
-	key  string
-	tag  string
-	size int64
-	head []byte // its first bytes
-}
-
-func (f *file) Size() int64  { return f.size }
-func (f *file) Close() error { return nil }
-
-// ReadAt implements io.ReaderAt. It may be called concurrently.
-func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, fmt.Errorf("read %s at %d: before its start", f.key, off)
+// fetch fills p with what stands at off of an object that has the tag.
+func (s *Store) fetch(ctx context.Context, key, tag string, p []byte, off int64) error {
+	a, err := s.client.do(ctx, s.get(s.prefix+key, off, int64(len(p)), tag))
+	switch {
+	case errors.Is(err, blob.ErrExists): // the word for a condition that does not hold
+		return errors.New("the object was replaced")
+	case err != nil:
+		return err
+	case len(a.body) != len(p):
+		return fmt.Errorf("%d bytes, not %d: %w", len(a.body), len(p), io.ErrUnexpectedEOF)
 	}
-	if off >= f.size {
-		return 0, io.EOF
-	}
-	want := p[:min(int64(len(p)), f.size-off)]
-	if end := off + int64(len(want)); end <= int64(len(f.head)) {
-		copy(want, f.head[off:end])
-	} else if len(want) > 0 {
-		a, err := f.s.client.do(f.ctx, f.s.get(f.s.prefix+f.key, off, int64(len(want)), f.tag))
-		if errors.Is(err, blob.ErrExists) { // the word for a condition that does not hold
-			return 0, fmt.Errorf("read %s at %d: the object was replaced", f.key, off)
-		}
-		if err != nil {
-			return 0, fmt.Errorf("read %s at %d: %w", f.key, off, err)
-		}
-		if len(a.body) != len(want) {
-			return 0, fmt.Errorf("read %s at %d: %d bytes, not %d: %w", f.key, off, len(a.body), len(want), io.ErrUnexpectedEOF)
-		}
-		copy(want, a.body)
-	}
-	if len(want) < len(p) {
-		return len(want), io.EOF
-	}
-	return len(want), nil
+	copy(p, a.body)
+	return nil
 }

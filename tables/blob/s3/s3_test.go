@@ -136,7 +136,7 @@ func TestOutcomeUnknown(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	srv := newServer(t)
 	s := open(t, srv, "")
-	large := strings.Repeat("0123456789", (wholeBytes+1000)/10)
+	large := strings.Repeat("0123456789", (blob.WholeBytes+1000)/10)
 	srv.put("large", large, nil)
 	f, err := s.Open(t.Context(), "large")
 	if err != nil {
@@ -148,7 +148,7 @@ func TestCutOff(t *testing.T) {
 	}
 	srv.script = []fault{cutOff, cutOff}
 	p := make([]byte, 900)
-	off := int64(wholeBytes - 100)
+	off := int64(blob.WholeBytes - 100)
 	if n, err := f.ReadAt(p, off); n != len(p) || err != nil || string(p) != large[off:off+900] {
 		t.Errorf("read at %d: %d bytes, %v", off, n, err)
 	}
