@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -187,11 +188,16 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 		err = r.kill(b, number)
 		disturbed.Wait()
 	} else {
+		var changed sync.WaitGroup
+		if kind >= 7 { // early, so that most are done before the kill, and some are not
+			changed.Go(r.load.variety.change(ctx, r.api, r.rng))
+		}
 		pause(ctx, r.millis(50, 800))
 		if kind == 9 {
 			r.tally.check(fmt.Sprintf("a second broker before kill %d", number), r.intrude(ctx))
 		}
 		err = r.kill(b, number)
+		changed.Wait()
 	}
 	done()
 	return nil, errors.Join(err, ctx.Err())

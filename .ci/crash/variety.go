@@ -145,6 +145,7 @@ type kindLoad struct {
 
 	mu    sync.Mutex
 	later []int // guarded by mu: ids of versions beyond the first
+	set   int   // guarded by mu: changes of configs that were acknowledged
 }
 
 // maxVersions bounds how far a schema grows: each version is a column more.
@@ -158,7 +159,7 @@ func (k *kindLoad) versions() []int {
 	return append([]int{k.schemaID}, k.later...)
 }
 
-// grow registers the next version. Cut off, it may be registered: the next one to
+// grow registers the next version: a column comes, and another one widens. Cut off, it may be registered: the next one to
 // try gets its id.
 func (k *kindLoad) grow(ctx context.Context, api *process.API) {
 	n := len(k.versions())
@@ -167,7 +168,11 @@ func (k *kindLoad) grow(ctx context.Context, api *process.API) {
 	}
 	text := strings.TrimSuffix(recordSchema, "]}")
 	for i := range n {
-		text += fmt.Sprintf(`,{"name":"more%d","type":["null","string"],"default":null}`, i)
+		typ := "long" // which widens what the version before has brought
+		if i == n-1 {
+			typ = "int"
+		}
+		text += fmt.Sprintf(`,{"name":"more%d","type":["null","%s"],"default":null}`, i, typ)
 	}
 	id, err := api.Register(ctx, k.name+"-value", text+"]}")
 	k.mu.Lock()
@@ -233,6 +238,10 @@ func (v *variety) change(ctx context.Context, api *process.API, rng *rand.Rand) 
 		for _, a := range answers {
 			if err == nil && a.Err != nil {
 				k.ledger.complain(fmt.Errorf("set %v of %s: %w: %s", set, k.name, a.Err, a.ErrMessage))
+			} else if err == nil {
+				k.mu.Lock()
+				k.set++
+				k.mu.Unlock()
 			}
 		}
 	}
@@ -409,6 +418,12 @@ func (v *variety) progress(ctx context.Context) string {
 			}
 			text += fmt.Sprintf(" (%d of them deleted from the log)", gone)
 		}
+		if k.grows || len(k.changes) > 0 {
+			versions := len(k.versions())
+			k.mu.Lock()
+			text += fmt.Sprintf(" (%d versions of its schema, %d changes of configs)", versions, k.set)
+			k.mu.Unlock()
+		}
 		out = append(out, text)
 	}
 	return strings.Join(out, ", ")
@@ -416,15 +431,12 @@ func (v *variety) progress(ctx context.Context) string {
 
 // disturb asks something of a topic's tables that the kill is to cut off.
 func (r *trial) disturb(ctx context.Context) *sync.WaitGroup {
-	var done sync.WaitGroup
-	if r.rng.IntN(3) == 0 {
-		done.Go(r.load.variety.change(ctx, r.api, r.rng))
-	}
 	topic := r.load.variety.pick(r.rng)
 	method, verb := http.MethodPost, []string{"flush", "flush", "compact", "expire", "rebuild", "abort", "redrive"}[r.rng.IntN(7)]
 	if verb == "abort" { // of a rebuild that an earlier kill has cut off
 		method, verb = http.MethodDelete, "rebuild"
 	}
+	var done sync.WaitGroup
 	done.Go(func() {
 		_ = r.api.Flush(ctx, topic) // most are cut off, as they are meant to be
 		if verb != "flush" {
