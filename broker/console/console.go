@@ -63,9 +63,12 @@ func Handler() http.Handler {
 		}
 		name, isAsset := strings.CutPrefix(r.URL.Path, assetPath)
 		if !isAsset {
-			name = "index.html"
+			name = pageName(r.URL.Path)
 		}
 		load := all[name]
+		if load == nil && !isAsset {
+			load = all[indexFile]
+		}
 		if load == nil {
 			http.Error(w, "the console has no file "+name, http.StatusNotFound)
 			return
@@ -141,17 +144,17 @@ func listAssets() (map[string]func() (*asset, error), error) {
 		}
 		name := strings.TrimPrefix(file, "assets/")
 		all[name] = sync.OnceValues(func() (*asset, error) {
-			text, err := assets.ReadFile(file)
+			text, err := readAsset(name)
 			if err != nil {
 				return nil, err
-			}
-			if strings.HasPrefix(name, "vendor/") && strings.HasSuffix(name, ".js") {
-				text = linked(text)
 			}
 			return newAsset(name, text)
 		})
 		return nil
 	})
+	if err == nil {
+		err = addPages(all)
+	}
 	return all, err
 }
 
@@ -177,6 +180,15 @@ func newAsset(name string, text []byte) (*asset, error) {
 		a.small = small.Bytes()
 	}
 	return a, nil
+}
+
+// readAsset reads a file of assets as it is served.
+func readAsset(name string) ([]byte, error) {
+	text, err := assets.ReadFile("assets/" + name)
+	if err == nil && strings.HasPrefix(name, "vendor/") && strings.HasSuffix(name, ".js") {
+		text = linked(text)
+	}
+	return text, err
 }
 
 // linked gives the libraries' imports of each other the addresses that they have

@@ -118,9 +118,10 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%s has more than 700 lines", name)
 			}
 		}
-		if name == "index.html" {
+		if strings.HasPrefix(name, indexFile) {
 			for _, m := range addresses.FindAllStringSubmatch(text, -1) {
-				if to, ok := strings.CutPrefix(m[1], assetPath); !ok || all[to] == nil {
+				to, ok := strings.CutPrefix(m[1], assetPath)
+				if page := pageName(m[1]); ok && all[to] == nil || !ok && all[page] == nil {
 					t.Errorf("the page wants %s", m[1])
 				}
 			}

@@ -53,7 +53,7 @@ const visible = () => document.visibilityState !== 'hidden';
 
 /**
  * useAsk loads a path, and again every so many milliseconds while the page is seen.
- * @returns {{data: any, error: Error|null, loading: boolean, again: () => void}}
+ * @returns {{data: any, error: (Error & {status?: number})|null, loading: boolean, again: () => void}}
  */
 export function useAsk(path, every = 0) {
   const [state, set] = useState({ data: null, error: null, loading: true, path });

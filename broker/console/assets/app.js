@@ -5,7 +5,10 @@ import { ask, session } from './api.js';
 import { Dialog, Toast, Trouble } from './parts.js';
 import { setTheme, setUTC, theme, utc } from './format.js';
 
-/** Pages by the first part of their path: name, key after g, module. */
+/**
+ * Pages by the first part of their path: name, key after g, module.
+ * @type {[string, string, string, () => Promise<any>][]}
+ */
 const pages = [
   ['', 'Home', 'h', () => import('./pages/home.js')],
   ['topics', 'Topics', 't', () => import('./pages/topics.js')],
@@ -85,7 +88,7 @@ let before = '';
 let beforeAt = 0;
 addEventListener('keydown', (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
-  if (typing(e.target)) { if (e.key === 'Escape') e.target.blur(); return; }
+  if (typing(e.target)) { if (e.key === 'Escape' && e.target instanceof HTMLElement) e.target.blur(); return; }
   if (document.querySelector('.dialog')) return;
   const prefixed = before === 'g' && Date.now() - beforeAt < 1500;
   before = e.key;
@@ -99,7 +102,7 @@ addEventListener('keydown', (e) => {
   if (e.key === '?') helping.value = true;
   else if (e.key === '/') {
     const field = document.querySelector('[data-search]');
-    if (field) { e.preventDefault(); field.focus(); field.select && field.select(); }
+    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) { e.preventDefault(); field.focus(); field.select(); }
   }
 });
 
@@ -111,8 +114,13 @@ function App() {
 }
 
 const app = document.getElementById('app');
-app.textContent = '';
-render(html`<${App} />`, app);
 const begin = pages.find(([name]) => name === (parts.value[0] || ''));
 if (begin) begin[3]().catch(() => { /* Page says so */ }); // on its way before we know who asks
-ask('/api/session', { asked: window.tarnSession }).then((s) => { session.value = s; }, (error) => { app.textContent = error.message; });
+// The page comes with its frame, which is seen until we know who asks. theme.js has sent the question.
+ask('/api/session', { asked: /** @type {any} */ (window).tarnSession }).then((s) => {
+  session.value = s;
+  document.documentElement.classList.remove('asked');
+  try { localStorage.setItem('tarn.asked', s.needed ? 'true' : ''); } catch { /* the frame is seen for a moment before somebody signs in */ }
+  app.textContent = '';
+  render(html`<${App} />`, app);
+}, (error) => { document.documentElement.classList.remove('asked'); app.textContent = error.message; });

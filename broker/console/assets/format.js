@@ -23,31 +23,37 @@ const short = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 /** 1,234,567 */
 export const count = (n) => (n === null || n === undefined ? '–' : whole.format(n));
 
+/** Short forms of large numbers; those below ten thousand are shown whole. */
+const units = [{ from: 1e12, unit: 'T' }, { from: 1e9, unit: 'G' }, { from: 1e6, unit: 'M' }, { from: 1e4, size: 1e3, unit: 'k' }];
+
 /** 12.3 k */
 export function brief(n) {
   if (n === null || n === undefined) return '–';
-  for (const [size, unit] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e4, 'k']]) if (Math.abs(n) >= size) return short.format(n / (unit === 'k' ? 1e3 : size)) + ' ' + unit;
+  for (const { from, size = from, unit } of units) if (Math.abs(n) >= from) return short.format(n / size) + ' ' + unit;
   return Math.abs(n) < 10 && n % 1 ? short.format(n) : whole.format(n);
 }
 
 /** 1.5 MiB */
 export function bytes(n) {
   if (n === null || n === undefined) return '–';
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let i = 0;
-  while (Math.abs(n) >= 1024 && i < units.length - 1) { n /= 1024; i++; }
-  return (i ? n.toFixed(n < 10 ? 1 : 0) : n) + ' ' + units[i];
+  while (Math.abs(n) >= 1024 && i < names.length - 1) { n /= 1024; i++; }
+  return (i ? n.toFixed(n < 10 ? 1 : 0) : n) + ' ' + names[i];
 }
 
-/** 3.2 s, 5 m, 2 h 10 m, 3 d */
+/** 3.2 s, 5 min, 2 h 10 min, 3 d */
 export function span(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return '–';
   const s = Math.abs(seconds);
   if (s < 1) return Math.round(s * 1000) + ' ms';
   if (s < 10) return s.toFixed(1) + ' s';
   if (s < 120) return Math.round(s) + ' s';
-  if (s < 7200) return Math.round(s / 60) + ' m';
-  if (s < 172800) return Math.floor(s / 3600) + ' h ' + Math.round((s % 3600) / 60) + ' m';
+  if (s < 7200) return Math.round(s / 60) + ' min';
+  if (s < 172800) {
+    const minutes = Math.round(s / 60);
+    return Math.floor(minutes / 60) + ' h' + (minutes % 60 ? ' ' + (minutes % 60) + ' min' : '');
+  }
   return Math.round(s / 86400) + ' d';
 }
 

@@ -91,7 +91,7 @@ export function steps(e, open) {
 
 /**
  * Grid is a table that sorts by its columns; which one is in the URL.
- * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean}[], id?: string, onRow?: (row: any) => void, sort?: string}} o
+ * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string}} o
  */
 export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
   const given = param('sort' + id) || sort;
@@ -134,7 +134,7 @@ export function Dialog({ title, onClose, wide, children, actions }) {
       if (to && (document.activeElement === from || !ref.current.contains(document.activeElement))) { e.preventDefault(); to.focus(); }
     };
     addEventListener('keydown', key);
-    return () => { removeEventListener('keydown', key); if (before && before.focus) before.focus(); };
+    return () => { removeEventListener('keydown', key); if (before instanceof HTMLElement) before.focus(); };
   }, []);
   return html`<div class="veil" onMouseDown=${(e) => { if (e.target === e.currentTarget) onClose(); }}>
     <div class=${'dialog' + (wide ? ' wide' : '')} role="dialog" aria-modal="true" aria-label=${title} ref=${ref}><h2>${title}</h2>${children}<div class="actions">${actions}<button onClick=${onClose}>Close</button></div></div></div>`;

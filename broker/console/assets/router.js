@@ -50,8 +50,8 @@ export function setParams(change, replace = true) {
 addEventListener('popstate', () => { here.value = read(); });
 // Links within the console do not load the page again.
 addEventListener('click', (e) => {
-  const a = e.target.closest && e.target.closest('a[href]');
-  if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target) return;
+  const a = e.target instanceof Element ? e.target.closest('a') : null;
+  if (!a || !a.href || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target) return;
   const to = new URL(a.href);
   if (to.origin !== location.origin || !(to.pathname + '/').startsWith(base + '/')) return;
   e.preventDefault();

@@ -7,5 +7,7 @@
   try {
     var theme = localStorage.getItem('tarn.theme');
     if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+    // Who has to sign in does not see the frame before.
+    if (localStorage.getItem('tarn.asked')) document.documentElement.classList.add('asked');
   } catch (e) { /* no storage: the system's theme holds */ }
 })();

@@ -15,7 +15,7 @@ export default function Clients() {
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((c) => text(c).includes(q))} onRow=${set} columns=${[
       { name: 'Client id', key: 'id', value: (c) => c.client_id, show: (c) => c.client_id || html`<span class="faint">none</span>` },
       { name: 'Software', key: 'software', value: (c) => c.software + ' ' + c.software_version, show: (c) => (c.software ? html`${c.software} <span class="faint">${c.software_version}</span>` : html`<span class="faint">did not say</span>`) },
-      { name: 'User', key: 'user', value: (c) => c.user, show: (c) => (c.user === 'ANONYMOUS' ? html`<span class="faint">nobody asked</span>` : c.user) },
+      { name: 'User', key: 'user', value: (c) => c.user, show: (c) => (c.user === 'ANONYMOUS' ? html`<span class="faint">anonymous</span>` : c.user) },
       { name: 'Address', value: (c) => c.address, cls: 'mono' }, { name: 'Listener', value: (c) => c.listener, cls: 'soft' },
       { name: 'Does', show: (c) => html`<span class="badges">${does(c.requested).map((d) => html`<${Badge} kind="accent">${d}</${Badge}>`)}</span>` },
       { name: 'Requests', key: 'requests', num: true, value: (c) => c.requests, show: (c) => count(c.requests) },

@@ -70,7 +70,7 @@ const Shares = ({ of }) => html`<${Grid} id="p" rows=${of} columns=${[
     { name: 'Next', num: true, value: (r) => count(r.next), title: 'The first offset that nobody has been given' }, { name: 'End', num: true, value: (r) => count(r.end) },
     { name: 'Lag', num: true, key: 'lag', value: (r) => r.lag, show: (r) => (r.lag ? count(r.lag) : html`<span class="faint">0</span>`) }, { name: 'Behind', num: true, key: 'behind', value: (r) => r.lag_seconds, show: (r) => (r.lag ? span(r.lag_seconds) : html`<span class="faint">–</span>`) },
     { name: 'With members', num: true, key: 'acquired', value: (r) => r.acquired }, { name: 'Given back', num: true, key: 'waiting', value: (r) => r.waiting, show: (r) => (r.waiting ? html`<span class="warn">${count(r.waiting)}</span>` : '0') },
-    { name: 'Deliveries so far', show: (r) => html`<span class="badges">${Object.entries(r.deliveries).map(([n, records]) => html`<${Badge} kind=${n > 2 ? 'bad' : n > 1 ? 'warn' : ''} title=${plural(records, 'record') + ', delivered ' + plural(Number(n), 'time')}>${n}×: ${count(records)}</${Badge}>`)}</span>` },
+    { name: 'Deliveries so far', show: (r) => html`<span class="badges">${Object.entries(r.deliveries).map(([n, records]) => html`<${Badge} kind=${Number(n) > 2 ? 'bad' : Number(n) > 1 ? 'warn' : ''} title=${plural(records, 'record') + ', delivered ' + plural(Number(n), 'time')}>${n}×: ${count(records)}</${Badge}>`)}</span>` },
   ]} />`;
 
 function Seek({ g, onClose, again }) {

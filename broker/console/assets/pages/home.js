@@ -41,10 +41,11 @@ export default function Home() {
       </div>
       <div class="halves">
         <div><h2>Topics with lag</h2>${topics.data && topLag(topics.data)}</div>
-        <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${o.tables} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
-          { name: 'Topic', show: (t) => html`<${A} to=${['tables', t.topic]}>${t.topic}</${A}>` }, { name: 'Format', value: (t) => t.format },
-          { name: 'State', show: (t) => html`<${Badge} kind=${stateKind(t.state)}>${t.state}</${Badge}>` },
-          { name: 'Fresh', num: true, show: (t) => (t.fresh_ms ? ago(t.fresh_ms) : '–') }, { name: 'Waiting', num: true, value: (t) => count(t.waiting) },
+        <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${byTopic(o.tables)} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
+          { name: 'Topic', show: (t) => html`<${A} to=${['tables', t.topic]}>${t.topic}</${A}>` },
+          { name: 'Formats', show: (t) => html`<span class="badges">${t.formats.map((f) => html`<${Badge} kind=${stateKind(f.state)} title=${f.state.replaceAll('_', ' ')}>${f.format}</${Badge}>`)}</span>` },
+          { name: 'State', show: (t) => html`<${Badge} kind=${stateKind(t.state)}>${t.state.replaceAll('_', ' ')}</${Badge}>` },
+          { name: 'Fresh to', num: true, show: (t) => (t.fresh_ms ? ago(t.fresh_ms) : '–') }, { name: 'Waiting', num: true, value: (t) => count(t.waiting) },
         ]} />` : html`<${Empty} title="No topic fills a table yet" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in.</${Empty}>`}</div>
       </div>
       <h2>This broker</h2>
@@ -53,12 +54,27 @@ export default function Home() {
         ['Version', 'tarn ' + o.version], ['Cluster', html`<code>${o.cluster_id}</code>`], ['Since', time(o.started_ms)]]} /></div>`}</${Loaded}>`;
 }
 
+/** byTopic puts the tables of a topic into one row, which says the worst of them. */
+function byTopic(tables) {
+  const all = new Map();
+  const rank = { good: 0, warn: 1, bad: 2 };
+  for (const t of tables) {
+    const row = all.get(t.topic);
+    if (!row) { all.set(t.topic, { ...t, formats: [t] }); continue; }
+    row.formats.push(t);
+    if (rank[stateKind(t.state)] > rank[stateKind(row.state)]) row.state = t.state;
+    row.fresh_ms = Math.min(row.fresh_ms || t.fresh_ms, t.fresh_ms || row.fresh_ms);
+    row.waiting = Math.max(row.waiting, t.waiting);
+  }
+  return [...all.values()];
+}
+
 function topLag(list) {
   const behind = list.filter((t) => t.lag > 0).sort((a, b) => b.lag - a.lag).slice(0, 8);
   if (!list.some((t) => !t.internal)) return html`<${Empty} title="No topics yet" command="tarn demo">Seed three topics with data that keeps coming, and watch tables fill.</${Empty}>`;
   if (!behind.length) return html`<${Empty} title="Nobody is behind">All groups are at the end of their topics.</${Empty}>`;
   const most = behind[0].lag;
   return html`<${Grid} id="b" rows=${behind} columns=${[{ name: 'Topic', show: (t) => html`<${A} to=${['topics', t.name, 'groups']}>${t.name}</${A}>` }, { name: 'Groups', num: true, value: (t) => t.groups },
-    { name: 'Lag', num: true, show: (t) => count(t.lag) }, { name: '', show: (t) => html`<div class="bar"><i style=${{ width: (100 * t.lag) / most + '%' }}></i></div>` }]} />`;
+    { name: 'Lag', num: true, show: (t) => count(t.lag) }, { name: 'Beside the most', show: (t) => html`<div class="bar"><i style=${{ width: (100 * t.lag) / most + '%' }}></i></div>` }]} />`;
 }
 

@@ -150,7 +150,7 @@ function Rows({ rows, name }) {
   // The open record is as high as it is: it is always in the page, where it belongs.
   const above = at >= 0 && at < from;
   const below = at >= to;
-  return html`<div class="records" role="table" aria-label="Records" aria-rowcount=${rows.length + 1} ref=${ref}><div class="line top" role="row"><span role="columnheader">Time</span><span role="columnheader" class="num">Part</span><span role="columnheader" class="num">Offset</span><span role="columnheader">Key</span><span role="columnheader">Value</span></div>
+  return html`<div class="records" role="table" aria-label="Records" aria-rowcount=${rows.length + 1} ref=${ref}><div class="line top" role="row"><span role="columnheader">Time</span><span role="columnheader" class="num" title="Partition">P<span class="rest">art</span></span><span role="columnheader" class="num">Offset</span><span role="columnheader">Key</span><span role="columnheader">Value</span></div>
     ${above ? [gap(at, 'gap1'), line(rows[at]), gap(from - at - 1, 'gap2')] : gap(from, 'gap1')}
     ${rows.slice(from, to).map(line)}
     ${below ? [gap(at - to, 'gap3'), line(rows[at]), gap(rows.length - at - 1, 'gap4')] : gap(rows.length - to, 'gap3')}</div>`;
@@ -185,10 +185,16 @@ function useSight(ref, n) {
 const Short = ({ part }) => (part.form === 'null' ? html`<span class="faint">null</span>` : part.reason ? html`<${Badge} kind="bad" title=${part.reason}>not decoded</${Badge}> <span class="mono soft">${part.wire}</span>`
   : part.form === 'json' ? html`<${Json} text=${part.text} />` : part.form === 'bytes' ? html`<span class="mono soft">${part.text.slice(0, 200)}</span>` : html`<span class="mono">${part.text.slice(0, 400)}</span>`);
 
+/** clock is a time whose day and thousandths give way on a narrow page. */
+const clock = (ms) => {
+  const text = time(ms);
+  return /^\d+-\d\d-\d\d /.test(text) ? html`<span class="day">${text.slice(0, -12)}</span>${text.slice(-12, -4)}<span class="rest">${text.slice(-4)}</span>` : text;
+};
+
 function Line({ r, open, name }) {
   const turn = () => setParams({ open: open ? '' : r.partition + ':' + r.offset });
   return html`<div class=${'line' + (open ? ' chosen' : '')} role="row" tabindex="0" onClick=${turn} onKeyDown=${(e) => steps(e, turn)}>
-      <span role="cell" class="mono soft">${time(r.timestamp_ms)}</span><span role="cell" class="num faint">${r.partition}</span><span role="cell" class="num">${r.offset}</span><span role="cell"><${Short} part=${r.key} /></span><span role="cell"><${Short} part=${r.value} /></span></div>
+      <span role="cell" class="mono soft">${clock(r.timestamp_ms)}</span><span role="cell" class="num faint">${r.partition}</span><span role="cell" class="num">${r.offset}</span><span role="cell"><${Short} part=${r.key} /></span><span role="cell"><${Short} part=${r.value} /></span></div>
     ${open && html`<div role="row"><div role="cell"><${Whole} r=${r} name=${name} /></div></div>`}`;
 }
 
@@ -217,9 +223,9 @@ function Whole({ r, name }) {
       <span class="row">${(r.value.cut || r.key.cut) && !full && html`<button class="small" onClick=${load}>Load all of it</button>`}
       <${CopyAs} texts=${() => ({ value: one.value.text, key: one.key.text, 'kcat': `kcat -C -b BROKER -t ${sh(name)} -p ${r.partition} -o ${r.offset} -c 1`, tarn: `tarn sql ${sh(`select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}`)}`,
         curl: `curl '${location.origin}${p`/api/topics/${name}/records`}?order=oldest&partition=${r.partition}&at=${r.offset}&limit=1&full=true'`, SQL: `select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}` })} /></span></div>
-    <h3 class="row">Key <${About} part=${one.key} />${one.key.form !== 'null' && html`<${Copy} text=${one.key.text} />`}</h3><${Body} part=${one.key} />
-    <h3 class="row">Value <${About} part=${one.value} />${one.value.form !== 'null' && html`<${Copy} text=${one.value.text} />`}</h3><${Body} part=${one.value} />
-    ${one.headers.length > 0 && html`<h3>Headers</h3><table class="grid">${one.headers.map((h) => html`<tr><td class="fit mono">${h.key}</td><td class="mono">${h.form === 'null' ? html`<span class="faint">null</span>` : h.text}</td></tr>`)}</table>`}</div>`;
+    <h2 class="row minor">Key <${About} part=${one.key} />${one.key.form !== 'null' && html`<${Copy} text=${one.key.text} />`}</h2><${Body} part=${one.key} />
+    <h2 class="row minor">Value <${About} part=${one.value} />${one.value.form !== 'null' && html`<${Copy} text=${one.value.text} />`}</h2><${Body} part=${one.value} />
+    ${one.headers.length > 0 && html`<h2 class="minor">Headers</h2><table class="grid">${one.headers.map((h) => html`<tr><td class="fit mono">${h.key}</td><td class="mono">${h.form === 'null' ? html`<span class="faint">null</span>` : h.text}</td></tr>`)}</table>`}</div>`;
 }
 
 /** texts are the same question for other tools. */

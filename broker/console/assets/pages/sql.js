@@ -37,7 +37,7 @@ export default function SQL() {
   const save = async (format) => {
     const blob = await raw('/api/sql', { method: 'POST', body: { sql: text, format, limit: 1000000 }, blob: true });
     const a = document.createElement('a');
-    a.href = URL.createObjectURL(blob);
+    a.href = URL.createObjectURL(/** @type {Blob} */ (blob));
     a.download = 'result.' + format;
     a.click();
     setTimeout(() => URL.revokeObjectURL(a.href), 10000);
@@ -54,7 +54,7 @@ export default function SQL() {
       ${result && html`<${Result} of=${result} />`}
       ${duck && !duck.startsWith('--') && html`<h2>The same by DuckDB, on the lake tables</h2><${Command} text=${duck.trim()} />`}
       ${!result && !error && html`<${Empty} title="Ask something">A table's name is its topic; <code>log.orders</code> is only the log, <code>lake.orders</code> only the lake. Choose a table at the right, or run the same from a shell: <code>tarn sql 'select …'</code></${Empty}>`}</div>
-      <aside aria-label="Tables" class="tables"><h3>Tables</h3><${Loaded} of=${tables}>${(all) => html`<${Tables} all=${all} use=${(sql) => { setText(sql); run(sql); }} />`}</${Loaded}></aside></div>`;
+      <aside aria-label="Tables" class="tables"><h2 class="minor">Tables</h2><${Loaded} of=${tables}>${(all) => html`<${Tables} all=${all} use=${(sql) => { setText(sql); run(sql); }} />`}</${Loaded}></aside></div>`;
 }
 
 function Tables({ all, use }) {

@@ -59,7 +59,7 @@ export function TableOf({ name }) {
       <div class="card"><div class="label">Rows</div><div class="value">${count(rows(t))}</div><div class="more">${dead(t) ? html`<span class="warn">${count(dead(t))} dead letters</span>` : 'no dead letters'}</div></div>
       <div class="card"><div class="label">Size</div><div class="value">${bytes(size(t))}</div><div class="more">all formats</div></div>
       <div class="card"><div class="label">Schema</div><div class="value">${t.schema ? html`<${A} to=${['schemas', t.schema.subject]}>v${t.schema.version}</${A}>` : 'none'}</div><div class="more">${t.schema ? 'id ' + t.schema.id : 'rows have key and value'}</div></div></div>
-    ${t.formats.map((f) => html`<${Format} f=${f} />`)}
+    <div class="formats">${t.formats.map((f) => html`<${Format} f=${f} />`)}</div>
     ${(t.partition || t.sort) && html`<p class="soft">${t.partition && html`Partitioned by <code>${t.partition}</code>. `}${t.sort && html`Sorted by <code>${t.sort}</code>.`}</p>`}
     <div class="halves"><${Files} name=${name} /><${History} name=${name} /></div>
     <${Snippets} of=${t.snippets || []} />`}</${Loaded}>`;
@@ -67,14 +67,15 @@ export function TableOf({ name }) {
 
 function Format({ f }) {
   const at = f.offsets ? Object.entries(f.offsets) : [];
-  return html`<div class="panel" style=${{ marginBottom: '10px' }}><div class="row" style=${{ marginBottom: '8px' }}><b>${f.format}</b><${Badge} kind=${stateKind(f.state)}>${f.state.replaceAll('_', ' ')}</${Badge}><span class="faint mono">${f.location}</span></div>
+  return html`<div class="panel"><div class="row" style=${{ marginBottom: '8px' }}><b>${f.format}</b><${Badge} kind=${stateKind(f.state)}>${f.state.replaceAll('_', ' ')}</${Badge}></div>
     ${f.message && html`<div class="note warn">${f.message}</div>`}
     ${f.last_error && html`<div class="note ${f.state === 'running' ? 'warn' : 'bad'}"><b>${f.state === 'running' ? 'It went wrong' : 'It goes wrong'} ${ago(f.last_error.at_ms)}:</b> ${f.last_error.message}${f.last_error.fix && html`<div><b>What helps:</b> ${f.last_error.fix}</div>`}</div>`}
     <${Facts} of=${[['Last commit', f.last_commit ? html`<${When} ms=${f.last_commit.at_ms} />, ${count(f.last_commit.rows)} rows in ${span(f.last_commit.took_ms / 1000)}` : f.commit_ms ? html`<${When} ms=${f.commit_ms} />` : 'none yet'],
       ['State', html`<code>${f.version || '–'}</code>, ${count(f.snapshots)} kept`], ['Files', `${count(f.files)}, ${bytes(f.bytes)}${f.files ? ', ' + bytes(f.bytes / f.files) + ' each' : ''}`],
-      ['Waiting', `${count(f.untranslated)} records to be read, ${count(f.uncommitted)} in files`], at.length > 0 && ['Reached', at.slice(0, 12).map(([q, o]) => `${q}:${count(o)}`).join('  ') + (at.length > 12 ? ' …' : '')],
+      ['Waiting', `${count(f.untranslated)} records to be read, ${count(f.uncommitted)} in files`], at.length > 0 && ['Next offset', html`<span title=${at.map(([q, o]) => `partition ${q}: ${o}`).join('\n')}>${at.slice(0, 6).map(([q, o]) => html`<span class="nowrap"><span class="faint">p${q}</span> ${count(o)}</span>  `)}${at.length > 6 ? `and ${at.length - 6} more` : ''}</span>`],
       f.rebuild && ['Rebuild', `${count(f.rebuild.rows)} rows written, ${count(f.rebuild.behind)} records left`],
-      f.kept && f.kept.rounds > 0 && ['Maintenance', `${count(f.kept.merged)} files merged into ${count(f.kept.made)}, ${count(f.kept.removed)} removed${f.kept.error ? ', last: ' + f.kept.error : ''}`]]} /></div>`;
+      f.kept && f.kept.rounds > 0 && ['Maintenance', f.kept.merged || f.kept.removed || f.kept.error ? `${count(f.kept.merged)} files merged into ${count(f.kept.made)}, ${count(f.kept.removed)} removed${f.kept.error ? ', last: ' + f.kept.error : ''}` : 'nothing to do so far'],
+      ['Place', html`<span class="mono">${f.location}</span>`]]} /></div>`;
 }
 
 const classes = [[1 << 14, '16 KiB'], [1 << 17, '128 KiB'], [1 << 20, '1 MiB'], [1 << 23, '8 MiB'], [1 << 26, '64 MiB'], [1 << 28, '256 MiB'], [Infinity, 'more']];

@@ -59,12 +59,20 @@ export function Config({ name }) {
     ${removing && html`<${Sure} title="Delete topic" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/topics/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['topics'])); }}><p>All its records go. Its tables stay where they are.</p></${Sure}>`}`;
 }
 
+/** inWords is a value in ms or bytes as people say it; nothing where that adds nothing. */
+export function inWords(name, value) {
+  const n = Number(value);
+  if (!/^[0-9]+$/.test(value) || n < 1000) return '';
+  if (n > Number.MAX_SAFE_INTEGER) return /\.(ms|bytes|messages)$/.test(name) ? 'no limit' : '';
+  return /\.ms$/.test(name) ? span(n / 1000) : /(\.|_)bytes(\.|$)/.test(name) && !/rate/.test(name) ? bytes(n) : '';
+}
+
 /** ConfigTable lists configs: what is set first. */
-export const ConfigTable = ({ rows, onEdit }) => html`<${Grid} rows=${[...rows].sort((a, b) => (a.source === 'default') - (b.source === 'default'))} onRow=${onEdit} columns=${[
+export const ConfigTable = ({ rows, onEdit }) => html`<${Grid} rows=${[...rows].sort((a, b) => Number(a.source === 'default') - Number(b.source === 'default'))} onRow=${onEdit} columns=${[
   { name: 'Config', key: 'name', value: (c) => c.name, show: (c) => html`<span class="mono">${c.name}</span>` },
-  { name: 'Value', show: (c) => html`<span class=${'mono ' + (c.source === 'default' ? 'soft' : '')}>${c.sensitive ? '••••' : c.value === '' ? html`<span class="faint">none</span>` : c.value}</span>` },
+  { name: 'Value', show: (c) => html`<span class=${'mono ' + (c.source === 'default' ? 'soft' : '')}>${c.sensitive ? '••••' : c.value === '' ? html`<span class="faint">none</span>` : c.value}</span>${c.sensitive ? null : html` <span class="faint nowrap">${inWords(c.name, c.value)}</span>`}` },
   { name: 'From', key: 'source', fit: true, value: (c) => c.source, show: (c) => (c.source === 'default' ? html`<span class="faint">default</span>` : html`<${Badge} kind="accent">${c.source}</${Badge}>`) },
-  { name: 'Meaning', show: (c) => html`<span class="soft">${c.doc}</span>` },
+  { name: 'Meaning', cls: 'wide', show: (c) => html`<span class="soft">${c.doc}</span>` },
 ]} />`;
 
 /** EditConfig changes one config; the broker says at once what it thinks of a value. */
@@ -107,7 +115,7 @@ export function Rejections({ name }) {
       { name: 'Expected', value: (c) => c.expected || c.reason || '–' }, { name: 'Client', show: (c) => html`${c.client} <span class="faint">${c.software} ${c.software_version}</span>` }, { name: 'Subject', value: (c) => c.subject }]} />`}`}</${Loaded}>
     <h2 class="row"><span class="dot live"></span> Rejections, live</h2>
     ${rows && (rows.length ? html`<${Grid} id="r" rows=${rows} onRow=${setOpen} columns=${[{ name: 'Time', fit: true, show: (x) => html`<${When} ms=${Date.parse(x.time)} />` }, { name: 'Client', fit: true, show: (x) => html`${x.client} <span class="faint">${x.software}</span>` },
-      { name: 'Path', show: (x) => html`<code>${x.path || x.part}</code>` }, { name: 'Reason', show: (x) => html`${x.message} ${x.monitored ? html`<${Badge} kind="warn">taken</${Badge}>` : null}` }]} />`
+      { name: 'Path', show: (x) => html`<code>${x.path || x.part}</code>` }, { name: 'Reason', cls: 'wide', show: (x) => html`${x.message} ${x.monitored ? html`<${Badge} kind="warn">taken</${Badge}>` : null}` }]} />`
       : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <code>tarn.value.schema.validation</code>.</${Empty}>`)}
     ${open && html`<${Dialog} wide title="Rejected record" onClose=${() => setOpen(null)}><p><b>${open.message}</b></p><${Facts} of=${[['Time', open.time], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
       ['Schema', open.subject + (open.version ? ' v' + open.version : '') + (open.schema_id ? ' (id ' + open.schema_id + ')' : '')], open.rule && ['Rule', open.rule], ['Client', `${open.client} (${open.software} ${open.software_version}) at ${open.remote}`], ['In its batch', open.record + (open.more ? `, and ${open.more} more` : '')]]} />

@@ -2,7 +2,7 @@
 import { html, useState } from '../lib.js';
 import { A, go, param, parts, url } from '../router.js';
 import { ask, p, useAsk } from '../api.js';
-import { brief, bytes, count } from '../format.js';
+import { brief, bytes, count, plural, sh } from '../format.js';
 import { Badge, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Tabs, Trouble, When, say } from '../parts.js';
 import { setParams } from '../router.js';
 import { useSeries } from '../chart.js';
@@ -79,7 +79,7 @@ function One({ name, tab }) {
   const tabs = [['', 'Records'], ['partitions', 'Partitions'], ['schema', 'Schema'], ['groups', 'Groups'], ['config', 'Config'], ['rejections', 'Rejections', t && t.rejected ? brief(t.rejected) : ''], ['table', 'Table']];
   const views = { '': Records, partitions: Partitions, schema: Schema, groups: Groups, config: Config, rejections: Rejections, table: Table };
   const View = views[tab];
-  return html`<${Head} trail=${[['Topics', 'topics']]} title=${name}>${t && html`<span class="soft row">${count(t.records)} records · ${bytes(t.bytes)} · ${t.partitions} partition${t.partitions === 1 ? '' : 's'} ${t.last_ms ? html`· last <${When} ms=${t.last_ms} />` : null}</span>`}</${Head}>
+  return html`<${Head} trail=${[['Topics', 'topics']]} title=${name}>${t && html`<span class="soft row">${count(t.records)} records · ${bytes(t.bytes)} · ${plural(t.partitions, 'partition')} ${t.last_ms ? html`· last record <${When} ms=${t.last_ms} />` : null}</span>`}</${Head}>
     <${Tabs} base=${['topics', name]} tabs=${tabs} on=${tab} />
-    ${it.error && !t ? html`<${Trouble} error=${it.error} />` : View ? html`<${View} name=${name} topic=${t} again=${it.again} />` : html`<p>No such tab.</p>`}`;
+    ${it.error && !t ? (it.error.status === 404 ? html`<${Empty} title=${'There is no topic ' + name} command=${'tarn topic create ' + sh(name)}>It may have been deleted. <${A} to=${['topics']}>All topics</${A}>, or make it:</${Empty}>` : html`<${Trouble} error=${it.error} />`) : View ? html`<${View} name=${name} topic=${t} again=${it.again} />` : html`<p>No such tab.</p>`}`;
 }
