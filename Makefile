@@ -12,7 +12,7 @@ FUZZTIME ?= 20s
 KILLS ?= 200
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run build test race lint bench fuzz crash crash-disk s3 check fuzz-oracles differential conformance conformance-smoke image charts
+.PHONY: run build test race lint bench load fuzz crash crash-disk s3 check fuzz-oracles differential conformance conformance-smoke image charts
 
 run: ## start the broker on embedded defaults
 	CGO_ENABLED=0 $(GO) run .
@@ -25,7 +25,7 @@ SUITE := $(or $(JSON_SCHEMA_TEST_SUITE),../shared/data/json-schema-test-suite)
 test: ## all tests; needs Go and nothing else
 	@test -d $(SUITE)/tests && echo "with the JSON Schema test suite of $(SUITE)" || \
 		echo "LEFT OUT: the official JSON Schema test suite is not at $(SUITE) (JSON_SCHEMA_TEST_SUITE says where)"
-	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/image ./.ci/conformance/peer
+	CGO_ENABLED=0 $(GO) vet ./... ./.ci/bench ./.ci/crash ./.ci/process ./.ci/image ./.ci/load ./.ci/conformance/peer
 	CGO_ENABLED=0 $(GO) test -timeout 15m ./...
 	@test ! -d $(SUITE)/tests || { set -o pipefail; CGO_ENABLED=0 $(GO) test -count=1 -v -run '^TestSuite$$' ./schema/jsonschema | \
 		sed -n -e 's/^ *suite_test.go:[0-9]*: /the JSON Schema test suite, /p' -e '/^--- FAIL/p' -e '/^FAIL/p'; }
@@ -43,6 +43,9 @@ $(BIN)/golangci-lint:
 
 bench: ## figures, each against a baseline of the same run
 	CGO_ENABLED=0 $(GO) run ./.ci/bench
+
+load: ## everything at a time for ten minutes in 1 GiB of memory, and what it used; Linux, as root
+	CGO_ENABLED=0 $(GO) run ./.ci/load
 
 crash: ## SIGKILLs under load, then verification of log and tables
 	CGO_ENABLED=0 $(GO) run ./.ci/crash -kills $(KILLS)

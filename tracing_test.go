@@ -76,6 +76,12 @@ func TestTraces(t *testing.T) {
 		seen = append(seen, s.Name+" "+trace[:1]+" under "+parent[:1])
 		if s.Name == "commit orders" {
 			children = append(children, s)
+			continue
+		}
+		for _, a := range s.Attributes { // a text by OpenTelemetry's conventions
+			if got := a.Value.GetStringValue(); a.Key == "messaging.destination.partition.id" && got != "0" {
+				t.Errorf("partition %v, want the text 0", a.Value)
+			}
 		}
 	}
 	all := strings.Join(seen, "; ")

@@ -16,6 +16,7 @@ func (s *sink) traceCommit(e *entry, m *member, begun time.Time, err error) {
 		Context: trace.Start(trace.Context{}), Links: e.traces, Name: "commit " + s.topic.Table, Kind: trace.Internal,
 		Begun: begun, Ended: s.now(),
 		Attrs: []trace.Attr{
+			{Key: "messaging.system", Value: "kafka"}, {Key: "messaging.operation.name", Value: "commit"},
 			{Key: "messaging.destination.name", Value: s.topic.Name}, {Key: "tarn.table.name", Value: s.topic.Table},
 			{Key: "tarn.table.format", Value: m.name}, {Key: "tarn.table.commit.id", Value: e.ID},
 			{Key: "tarn.table.rows", Value: e.Rows}, {Key: "tarn.table.dead_letters", Value: e.Dead},

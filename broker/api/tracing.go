@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/record"
@@ -43,15 +44,18 @@ func (h *Handlers) trace(p *produced) {
 		s := trace.Span{
 			Parent: parent, Name: "store " + p.traced.topic, Kind: trace.Server, Begun: p.traced.begun, Ended: time.Now(),
 			Attrs: []trace.Attr{
-				{Key: "messaging.system", Value: "kafka"}, {Key: "messaging.destination.name", Value: p.traced.topic},
-				{Key: "messaging.destination.partition.id", Value: int64(p.resp.Partition)},
+				{Key: "messaging.system", Value: "kafka"}, {Key: "messaging.operation.name", Value: "store"},
+				{Key: "messaging.destination.name", Value: p.traced.topic},
+				{Key: "messaging.destination.partition.id", Value: strconv.Itoa(int(p.resp.Partition))}, // a text by the conventions
 				{Key: "messaging.batch.message_count", Value: int64(p.records)},
 			},
 		}
 		if p.err == nil {
 			s.Attrs = append(s.Attrs, trace.Attr{Key: "messaging.kafka.offset", Value: p.resp.BaseOffset})
 		} else {
-			s.Error = wire.Code(p.resp.ErrorCode).Name() + ": " + p.err.Error()
+			code := wire.Code(p.resp.ErrorCode).Name()
+			s.Error = code + ": " + p.err.Error()
+			s.Attrs = append(s.Attrs, trace.Attr{Key: "error.type", Value: code})
 		}
 		h.cfg.Tracer.Emit(s)
 	}
