@@ -36,6 +36,7 @@ func TestRefused(t *testing.T) {
 		{"select foo from orders", "line 1, column 8: no such column: foo"},
 		{"select o.custmer from orders o", "line 1, column 10: no such column: o.custmer, did you mean customer?"},
 		{"select KAFKA_OFSET from log.orders", "no such column: KAFKA_OFSET, did you mean kafka_offset?"},
+		{"select 1 from orders o join (select id from orders) u on u.amount = o.amount", "no such column: u.amount (a column of orders)"},
 		{"select lengthh(customer) from orders", "no such function: lengthh, did you mean length?"},
 		{"describe nothing", "line 1, column 10: no such table: nothing (SHOW TABLES lists them)"},
 		{"describe log.order", "no such table: log.order, did you mean orders?"},

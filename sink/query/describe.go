@@ -141,6 +141,9 @@ func (s *session) hint(message string) string {
 		var known, full []string
 		for _, r := range s.relations {
 			for _, c := range r.columns {
+				if strings.EqualFold(c.name, name) { // of another table than the one that was meant
+					return " (a column of " + bare(r.name) + ")"
+				}
 				known, full = append(known, strings.ToLower(c.name)), append(full, c.name)
 			}
 		}
