@@ -137,12 +137,13 @@ class Broker:
     """One broker with a data directory of its own, which may be killed and
     started again on the same ports."""
 
-    def __init__(self, work, name, fixed_ports=False, extra=(), env=None, listen=None):
+    def __init__(self, work, name, fixed_ports=False, extra=(), env=None, listen=None, binary=None):
         """extra are further flags of tarn serve, env is for client commands;
-        listen are other listeners than a plain one, the first for commands."""
+        listen are other listeners than a plain one, the first for commands;
+        binary is another tarn to serve."""
         self.name = name
         self.expected = []
-        self.extra, self.env = extra, env or {}
+        self.extra, self.env, self.binary = extra, env or {}, binary
         self.data = Path(work) / name
         self.log_path = Path(work) / f"{name}.log"
         self.process = None
@@ -172,7 +173,7 @@ class Broker:
     def _spawn(self):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [TARN, "serve", "--log.format", "text", "--data", self.data, "--kafka.listen", self.kafka,
+            [self.binary or TARN, "serve", "--log.format", "text", "--data", self.data, "--kafka.listen", self.kafka,
              "--http.listen", self.listen, "--ready-json", *self.extra],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True, preexec_fn=die_with_parent)
