@@ -56,7 +56,7 @@ type Config struct {
 	// TailBytes bounds the memory for recent records; 0 means the default.
 	TailBytes int64
 	// AnswerBytes bounds the memory for the records of answers that clients have
-	// not read yet; 0 means 320 MiB. A larger batch is let in alone.
+	// not read yet; 0 means 192 MiB. A larger batch is let in alone.
 	AnswerBytes int64
 	// RetentionCheck is how often old records are looked for; 0 means 5 min.
 	RetentionCheck time.Duration

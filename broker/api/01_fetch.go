@@ -185,19 +185,18 @@ func (f *fetch) park(ctx context.Context) {
 func (f *fetch) fill(ctx context.Context) bool {
 	begun := time.Now()
 	defer func() { f.request.busy += time.Since(begun) }()
-	left := f.request.held.reserve(f.h.answers, min(f.maxBytes, f.most()))
-	total, failed, short := 0, false, false
+	left, short := f.reserve(ctx)
+	total, failed := 0, false
 	for _, p := range f.parts {
 		b, err := p.read(ctx, f.h, f.req, min(int(p.maxBytes), left), total == 0 && !short)
 		switch n := len(b); {
-		case err != nil || n <= left:
+		case err != nil || total+n <= f.request.held.room():
 		case total > 0: // a message set that grew when it was made
 			b = []byte{}
 		case !f.request.held.tryExtend(n):
 			b = nil // nothing is held while it waits
 			b, err = f.readLater(ctx, p, n)
-			left = f.request.held.room()
-			short = left == 0
+			left, short = 0, len(b) == 0
 		}
 		if err != nil {
 			failed = true
@@ -214,15 +213,34 @@ func (f *fetch) fill(ctx context.Context) bool {
 	return failed || total >= f.minBytes
 }
 
-// readLater reads a first batch of n bytes for which there was no room, once there
-// is; within the request's max wait, or the client asks again.
-func (f *fetch) readLater(ctx context.Context, p *fetching, n int) ([]byte, error) {
+// reserve asks for room for the records of the answer, and tells how many bytes may
+// be read; the first batch may be larger. If not even a batch has room it waits, within the request's max wait: short reports that it did in vain,
+// and the client is to ask again.
+func (f *fetch) reserve(ctx context.Context) (bytes int, short bool) {
+	want, batch := f.most()
+	want = min(f.maxBytes, want)
+	left := f.request.held.reserve(f.h.answers, want, min(batch, usualBatch))
+	if left == 0 && batch > 0 {
+		short = !f.extend(ctx, batch)
+		left = f.request.held.room()
+	}
+	return min(left, want), short
+}
+
+// extend waits for room for n bytes, within the request's max wait. The time does
+// not count as the broker's work.
+func (f *fetch) extend(ctx context.Context, n int) bool {
 	limited, cancel := context.WithDeadline(ctx, f.until)
 	defer cancel()
 	begun := time.Now()
-	ok := f.request.held.extend(limited, n)
-	f.request.busy -= time.Since(begun)
-	if !ok {
+	defer func() { f.request.busy -= time.Since(begun) }()
+	return f.request.held.extend(limited, n)
+}
+
+// readLater reads a first batch of n bytes, larger than there was room for, once
+// there is.
+func (f *fetch) readLater(ctx context.Context, p *fetching, n int) ([]byte, error) {
+	if !f.extend(ctx, n) {
 		return []byte{}, ctx.Err()
 	}
 	b, err := p.read(ctx, f.h, f.req, n, true)
@@ -232,15 +250,16 @@ func (f *fetch) readLater(ctx context.Context, p *fetching, n int) ([]byte, erro
 	return b, err
 }
 
-// most is how many bytes the partitions that have any may give.
-func (f *fetch) most() int {
-	n := 0
+// most is how many bytes the partitions that have any may give, and how large a
+// batch of theirs may be.
+func (f *fetch) most() (bytes, batch int) {
 	for _, p := range f.parts {
 		if p.offset < p.log.End() {
-			n = min(n+max(0, int(p.maxBytes)), maxFetchBytes)
+			bytes = min(bytes+max(0, int(p.maxBytes)), maxFetchBytes)
+			batch = max(batch, int(p.topic.Config.MaxMessageBytes))
 		}
 	}
-	return n
+	return bytes, batch
 }
 
 // read reads one partition. first allows one batch above most bytes.

@@ -38,7 +38,9 @@ type shareMemory struct {
 	r *Request
 }
 
-func (m shareMemory) Reserve(want int) int                   { return m.r.held.reserve(m.h.answers, want) }
+func (m shareMemory) Reserve(want int) int {
+	return m.r.held.reserve(m.h.answers, want, min(want, usualBatch))
+}
 func (m shareMemory) TryExtend(n int) bool                   { return m.r.held.tryExtend(n) }
 func (m shareMemory) Extend(ctx context.Context, n int) bool { return m.r.held.extend(ctx, n) }
 func (m shareMemory) Shrink(used int)                        { m.r.held.shrink(used) }

@@ -12,7 +12,7 @@ import (
 const (
 	// defaultAnswerBytes bounds the records that Fetch answers of all connections
 	// hold together, from before they are read until they are sent.
-	defaultAnswerBytes = 320 << 20
+	defaultAnswerBytes = 192 << 20
 	// firstShare is the part of it, one in so many, that is left for when the rest
 	// is spent by clients that may hold it and never read: a batch for each answer,
 	// so that consumers go on slowly. Who finds no room here either waits, as long
@@ -21,9 +21,9 @@ const (
 	// answerCopies is how often a record of an answer lies in memory until it is
 	// encoded: as it was read, and in the encoded response, which then is alone.
 	answerCopies = 2
-	// scarceBytes is the least that is reserved at a time, and all that a Fetch
-	// reads beside its first batch when the budget is spent.
-	scarceBytes = 64 << 10
+	// usualBatch is what is reserved at least: the largest batch that a topic takes
+	// whose max.message.bytes is as usual. It is there only while it is read.
+	usualBatch = 1_048_588
 	// shortFor is how long memory counts as short after somebody found no room.
 	shortFor = 10 * time.Second
 )
@@ -62,27 +62,24 @@ type memory struct {
 func (m *memory) room() int { return int(m.many + m.first) }
 
 // reserve asks for room for want bytes of records and returns how many there is
-// room for: none if all is spent. What was reserved before is given back. It never
-// waits.
-func (m *memory) reserve(a *answers, want int) int {
+// room for, at least so many or none. What was reserved before is given back. It
+// never waits.
+func (m *memory) reserve(a *answers, want, least int) int {
 	m.release()
 	m.of, m.copies = a, answerCopies
-	for n := want; n > 0; n = max(n/2, scarceBytes) {
+	for n := max(want, least); n > 0; n = max(n/2, least) {
 		if a.many.TryAcquire(m.copies * int64(n)) {
 			m.many = int64(n)
 			break
 		}
-		if n <= scarceBytes {
-			if a.first.TryAcquire(m.copies * int64(n)) {
-				m.first = int64(n)
-			}
+		if n == least {
 			break
 		}
 	}
 	return m.room()
 }
 
-// tryExtend asks for room for n bytes in all: one batch, larger than what was
+// tryExtend asks for room for n bytes in all: a batch that is larger than what was
 // reserved. It never waits.
 func (m *memory) tryExtend(n int) bool {
 	more := int64(n - m.room())

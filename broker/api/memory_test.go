@@ -13,16 +13,16 @@ func TestAnswerMemory(t *testing.T) {
 	const many, first = 10 * answerCopies << 20, 10 * answerCopies << 20 / (firstShare - 1)
 	s := newAnswers(many + first)
 	var a, b, c, d memory
-	if got := a.reserve(s, 8<<20); got != 8<<20 {
+	if got := a.reserve(s, 8<<20, 1<<20); got != 8<<20 {
 		t.Errorf("first: %d", got)
 	}
-	if got := b.reserve(s, 8<<20); got != 2<<20 {
+	if got := b.reserve(s, 8<<20, 1<<20); got != 2<<20 {
 		t.Errorf("second gets %d, want the half of the half that is left", got)
 	}
-	if got := c.reserve(s, 8<<20); got != scarceBytes || c.first != scarceBytes {
+	if got := c.reserve(s, 8<<20, 1<<20); got != 0 {
 		t.Errorf("third gets %d of a spent budget", got)
 	}
-	if got := d.reserve(s, 10); got != 10 {
+	if got := d.reserve(s, 10, 1<<20); got != 0 {
 		t.Errorf("a small one gets %d", got)
 	}
 	if !c.tryExtend(9<<18) || c.room() != 9<<18 {
@@ -40,7 +40,7 @@ func TestAnswerMemory(t *testing.T) {
 	} else {
 		s.many.Release(free)
 	}
-	if got := a.reserve(s, 8<<20); got != 8<<20 {
+	if got := a.reserve(s, 8<<20, 1<<20); got != 8<<20 {
 		t.Errorf("anew: %d", got)
 	}
 	for _, m := range []*memory{&a, &a, &b, &c, &d} {
@@ -58,11 +58,11 @@ func TestAnswerMemoryWaits(t *testing.T) {
 		s := newAnswers(firstShare * most)
 		s.many.TryAcquire((firstShare - 1) * most)
 		var a, b memory
-		a.reserve(s, 1<<20)
+		a.reserve(s, 1<<20, 1<<10)
 		if !a.extend(t.Context(), most) {
 			t.Fatal("one that is larger than all is not let in alone")
 		}
-		if got := b.reserve(s, 1<<20); got != 0 {
+		if got := b.reserve(s, 1<<20, 1<<10); got != 0 {
 			t.Fatalf("%d of a spent budget", got)
 		}
 		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -72,7 +72,7 @@ func TestAnswerMemoryWaits(t *testing.T) {
 		}
 		waited := make(chan bool)
 		go func() {
-			b.reserve(s, 1<<20)
+			b.reserve(s, 1<<20, 1<<10)
 			waited <- b.extend(t.Context(), 100)
 		}()
 		synctest.Wait()

@@ -108,10 +108,12 @@ func (f *fetch) collect(ctx context.Context, last bool) bool {
 		return false
 	}
 	left := f.mem.Reserve(int(min(most, readBytes*int64(len(f.parts)))))
+	if f.short = left == 0 && !f.roomFor(ctx, readBytes); left == 0 && !f.short {
+		left = readBytes
+	}
 	used := 0
-	f.short = false
 	for i, t := range f.parts {
-		if t.code == wire.None && f.records > 0 && !f.short && (left > used || used == 0) {
+		if t.code == wire.None && f.records > 0 && !f.short && left > used {
 			t.take(ctx, max((left-used)/(len(f.parts)-i), min(left-used, readBytes)), used == 0)
 		}
 		used += len(t.records)
