@@ -344,8 +344,14 @@ func (n *node) addresses() runFile {
 	}
 }
 
-// announce tells where everything is, and whether data survives.
+// announce tells where everything is, whether data survives, and who may do
+// everything.
 func (n *node) announce(std stdio, run runFile, took time.Duration) error {
+	open, _ := n.cmd.exposed() // has been looked at before
+	for _, flag := range open {
+		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
+			"flag", flag)
+	}
 	if n.cmd.ReadyJSON {
 		b, err := json.Marshal(run)
 		if err != nil {
@@ -368,11 +374,6 @@ func (n *node) announce(std stdio, run runFile, took time.Duration) error {
 Next:  tarn demo%s        orders, users and clicks to look at, and tables that fill
        kcat -b %s -L    any Kafka client works
 `, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, n.cmd.elsewhere(), run.Kafka)
-	open, _ := n.cmd.exposed() // has been looked at before
-	for _, flag := range open {
-		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
-			"flag", flag)
-	}
 	return err
 }
 

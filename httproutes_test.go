@@ -41,6 +41,8 @@ func bodies() map[string]string {
 		"PATCH /api/settings":              `{"set": {"log.retention.ms": "1000"}}`,
 		"PATCH /api/topics/{topic}/config": `{"set": {"retention.ms": "1000"}}`,
 		"PUT /api/users/{user}":            `{"password": "x"}`,
+		"POST /api/acls/delete":            `{"resource": "topic", "name": "nothing"}`, // {} is all rules
+		"POST /api/groups/{group}/offsets": `{"topic": "x", "to": "start"}`,
 	}
 }
 

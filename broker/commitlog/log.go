@@ -128,9 +128,10 @@ func (g *Log) Duplicate(_ context.Context, h record.Header) (Appended, bool) {
 	if !h.Idempotent() {
 		return Appended{}, false
 	}
+	nowMs := g.logs.cfg.Now().UnixMilli()
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	p := g.producers[h.ProducerID]
+	p := g.remembered(h.ProducerID, nowMs, g.txns.open)
 	if p == nil || p.Epoch != h.ProducerEpoch {
 		return Appended{}, false
 	}

@@ -20,10 +20,13 @@ type ProducerState struct {
 
 // Producers lists the producers that the log remembers, by id.
 func (g *Log) Producers() []ProducerState {
+	nowMs := g.logs.cfg.Now().UnixMilli()
 	g.mu.RLock()
 	out := make([]ProducerState, 0, len(g.producers))
-	for id, p := range g.producers {
-		out = append(out, p.state(id, g.txns.open))
+	for id := range g.producers {
+		if p := g.remembered(id, nowMs, g.txns.open); p != nil {
+			out = append(out, p.state(id, g.txns.open))
+		}
 	}
 	for id := range g.txns.open {
 		if g.producers[id] == nil {
@@ -37,11 +40,26 @@ func (g *Log) Producers() []ProducerState {
 
 // Producer returns what the log knows of one producer; ok is false if nothing.
 func (g *Log) Producer(id int64) (s ProducerState, ok bool) {
+	nowMs := g.logs.cfg.Now().UnixMilli()
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	p := g.producers[id]
+	p := g.remembered(id, nowMs, g.txns.open)
 	_, open := g.txns.open[id]
 	return p.state(id, g.txns.open), p != nil || open
+}
+
+// remembered is what the log knows of a producer: nil also for one that has been
+// idle for longer than producers are remembered and has nothing open. Its memory is
+// freed later, by the next snapshot. The sequencer calls it, or who holds mu.
+func (g *Log) remembered(id, nowMs int64, open map[int64]int64) *producer {
+	p := g.producers[id]
+	if p == nil {
+		return nil
+	}
+	if _, is := open[id]; !is && p.LastMs < nowMs-g.logs.cfg.ProducerExpiry.Milliseconds() {
+		return nil
+	}
+	return p
 }
 
 func (p *producer) state(id int64, open map[int64]int64) ProducerState {

@@ -59,11 +59,11 @@ func newDraft(g *Log) *draft {
 }
 
 // producer is the state of a producer id as of this draft.
-func (d *draft) producer(id int64) *producer {
+func (d *draft) producer(id, nowMs int64) *producer {
 	if p, ok := d.producers[id]; ok {
 		return p
 	}
-	return d.log.producers[id]
+	return d.log.remembered(id, nowMs, d.txns().open)
 }
 
 // append gives b its offset and copies it into the draft: the caller's frame
@@ -82,7 +82,7 @@ func (d *draft) append(b *Batch, nowMs int64) Appended {
 	d.end = base + int64(b.Header.LastOffsetDelta) + 1
 	d.batches++
 	if id := b.Header.ProducerID; b.Header.Idempotent() && !b.Header.Control() {
-		d.setProducer(id, d.producer(id).after(b.Header, base, stampMs, nowMs))
+		d.setProducer(id, d.producer(id, nowMs).after(b.Header, base, stampMs, nowMs))
 	}
 	d.noteTxn(b, base, nowMs)
 	return Appended{TP: b.TP, Base: base, TimestampMs: stampMs, Start: d.start}

@@ -108,7 +108,7 @@ func (s *sequencer) admit(ctx context.Context, r *round, p *pending) error {
 		if !b.Header.Idempotent() || b.Header.Control() {
 			continue
 		}
-		dup, err := d.producer(b.Header.ProducerID).check(b.Header)
+		dup, err := d.producer(b.Header.ProducerID, r.nowMs).check(b.Header)
 		if err != nil {
 			return fmt.Errorf("producer %d epoch %d sequence %d in %s: %w",
 				b.Header.ProducerID, b.Header.ProducerEpoch, b.Header.BaseSequence, b.TP, err)

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -34,8 +35,8 @@ func TestProducersAreBounded(t *testing.T) {
 	}
 }
 
-// TestProducersExpire forgets who was silent for long when a snapshot is taken,
-// and not before the snapshot is stored.
+// TestProducersExpire forgets who was silent for long, in what it answers and
+// lists, and from memory when a snapshot is taken.
 func TestProducersExpire(t *testing.T) {
 	now := time.UnixMilli(1_000_000)
 	l, _ := start(t, memory.New(), func(c *Config) {
@@ -45,17 +46,39 @@ func TestProducersExpire(t *testing.T) {
 	mustPut(t, l, batch(t, tp0, 1, idempotent(1, 0, 5)))
 	now = now.Add(2 * time.Hour) // read by the sequencer after the next entry was added
 	mustPut(t, l, batch(t, tp0, 1, idempotent(2, 0, 0)))
-	if a := mustPut(t, l, batch(t, tp0, 1, idempotent(1, 0, 5))); !a.Duplicate {
-		t.Error("producer 1 was forgotten without a snapshot")
+	g, err := l.Log(t.Context(), tp0)
+	if err != nil {
+		t.Fatal(err)
 	}
+	listed := func() string {
+		out := ""
+		for _, p := range g.Producers() {
+			out += fmt.Sprint(p.ID, ":", p.LastSequence, " ")
+		}
+		return out
+	}
+	if _, known := g.Producer(1); known || listed() != "2:0 " {
+		t.Errorf("after its time producer 1 is known: %v; listed are %s", known, listed())
+	}
+	if _, dup := g.Duplicate(t.Context(), batch(t, tp0, 1, idempotent(1, 0, 5)).Header); dup {
+		t.Error("a batch of producer 1 is a duplicate after its time")
+	}
+	if a := mustPut(t, l, batch(t, tp0, 1, idempotent(1, 0, 9))); a.Duplicate || a.Base != 2 {
+		t.Errorf("producer 1 may not begin anew where it stands: %+v", a)
+	}
+	if a := mustPut(t, l, batch(t, tp0, 1, idempotent(2, 0, 0))); !a.Duplicate || a.Base != 1 || listed() != "1:9 2:0 " {
+		t.Errorf("producer 2: %+v; listed are %s", a, listed())
+	}
+	now = now.Add(2 * time.Hour)
+	mustPut(t, l, batch(t, tp0, 1, idempotent(3, 0, 0)))
 	if _, err := l.Trim(t.Context(), tp0, 1); err != nil {
 		t.Fatal(err)
 	}
-	if a := mustPut(t, l, batch(t, tp0, 1, idempotent(1, 0, 5))); a.Duplicate || a.Base != 2 {
-		t.Errorf("producer 1 is still known after its time: %+v", a)
-	}
-	if a := mustPut(t, l, batch(t, tp0, 1, idempotent(2, 0, 0))); !a.Duplicate || a.Base != 1 {
-		t.Errorf("producer 2 was forgotten with the others: %+v", a)
+	g.mu.RLock()
+	n := len(g.producers)
+	g.mu.RUnlock()
+	if n != 1 {
+		t.Errorf("%d producers are in memory, want 1", n)
 	}
 }
 

@@ -189,7 +189,7 @@ func (d *draft) noteTxn(b *Batch, base, nowMs int64) {
 	h := b.Header
 	switch {
 	case h.Control():
-		d.setProducer(h.ProducerID, d.producer(h.ProducerID).afterMarker(h, nowMs))
+		d.setProducer(h.ProducerID, d.producer(h.ProducerID, nowMs).afterMarker(h, nowMs))
 		if _, open := d.txns().open[h.ProducerID]; open {
 			m, err := record.ReadMarker(b.Bytes)
 			d.change().end(h.ProducerID, base, err == nil && m.Commit)

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestExposed refuses addresses beyond this machine where nobody is asked who
+// they are, and says so loudly where that is wanted, however it is told that all
+// is ready.
+func TestExposed(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string // what is exposed
+	}{
+		{[]string{"--kafka.listen", "127.0.0.1:1,[::1]:2", "--http.listen", "localhost:3"}, ""},
+		{[]string{"--kafka.listen", "0.0.0.0:1"}, "--kafka.listen 0.0.0.0:1"},
+		{[]string{"--kafka.listen", "[::]:1", "--http.listen", ":3"}, "--kafka.listen [::]:1, --http.listen :3"},
+		{[]string{"--kafka.listen", "127.0.0.1:1", "--http.listen", "192.0.2.1:3"}, "--http.listen 192.0.2.1:3"},
+		{[]string{"--kafka.listen", "PLAINTEXT://127.0.0.1:1,SASL_PLAINTEXT://0.0.0.0:2", "--kafka.sasl.mechanisms", "PLAIN", "--http.listen", "0.0.0.0:3", "--http.auth"}, ""},
+		{[]string{"--kafka.listen", "127.0.0.1:1", "--admin.listen", "0.0.0.0:4", "--http.auth"}, "--admin.listen 0.0.0.0:4"},
+	} {
+		var cmd cli
+		p, err := newParser(&cmd, stdio{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Parse(append([]string{"serve"}, c.args...)); err != nil {
+			t.Fatal(err)
+		}
+		err = cmd.Serve.checkExposure()
+		if c.want == "" != (err == nil) || err != nil && (!strings.HasPrefix(err.Error(), c.want+": ") || !strings.Contains(err.Error(), "--insecure-listen")) {
+			t.Errorf("%q: got %v, want %s", c.args, err, c.want)
+		}
+		cmd.Serve.Insecure = true
+		if err := cmd.Serve.checkExposure(); err != nil {
+			t.Errorf("%q with --insecure-listen: %v", c.args, err)
+		}
+		for _, ready := range []bool{false, true} {
+			cmd.Serve.ReadyJSON = ready
+			var said bytes.Buffer
+			n := &node{cmd: &cmd.Serve, lg: slog.New(slog.NewTextHandler(&said, nil))}
+			if err := n.announce(stdio{out: io.Discard}, runFile{}, 0); err != nil {
+				t.Fatal(err)
+			}
+			loud := 0
+			if c.want != "" {
+				loud = strings.Count(c.want, ", ") + 1
+			}
+			if got := strings.Count(said.String(), "LISTENING BEYOND"); got != loud || got > 0 && !strings.Contains(said.String(), "level=WARN") {
+				t.Errorf("%q, ready-json %v: said %d times, want %d", c.args, ready, got, loud)
+			}
+		}
+	}
+}
