@@ -377,13 +377,13 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 	if a.request != nil {
 		defer recoverTo(&err, c.lg, a.request.Body.Key(), a.request.Body.GetVersion())
 	}
-	buf := wire.GetBuffer()
-	defer buf.Release()
 	if a.token != nil {
 		token, err := a.token(ctx)
 		if err != nil {
 			return err
 		}
+		buf := wire.GetBuffer()
+		defer buf.Release()
 		buf.B = append(binary.BigEndian.AppendUint32(buf.B[:0], uint32(len(token))), token...)
 		return c.send(buf.B)
 	}
@@ -399,6 +399,8 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 		c.b.handlers.Charge(a.request, resp, time.Since(begun))
 		c.mute(a.request.Throttle())
 	}
+	buf := wire.GetBuffer() // now: who waits holds none
+	defer buf.Release()
 	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
 	resp = nil
 	if a.request != nil {
