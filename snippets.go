@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -36,7 +37,7 @@ func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		scheme = "https://"
 	}
-	p := place{catalog: scheme + r.Host + "/iceberg"}
+	p := place{catalog: scheme + r.Host + "/iceberg", in: n.cmd.catalogFlags, warehouse: n.store.URL("")}
 	switch store := n.store.(type) {
 	case *s3.Store:
 		c := store.Config()
@@ -50,9 +51,11 @@ func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
 
 // place is where tables are, as a reader must know it.
 type place struct {
-	catalog string        // address of the Iceberg catalog
-	bucket  *s3.Config    // nil: none on S3
-	cloud   *cloud.Config // nil: none at Google or Azure; both nil: a local directory
+	catalog   string        // address of Tarn's own Iceberg catalog
+	in        catalogFlags  // which catalog the tables are in; the zero value is Tarn's own
+	warehouse string        // address of the warehouse, for catalogs that want it
+	bucket    *s3.Config    // nil: none on S3
+	cloud     *cloud.Config // nil: none at Google or Azure; both nil: a local directory
 }
 
 // snippets are all ways to open a topic's tables. Credentials of a bucket are
@@ -76,28 +79,27 @@ func (p place) snippets(st sink.Status) []snippet {
 }
 
 func (p place) iceberg(table string) []snippet {
-	const spark = `spark-sql --packages org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.1%s \
-  --conf spark.sql.catalog.tarn=org.apache.iceberg.spark.SparkCatalog \
-  --conf spark.sql.catalog.tarn.type=rest \
-  --conf spark.sql.catalog.tarn.uri=%s%s \
-  -e 'SELECT * FROM tarn.default.%s'`
-	bundle, io := p.icebergIO()
+	const spark = `spark-sql --packages org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.1%s%s \
+  --conf spark.sql.catalog.%[3]s=org.apache.iceberg.spark.SparkCatalog%[4]s%[5]s \
+  -e 'SELECT * FROM %[3]s.%[6]s.%[7]s'`
+	d, namespace := p.doors(), cmp.Or(p.in.CatalogNamespace, "default")
+	bundle, io := p.icebergIO(d.name)
 	python := fmt.Sprintf(`from pyiceberg.catalog import load_catalog
-table = load_catalog("tarn", type="rest", uri=%q).load_table("default.%s")
-`, p.catalog, table)
-	return []snippet{
-		{"duckdb", "iceberg", "sql", p.duckSecret() + fmt.Sprintf(`INSTALL iceberg; LOAD iceberg;
-ATTACH 'tarn' AS tarn (TYPE iceberg, ENDPOINT '%s', AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none');
-SELECT * FROM tarn."default".%s;`, p.catalog, table)},
-		{"spark", "iceberg", "shell", fmt.Sprintf(spark, bundle, p.catalog, io, table)},
-		{"trino", "iceberg", "properties", fmt.Sprintf(`# etc/catalog/tarn.properties
-connector.name=iceberg
-iceberg.catalog.type=rest
-iceberg.rest-catalog.uri=%s
-%s# then: SELECT * FROM tarn."default".%s`, p.catalog, p.trinoStore(), table)},
-		{"pyiceberg", "iceberg", "python", python + "print(table.scan().to_arrow())"},
-		{"polars", "iceberg", "python", python + "import polars as pl\nprint(pl.scan_iceberg(table).collect())"},
+table = load_catalog(%q, %s).load_table("%s.%s")
+`, d.name, d.python, namespace, table)
+	out := []snippet{}
+	if d.duckdb != "" {
+		out = append(out, snippet{"duckdb", "iceberg", "sql",
+			p.duckSecret() + "INSTALL iceberg; LOAD iceberg;\n" + d.duckdb + fmt.Sprintf(`SELECT * FROM tarn."%s".%s;`, namespace, table)})
 	}
+	out = append(out, snippet{"spark", "iceberg", "shell", fmt.Sprintf(spark, bundle, d.packages, d.name, d.spark, io, namespace, table)})
+	if d.trino != "" {
+		out = append(out, snippet{"trino", "iceberg", "properties",
+			"# etc/catalog/tarn.properties\nconnector.name=iceberg\n" + d.trino + p.trinoStore() + fmt.Sprintf(`# then: SELECT * FROM tarn."%s".%s`, namespace, table)})
+	}
+	return append(out,
+		snippet{"pyiceberg", "iceberg", "python", python + "print(table.scan().to_arrow())"},
+		snippet{"polars", "iceberg", "python", python + "import polars as pl\nprint(pl.scan_iceberg(table).collect())"})
 }
 
 func (p place) delta(table, at string) []snippet {
@@ -132,8 +134,9 @@ func (p place) parquet(at string) []snippet {
 	}
 }
 
-// icebergIO is what Iceberg's Java library needs for the store.
-func (p place) icebergIO() (bundle, conf string) {
+// icebergIO is what Iceberg's Java library needs for the store, in Spark's
+// catalog of that name.
+func (p place) icebergIO(catalog string) (bundle, settings string) {
 	var class string
 	switch {
 	case p.bucket != nil:
@@ -145,7 +148,7 @@ func (p place) icebergIO() (bundle, conf string) {
 	default:
 		bundle, class = "azure", "azure.adlsv2.ADLSFileIO"
 	}
-	return ",org.apache.iceberg:iceberg-" + bundle + "-bundle:1.10.1", " \\\n  --conf spark.sql.catalog.tarn.io-impl=org.apache.iceberg." + class
+	return ",org.apache.iceberg:iceberg-" + bundle + "-bundle:1.10.1", conf(catalog, "io-impl", "org.apache.iceberg."+class)
 }
 
 // hadoop is an address as Hadoop's file systems want it.

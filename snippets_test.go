@@ -111,3 +111,64 @@ func TestSnippets(t *testing.T) {
 		})
 	}
 }
+
+// TestSnippetsElsewhere wants the ways into the catalog that the tables are in,
+// which is not Tarn's own, without what Tarn signs in with.
+func TestSnippetsElsewhere(t *testing.T) {
+	minio := &s3.Config{Bucket: "lake", Region: "eu-west-1", Endpoint: "http://127.0.0.1:7070", PathStyle: true}
+	for _, tt := range []struct {
+		name string
+		in   catalogFlags
+		b    *s3.Config
+		want map[string][]string // reader to parts of the text
+	}{
+		{"credential", catalogFlags{CatalogType: "rest", CatalogURI: "https://c/api", CatalogWarehouse: "w", CatalogNamespace: "n", CatalogCredential: "me:hidden", CatalogScope: "all"}, nil, map[string][]string{
+			"duckdb":    {"CLIENT_ID 'ID', CLIENT_SECRET 'SECRET', OAUTH2_SERVER_URI 'https://c/api/v1/oauth/tokens', OAUTH2_SCOPE 'all'", "ATTACH 'w' AS tarn (TYPE iceberg, ENDPOINT 'https://c/api');", `FROM tarn."n".orders`},
+			"spark":     {"tarn.uri=https://c/api \\\n", "tarn.warehouse=w \\\n", "tarn.credential=ID:SECRET \\\n", "tarn.scope=all \\\n  -e 'SELECT * FROM tarn.n.orders'"},
+			"trino":     {"rest-catalog.uri=https://c/api\n", "rest-catalog.warehouse=w\n", "security=OAUTH2\n", "oauth2.credential=ID:SECRET\n"},
+			"pyiceberg": {`type="rest", uri="https://c/api", warehouse="w", credential="ID:SECRET", scope="all").load_table("n.orders")`},
+			"polars":    {"scan_iceberg"},
+		}},
+		{"token", catalogFlags{CatalogType: "rest", CatalogURI: "https://c", CatalogNamespace: "n", CatalogToken: "hidden"}, minio, map[string][]string{
+			"duckdb":    {"(TYPE iceberg, TOKEN 'TOKEN')", "ENDPOINT '127.0.0.1:7070'"},
+			"spark":     {"tarn.token=TOKEN \\\n", "tarn.s3.endpoint=http://127.0.0.1:7070 \\\n", "tarn.client.region=eu-west-1"},
+			"trino":     {"oauth2.token=TOKEN\n", "s3.endpoint=http://127.0.0.1:7070"},
+			"pyiceberg": {`token="TOKEN", **{"s3.endpoint": "http://127.0.0.1:7070", "s3.region": "eu-west-1"})`},
+			"polars":    {"scan_iceberg"},
+		}},
+		{"Glue", catalogFlags{CatalogType: "glue", CatalogRegion: "eu-west-1", CatalogNamespace: "n"}, &s3.Config{Bucket: "lake", Region: "eu-west-1"}, map[string][]string{
+			"duckdb":    {"ENDPOINT_TYPE 'glue'"},
+			"spark":     {"tarn.type=glue", "tarn.client.region=eu-west-1", "aws.s3.S3FileIO", "iceberg-aws-bundle"},
+			"trino":     {"iceberg.catalog.type=glue\nhive.metastore.glue.region=eu-west-1\n"},
+			"pyiceberg": {`type="glue", **{"glue.region": "eu-west-1"}).load_table("n.orders")`},
+			"polars":    {"scan_iceberg"},
+		}},
+		{"a file", catalogFlags{CatalogType: "sql", CatalogURI: "sqlite:////d/c.db", CatalogName: "mine", CatalogNamespace: "n"}, nil, map[string][]string{
+			"spark":     {"catalog.mine.type=jdbc", "mine.uri=jdbc:sqlite:/d/c.db", "mine.warehouse=file:///w", "FROM mine.n.orders"},
+			"pyiceberg": {`load_catalog("mine", type="sql", uri="sqlite:////d/c.db").load_table("n.orders")`},
+			"polars":    {"scan_iceberg"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := sink.Status{Table: "orders", Formats: []sink.FormatStatus{{Status: tables.Status{Format: "iceberg", Location: "file:///w/n/orders/iceberg/1"}}}}
+			p := place{catalog: "http://own/iceberg", in: tt.in, bucket: tt.b, warehouse: "file:///w"}
+			got := map[string]string{}
+			for _, s := range p.snippets(st) {
+				got[s.Reader] = s.Text
+				if strings.Contains(s.Text, "hidden") || strings.Contains(s.Text, "own") || strings.Contains(s.Text, "%!") {
+					t.Errorf("%s: %s", s.Reader, s.Text)
+				}
+			}
+			if len(got) != len(tt.want) {
+				t.Errorf("%d snippets, want %d", len(got), len(tt.want))
+			}
+			for reader, parts := range tt.want {
+				for _, part := range parts {
+					if !strings.Contains(got[reader], part) {
+						t.Errorf("%s: got %q, want %q in it", reader, got[reader], part)
+					}
+				}
+			}
+		})
+	}
+}

@@ -22,11 +22,17 @@ func fixOf(err error) string {
 	var stop *stopError
 	var dial *net.OpError
 	var defect *panicError
+	var known interface { // errors of catalogs, which know best
+		error
+		Fix() string
+	}
 	switch {
 	case errors.As(err, &stop) && advice[stop.state] != "":
 		return advice[stop.state]
 	case errors.As(err, &defect):
 		return "this is a defect of Tarn: please report it with the stack in the broker's log. Records wait in the log; it is tried again every 30 s, and tarn table flush TOPIC tries at once"
+	case errors.As(err, &known) && known.Fix() != "":
+		return known.Fix()
 	case errors.Is(err, tables.ErrUnsupported):
 		return "this format cannot hold the schema: register one that it can, or take the format out of tarn.table.formats"
 	case errors.Is(err, tables.ErrBroken):

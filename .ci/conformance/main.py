@@ -9,7 +9,7 @@ import harness
 import selftest
 
 # In order. A scenario is a module with run(t): t is a Scenario.
-SCENARIOS = ["avro", "protobuf", "jsonschema", "registry", "serializers", "serdes", "keeping", "upsert", "debezium", "partitions", "catalog", "duckdb", "spark", "console", "documents", "trino", "readers", "widened", "s3", "clouds", "groups", "acks", "formats", "pipelined",
+SCENARIOS = ["avro", "protobuf", "jsonschema", "registry", "serializers", "serdes", "keeping", "upsert", "debezium", "partitions", "catalog", "duckdb", "spark", "console", "documents", "trino", "readers", "widened", "s3", "clouds", "catalogs", "groups", "acks", "formats", "pipelined",
              "java", "tools", "streams", "streams_protocol", "consumer_protocol", "share", "librdkafka", "golang", "python", "node", "security", "acls",
              "java_security", "traces", "crash", "kgo"]
 # A smoke run has these only.

@@ -82,6 +82,18 @@ func (f *fault) Error() string {
 	return fmt.Sprintf("Glue answered %d %s: %s", f.status, f.kind, f.text)
 }
 
+// Fix says what a person can do about it; empty where Glue's own words are all
+// there is.
+func (f *fault) Fix() string {
+	switch f.kind {
+	case "AccessDeniedException":
+		return "let the broker's role do glue:GetDatabase, glue:CreateDatabase, glue:GetTable, glue:CreateTable, glue:UpdateTable and glue:DeleteTable there; it goes on by itself"
+	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "MissingAuthenticationTokenException":
+		return "Glue does not take the broker's credentials: mend those of its environment or role (AWS_ACCESS_KEY_ID and so on), and start it again if they are of the environment; records wait in the log"
+	}
+	return ""
+}
+
 func is(err error, kind string) bool {
 	var f *fault
 	return errors.As(err, &f) && f.kind == kind

@@ -183,3 +183,27 @@ func TestForeign(t *testing.T) {
 		t.Errorf("there already: %v", err)
 	}
 }
+
+// TestDenied says what to do where Glue refuses the caller, and nothing where it
+// refuses the call.
+func TestDenied(t *testing.T) {
+	for kind, want := range map[string]string{
+		"AccessDeniedException": "glue:UpdateTable", "UnrecognizedClientException": "credentials", "ExpiredTokenException": "credentials", "InvalidInputException": "",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "Message": "no"})
+		}))
+		defer srv.Close()
+		p := glue.New(glue.Config{Region: "eu-west-1", Endpoint: srv.URL,
+			Sign: rest.SigV4{Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")}})
+		_, err := p.Get(t.Context(), catalog.Identifier{"d", "t"})
+		var f interface {
+			error
+			Fix() string
+		}
+		if !errors.As(err, &f) || (f.Fix() == "") != (want == "") || !strings.Contains(f.Fix(), want) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

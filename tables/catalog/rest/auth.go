@@ -92,6 +92,23 @@ func (o *oauth) forget() bool {
 	return true
 }
 
+// unsigned is an answer without a token.
+type unsigned struct {
+	status int
+	text   string
+}
+
+func (u *unsigned) Error() string { return fmt.Sprintf("answer %d: %s", u.status, u.text) }
+
+// Fix says what a person can do about it; empty for answers that pass by
+// themselves.
+func (u *unsigned) Fix() string {
+	if u.status == http.StatusTooManyRequests || u.status >= http.StatusInternalServerError {
+		return ""
+	}
+	return "no token is given for the credential: mend TARN_CATALOG_CREDENTIAL (catalog.credential), catalog.oauth2-server-uri or catalog.scope, and start the broker again; records wait in the log"
+}
+
 // fetch is called with mu held.
 func (o *oauth) fetch(ctx context.Context) error {
 	form := url.Values{
@@ -123,7 +140,7 @@ func (o *oauth) fetch(ctx context.Context) error {
 		if text == "" {
 			text = string(data[:min(len(data), maxMessage)])
 		}
-		return fmt.Errorf("answer %d: %s", resp.StatusCode, text)
+		return &unsigned{resp.StatusCode, text}
 	}
 	life := time.Duration(body.Seconds) * time.Second
 	if life <= 0 {

@@ -132,6 +132,18 @@ func (e *Error) Error() string {
 	return strings.TrimRight(fmt.Sprintf("the catalog answered %d %s: %s", e.Status, e.Kind, e.Message), ": ")
 }
 
+// Fix says what a person can do about it; empty where the catalog's own words
+// are all there is.
+func (e *Error) Fix() string {
+	switch e.Status {
+	case http.StatusUnauthorized, statusAuthTimeout:
+		return "the catalog does not take what the broker signs in with: mend TARN_CATALOG_TOKEN or TARN_CATALOG_CREDENTIAL (catalog.token, catalog.credential) and start the broker again; records wait in the log"
+	case http.StatusForbidden:
+		return "the catalog forbids it: let the broker's user load, make and commit to tables there, and make the namespace if it may not; it goes on by itself"
+	}
+	return ""
+}
+
 // request is one request to the catalog.
 type request struct {
 	method, path string // path behind /v1 and prefix, escaped

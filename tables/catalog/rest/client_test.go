@@ -128,8 +128,9 @@ func TestOAuth(t *testing.T) {
 		}
 		return false
 	})
-	if _, err := open(t, store, rest.Config{URI: f.URL, Credential: "me:wrong"}); err == nil || !strings.Contains(err.Error(), "who?") {
-		t.Errorf("wrong secret: %v", err)
+	if _, err := open(t, store, rest.Config{URI: f.URL, Credential: "me:wrong"}); err == nil || !strings.Contains(err.Error(), "who?") ||
+		strings.Contains(err.Error(), "wrong") || !strings.Contains(fix(err), "TARN_CATALOG_CREDENTIAL") {
+		t.Errorf("wrong secret: %v, to be mended by %q", err, fix(err))
 	}
 	tbl, err := open(t, store, rest.Config{URI: f.URL, Credential: "me:se:cret", Scope: "PRINCIPAL_ROLE:ALL"})
 	if err != nil {
@@ -144,14 +145,40 @@ func TestOAuth(t *testing.T) {
 	}
 }
 
+// fix is what an error says that a person can do.
+func fix(err error) string {
+	var f interface {
+		error
+		Fix() string
+	}
+	if !errors.As(err, &f) {
+		return ""
+	}
+	return f.Fix()
+}
+
+// TestForbidden hands on what the catalog forbids in its own words, as a refusal
+// that somebody there can mend.
+func TestForbidden(t *testing.T) {
+	store := blob.NewMemory()
+	f := newFront(t, newHost(t, store), func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodPost && refuse(w, http.StatusForbidden, "ForbiddenException")
+	})
+	_, err := open(t, store, rest.Config{URI: f.URL})
+	if !errors.Is(err, catalog.ErrForbidden) || strings.Contains(err.Error(), "policy") || !strings.Contains(fix(err), "namespace") {
+		t.Errorf("a namespace that may not be made: %v, to be mended by %q", err, fix(err))
+	}
+}
+
 // TestToken sends a token that was given, and says so when it is refused.
 func TestToken(t *testing.T) {
 	store := blob.NewMemory()
 	f := newFront(t, newHost(t, store), func(w http.ResponseWriter, r *http.Request) bool {
 		return r.Header.Get("Authorization") != "Bearer abc" && refuse(w, http.StatusUnauthorized, "NotAuthorizedException")
 	})
-	if _, err := open(t, store, rest.Config{URI: f.URL + "/v1/", Token: "abd"}); !strings.Contains(err.Error(), "401") {
-		t.Errorf("wrong token: %v", err)
+	if _, err := open(t, store, rest.Config{URI: f.URL + "/v1/", Token: "abd"}); !strings.Contains(err.Error(), "401") ||
+		strings.Contains(err.Error(), "abd") || !strings.Contains(fix(err), "TARN_CATALOG_TOKEN") {
+		t.Errorf("wrong token: %v, to be mended by %q", err, fix(err))
 	}
 	if _, err := open(t, store, rest.Config{URI: f.URL + "/v1/", Token: "abc"}); err != nil {
 		t.Error(err)

@@ -55,12 +55,19 @@ func refused(err error) error {
 	case e.Status == http.StatusNotFound:
 		is = catalog.ErrNoSuchTable // or its namespace, which comes to the same
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden, e.Status == statusAuthTimeout:
-		is = catalog.ErrForbidden
+		return denied{err} // by the catalog: the words of ErrForbidden are of our own
 	case e.Status == http.StatusTooManyRequests, e.Status >= http.StatusInternalServerError:
 		return err
 	}
 	return fmt.Errorf("%w: %w", is, err)
 }
+
+// denied is catalog.ErrForbidden, in the words of the catalog alone.
+type denied struct{ error }
+
+func (d denied) Is(target error) bool { return target == catalog.ErrForbidden }
+
+func (d denied) Unwrap() error { return d.error }
 
 // commitBody is a CommitTableRequest.
 type commitBody struct {
