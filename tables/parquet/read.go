@@ -163,7 +163,7 @@ func openRows(src *source, columns []string, maxBytes int64) (r pqarrow.RecordRe
 	if maxBytes > 0 {
 		batch = max(1, min(batch, maxBytes/rowSize(pf)))
 	}
-	fr, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: batch}, memory.DefaultAllocator)
+	fr, err := arrowReader(pf, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +174,15 @@ func openRows(src *source, columns []string, maxBytes int64) (r pqarrow.RecordRe
 		}
 	}
 	return fr.GetRecordReader(src.ctx, at, nil)
+}
+
+// arrowReader reads a file as Arrow, whose types are those of Parquet's schema
+// alone. Writers such as pyarrow also say which Arrow types they had
+// (ARROW:schema): large texts, dictionaries, zones, as which arrow-go would hand
+// over columns that are the same in the table.
+func arrowReader(pf *file.Reader, batch int64) (*pqarrow.FileReader, error) {
+	pf.MetaData().FileMetaData.KeyValueMetadata = nil
+	return pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: batch}, memory.DefaultAllocator)
 }
 
 // CodecOf says how a file's first column is compressed; Zstd for a codec that

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
@@ -204,7 +203,7 @@ func openScan(src *source, batch int64) (fr *pqarrow.FileReader, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: batch}, memory.DefaultAllocator)
+	return arrowReader(pf, batch)
 }
 
 // readGroup yields the rows of one row group; false ends the scan.

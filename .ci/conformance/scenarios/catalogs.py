@@ -287,6 +287,10 @@ class Story:
                 time.sleep(0.1)
             self.between.rule = lambda _: None
             equal(left[0], left[1], "commits that were to be overtaken")
+            for _ in range(600):  # the last of them may be under way
+                if self.between.did.get(409, 0) - before >= 4:
+                    break
+                time.sleep(0.1)
             want(self.between.did.get(409, 0) - before >= 4, f"the catalog refused {self.between.did.get(409, 0) - before}")
         self.look("after conflicts")
 
@@ -311,7 +315,12 @@ class Story:
         table.append(pa.Table.from_pydict(row, schema=table.schema().as_arrow()))
 
     def kept(self):
-        with self.t.check("tarn table compact and expire", seconds=120):
+        """Files that pyiceberg wrote are merged with Tarn's, and its rows go again."""
+        with self.t.check("tarn table compact and expire, with a file of pyiceberg's", seconds=180):
+            self.write_beside(0)
+            self.b.tarn("table", "compact", self.topic, seconds=120)
+            equal(self.table().scan(row_filter="kafka_partition = -1").to_arrow().num_rows, 1, "rows of pyiceberg's after merging")
+            self.write_beside(1)
             self.b.tarn("table", "compact", self.topic, seconds=120)
             self.b.tarn("table", "expire", self.topic)
         self.look("after compaction")
@@ -495,8 +504,10 @@ class Bucket(Rest):
 
 
 class Sql(Story):
-    """Tables in an SQLite file, which Java's JdbcCatalog opens beside Tarn:
-    pyiceberg reads and commits through Iceberg's REST server on it."""
+    """Tables in an SQLite file, which Java's JdbcCatalog opens too, behind
+    Iceberg's REST server. It leaves a read open on a file that had its tables
+    already, under which SQLite lets nobody else commit: Tarn says so, and goes on
+    when Java is gone."""
 
     name = "sql"
 
@@ -505,26 +516,40 @@ class Sql(Story):
 
     def checks(self):
         t = self.t
-        self.file = t.work / "jdbc.db"
+        self.file, self.java = t.work / "jdbc.db", None
         with t.check("a topic"):
             self.start()
             self.produce()
             self.b.tarn("table", "flush", self.topic)
-        with t.check("Java's JdbcCatalog opens the file", seconds=120):
-            self.port = iceberg_server(t, self.stack, "jdbc", catalog="mine", warehouse=f"file://{self.b.warehouse}")
         self.look("at first")
+        with contextlib.ExitStack() as stack:
+            with t.check("Java's JdbcCatalog opens the file", seconds=120):
+                self.java = iceberg_server(t, stack, "jdbc", catalog="mine", clients="1", warehouse=f"file://{self.b.warehouse}")
+            self.look("by Java")
+            with t.check("Java commits", seconds=120):
+                for n in range(4):
+                    self.write_beside(n)
+            self.produce(10)
+            with t.check("Java holds the file: Tarn says so", seconds=120):
+                self.await_state("stalled", "database is locked")
+        self.java = None
+        with t.check("Tarn goes on when Java is gone", seconds=120):
+            self.await_state("running")
+        self.look("after Java")
         for n in range(4):
-            with t.check(f"Java commits in between, {n + 1}", seconds=120):
+            with t.check(f"pyiceberg's SqlCatalog commits in between, {n + 1}", seconds=120):
                 self.write_beside(n)
                 self.produce(10)
                 self.b.tarn("table", "flush", self.topic)
-        self.look("beside Java")
+        self.look("beside pyiceberg")
         self.killed()
         self.kept()
         self.snippet()
 
     def others(self):
-        return load_catalog("others", type="rest", uri=f"http://127.0.0.1:{self.port}")
+        if self.java:
+            return load_catalog("others", type="rest", uri=f"http://127.0.0.1:{self.java}")
+        return load_catalog("mine", type="sql", uri=f"sqlite:///{self.file}")
 
 
 class Glue(Story):
