@@ -402,9 +402,8 @@ func (c *connection) answer(ctx context.Context, a answer) (err error) {
 	buf := wire.GetBuffer() // now: who waits holds none
 	defer buf.Release()
 	buf.B = wire.AppendResponse(buf.B[:0], a.correlationID, resp)
-	resp = nil
 	if a.request != nil {
-		a.request.Encoded()
+		a.request.Encoded() // resp is not used any more
 	}
 	if err := c.send(buf.B); err != nil {
 		return err
@@ -458,7 +457,7 @@ func (c *connection) cut() {
 	case left > 0: // another write
 		c.slow.Reset(left)
 	case c.b.handlers.Short():
-		c.nc.SetWriteDeadline(time.Now())
+		_ = c.nc.SetWriteDeadline(time.Now()) // it fails where the connection has ended
 	default:
 		c.slow.Reset(time.Second)
 	}

@@ -194,8 +194,7 @@ func (f *fetch) fill(ctx context.Context) bool {
 		case total > 0: // a message set that grew when it was made
 			b = []byte{}
 		case !f.request.held.tryExtend(n):
-			b = nil // nothing is held while it waits
-			b, err = f.readLater(ctx, p, n)
+			b, err = f.readLater(ctx, p, n) // what was read is dropped: who waits holds nothing
 			left, short = 0, len(b) == 0
 		}
 		if err != nil {

@@ -310,8 +310,7 @@ func (t *taking) take(ctx context.Context, most int, first bool) {
 		case len(b) == 0, len(t.records)+len(b) > most && !(first && len(t.records) == 0):
 			return
 		case len(b) > most && !f.mem.TryExtend(len(b)):
-			n := len(b)
-			b = nil // nothing is held while it waits
+			n := len(b) // what was read is dropped: who waits holds nothing
 			if f.short = !f.roomFor(ctx, n); f.short {
 				return
 			}

@@ -200,8 +200,8 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestFoldCommitted folds over open and aborted transactions, and over batches that
-// compaction has made thin.
+// TestFoldCommitted folds over ranges of offsets and times, and behind an open
+// transaction.
 func TestFoldCommitted(t *testing.T) {
 	w := newWorld(t)
 	put := func(o record.Options, n int) {

@@ -416,10 +416,10 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 // of blobs are SQLite's own.
 func (p *folder) takes(name string, distinct bool, at int) bool {
 	decl := p.r.columns[at].decl
-	switch {
-	case name == "count":
+	switch name {
+	case "count":
 		return !distinct || decl != "NUMERIC"
-	case name == "min" || name == "max":
+	case "min", "max":
 		return true
 	}
 	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == "BOOLEAN" || decl == "NUMERIC")
