@@ -74,6 +74,7 @@ type node struct {
 	lg        *slog.Logger
 	level     *slog.LevelVar // of lg
 	tail      *logTail       // what lg wrote last
+	heapBytes int64          // how large the heap should stay
 	engine    storage.Engine
 	metered   *metered // engine, timed; what works all the time goes through it
 	who       identity
@@ -117,7 +118,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	tail := &logTail{out: std.err}
 	n := &node{cmd: c, lg: c.logger(tail, level), level: level, tail: tail}
 	defer n.close()
-	limitMemory(n.lg)
+	n.heapBytes = limitMemory(n.lg)
 	if err := n.open(ctx); err != nil {
 		return err
 	}
@@ -225,6 +226,7 @@ func (n *node) open(ctx context.Context) error {
 	}
 	cfg := broker.Config{
 		Times:          times,
+		HeapBytes:      n.heapBytes,
 		RetentionCheck: c.RetentionCheck, CompactionCheck: c.CompactionCheck,
 		Engine:            n.metered,
 		Listeners:         listeners,

@@ -5,6 +5,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -58,6 +59,10 @@ type Config struct {
 	// AnswerBytes bounds the memory for the records of answers that clients have
 	// not read yet; 0 means 192 MiB. A larger batch is let in alone.
 	AnswerBytes int64
+	// HeapBytes is how large the heap should stay; 0: it does not matter. Below
+	// 2 GiB what clients may have the broker hold shrinks with it: answers, large
+	// requests and what is unpacked have a half of it together.
+	HeapBytes int64
 	// RetentionCheck is how often old records are looked for; 0 means 5 min.
 	RetentionCheck time.Duration
 	// CompactionCheck is how often logs are looked at that may be compacted; 0
@@ -156,9 +161,9 @@ type Broker struct {
 	warnedMs     atomic.Int64 // when a connection without a place was logged last
 	door         door
 	requests     requestMeters
-	requestBytes *semaphore.Weighted // large requests that are not answered yet
+	requestBytes api.Budget // large requests that are not answered yet
 	// strangerBytes is the same of clients that have not said who they are.
-	strangerBytes   *semaphore.Weighted
+	strangerBytes   api.Budget
 	requestElements *semaphore.Weighted // of requests that are not answered yet
 }
 
@@ -178,7 +183,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b := &Broker{
 		cfg: cfg, lg: cfg.Log,
 		door:         door{max: cfg.MaxConnections, pace: quota.NewPace(cfg.ConnectionRate)},
-		requestBytes: semaphore.NewWeighted(maxRequestBytes), strangerBytes: semaphore.NewWeighted(maxStrangerBytes),
+		requestBytes: api.NewBudget(cfg.budget(maxRequestBytes)), strangerBytes: api.NewBudget(cfg.budget(maxStrangerBytes)),
 		requestElements: semaphore.NewWeighted(maxWaitingElements),
 		peers:           peers{limit: cfg.MaxConnectionsPerIP, limits: cfg.IPConnections},
 	}
@@ -224,7 +229,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b.handlers = api.New(api.Config{
 		Engine: cfg.Engine, Logs: b.logs, Topics: b.topics, Groups: b.groups, GroupConfigs: b.groupConfigs, Shares: b.shares,
 		Txns: b.txns, Producers: producers, Quotas: b.quotas, Telemetry: b.telemetry, Users: b.cfg.Users, Tokens: cfg.Tokens, Rules: cfg.Rules, Audit: cfg.Log.With("component", "audit"), ClusterID: b.clusterID,
-		Validate: cfg.Validate, Tracer: cfg.Tracer, AnswerBytes: cfg.AnswerBytes, AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
+		Validate: cfg.Validate, Tracer: cfg.Tracer, AnswerBytes: cfg.budget(cmp.Or(cfg.AnswerBytes, api.DefaultAnswerBytes)), UnpackBytes: cfg.budget(api.DefaultUnpackBytes), AutoCreate: !cfg.NoAutoCreate, Partitions: partitions,
 		BrokerConfigs: b.settings, Advertise: b.Advertise, Limits: b, Disk: cfg.Disk, LogLevel: cfg.LogLevel, Log: cfg.Log.With("component", "kafka"), Now: cfg.Now,
 	})
 	for _, l := range cfg.Listeners {

@@ -139,3 +139,44 @@ func taken(budget interface {
 	}
 	return all - low
 }
+
+// TestSmallHeap has the budgets follow the heap, and a request in that is larger
+// than all of its budget.
+func TestSmallHeap(t *testing.T) {
+	for _, c := range []struct{ heap, usual, want int64 }{
+		{0, 256 << 20, 256 << 20},
+		{roomyHeap, 256 << 20, 256 << 20},
+		{1 << 30, 256 << 20, 128 << 20},
+		{205 << 20, 32 << 20, leastBudget},
+		{1, 4 << 20, 4 << 20},
+	} {
+		if got := (Config{HeapBytes: c.heap}).budget(c.usual); got != c.want {
+			t.Errorf("%d of a heap of %d: got %d, want %d", c.usual, c.heap, got, c.want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, err := Open(t.Context(), Config{Engine: memory.New(), HeapBytes: 1 << 20, Listeners: []Listener{{Addr: "127.0.0.1:0"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.close)
+		client := b.Pipe(t)
+		// A Produce that the decoder refuses, and nothing is left of it.
+		frame := binary.BigEndian.AppendUint32(nil, 2*leastBudget)
+		frame = append(frame, 0, 0, 0, 13)
+		if _, err := client.Write(append(frame, make([]byte, 100)...)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := taken(b.requestBytes, leastBudget); got != leastBudget {
+			t.Errorf("%d bytes are held for a request that is larger than the budget, want all of it", got)
+		}
+		if _, err := client.Write(make([]byte, 2*leastBudget-104)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := taken(b.requestBytes, leastBudget); got != 0 {
+			t.Errorf("%d bytes are held after the answer", got)
+		}
+	})
+}

@@ -101,7 +101,7 @@ type answer struct {
 	token         func(context.Context) ([]byte, error) // instead of reply: a bare token's answer
 	begun         time.Time                             // when the request had come
 	bytes         int64                                 // charged to the connection's budget, and to shared
-	shared        *semaphore.Weighted
+	shared        api.Budget
 	elements      int64 // charged to those budgets
 }
 
@@ -265,10 +265,11 @@ func (c *connection) admit(ctx context.Context, a *answer, size int, key int16) 
 	if size <= largeFrame || size > c.frameLimit()(key) {
 		return nil
 	}
-	n, shared := int64(size), c.b.requestBytes
+	shared := c.b.requestBytes
 	if !c.client.Auth.Ready() {
 		shared = c.b.strangerBytes
 	}
+	n := min(int64(size), shared.Most) // a larger one is let in alone
 	if err := c.budget.Acquire(ctx, min(n, maxConnectionBytes)); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
@@ -154,8 +154,9 @@ type Config struct {
 	Validate Validate
 	// Tracer continues traces of producers; nil: nobody traces.
 	Tracer *trace.Tracer
-	// AnswerBytes bounds the memory for the records of answers; 0: as usual.
-	AnswerBytes int64
+	// AnswerBytes bounds the memory for the records of answers, UnpackBytes that for
+	// unpacking what is produced, and as much again for what is read; 0: as usual.
+	AnswerBytes, UnpackBytes int64
 	// AutoCreate makes unknown topics when a client asks for their metadata.
 	AutoCreate bool
 	// Partitions is the number of partitions a topic gets by default.
@@ -203,9 +204,9 @@ type Handlers struct {
 	lg       *slog.Logger
 	table    map[int16]handler
 	guards   map[int16]guard
-	readers  sync.Pool           // of *record.Reader
-	unpacks  *semaphore.Weighted // of maxUnpacking, while produced batches are unpacked
-	rereads  *semaphore.Weighted // the same of stored ones
+	readers  sync.Pool // of *record.Reader
+	unpacks  Budget    // while produced batches are unpacked
+	rereads  Budget    // the same of stored ones
 	answers  *answers
 	sessions sessions
 	traffic  traffic
@@ -230,8 +231,8 @@ func New(cfg Config) *Handlers {
 	}
 	h := &Handlers{
 		cfg: cfg, lg: cfg.Log,
-		unpacks: semaphore.NewWeighted(maxUnpacking),
-		rereads: semaphore.NewWeighted(maxUnpacking),
+		unpacks: NewBudget(cmp.Or(cfg.UnpackBytes, DefaultUnpackBytes)),
+		rereads: NewBudget(cmp.Or(cfg.UnpackBytes, DefaultUnpackBytes)),
 		answers: newAnswers(cfg.AnswerBytes),
 	}
 	h.readers.New = func() any { return new(record.Reader) }

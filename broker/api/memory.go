@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// defaultAnswerBytes bounds the records that Fetch answers of all connections
+	// DefaultAnswerBytes bounds the records that Fetch answers of all connections
 	// hold together, from before they are read until they are sent.
-	defaultAnswerBytes = 192 << 20
+	DefaultAnswerBytes = 192 << 20
 	// firstShare is the part of it, one in so many, that is left for when the rest
 	// is spent by clients that may hold it and never read: a batch for each answer,
 	// so that consumers go on slowly. Who finds no room here either waits, as long
@@ -30,18 +30,17 @@ const (
 
 // answers is the memory for the records of all connections' answers.
 type answers struct {
-	many  *semaphore.Weighted // as much as clients ask for
-	first *semaphore.Weighted // a batch for each when many is spent
-	most  int64               // of first
+	many  Budget // as much as clients ask for
+	first Budget // a batch for each when many is spent
 	// found is when somebody last found no room in either, Unix ns.
 	found atomic.Int64
 }
 
 // newAnswers has room for so many bytes, or as many as is usual if they are 0.
 func newAnswers(bytes int64) *answers {
-	bytes = cmp.Or(bytes, defaultAnswerBytes)
+	bytes = cmp.Or(bytes, DefaultAnswerBytes)
 	first := bytes / firstShare
-	return &answers{many: semaphore.NewWeighted(bytes - first), first: semaphore.NewWeighted(first), most: first}
+	return &answers{many: NewBudget(bytes - first), first: NewBudget(first)}
 }
 
 // short reports whether somebody found no room just now.
@@ -102,7 +101,7 @@ func (m *memory) tryExtend(n int) bool {
 func (m *memory) extend(ctx context.Context, n int) bool {
 	a := m.of
 	m.release()
-	weight := min(answerCopies*int64(n), a.most)
+	weight := min(answerCopies*int64(n), a.first.Most)
 	m.of, m.copies = a, answerCopies
 	if err := a.first.Acquire(ctx, weight); err != nil {
 		a.found.Store(time.Now().UnixNano())
@@ -145,23 +144,32 @@ func (m *memory) release() {
 	*m = memory{}
 }
 
-// maxUnpacking bounds what the compressed batches that are unpacked at a time may
+// DefaultUnpackBytes bounds what the compressed batches that are unpacked at a time may
 // become, all together: of usual ones some hundred, of bombs four on a topic that
 // takes 1 MiB, or one that may become more than all of this. What is produced has
 // such a budget, and what is read anew for old clients and for times another one,
 // since that may wait for a disk.
-const maxUnpacking = 256 << 20
+const DefaultUnpackBytes = 256 << 20
 
-// unpacking is what is held of maxUnpacking.
+// Budget is so many bytes for all connections. Safe for concurrent use.
+type Budget struct {
+	*semaphore.Weighted
+	Most int64
+}
+
+// NewBudget is one of most bytes.
+func NewBudget(most int64) Budget { return Budget{semaphore.NewWeighted(most), most} }
+
+// unpacking is what is held of a budget for that.
 type unpacking struct {
-	budget *semaphore.Weighted
+	budget Budget
 	bytes  int64
 }
 
 // unpack waits until so many bytes may be unpacked. Release gives them back; who
 // holds some must not ask for more, nor wait for others.
-func unpack(ctx context.Context, budget *semaphore.Weighted, most int) (*unpacking, error) {
-	n := min(int64(most), maxUnpacking)
+func unpack(ctx context.Context, budget Budget, most int) (*unpacking, error) {
+	n := min(int64(most), budget.Most)
 	if n <= 0 {
 		return &unpacking{}, nil
 	}

@@ -41,7 +41,7 @@ func TestRereads(t *testing.T) {
 		}
 		// As many bombs as there may be are being unpacked.
 		var held []*unpacking
-		for range maxUnpacking / unpackLimit(tp) {
+		for range DefaultUnpackBytes / unpackLimit(tp) {
 			u, err := unpack(t.Context(), h.rereads, unpackLimit(tp))
 			if err != nil {
 				t.Fatal(err)
@@ -54,7 +54,7 @@ func TestRereads(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if !h.unpacks.TryAcquire(maxUnpacking) {
+		if !h.unpacks.TryAcquire(DefaultUnpackBytes) {
 			t.Error("what is produced has no budget of its own")
 		}
 		slow := []struct {
@@ -97,10 +97,10 @@ func TestRereads(t *testing.T) {
 		for _, u := range held {
 			u.release()
 		}
-		if !h.rereads.TryAcquire(maxUnpacking) {
+		if !h.rereads.TryAcquire(DefaultUnpackBytes) {
 			t.Error("the budget leaks")
 		}
-		h.rereads.Release(maxUnpacking)
+		h.rereads.Release(DefaultUnpackBytes)
 		// What may become more than the budget takes all of it, and is not stuck.
 		tp.Config.MaxMessageBytes = 1 << 30
 		if err := find(5)(t.Context()); err != nil {
