@@ -25,6 +25,10 @@ import (
 // values, and would take their place.
 var ErrLatest = errors.New("a table of latest values takes no letters in: produce the records again")
 
+// errGivenUp says that a step of a redrive was forgotten before its rows were
+// committed: its letters are where they were.
+var errGivenUp = errors.New("the letters stay, redrive them again")
+
 // redriveKey, in a table's progress, is the id of the last step of a redrive
 // whose rows the table has.
 const redriveKey = "redrive"
@@ -414,7 +418,10 @@ func (s *sink) finishRedrives(ctx context.Context) error {
 		if s.redrives[m.name] == nil || m.table == nil || !s.mayTry(m) {
 			continue
 		}
-		if err := s.finishRedrive(ctx, m); err != nil {
+		switch err := s.finishRedrive(ctx, m); {
+		case errors.Is(err, errGivenUp):
+			s.lg.Warn("a redrive was given up", "format", m.name, "error", err)
+		case err != nil:
 			s.fail(m, fmt.Errorf("redrive: %w", err), true)
 		}
 		if !s.loaded {
@@ -427,7 +434,9 @@ func (s *sink) finishRedrives(ctx context.Context) error {
 }
 
 // finishRedrive commits a stored step: rows first, then the letters go. What the
-// tables hold decides what is left to do.
+// tables hold decides what is left to do. A step that cannot be committed any more,
+// since the table is another or its files were taken for left-overs while nobody ran,
+// is forgotten: errGivenUp.
 func (s *sink) finishRedrive(ctx context.Context, m *member) error {
 	step := s.redrives[m.name]
 	if step == nil {
@@ -441,8 +450,7 @@ func (s *sink) finishRedrive(ctx context.Context, m *member) error {
 	}
 	if p.Extra[redriveKey] != step.ID {
 		if !p.Equal(step.Expect) {
-			s.lg.Warn("a redrive does not fit the table any more; its letters stay", "format", m.name)
-			return s.forgetRedrive(ctx, m, step)
+			return s.giveUp(ctx, m, step, errors.New("the table is not what it was"))
 		}
 		c := tables.Commit{ID: step.ID, Expect: step.Expect, Progress: step.Progress, Add: step.Files,
 			Summary: map[string]string{"tarn.rows": fmt.Sprint(step.rows()), "tarn.redrive": step.ID}}
@@ -450,7 +458,12 @@ func (s *sink) finishRedrive(ctx context.Context, m *member) error {
 			c.Schema = step.Schema
 		}
 		if err := m.table.Commit(ctx, c); err != nil {
-			if p, perr := s.mainProgress(ctx, m.table); perr != nil || p.Extra[redriveKey] != step.ID {
+			p, perr := s.mainProgress(ctx, m.table)
+			switch {
+			case perr == nil && p.Extra[redriveKey] == step.ID: // it was committed
+			case perr == nil && errors.Is(err, tables.ErrFile):
+				return s.giveUp(ctx, m, step, err)
+			default:
 				return fmt.Errorf("commit rows: %w", err)
 			}
 		}
@@ -468,6 +481,14 @@ func (s *sink) finishRedrive(ctx context.Context, m *member) error {
 	return s.forgetRedrive(ctx, m, step)
 }
 
+// giveUp forgets a step whose rows are not in the table.
+func (s *sink) giveUp(ctx context.Context, m *member, step *redriving, why error) error {
+	if err := s.forgetRedrive(ctx, m, step); err != nil {
+		return err
+	}
+	return fmt.Errorf("commit rows: %w: %w", why, errGivenUp)
+}
+
 // takeLetters takes a step's letters out of their table. Where somebody has
 // rewritten their file meanwhile they are looked for.
 func (s *sink) takeLetters(ctx context.Context, t tables.Maintainer, step *redriving) error {
@@ -481,7 +502,9 @@ func (s *sink) takeLetters(ctx context.Context, t tables.Maintainer, step *redri
 			r.Add = []tables.DataFile{*step.Rest}
 		}
 		err := t.Replace(ctx, r)
-		if !errors.Is(err, tables.ErrConflict) {
+		// ErrFile: what is to stay was taken for a left-over while nobody ran; it
+		// is made again.
+		if !errors.Is(err, tables.ErrConflict) && !errors.Is(err, tables.ErrFile) {
 			return err
 		}
 		if live, err = t.Live(ctx); err != nil {

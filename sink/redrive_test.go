@@ -2,11 +2,15 @@ package sink_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tarn-io/tarn/broker/record"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/parquet"
 )
 
 // withLetters fills a world with rows and letters of which some become valid
@@ -139,6 +143,42 @@ func TestRedriveCrashes(t *testing.T) {
 				t.Errorf("only %d writes met a fault", n)
 			}
 			return
+		}
+	}
+}
+
+// TestRedriveDownForLong: a redrive is cut off, and its process stays down until
+// opening a table takes the staged files for left-overs: their rows lie where the
+// table has been. Letters come in by another redrive, or go if their rows are in.
+func TestRedriveDownForLong(t *testing.T) {
+	for _, at := range []string{"redrive/parquet", "put-if-absent default/orders/parquet/_tarn/", "put-if-absent default/orders__dead_letters/parquet/_tarn/"} {
+		for _, before := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/before=%v", strings.ReplaceAll(at, "/", "."), before), func(t *testing.T) {
+				w := newWorld(t)
+				w.topics[0].Formats = []string{"parquet"}
+				w.level = slog.LevelError
+				mend := withLetters(w)
+				mend()
+				w.fuse.armAt(at, before, true)
+				if _, err := w.manager.Redrive(t.Context(), "orders"); err == nil {
+					t.Error("redrive: want an error, its process died")
+				}
+				w.halt()
+				if blown := w.fuse.heal(); blown == "" {
+					t.Fatalf("no write at %s", at)
+				}
+				w.wrap = func(tables.Format) tables.Format { // two days later
+					later := func() time.Time { return time.Now().Add(2 * parquet.DefaultStagedGrace) }
+					return parquet.New(fusedStore{w.store, w.fuse}, parquet.Config{Now: later})
+				}
+				w.run()
+				w.flushOn()
+				w.redriveOn()
+				w.check(5, 2)
+				w.produce(0, order(1, 9, "encore"))
+				w.flushOn()
+				w.check(6, 2)
+			})
 		}
 	}
 }

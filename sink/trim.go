@@ -59,8 +59,8 @@ func (s *sink) trim(ctx context.Context) error {
 	if err != nil || to == nil {
 		return err
 	}
-	if to.until(s.trimmed.Offsets) == 0 && s.trimmed.Offsets.until(to) > 0 {
-		next := trimmed{Offsets: maps.Clone(to)}
+	if s.trimmed.Offsets.until(to) > 0 {
+		next := trimmed{Offsets: higher(s.trimmed.Offsets, to)}
 		value, err := json.Marshal(next)
 		if err != nil {
 			return fmt.Errorf("encode: %w", err)
@@ -131,6 +131,17 @@ func lower(a, b offsets) offsets {
 		if other, ok := b[part]; ok {
 			out[part] = min(off, other)
 		}
+	}
+	return out
+}
+
+// higher is the greater of two positions by partition: what was trimmed once stays
+// trimmed, also where a table has been taken back before it in one partition.
+func higher(a, b offsets) offsets {
+	out := offsets{}
+	maps.Copy(out, a)
+	for part, off := range b {
+		out[part] = max(out[part], off)
 	}
 	return out
 }

@@ -116,6 +116,37 @@ func TestTrimmedAway(t *testing.T) {
 	}
 }
 
+// TestTrimmedPartition: one partition stands before what is said to be trimmed of it,
+// after a crash and a table that was taken back; that the others are trimmed is noted
+// all the same, and what was noted stays.
+func TestTrimmedPartition(t *testing.T) {
+	w := newWorld(t)
+	w.level = 12
+	w.topics[0].TrimLog = true
+	w.topics[0].Formats = []string{"delta"}
+	id := w.register("orders-value", orderV1)
+	key := fmt.Sprintf("sink/%s/trimmed", orders)
+	if err := w.items.Put(t.Context(), tables.Item{Key: key, Value: []byte(`{"offsets":{"1":5}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	w.produce(0, order(id, 1, "a"), order(id, 2, "b"))
+	w.produce(1, order(id, 3, "c"))
+	w.verify(3, 0)
+	w.flush()
+	w.wantStarts("after a commit", "[2 1]")
+	it, err := w.items.Get(t.Context(), key)
+	if want := `{"offsets":{"0":2,"1":5}}`; string(it.Value) != want || err != nil {
+		t.Errorf("trimmed: got %s, %v; want %s", it.Value, err, want)
+	}
+	w.halt()
+	if err := formatsOver(w.store, w.items)["delta"].Drop(t.Context(), "default", "orders"); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	w.state(sink.LogTrimmed)
+}
+
 // TestTrimLogCounts: what the log no longer holds is held against the number of
 // records that came.
 func TestTrimLogCounts(t *testing.T) {
