@@ -44,8 +44,12 @@ func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
 	}
 	for {
 		r := &replica{cmd: c, std: std, store: store}
-		if r.generation, err = newGeneration(time.Now()); err != nil {
-			return err
+		if r.generation, err = newGeneration(ctx, store, time.Now()); err != nil {
+			fmt.Fprintf(std.err, "tarn: %v; trying again\n", err)
+			if !pause(ctx, replicaRetry) {
+				return r.bye()
+			}
+			continue
 		}
 		round, cancel := context.WithTimeout(ctx, c.SnapshotEvery)
 		err := c.parts(round, fmt.Sprintf("follow_ms=%d", c.Interval.Milliseconds()), func(b []byte) (sqlite.Part, error) {

@@ -25,7 +25,8 @@ import (
 //	<start, Unix ms, 13 digits>-<8 random hex digits>/<number, 10 digits>-<time, Unix ms, 13 digits>-<p|s>
 //
 // s: with this part all so far are a state of the store; p: more belong to it.
-// Objects are written once, in the order of their numbers.
+// Objects are written once, in the order of their numbers. A generation's start is
+// later than that of each one before it, whatever the clock says.
 
 // replicaAhead bounds the parts that are fetched at a time while one is applied.
 const replicaAhead = 8
@@ -66,10 +67,29 @@ type replicaPart struct {
 	whole  bool
 }
 
-func newGeneration(now time.Time) (string, error) {
+// newGeneration names a generation that comes after all that the replica has: a
+// clock that was set back must not put what is new behind what is old.
+func newGeneration(ctx context.Context, store blob.Store, now time.Time) (string, error) {
+	all, err := generations(ctx, store)
+	if err != nil {
+		return "", err
+	}
+	start := now.UnixMilli()
+	for _, g := range all {
+		if ms, ok := g.start(); ok {
+			start = max(start, ms+1)
+		}
+	}
 	var b [4]byte
-	_, err := rand.Read(b[:])
-	return fmt.Sprintf("%013d-%s", now.UnixMilli(), hex.EncodeToString(b[:])), err
+	_, err = rand.Read(b[:])
+	return fmt.Sprintf("%013d-%s", start, hex.EncodeToString(b[:])), err
+}
+
+// start reads when a generation began from its name; false: it is not one of ours.
+func (g generation) start() (ms int64, ok bool) {
+	word, _, _ := strings.Cut(g.name, "-")
+	ms, err := strconv.ParseInt(word, 10, 64)
+	return ms, err == nil && len(word) == 13
 }
 
 func partKey(generation string, number int, p sqlite.Part) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +141,34 @@ func TestReplica(t *testing.T) {
 		}
 	}
 	check(after[1], newer+"1")
+}
+
+// TestReplicaClockSetBack: what is written after the clock was set back is the newest
+// all the same, and what it replaces goes.
+func TestReplicaClockSetBack(t *testing.T) {
+	store := blob.NewMemory()
+	begun := time.UnixMilli(1_800_000_000_000)
+	var name string
+	for n, now := range []time.Time{begun.Add(time.Hour), begun, begun.Add(-time.Hour), begun.Add(2 * time.Hour)} {
+		next, err := newGeneration(t.Context(), store, now)
+		if err != nil || next <= name {
+			t.Fatalf("generation %d: got %s, %v; want one after %s", n, next, err, name)
+		}
+		name = next
+		times := replicated(t, store, name, 2)
+		if got, err := restored(t, store, times[1].Add(24*time.Hour)); got != name+"1" || err != nil {
+			t.Errorf("generation %d: restored %q, %v; want %q", n, got, err, name+"1")
+		}
+	}
+	if want := fmt.Sprintf("%013d-", begun.Add(2*time.Hour).UnixMilli()); !strings.HasPrefix(name, want) {
+		t.Errorf("with the clock right again: got %s, want %s...", name, want)
+	}
+	if err := store.Put(t.Context(), "notes/0000000000-1800000000000-s", nil); err != nil {
+		t.Fatal(err)
+	}
+	if next, err := newGeneration(t.Context(), store, begun.Add(3*time.Hour)); err != nil || len(next) != len(name) {
+		t.Errorf("beside a folder of others: got %s, %v", next, err)
+	}
 }
 
 func TestParseAt(t *testing.T) {
