@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,39 @@ func TestExposed(t *testing.T) {
 			if got := strings.Count(said.String(), "LISTENING BEYOND"); got != loud || got > 0 && !strings.Contains(said.String(), "level=WARN") {
 				t.Errorf("%q, ready-json %v: said %d times, want %d", c.args, ready, got, loud)
 			}
+		}
+	}
+}
+
+// TestClosing says of each address what closes it, and nothing that does not.
+func TestClosing(t *testing.T) {
+	for _, c := range []struct {
+		open  []string
+		want  string
+		never string
+	}{
+		{[]string{"--admin.listen 0.0.0.0:4"}, "keep --admin.listen on this machine", "ask who they are with"},
+		{[]string{"--http.listen :3"}, "--http.auth", "--kafka.sasl.mechanisms"},
+		{[]string{"--kafka.listen :1", "--http.listen :3"}, "--kafka.sasl.mechanisms, or --kafka.tls.client-auth required; ask who they are with --http.auth", "--admin.listen"},
+	} {
+		if got := closing(c.open); !strings.Contains(got, c.want) || strings.Contains(got, c.never) {
+			t.Errorf("%q: got %q; want %q and no %q", c.open, got, c.want, c.never)
+		}
+	}
+}
+
+// TestReachable holds addresses that are told to ones that can be gone to.
+func TestReachable(t *testing.T) {
+	for addr, want := range map[string]string{
+		"[::]:8081": "localhost:8081", "0.0.0.0:8081": "localhost:8081", ":8081": "localhost:8081",
+		"127.0.0.1:8081": "127.0.0.1:8081", "192.0.2.1:8081": "192.0.2.1:8081", "[::1]:8081": "[::1]:8081",
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reachable(tcp); got != want {
+			t.Errorf("%s: got %s, want %s", addr, got, want)
 		}
 	}
 }

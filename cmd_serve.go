@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -327,23 +328,33 @@ func absolute(path string) string {
 }
 
 func (n *node) addresses() runFile {
-	web := "http://" + n.listener.Addr().String()
+	web := "http://" + reachable(n.listener.Addr())
 	switch {
 	case n.who.acme != nil: // its certificates are for names only
 		_, port, _ := net.SplitHostPort(n.listener.Addr().String())
 		web = "https://" + net.JoinHostPort(n.cmd.ACMEDomains[0], port)
 	case n.who.http != nil:
-		web = "https://" + n.listener.Addr().String()
+		web = "https://" + reachable(n.listener.Addr())
 	}
 	admin := ""
 	if n.adminAddr != nil {
-		admin = "http://" + n.adminAddr.Addr().String()
+		admin = "http://" + reachable(n.adminAddr.Addr())
 	}
 	return runFile{
 		Admin: admin,
 		PID:   os.Getpid(), Kafka: n.broker.Advertised(), HTTP: web,
 		Data: n.cmd.Data, Warehouse: n.store.URL(""), Version: version,
 	}
+}
+
+// reachable is an address that is listened on as somebody on this machine can ask for
+// it, host:port: one that stands for all addresses is none to go to.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || len(tcp.IP) > 0 && !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
 }
 
 // announce tells where everything is, whether data survives, and who may do

@@ -208,7 +208,22 @@ func (c *serveCmd) checkExposure() error {
 		return err
 	}
 	return fmt.Errorf("%s: listening beyond this machine without authentication lets anyone read and write everything; "+
-		"set up authentication (--kafka.sasl.mechanisms, --http.auth), or say --insecure-listen", strings.Join(open, ", "))
+		"%s, or say --insecure-listen", strings.Join(open, ", "), closing(open))
+}
+
+// closing says what closes the addresses that exposed lists: each kind has its own way.
+func closing(open []string) string {
+	var out []string
+	for _, way := range []struct{ flag, does string }{
+		{"--kafka.listen ", "set up authentication with --kafka.sasl.mechanisms, or --kafka.tls.client-auth required"},
+		{"--http.listen ", "ask who they are with --http.auth"},
+		{"--admin.listen ", "keep --admin.listen on this machine (127.0.0.1:PORT), since it never asks who somebody is and --http.auth is not for it"},
+	} {
+		if slices.ContainsFunc(open, func(o string) bool { return strings.HasPrefix(o, way.flag) }) {
+			out = append(out, way.does)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // loopback reports whether an address to listen on is of this machine only.
