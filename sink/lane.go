@@ -82,7 +82,8 @@ func (s *sink) stable(ctx context.Context) (offsets, error) {
 }
 
 // due picks the lanes for which a cut should be made now: asked for, large
-// enough, or waiting long enough. Lanes behind the others are always due. All
+// enough, waiting long enough, or tried before in vain: what is wrong is wrong until
+// one succeeds, and not just while a flush asks for it. Lanes behind the others are always due. All
 // of it is worked out from memory, since it is asked often.
 func (s *sink) due(lanes []*lane, stable offsets) []*lane {
 	var out []*lane
@@ -102,7 +103,7 @@ func (s *sink) due(lanes []*lane, stable offsets) []*lane {
 				s.behindSince = s.now()
 			}
 			size := cmp.Or(s.recordBytes, guessedRecord)
-			if n >= s.topic.CommitRows || n >= s.topic.CommitBytes/size || s.now().Sub(s.behindSince) >= s.interval() {
+			if s.failed || n >= s.topic.CommitRows || n >= s.topic.CommitBytes/size || s.now().Sub(s.behindSince) >= s.interval() {
 				out = append(out, l)
 			}
 		}

@@ -58,7 +58,7 @@ func (s *sink) cut(ctx context.Context, l *lane) error {
 	if err == nil && e != nil {
 		err = s.save(ctx, e)
 	}
-	if err == nil && l.front {
+	if s.failed = err != nil; !s.failed && l.front {
 		s.behindSince = time.Time{}
 	}
 	return err

@@ -71,6 +71,7 @@ type sink struct {
 	waiting     []*flush  // flushes not answered yet
 	asks        []*chore  // chores not done yet
 	behindSince time.Time // when the backlog was first seen; zero: none
+	failed      bool      // the last cut was not made
 	recordBytes int64     // mean size of a record in the last cut
 	rowBytes    float64   // mean size of a row in the last data file; 0: not known
 	most        int64     // rows of a cut, below what the topic says; 0: as it says
