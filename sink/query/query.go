@@ -175,18 +175,24 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 		return nil, fmt.Errorf("%w: a time limit of %v: want up to %v", ErrInvalid, r.Time, MaxTime)
 	}
 	begun := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Time, fmt.Errorf(
+		"%w: the query took longer than %v: narrow it by kafka_offset or kafka_timestamp, or allow it more time (--timeout, timeout_ms; %g minutes at most)",
+		ErrLimit, r.Time, MaxTime.Minutes()))
+	defer cancel()
 	if out, ok, err := e.describe(ctx, r); ok || err != nil {
-		if out != nil {
-			out.Elapsed = time.Since(begun)
+		if err == nil {
+			err = ctx.Err() // a table that was not looked at in time is not described
 		}
-		return out, err
+		if err != nil {
+			return nil, overtaken(ctx, err)
+		}
+		out.Elapsed = time.Since(begun)
+		return out, nil
 	}
 	st, err := parse(r.SQL)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.Time, fmt.Errorf("%w: the query took longer than %v", ErrLimit, r.Time))
-	defer cancel()
 	select {
 	case e.places <- struct{}{}:
 		defer func() { <-e.places }()
@@ -196,7 +202,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	var s *session
 	for try := 0; ; try++ {
 		s = e.enter(ctx, st, r)
-		err = s.run()
+		err = overtaken(s.ctx, s.run())
 		e.leave(s)
 		// Maintenance may take a file away between the look at the table and the
 		// reading, and the sink records that the table has by now from the log: then
@@ -210,6 +216,15 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	}
 	s.out.Elapsed, s.out.Scanned = time.Since(begun), s.scanned
 	return s.out, nil
+}
+
+// overtaken is the error of work whose context may be over: then why it is, for logs,
+// tables and SQLite each say in their own words that they were stopped.
+func overtaken(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // maxTries is how often a query is begun again because files or records have gone.

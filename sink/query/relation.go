@@ -15,6 +15,7 @@ import (
 	"github.com/tarn-io/tarn/schema"
 	"github.com/tarn-io/tarn/schema/plain"
 	"github.com/tarn-io/tarn/sink"
+	"github.com/tarn-io/tarn/tables"
 )
 
 // part is which records of a topic a table of SQL has.
@@ -116,6 +117,9 @@ func (r *relation) open() error {
 	// Without a table, the topic is its log; with one that cannot be read, to say so is
 	// better than half of the records.
 	if err := r.src.lakeErr; err != nil && !errors.Is(err, sink.ErrNoTable) && r.part == whole {
+		if errors.Is(err, tables.ErrForeign) {
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
+		}
 		r.refused = fmt.Errorf("%w; log.%s can be read all the same", err, quote(t.Name))
 	}
 	if (r.part == rowsOnly || r.part == lettersOnly) && !r.src.hasLake {

@@ -133,6 +133,34 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: %v\ngot\n%s\nwant\n%s", c.format, err, b.String(), c.want)
 		}
 	}
+	mixed, err := w.engine.Query(t.Context(), query.Request{SQL: `select 9007199254740993 as m, '' as s, cast(x'ff41' as text) as t, ' a' as l, 7 as n union all select 0.5, null, 'b' || char(13), '\.', 1.5`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := mixed.Write(&text, "csv"); err != nil || text.String() != "m,s,t,l,n\n9007199254740993,\"\",\uFFFDA,\" a\",7\n0.5,,\"b\r\",\"\\.\",1.5\n" {
+		t.Errorf("csv: %v\n%q", err, text.String())
+	}
+	var stream bytes.Buffer
+	if err := mixed.Write(&stream, "arrow"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ipc.NewReader(&stream); err != nil || !r.Next() || r.RecordBatch().Column(0).ValueStr(0) != "9007199254740993" || r.RecordBatch().Column(0).ValueStr(1) != "0.5" || r.RecordBatch().Column(4).ValueStr(0) != "7" {
+		t.Errorf("arrow of whole numbers and others: %v", err)
+	}
+	// Without a value, a column is what it was declared as.
+	w.register("orders-value", strings.Replace(allTypes, `"All"`, `"None"`, 1))
+	none, err := w.engine.Query(t.Context(), query.Request{SQL: "select big, yes, real, raw, text from orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Reset()
+	if err := none.Write(&stream, "arrow"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ipc.NewReader(&stream); err != nil || strings.Join(strings.Fields(r.Schema().String()), " ") != "schema: fields: 5 - big: type=int64, nullable - yes: type=int64, nullable - real: type=float64, nullable - raw: type=binary, nullable - text: type=utf8, nullable" {
+		t.Errorf("arrow of no rows: %v, %v", err, r.Schema())
+	}
 	if err := got.Write(&strings.Builder{}, "xml"); !errors.Is(err, query.ErrInvalid) {
 		t.Errorf("xml: %v", err)
 	}

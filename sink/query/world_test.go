@@ -44,15 +44,20 @@ type world struct {
 // newWorld makes a world; its topic orders has tables of the given formats.
 func newWorld(t testing.TB, formats ...string) *world {
 	t.Helper()
-	engine := memory.New()
+	return newWorldOn(t, commitlog.Config{Engine: memory.New()}, formats...)
+}
+
+// newWorldOn makes a world whose log is as cfg says.
+func newWorldOn(t testing.TB, cfg commitlog.Config, formats ...string) *world {
+	t.Helper()
+	engine := cfg.Engine
 	w := &world{t: t}
 	var err error
 	if w.reg, err = registry.Open(t.Context(), registry.Config{Engine: engine}); err != nil {
 		t.Fatal(err)
 	}
-	w.logs = commitlog.New(commitlog.Config{
-		Engine: engine, Admit: func(storage.TP, record.Header) error { return nil }, // every transaction is known
-	})
+	cfg.Admit = func(storage.TP, record.Header) error { return nil } // every transaction is known
+	w.logs = commitlog.New(cfg)
 	w.topics = []sink.Topic{
 		{ID: orders, Name: "orders", Partitions: 2, Table: "orders", Formats: formats, CommitInterval: time.Hour, JSONExtra: true},
 		{ID: plain, Name: "my.Plain", Partitions: 1, Table: "my_2e__50_lain"},

@@ -3,7 +3,6 @@ package query
 import (
 	"bufio"
 	"encoding/base64"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -54,7 +53,9 @@ func MediaType(format string) string {
 }
 
 // Write writes the result in one of Formats. Numbers are exact in all of them; blobs
-// are {"base64": …} in JSON, \x and hex digits in CSV and text.
+// are {"base64": …} in JSON, \x and hex digits in CSV and text. In CSV null is nothing
+// and an empty text is "" (of one column alone, both are ""). Bytes of texts that are not
+// UTF-8 become U+FFFD.
 func (r *Result) Write(w io.Writer, format string) error {
 	switch format {
 	case "json":
@@ -206,33 +207,49 @@ func wordOf(v any) string {
 	return ""
 }
 
-func (r *Result) writeCSV(w io.Writer) error {
-	out := csv.NewWriter(w)
-	words := make([]string, len(r.Columns))
-	for i, c := range r.Columns {
-		words[i] = c.Name
+// appendCSV appends a value as CSV has it. Nothing is null, and a text without anything
+// has quotes, by which PostgreSQL and DuckDB (allow_quoted_nulls = false) tell the two
+// apart.
+func appendCSV(b []byte, v any) []byte {
+	if v == nil {
+		return b
 	}
-	if err := out.Write(words); err != nil {
-		return err
+	// One byte that is not UTF-8 would make the whole file unreadable for many.
+	s := strings.ToValidUTF8(wordOf(v), "\uFFFD")
+	if s != "" && s != `\.` && s[0] != ' ' && s[0] != '\t' && !strings.ContainsAny(s, "\",\r\n") {
+		return append(b, s...)
+	}
+	return append(append(append(b, '"'), strings.ReplaceAll(s, `"`, `""`)...), '"')
+}
+
+func (r *Result) writeCSV(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	var b []byte
+	for i, c := range r.Columns {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendCSV(b, c.Name)
 	}
 	for _, row := range r.Rows {
-		for i, v := range row {
-			words[i] = wordOf(v)
-		}
-		if len(words) == 1 && words[0] == "" {
-			// A line without anything would be no record: RFC 4180 has quotes for that.
-			out.Flush()
-			if _, err := io.WriteString(w, "\"\"\n"); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := out.Write(words); err != nil {
+		if _, err := out.Write(append(b, '\n')); err != nil {
 			return err
 		}
+		b = b[:0]
+		for i, v := range row {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendCSV(b, v)
+		}
+		if len(b) == 0 {
+			b = append(b, `""`...) // a line without anything would be no record
+		}
 	}
-	out.Flush()
-	return out.Error()
+	if _, err := out.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // maxWidth is how wide a cell is for people; all is in the other forms.
@@ -314,13 +331,13 @@ func (r *Result) writeText(w io.Writer) error {
 	return out.Flush()
 }
 
-// arrowType is the narrowest type that all values of a column fit.
+// arrowType is the narrowest type that all values of a column fit, to the last digit.
 func (r *Result) arrowType(col int) arrow.DataType {
-	var ints, floats, texts, blobs bool
+	var ints, long, floats, texts, blobs bool
 	for _, row := range r.Rows {
-		switch row[col].(type) {
+		switch v := row[col].(type) {
 		case int64:
-			ints = true
+			ints, long = true, long || v > maxFloatWhole || v < -maxFloatWhole
 		case float64:
 			floats = true
 		case string:
@@ -332,7 +349,7 @@ func (r *Result) arrowType(col int) arrow.DataType {
 	switch {
 	case blobs && !texts && !ints && !floats:
 		return arrow.BinaryTypes.Binary
-	case texts || blobs:
+	case texts || blobs || floats && long:
 		return arrow.BinaryTypes.String
 	case floats:
 		return arrow.PrimitiveTypes.Float64
@@ -340,13 +357,18 @@ func (r *Result) arrowType(col int) arrow.DataType {
 		return arrow.PrimitiveTypes.Int64
 	}
 	switch r.Columns[col].Type {
-	case "INTEGER":
+	case "INTEGER", "BOOLEAN":
 		return arrow.PrimitiveTypes.Int64
+	case "BLOB":
+		return arrow.BinaryTypes.Binary
 	case "REAL":
 		return arrow.PrimitiveTypes.Float64
 	}
 	return arrow.BinaryTypes.String
 }
+
+// maxFloatWhole is the last whole number up to which floats have all of them.
+const maxFloatWhole = 1 << 53
 
 // batch is the result as Arrow has it.
 func (r *Result) batch() arrow.RecordBatch {
