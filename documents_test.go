@@ -22,15 +22,19 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/schema/language"
 )
 
 // fence is a block of code in a document. Blocks whose first line says "run" behind
 // the language are run: those of sh here, the others by the conformance scenario
-// "documents", which has the languages.
+// "documents", which has the languages. Those of SQL that say "tarn" are for tarn sql,
+// and run by TestDocumentSQL.
 type fence struct {
 	file, language, text string
 	line                 int
-	run                  bool
+	run, tarn            bool
 }
 
 // documents are all Markdown files, by their path from here.
@@ -73,7 +77,7 @@ func fences(t *testing.T, file string) (blocks []fence, prose string) {
 			words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "```"))
 			now = &fence{file: file, line: n}
 			if len(words) > 0 {
-				now.language, now.run = words[0], slices.Contains(words[1:], "run")
+				now.language, now.run, now.tarn = words[0], slices.Contains(words[1:], "run"), slices.Contains(words[1:], "tarn")
 			}
 		case mark:
 			blocks, now = append(blocks, *now), nil
@@ -209,10 +213,17 @@ func expand(args []string) []string {
 // readable reports whether a block is what its language says.
 func readable(b *fence) error {
 	switch b.language {
-	case "json", "avsc":
+	case "json":
 		if !json.Valid([]byte(b.text)) {
 			return fmt.Errorf("no JSON: %s", b.text)
 		}
+		if kind := schemaOf(b.text); kind != "" {
+			return parsed(kind, b.text)
+		}
+	case "avsc":
+		return parsed(schema.Avro, b.text)
+	case "proto":
+		return parsed(schema.Protobuf, b.text)
 	case "yaml":
 		var v any
 		if err := yaml.Unmarshal([]byte(b.text), &v); err != nil {
@@ -226,7 +237,7 @@ func readable(b *fence) error {
 		if _, err := parser.ParseFile(token.NewFileSet(), "block.go", text, 0); err != nil {
 			return fmt.Errorf("neither a Go file nor statements: %w", err)
 		}
-	case "", "sh", "sql", "python", "js", "java", "properties", "proto", "xml", "dockerfile", "ini", "mermaid", "text":
+	case "", "sh", "sql", "python", "js", "java", "properties", "xml", "dockerfile", "ini", "mermaid", "text":
 	default:
 		return fmt.Errorf("the language %q is none that tests know", b.language)
 	}
@@ -234,6 +245,55 @@ func readable(b *fence) error {
 		return fmt.Errorf("%q cannot be run", b.language)
 	}
 	return nil
+}
+
+// schemaOf is the language of a block of JSON that is a schema, "" if it is none.
+func schemaOf(text string) schema.Type {
+	var top struct {
+		Schema string          `json:"$schema"`
+		Type   string          `json:"type"`
+		Fields json.RawMessage `json:"fields"`
+		Has    json.RawMessage `json:"properties"`
+	}
+	switch err := json.Unmarshal([]byte(text), &top); {
+	case err != nil: // an array, or members of other kinds
+	case top.Type == "record" && top.Fields != nil:
+		return schema.Avro
+	case top.Schema != "" || top.Type == "object" && top.Has != nil:
+		return schema.JSON
+	}
+	return ""
+}
+
+func parsed(kind schema.Type, text string) error {
+	if _, err := language.Parse(schema.Source{Type: kind, Text: text}); err != nil {
+		return fmt.Errorf("no schema of %s: %w", kind, err)
+	}
+	return nil
+}
+
+// TestReadable holds what TestDocumentBlocks asks of blocks.
+func TestReadable(t *testing.T) {
+	for _, c := range []struct {
+		language, text string
+		ok             bool
+	}{
+		{"avsc", `{"type":"record","name":"A","fields":[{"name":"a","type":"long"}]}`, true},
+		{"avsc", `{"type":"record","name":"A","fields":[{"name":"a","type":"lng"}]}`, false},
+		{"json", `{"type":"record","name":"A","fields":[{"name":"a","type":"lng"}]}`, false},
+		{"json", `{"type":"object","properties":{"a":{"type":"integer"}}}`, true},
+		{"json", `{"type":"object","properties":{"a":{"type":7}}}`, false},
+		{"json", `{"type":"orders","n":1}`, true},
+		{"json", `[1, 2`, false},
+		{"proto", "syntax = \"proto3\"; message A { int64 a = 1; }", true},
+		{"proto", "syntax = \"proto3\"; message A { int65 a = 1; }", false},
+		{"go", "x := 1 +", false},
+		{"cobol", "", false},
+	} {
+		if err := readable(&fence{language: c.language, text: c.text}); (err == nil) != c.ok {
+			t.Errorf("%s %s: %v", c.language, c.text, err)
+		}
+	}
 }
 
 // documentTimeout bounds what one document runs.
