@@ -192,7 +192,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, err
 	}
 	producers := api.NewProducers(cfg.Engine)
-	if b.incarn, err = incarnation(ctx, cfg.Engine, producers); err != nil {
+	if b.incarn, err = incarnation(ctx, cfg, producers); err != nil {
 		return nil, err
 	}
 	if b.topics, err = topic.Open(ctx, cfg.Engine, cfg.Topics); err != nil {
@@ -250,20 +250,39 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-// incarnation reads which log this is. A store that has none is new, or was restored:
-// then producer ids that were given away since its backup must not be given again.
-func incarnation(ctx context.Context, e storage.Engine, producers *api.Producers) (string, error) {
-	const key = "incarnation"
-	it, err := e.Get(ctx, key)
+// incarnationKey is the item that names this history of the logs; tarn restore
+// leaves it out.
+const incarnationKey = "incarnation"
+
+// Restored reports whether a store is new or was restored, and no broker was opened
+// on it since: what was given away since its backup, ids above all, must not be
+// given again then. Open does that for all of the broker's own. Errors are the
+// engine's.
+func Restored(ctx context.Context, e storage.Engine) (bool, error) {
+	it, err := e.Get(ctx, incarnationKey)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", key, err)
+		return false, fmt.Errorf("read %s: %w", incarnationKey, err)
 	}
-	if it.Version == 0 { // first, so that a crash in between does it again
+	return it.Version == 0, nil
+}
+
+// incarnation reads which log this is. In a restored store, producer ids that were
+// given away since its backup are left out, and nobody keeps a transactional id:
+// first, so that a crash in between does it again.
+func incarnation(ctx context.Context, cfg Config, producers *api.Producers) (string, error) {
+	restored, err := Restored(ctx, cfg.Engine)
+	if err != nil {
+		return "", err
+	}
+	if restored {
 		if err := producers.Restored(ctx); err != nil {
 			return "", fmt.Errorf("leave out producer ids: %w", err)
 		}
+		if err := txn.Restored(ctx, cfg.Engine, producers.Next, cfg.Now()); err != nil {
+			return "", fmt.Errorf("after a restore: %w", err)
+		}
 	}
-	return identity(ctx, e, key)
+	return identity(ctx, cfg.Engine, incarnationKey)
 }
 
 // identity reads an identifier of the store, or makes it: 16 random bytes in

@@ -1,8 +1,10 @@
 package broker_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -56,5 +58,42 @@ func TestRestoredProducerIDs(t *testing.T) {
 		}}); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestRestoredTransactionalID: who had a transactional id when the backup was made,
+// or after it, has it no more on the restored store; a restart keeps it.
+func TestRestoredTransactionalID(t *testing.T) {
+	e := memory.New()
+	take := func(id int64, epoch int16) (int64, int16, error) {
+		t.Helper()
+		b := brokertest.New(t, brokertest.WithEngine(e))
+		defer b.Stop()
+		c := client(t, b, kgo.DisableIdempotentWrite())
+		defer c.Close()
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr("payments"), 60_000
+		req.ProducerID, req.ProducerEpoch = id, epoch
+		resp, err := req.RequestWith(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.ProducerID, resp.ProducerEpoch, kerr.ErrorForCode(resp.ErrorCode)
+	}
+	first, epoch, err := take(-1, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, next, err := take(first, epoch); again != first || next != epoch+1 || err != nil {
+		t.Fatalf("after a restart: id %d epoch %d, %v; want %d and %d", again, next, err, first, epoch+1)
+	}
+	if err := e.Commit(t.Context(), storage.Write{Set: []storage.Item{{Key: "incarnation", Delete: true, Version: storage.Any}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := take(first, epoch+1); !errors.Is(err, kerr.ProducerFenced) {
+		t.Errorf("on the restored store, who had it goes on: %v, want PRODUCER_FENCED", err)
+	}
+	if id, _, err := take(-1, -1); id <= first || err != nil {
+		t.Errorf("a new producer has id %d, %v; want one above %d", id, err, first)
 	}
 }
