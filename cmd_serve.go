@@ -209,6 +209,15 @@ func (n *node) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	restored, err := broker.Restored(ctx, n.engine)
+	if err != nil {
+		return err
+	}
+	if restored { // before the broker is opened, which makes it a store like others
+		if err := registry.Restored(ctx, n.metered); err != nil {
+			return fmt.Errorf("open the schema registry: %w", err)
+		}
+	}
 	n.registry, err = registry.Open(ctx, registry.Config{Engine: n.metered, Log: n.lg.With("component", "registry")})
 	if err != nil {
 		return fmt.Errorf("open the schema registry: %w", err)
