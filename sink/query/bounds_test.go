@@ -3,6 +3,9 @@ package query_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -183,5 +186,52 @@ func TestRenamed(t *testing.T) {
 		if round == "log" {
 			w.flush()
 		}
+	}
+}
+
+// TestWide asks for one row that would take gigabytes: nothing can stop SQLite
+// between its values, so each must be small.
+func TestWide(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ sql, want string }{
+		{wide(1500, 1_900_000), "a value may have 29819 bytes in this statement"},
+		{wide(1500, 10_000), ""},
+		{wide(10, 1_900_000), ""},
+	} {
+		_, err := w.engine.Query(t.Context(), query.Request{SQL: c.sql})
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, query.ErrLimit) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%.60s: got %v, want %q", c.sql, err, c.want)
+		}
+	}
+}
+
+// wide is a statement with so many values of so many bytes in one row.
+func wide(values, size int) string {
+	var b strings.Builder
+	for i := range values {
+		fmt.Fprintf(&b, ", hex(randomblob(%d))", size+i)
+	}
+	return "select 1" + b.String()
+}
+
+// TestMemory asks for many temporary tables at a time, each of which keeps some
+// memory: together they are too much.
+func TestMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells how much memory a process has of its own")
+	}
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(400 << 20))
+	w := newWorld(t)
+	var b strings.Builder
+	b.WriteString("select count(*) from (select 1 x) where 1")
+	for i := range 90 {
+		fmt.Fprintf(&b, " and x not in (with recursive c(x) as (select %d union all select x + 1 from c where x < %d) select x from c)", i+2, i+60_000)
+	}
+	_, err := w.engine.Query(t.Context(), query.Request{SQL: b.String(), Time: query.MaxTime})
+	if !errors.Is(err, query.ErrLimit) || !strings.Contains(err.Error(), "MB of memory, more than 64 MB") {
+		t.Errorf("got %v, want the limit of memory", err)
+	}
+	if got := w.ask("select 1"); got != "1" {
+		t.Errorf("afterwards: %s", got)
 	}
 }

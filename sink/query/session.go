@@ -66,7 +66,6 @@ func (o opener) Driver() driver.Driver { return o.d }
 
 // limits are what SQLite allows a connection.
 var limits = [...][2]int{
-	{sqlite3.SQLITE_LIMIT_LENGTH, maxValueBytes},
 	{sqlite3.SQLITE_LIMIT_SQL_LENGTH, 2 * maxSQL},
 	{sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 200},
 	{sqlite3.SQLITE_LIMIT_COMPOUND_SELECT, 100},
@@ -92,7 +91,7 @@ func (s *session) run() error {
 	if err := s.prepare(conn); err != nil {
 		return err
 	}
-	stop := s.watchSpill()
+	stop := s.watch()
 	defer stop()
 	if s.st.explain {
 		return s.runExplain(conn)
@@ -142,6 +141,9 @@ func (s *session) prepare(conn *sql.Conn) error {
 		if _, err := sqlite.Limit(conn, l[0], l[1]); err != nil {
 			return fmt.Errorf("limit %d: %w", l[0], err)
 		}
+	}
+	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_LENGTH, s.st.valueBytes()); err != nil {
+		return fmt.Errorf("limit of a value: %w", err)
 	}
 	return s.createTables(conn)
 }
@@ -306,7 +308,7 @@ func (s *session) explain(err error) error {
 	}
 	message = strings.TrimPrefix(message, "SQL logic error: ")
 	if of.Code() == sqlite3.SQLITE_TOOBIG || of.Code() == sqlite3.SQLITE_FULL {
-		return fmt.Errorf("%w: %s; a value may have %d bytes", ErrLimit, message, maxValueBytes)
+		return fmt.Errorf("%w: %s; a value may have %d bytes in this statement", ErrLimit, message, s.st.valueBytes())
 	}
 	return s.st.place(message, s.hint(message))
 }
