@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type debugCmd struct {
 
 type debugBundleCmd struct {
 	connect
-	File string `arg:"" optional:"" help:"File to make; default: tarn-debug- and the time."`
+	File  string        `arg:"" optional:"" help:"File to make; default: tarn-debug- and the time."`
+	Trace time.Duration `placeholder:"TIME" help:"Record for so long, 60s at most, what the broker's goroutines and processors do: trace.out and cpu.pprof in the bundle."`
 }
 
 // Help shows examples.
@@ -31,18 +33,26 @@ func (c *debugBundleCmd) Help() string {
 topics, groups, users and clients do, and addresses. Look into it before you pass it on.
 
   tarn debug bundle
+  tarn debug bundle --trace 5s
   tarn debug bundle fault.zip --http http://127.0.0.1:8081`
 }
 
 // bundlePart is a file of a bundle, and where the broker has it.
 type bundlePart struct{ file, path string }
 
-func bundleParts() []bundlePart {
-	return []bundlePart{
+// parts are the files of the bundle. What records for a time comes first, so that
+// the rest is of its end.
+func (c *debugBundleCmd) parts() []bundlePart {
+	var out []bundlePart
+	if c.Trace > 0 {
+		seconds := strconv.FormatFloat(c.Trace.Seconds(), 'f', -1, 64)
+		out = append(out, bundlePart{"trace.out", "/api/debug/trace?seconds=" + seconds}, bundlePart{"cpu.pprof", "/api/debug/cpu?seconds=" + seconds})
+	}
+	return append(out, []bundlePart{
 		{"ready.json", "/readyz?verbose"}, {"settings.json", "/api/settings"}, {"overview.json", "/api/overview"}, {"topics.json", "/api/topics"},
 		{"groups.json", "/api/groups"}, {"tables.json", "/api/tables"}, {"clients.json", "/api/clients"}, {"listeners.json", "/api/listeners"},
 		{"metrics.txt", "/metrics"}, {"goroutines.txt", "/api/debug/goroutines"}, {"heap.pprof", "/api/debug/heap"}, {"log.txt", "/api/debug/log"},
-	}
+	}...)
 }
 
 // bundleIndex is bundle.json: what the bundle is.
@@ -65,6 +75,9 @@ type bundledPart struct {
 // Run makes the bundle. A part that cannot be had is told in it, and the command exits
 // 1 then; the file is there all the same.
 func (c *debugBundleCmd) Run(ctx context.Context, std stdio) (err error) {
+	if c.Trace < 0 || c.Trace > maxRecording {
+		return fmt.Errorf("--trace %v: want up to %v", c.Trace, maxRecording)
+	}
 	now := time.Now()
 	if c.File == "" {
 		c.File = "tarn-debug-" + now.UTC().Format("20060102-150405") + ".zip"
@@ -85,7 +98,7 @@ func (c *debugBundleCmd) Run(ctx context.Context, std stdio) (err error) {
 		index.Broker = &run
 	}
 	z := zip.NewWriter(out)
-	for _, p := range bundleParts() {
+	for _, p := range c.parts() {
 		one, err := c.part(ctx, z, p)
 		if err != nil {
 			return errors.Join(fmt.Errorf("write %s: %w", c.File, err), out.Close(), os.Remove(c.File))

@@ -55,7 +55,7 @@ func TestDebugBundle(t *testing.T) {
 	data := startServe(t)
 	file := filepath.Join(t.TempDir(), "fault.zip")
 	var out, problems bytes.Buffer
-	if code := run(t.Context(), []string{"debug", "bundle", file, "--data", data}, stdio{out: &out, err: &problems}); code != 0 {
+	if code := run(t.Context(), []string{"debug", "bundle", file, "--trace", "50ms", "--data", data}, stdio{out: &out, err: &problems}); code != 0 {
 		t.Fatalf("exit %d: %s", code, problems.String())
 	}
 	z, err := zip.OpenReader(file)
@@ -64,6 +64,7 @@ func TestDebugBundle(t *testing.T) {
 	}
 	defer z.Close()
 	want := map[string]string{
+		"trace.out": "go 1.", "cpu.pprof": "\x1f\x8b",
 		"ready.json": `"status":"ready"`, "settings.json": `"listeners"`, "overview.json": "{", "topics.json": "[", "groups.json": "[", "tables.json": "[",
 		"clients.json": "[", "listeners.json": "[", "metrics.txt": "tarn_build_info", "goroutines.txt": "goroutine profile", "heap.pprof": "\x1f\x8b", "log.txt": "",
 		"bundle.json": `"file": "log.txt"`,

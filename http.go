@@ -87,6 +87,8 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux.HandleFunc("GET /api/debug/log", n.debugLog)
 	mux.HandleFunc("GET /api/debug/goroutines", n.debugGoroutines)
 	mux.HandleFunc("GET /api/debug/heap", n.debugHeap)
+	mux.HandleFunc("GET /api/debug/cpu", n.debugCPU)
+	mux.HandleFunc("GET /api/debug/trace", n.debugTrace)
 	n.schemaREST = rest.Handler(n.registry, rest.Options{
 		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
 		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,

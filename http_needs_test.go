@@ -151,9 +151,11 @@ GET /api/clients/metrics <- describe cluster
 GET /api/clients/subscriptions <- describe cluster
 DELETE /api/clients/subscriptions/{name} <- alter cluster
 PUT /api/clients/subscriptions/{name} <- alter cluster
+GET /api/debug/cpu <- describe cluster
 GET /api/debug/goroutines <- describe cluster
 GET /api/debug/heap <- describe cluster
 GET /api/debug/log <- describe cluster
+GET /api/debug/trace <- describe cluster
 DELETE /api/groups/{group} <- delete group
 GET /api/groups/{group} <- describe group
 POST /api/groups/{group}/offsets <- two

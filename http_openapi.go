@@ -29,6 +29,8 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/debug/log", Tag: "server", Does: "Get the last lines of the log", Out: "", Type: plainText},
 		{Method: "GET", Path: "/api/debug/goroutines", Tag: "server", Does: "Get what every goroutine does", Out: "", Type: plainText},
 		{Method: "GET", Path: "/api/debug/heap", Tag: "server", Does: "Get a profile of the memory, for go tool pprof", Out: "", Type: "application/octet-stream"},
+		{Method: "GET", Path: "/api/debug/cpu", Tag: "server", Does: "Record the processors' time for some seconds, for go tool pprof", Query: []string{"seconds"}, Out: "", Type: "application/octet-stream"},
+		{Method: "GET", Path: "/api/debug/trace", Tag: "server", Does: "Record what goroutines and processors do for some seconds, the newest 8 MB of it, for go tool trace", Query: []string{"seconds"}, Out: "", Type: "application/octet-stream"},
 
 		{Method: "POST", Path: "/api/backup", Tag: "server", Does: "Get the store as a stream of parts, and with follow_ms what changes (tarn backup, tarn replicate)", Query: []string{"follow_ms"}, Out: "", Type: "application/octet-stream"},
 		{Method: "GET", Path: "/api/tables", Tag: "tables", Does: "List topics with tables", Out: []sink.Status{}},

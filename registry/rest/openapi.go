@@ -83,7 +83,7 @@ func parameters() map[string]parameter {
 		"at": {word, "an offset, a time such as 2026-01-31T12:00:00Z, or how long ago such as -1h"}, "cursor": {word, "where the answer before says to go on"},
 		"text": {word, "what key, value or a header contains"}, "where": {word, "a condition of SQL, as behind WHERE"}, "scan": {number, "how many records to look at, at most"},
 		"follow": {flag, "go on with what comes in, as events"}, "full": {flag, "whole values, however long"},
-		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "partition": {number, "a partition"}, "from_log_start": {flag, "also where the log no longer reaches back to the table's beginning"}, "timeout_ms": {number, "how long to wait at most, in ms"}, "client_id": {word, "a client id"},
+		"topic": {word, "a topic"}, "dry_run": {flag, "say what would be done"}, "partition": {number, "a partition"}, "from_log_start": {flag, "also where the log no longer reaches back to the table's beginning"}, "timeout_ms": {number, "how long to wait at most, in ms"}, "seconds": {number, "for how long, 60 at most"}, "client_id": {word, "a client id"},
 		"q": {word, "a statement of SQL"}, "message": {word, "full name of a Protobuf message, the first of its file if not given"},
 		"follow_ms": {number, "how often to send what has changed, in ms; without it the answer ends with the first state"},
 		"from":      {word, "where to begin: as the answer before said, or a version"},
