@@ -156,6 +156,9 @@ func (t helpfulTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // nobodyAt is the error of an HTTP address that does not answer.
 func nobodyAt(base string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err // by the user, whoever answers
+	}
 	return fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 }
 

@@ -54,7 +54,8 @@ func statements(t *testing.T) (out []documented) {
 // becomes a statement over the command's topic.
 func statementOf(args []string) string {
 	for i, a := range args {
-		condition, at := "", i+1
+		at := i + 1
+		var condition string
 		switch {
 		case a == "--where" && at < len(args):
 			condition = args[at]
