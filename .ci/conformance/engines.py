@@ -128,8 +128,12 @@ class Trino:
             want(self.process.poll() is None, f"Trino ended with {self.process.returncode}, see {self.log.name}")
             try:
                 with urllib.request.urlopen(f"{self.uri}/v1/info") as r:
-                    if not json.load(r)["starting"]:
-                        return
+                    started = not json.load(r)["starting"]
+                # It knows no node, not even itself, for some seconds more, and its
+                # scheduler believes that for five seconds longer.
+                if started and self.ask("SELECT count(*) FROM system.runtime.nodes WHERE state = 'active'").get("got") == [[1]]:
+                    time.sleep(6)
+                    return
             except (urllib.error.URLError, ConnectionError):
                 pass
             time.sleep(0.5)

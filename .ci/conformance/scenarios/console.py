@@ -24,6 +24,7 @@ def run(t):
     browse(t, b, shots, "light", 28)
     browse(t, b, shots, "dark", 26)
     browse(t, b, shots, "work", 12)
+    browse(t, b, shots, "late", 15)
     place = t.work / "console-files"
     place.mkdir()
     (place / "users.yaml").write_text("admin: {password: root-secret, super: true}\n")
@@ -34,7 +35,7 @@ def run(t):
         for name in ("mine", "theirs"):
             b.tarn("topic", "create", name)
         b.tarn("acl", "create", "--principal", "alice", "--operation", "read", "--topic", "mine")
-    browse(t, b, shots, "signin", 1)
+    browse(t, b, shots, "signin", 2)
 
 
 def typed():
