@@ -45,7 +45,7 @@ type trial struct {
 func crash(ctx context.Context, o options, dir string, t *tally) error {
 	fmt.Printf("seed %d, %d kills, data in %s\n", o.seed, o.kills, dir)
 	r := &trial{opts: o, dir: dir, tally: t, rng: source(o.seed, 1<<32), logged: map[string]int{},
-		config: process.Config{Binary: o.binary, Data: filepath.Join(dir, "data")}}
+		config: process.Config{Binary: o.binary, Data: filepath.Join(dir, "data"), Args: []string{"--kafka.compaction-check", compactionCheck}}}
 	r.tables = filepath.Join(r.config.Data, "warehouse")
 	if o.gateway != "" {
 		stop, err := r.openBucket(ctx)
@@ -116,6 +116,9 @@ func (r *trial) prepareQuiet(ctx context.Context) (*process.Broker, error) {
 		_, err = r.api.Register(limited, transfersName+"-value", recordSchema) // the same id
 	}
 	if err == nil {
+		_, err = r.api.Register(limited, remadeName+"-value", recordSchema)
+	}
+	if err == nil {
 		err = createTopic(limited, ready.Kafka, topicName, partitions, checked)
 	}
 	if err == nil {
@@ -130,7 +133,8 @@ func (r *trial) prepareQuiet(ctx context.Context) (*process.Broker, error) {
 		return nil, err
 	}
 	r.load = &load{seed: r.opts.seed, kafka: ready.Kafka, schemaID: id, ledger: newLedger(),
-		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka), transact: newTransactions(ready.Kafka, id), variety: kinds}
+		groups: newGroups(ready.Kafka), reader: newReader(ready.Kafka), transact: newTransactions(ready.Kafka, id), variety: kinds,
+		remade: &remade{kafka: ready.Kafka, schemaID: id, api: r.api}}
 	return b, nil
 }
 
@@ -181,12 +185,16 @@ func (r *trial) live(ctx context.Context, b *process.Broker, number int) (*proce
 	if err != nil {
 		return nil, err
 	}
-	if kind <= 2 {
+	if kind <= 3 {
 		pause(ctx, r.millis(50, 500))
 		disturbed := r.disturb(ctx)
-		pause(ctx, r.millis(0, 80*max(1, kind*kind)))
+		if limit := r.millis(0, 80*max(1, kind*kind)); r.rng.IntN(3) > 0 {
+			pause(ctx, limit)
+		} else { // and killed right behind it
+			disturbed.within(ctx, disturbLimit)
+		}
 		err = r.kill(b, number)
-		disturbed.Wait()
+		disturbed.within(ctx, verifyLimit)
 	} else {
 		var changed sync.WaitGroup
 		if kind >= 7 { // early, so that most are done before the kill, and some are not
@@ -244,11 +252,13 @@ func (r *trial) kill(b *process.Broker, number int) error {
 }
 
 // worrying picks errors and warnings out of a broker's log: errors whole,
-// warnings by their message. Refusals of bad records are meant to be there.
+// warnings by their message. Refusals of bad records are meant to be there,
+// and of tables of another log.
 func worrying(line string) (string, bool) {
 	_, text, ok := strings.Cut(strings.TrimSpace(line), "level=")
 	switch {
-	case !ok || strings.Contains(text, "records refused by their schema"):
+	case !ok || strings.Contains(text, "records refused by their schema"),
+		strings.Contains(text, "topic="+remadeName+" state=log_replaced"):
 		return "", false
 	case strings.HasPrefix(text, "ERROR"):
 		return text[:min(len(text), 400)], true
@@ -324,6 +334,7 @@ func (r *trial) verify(ctx context.Context, b *process.Broker, kills int) {
 	}
 	r.load.transact.verify(ctx, r.api, r.tables, check)
 	r.load.variety.verify(ctx, r.api, r.tables, check)
+	r.load.remade.verify(ctx, r.api, r.tables, check)
 	left, err := debris(r.tables)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("temporary files lie beside the data: %v", left)
@@ -358,7 +369,8 @@ func (r *trial) figures(ctx context.Context, took time.Duration) {
 	fmt.Printf("%d kills and %d verifications in %.0f s; %d records acknowledged, %d bad ones refused, offset commits: %s\n",
 		r.opts.kills, r.verified, took.Seconds(), r.load.ledger.acknowledged(), r.load.ledger.refused(), r.load.groups.progress())
 	fmt.Printf("transactions: %s\n", r.load.transact.progress())
-	fmt.Printf("other topics: %s\n", r.load.variety.progress(ctx))
+	fmt.Printf("other topics: %s, %s\n", r.load.variety.progress(ctx), r.load.remade.progress())
+	fmt.Printf("asked of tables under load: %s\n", &r.load.variety.disturbed)
 	if r.starts > 0 {
 		fmt.Printf("start to ready: mean %d ms, slowest %d ms\n", (r.took / time.Duration(r.starts)).Milliseconds(), r.slowest.Milliseconds())
 	}

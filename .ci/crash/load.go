@@ -44,6 +44,7 @@ type load struct {
 	reader   *reader
 	transact *transactions
 	variety  *variety
+	remade   *remade
 
 	steady  []*kgo.Client
 	all     sync.WaitGroup
@@ -88,6 +89,7 @@ func (l *load) begin(ctx context.Context) error {
 	}
 	l.steady = append(l.steady, cl)
 	l.spawn(func() { l.produceVariety(ctx, cl, 0, source(l.seed, 300)) })
+	l.spawn(func() { l.remade.run(ctx, l, source(l.seed, 301)) })
 	bad, err := producerClient(l.kafka)
 	if err != nil {
 		return err

@@ -2,7 +2,8 @@
 // starts it again, and verifies that nothing acknowledged is lost and nothing
 // is there twice: in the log, in groups, and in the tables of all formats, however
 // they are set up (see kinds) and while they are flushed, merged, expired, rebuilt,
-// laid out in another way and given more columns; and that each transaction is there whole or not at
+// redriven, laid out in another way and given more columns, and while a topic is deleted and
+// made again; and that each transaction is there whole or not at
 // all. Tables are read without any code of the broker's.
 //
 //	go run ./.ci/crash -kills 200 -seed 7

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -20,6 +22,7 @@ type row struct {
 	partition int32
 	offset    int64
 	id        identity
+	key       string // in the table, where the teller has a column of keys
 	file      string
 }
 
@@ -27,10 +30,11 @@ type row struct {
 type teller struct {
 	leaves []string // paths of Parquet columns
 	of     func(b arrow.RecordBatch) (func(i int) (identity, error), error)
+	key    string // the column of the key, if it is read too
 }
 
 // fromColumns reads the columns that recordSchema makes.
-var fromColumns = teller{[]string{"producer", "seq"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+var fromColumns = teller{leaves: []string{"producer", "seq"}, of: func(b arrow.RecordBatch) (func(int) (identity, error), error) {
 	producers, ok1 := column(b, "producer").(*array.Int32)
 	seqs, ok2 := column(b, "seq").(*array.Int64)
 	if !ok1 || !ok2 {
@@ -40,7 +44,7 @@ var fromColumns = teller{[]string{"producer", "seq"}, func(b arrow.RecordBatch) 
 }}
 
 // fromValue reads the text of a bareValue.
-var fromValue = teller{[]string{"value"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+var fromValue = teller{leaves: []string{"value"}, of: func(b arrow.RecordBatch) (func(int) (identity, error), error) {
 	values, ok := column(b, "value").(*array.String)
 	if !ok {
 		return nil, fmt.Errorf("values have another type: %s", b.Schema())
@@ -53,7 +57,7 @@ var fromValue = teller{[]string{"value"}, func(b arrow.RecordBatch) (func(int) (
 }}
 
 // fromHeaders reads the header that says a record's identity, the only one.
-var fromHeaders = teller{[]string{"kafka_headers.list.element.value"}, func(b arrow.RecordBatch) (func(int) (identity, error), error) {
+var fromHeaders = teller{leaves: []string{"kafka_headers.list.element.value"}, of: func(b arrow.RecordBatch) (func(int) (identity, error), error) {
 	lists, ok1 := column(b, "kafka_headers").(*array.List)
 	if !ok1 {
 		return nil, fmt.Errorf("headers have another type: %s", b.Schema())
@@ -102,7 +106,11 @@ func tableRows(ctx context.Context, api *process.API, warehouse, table, format s
 // readRows reads a Parquet file with arrow-go.
 func readRows(ctx context.Context, name string, t teller) ([]row, error) {
 	var out []row
-	n, err := readColumns(ctx, name, append([]string{"kafka_partition", "kafka_offset"}, t.leaves...), func(b arrow.RecordBatch) error {
+	leaves := append([]string{"kafka_partition", "kafka_offset"}, t.leaves...)
+	if t.key != "" && !slices.Contains(leaves, t.key) {
+		leaves = append(leaves, t.key)
+	}
+	n, err := readColumns(ctx, name, leaves, func(b arrow.RecordBatch) error {
 		parts, ok0 := column(b, "kafka_partition").(*array.Int32)
 		offsets, ok1 := column(b, "kafka_offset").(*array.Int64)
 		if !ok0 || !ok1 {
@@ -117,7 +125,13 @@ func readRows(ctx context.Context, name string, t teller) ([]row, error) {
 			if err != nil {
 				return fmt.Errorf("partition %d offset %d: %w", parts.Value(i), offsets.Value(i), err)
 			}
-			out = append(out, row{parts.Value(i), offsets.Value(i), id, filepath.Base(name)})
+			r := row{partition: parts.Value(i), offset: offsets.Value(i), id: id, file: filepath.Base(name)}
+			if t.key != "" {
+				if r.key, err = keyAt(column(b, t.key), i); err != nil {
+					return err
+				}
+			}
+			out = append(out, r)
 		}
 		return nil
 	})
@@ -125,6 +139,19 @@ func readRows(ctx context.Context, name string, t teller) ([]row, error) {
 		err = fmt.Errorf("%d rows, %d announced", len(out), n)
 	}
 	return out, err
+}
+
+// keyAt is a key as text.
+func keyAt(a arrow.Array, i int) (string, error) {
+	switch a := a.(type) {
+	case *array.Binary:
+		return string(a.Value(i)), nil
+	case *array.String:
+		return a.Value(i), nil
+	case *array.Int32:
+		return strconv.Itoa(int(a.Value(i))), nil
+	}
+	return "", fmt.Errorf("keys have another type: %T", a)
 }
 
 // readColumns hands over the columns at the paths leaves, and says how many rows

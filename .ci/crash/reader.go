@@ -133,20 +133,24 @@ func readAll(ctx context.Context, kafka, topic string, partitions int32, take fu
 	if err != nil {
 		return fmt.Errorf("ends of the log: %w", err)
 	}
-	left := int64(0)
-	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
 	next := make([]int64, partitions)
-	for left > 0 {
+	behind := func() (left int64) {
+		for part, off := range next {
+			o, _ := ends.Lookup(topic, int32(part))
+			left += max(0, o.Offset-off)
+		}
+		return left
+	}
+	for left := behind(); left > 0; left = behind() {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil {
-			return fmt.Errorf("read the log, %d records before its end: %w", left, err)
+			return fmt.Errorf("read the log, %d offsets before its end: %w", left, err)
 		}
 		var wrong error
 		fetches.EachError(func(_ string, part int32, err error) {
 			wrong = fmt.Errorf("read partition %d: %w", part, err)
 		})
 		fetches.EachRecord(func(rec *kgo.Record) {
-			left--
 			next[rec.Partition] = rec.Offset + 1
 			if wrong == nil {
 				wrong = take(rec)

@@ -168,6 +168,9 @@ func icebergFiles(ctx context.Context, api *process.API, warehouse, topic string
 	if err != nil {
 		return nil, fmt.Errorf("load table from the catalog: %w", err)
 	}
+	if len(answer.Metadata.Snapshots) == 0 {
+		return nil, nil // made, and nothing is committed yet
+	}
 	var out []string
 	for _, s := range answer.Metadata.Snapshots {
 		if s.ID != answer.Metadata.Current {

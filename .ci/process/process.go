@@ -46,8 +46,8 @@ type Config struct {
 	Warehouse string
 	// Wrap is put before the command line: a program that runs another.
 	Wrap []string
-	// Env is added to the environment.
-	Env []string
+	// Env is added to the environment, and Args to the command line.
+	Env, Args []string
 }
 
 // Ready is the line a broker prints when it is ready.
@@ -76,6 +76,7 @@ func Start(cfg Config) (*Broker, error) {
 	if cfg.Warehouse != "" {
 		args = append(args, "--warehouse", cfg.Warehouse)
 	}
+	args = append(args, cfg.Args...)
 	b := &Broker{noise: &tail{}, ready: make(chan Ready, 1), ended: make(chan struct{})}
 	b.cmd = exec.Command(args[0], args[1:]...)
 	b.cmd.Env = append(os.Environ(), cfg.Env...)
