@@ -103,6 +103,7 @@ func run(ctx context.Context, o options) error {
 		{"registry", (*bench).registry},
 		{"memory", (*bench).memory},
 		{"schema", (*bench).schema},
+		{"paint", (*bench).paint},
 	} {
 		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), s.name) {
 			continue

@@ -93,6 +93,9 @@ const (
 	// nameTables is with tables of a million rows.
 	nameTables = "memory idle, restarted with tables"
 	nameTest   = "brokertest.New"
+	// nameFirstPaint is by a browser and a broker that have just started.
+	nameFirstPaint = "console first paint, all just started"
+	namePaint      = "console first paint, nothing in the cache"
 )
 
 // alarms says which figures mean that something is wrong.
@@ -104,6 +107,8 @@ func (t *table) alarms() []string {
 			out = append(out, fmt.Sprintf("durable produce is %.0f MB/s, under 100", l.Value))
 		case (l.Name == nameIdle || l.Name == nameTables) && l.Value > 60:
 			out = append(out, fmt.Sprintf("%s takes %.0f MB, over 60", l.Name, l.Value))
+		case (l.Name == nameFirstPaint || l.Name == namePaint) && l.Value > 600:
+			out = append(out, fmt.Sprintf("%s takes %.0f ms, over 600", l.Name, l.Value))
 		case l.Name == nameTest && l.Value > 15:
 			out = append(out, fmt.Sprintf("%s takes %.1f ms, over 15", l.Name, l.Value))
 		case (l.Name == nameZero || l.Name == nameFull) && l.Value > 300:
