@@ -27,20 +27,23 @@ const assetPath = Path + "/assets/"
 // worthGzip is the size in bytes below which compression gains nothing.
 const worthGzip = 512
 
-// policy lets the pages load what this server gives and nothing else. Scripts are
-// files: there is no inline script, so none has to be allowed.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy lets the pages load what this server gives and nothing else. The texts that a
+// page has inline for its first paint are named by their hashes.
+func policy(inline inlined) string {
+	return "default-src 'none'; script-src 'self'" + inline.scripts + "; style-src 'self'" + inline.styles + "; img-src 'self' data:; " +
+		"connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
 
 //go:embed assets
 var assets embed.FS
 
 // asset is a file as it is served.
 type asset struct {
-	kind  string // media type
-	tag   string // ETag: a hash of plain
-	plain []byte
-	small []byte // gzip; nil where it would not be smaller
+	kind   string // media type
+	tag    string // ETag: a hash of plain
+	policy string // Content-Security-Policy
+	plain  []byte
+	small  []byte // gzip; nil where it would not be smaller
 }
 
 // Handler serves the console at Path and below it: the files of assets, and the page
@@ -84,7 +87,7 @@ func Handler() http.Handler {
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", a.policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -159,7 +162,7 @@ func listAssets() (map[string]func() (*asset, error), error) {
 }
 
 func newAsset(name string, text []byte) (*asset, error) {
-	a := &asset{plain: text, kind: mediaType(name)}
+	a := &asset{plain: text, kind: mediaType(name), policy: policy(inlined{})}
 	sum := sha256.Sum256(text)
 	a.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	if len(text) < worthGzip {

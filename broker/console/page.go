@@ -2,6 +2,8 @@ package console
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"path"
 	"regexp"
 	"slices"
@@ -18,6 +20,9 @@ const homePage = "home"
 var (
 	// pageLink is a link of the page's frame to one of the console's pages.
 	pageLink = regexp.MustCompile(`<a href="` + Path + `/([a-z]*)">`)
+	// styleLink and scriptLink are what a page waits for before it is painted.
+	styleLink  = regexp.MustCompile(`<link rel="stylesheet" href="` + assetPath + `([\w./-]+)">`)
+	scriptLink = regexp.MustCompile(`<script src="` + assetPath + `([\w./-]+)"></script>`)
 	// staticImport is an import that a module needs before it runs.
 	staticImport = regexp.MustCompile(`\bfrom\s*['"](\.{1,2}/[\w./-]+)['"]`)
 )
@@ -49,21 +54,54 @@ func addPages(all map[string]func() (*asset, error)) error {
 		}
 		all[indexFile+"/"+module] = sync.OnceValues(func() (*asset, error) {
 			marked := bytes.Replace(link, []byte("<a "), []byte(`<a class="on" aria-current="page" `), 1)
-			text, err := preloaded(bytes.Replace(index, link, marked, 1), "app.js", "pages/"+module+".js")
-			if err != nil {
-				return nil, err
-			}
-			return newAsset(indexFile, text)
+			return newPage(bytes.Replace(index, link, marked, 1), "app.js", "pages/"+module+".js")
 		})
 	}
-	all[indexFile] = sync.OnceValues(func() (*asset, error) {
-		text, err := preloaded(index, "app.js")
-		if err != nil {
-			return nil, err
-		}
-		return newAsset(indexFile, text)
-	})
+	all[indexFile] = sync.OnceValues(func() (*asset, error) { return newPage(index, "app.js") })
 	return nil
+}
+
+// newPage is a page that needs modules.
+func newPage(page []byte, modules ...string) (*asset, error) {
+	text, err := preloaded(page, modules...)
+	if err != nil {
+		return nil, err
+	}
+	text, inline, err := painted(text)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAsset(indexFile, text)
+	if err == nil {
+		a.policy = policy(inline)
+	}
+	return a, err
+}
+
+// inlined are the hashes of what stands inline in a page, as the policy has them.
+type inlined struct{ scripts, styles string }
+
+// painted puts into the page what its first paint waits for, the styles and the theme:
+// the browser paints when it has the page, and asks for nothing before.
+func painted(page []byte) ([]byte, inlined, error) {
+	var hashes inlined
+	var failed error
+	put := func(file, tag string, list *string) []byte {
+		text, err := readAsset(file)
+		if err != nil {
+			failed = err
+		}
+		sum := sha256.Sum256(text)
+		*list += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		return slices.Concat([]byte("<"+tag+">"), text, []byte("</"+tag+">"))
+	}
+	page = styleLink.ReplaceAllFunc(page, func(link []byte) []byte {
+		return put(string(styleLink.FindSubmatch(link)[1]), "style", &hashes.styles)
+	})
+	page = scriptLink.ReplaceAllFunc(page, func(link []byte) []byte {
+		return put(string(scriptLink.FindSubmatch(link)[1]), "script", &hashes.scripts)
+	})
+	return page, hashes, failed
 }
 
 // preloaded names in the page's head what the modules need, themselves among it.

@@ -123,7 +123,7 @@ export function Dialog({ title, onClose, wide, children, actions }) {
   const ref = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
-    const first = ref.current && (ref.current.querySelector('input,textarea,select,button.main-action') || ref.current.querySelector('.actions button'));
+    const first = ref.current && (ref.current.querySelector('[data-first]') || ref.current.querySelector('input,textarea,select,button.main-action') || ref.current.querySelector('.actions button'));
     if (first) first.focus();
     const key = (e) => {
       if (e.key === 'Escape') { e.stopPropagation(); onClose(); }
@@ -160,6 +160,21 @@ export function Sure({ title, name, action, run, onClose, children }) {
 
 /** Find is the search field of a list, whose text is in the URL. "/" goes there. */
 export const Find = ({ name = 'q', placeholder = 'Filter' }) => html`<input type="search" data-search="1" placeholder=${placeholder + '  ( / )'} value=${param(name)} onInput=${(e) => setParams({ [name]: e.target.value })} aria-label=${placeholder} />`;
+
+/**
+ * Typed is a field whose text takes effect with Enter or when the field is left, as a
+ * parameter of the URL. Until then what is typed belongs to whoever types: pages are
+ * rendered anew whenever an answer arrives, and the URL does not know of it yet.
+ * @param {{name: string, placeholder: string, also?: object, [attribute: string]: any}} o also are parameters that change with it
+ */
+export function Typed({ name, placeholder, also, ...rest }) {
+  const set = param(name);
+  // A draft of another value is none: somebody went back, or followed a link.
+  const [draft, write] = useState({ text: set, over: set });
+  const take = (e) => { const text = e.target.value.trim(); setParams({ [name]: text, ...also }); write({ text, over: text }); };
+  return html`<input ...${rest} placeholder=${placeholder} aria-label=${placeholder} value=${draft.over === set ? draft.text : set} onInput=${(e) => write({ text: e.target.value, over: param(name) })}
+    onChange=${take} onKeyDown=${(e) => { if (e.key === 'Enter') take(e); }} />`;
+}
 
 /** Segment is a choice among a few, kept in the URL. */
 export const Segment = ({ name, options, fallback }) => html`<span class="segment">${options.map(([value, label]) =>

@@ -62,7 +62,7 @@ function Form({ name, topic, start, onClose, onDone }) {
       <textarea class="code" rows=${start.key.text.includes('\n') ? 5 : 1} aria-label="Key" disabled=${keyNull} value=${keyNull ? '' : key} onInput=${(e) => setKey(e.target.value)} spellcheck=${false}></textarea>
       <div class="row"><b>Value</b><${Schema} of=${start.value} /><label class="check soft"><input type="checkbox" checked=${valueNull} onChange=${(e) => setValueNull(e.target.checked)} />null</label>
         <span class="right row"><button class="small" onClick=${() => fill().catch((e) => say(e.message, true))}>Take the newest record</button>${start.value.subject && html`<button class="small" onClick=${() => setValue(pretty(start.value.text))}>From the schema</button>`}</span></div>
-      <textarea class="code" rows="12" aria-label="Value" disabled=${valueNull} value=${valueNull ? '' : value} onInput=${(e) => setValue(e.target.value)} spellcheck=${false}></textarea>
+      <textarea class="code" rows="12" aria-label="Value" data-first="1" disabled=${valueNull} value=${valueNull ? '' : value} onInput=${(e) => setValue(e.target.value)} spellcheck=${false}></textarea>
       <div class="row"><label class="field grow">Headers, NAME: VALUE a line<textarea class="code" rows="1" value=${headers} onInput=${(e) => setHeaders(e.target.value)}></textarea></label>
         <label class="field">Partition<select value=${partition} onChange=${(e) => setPartition(e.target.value)}><option value="">by key</option>${Array.from({ length: Math.min(topic.partitions, 1000) }, (_, i) => html`<option value=${i}>${i}</option>`)}</select></label></div>
       <${Verdict} of=${verdict} /></div></${Dialog}>`;

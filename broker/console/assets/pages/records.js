@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from '../lib.js';
 import { param, query, setParams } from '../router.js';
 import { ask, listen, p } from '../api.js';
 import { bytes, count, plural, sh, span, sqlName, time } from '../format.js';
-import { Badge, Copy, CopyAs, Empty, Loading, Segment, say, steps } from '../parts.js';
+import { Badge, Copy, CopyAs, Empty, Loading, Segment, Typed, say, steps } from '../parts.js';
 import { Json } from '../json.js';
 import Produce from './produce.js';
 
@@ -37,7 +37,7 @@ function useSearch(name, live) {
   const key = searchParams.map((k) => param(k)).join('\n') + live;
   const start = (cursor, scan, keep) => {
     if (work.current) work.current.stop.abort();
-    const w = { stop: new AbortController(), rows: keep ? [...work.current.rows, ...work.current.fresh] : [], state: live ? 'following' : 'searching', scanned: keep ? work.current.total : 0, before: keep ? work.current.total : 0, total: 0, progress: null, end: null, error: null, dropped: 0, paused: false, held: 0, timer: 0, fresh: [] };
+    const w = { stop: new AbortController(), rows: keep ? [...work.current.rows, ...work.current.fresh] : [], state: 'searching', scanned: keep ? work.current.total : 0, before: keep ? work.current.total : 0, total: 0, progress: null, end: null, error: null, dropped: 0, paused: false, held: 0, timer: 0, fresh: [] };
     work.current = w;
     const show = () => {
       w.timer = 0;
@@ -58,7 +58,7 @@ function useSearch(name, live) {
       if (event === 'record') {
         if (live && w.paused) w.held++;
         else w.fresh.push(v);
-      } else if (event === 'progress' || event === 'following') { w.progress = v; w.total = w.before + v.scanned; }
+      } else if (event === 'progress' || event === 'following') { w.progress = v; w.total = w.before + v.scanned; if (live) w.state = 'following'; }
       else if (event === 'dropped') w.dropped += v.records;
       else if (event === 'done') { w.end = v; w.state = 'done'; w.total = w.before + v.scanned; }
       else if (event === 'error') { w.error = v; w.state = 'done'; }
@@ -109,8 +109,7 @@ export default function Records({ name, topic }) {
 
 /** Filters are fields that take effect with Enter or when they are left. */
 function Filters({ parts, live }) {
-  const field = (name, placeholder, cls = '', extra = {}) => html`<input ...${extra} class=${cls} placeholder=${placeholder} value=${param(name)} aria-label=${placeholder}
-    onChange=${(e) => setParams({ [name]: e.target.value.trim(), open: '' })} onKeyDown=${(e) => { if (e.key === 'Enter') setParams({ [name]: e.target.value.trim(), open: '' }); }} />`;
+  const field = (name, placeholder, cls = '', extra = {}) => html`<${Typed} ...${extra} key=${name} name=${name} placeholder=${placeholder} class=${cls} also=${{ open: '' }} />`;
   return html`<div class="filters">
     <button class=${live ? 'main-action' : ''} onClick=${() => setParams({ live: !live, order: '', at: '', open: '' })} title="Show what comes in">${live ? '● Live' : '○ Live'}</button>
     ${!live && html`<${Segment} name="order" fallback="newest" options=${[['newest', 'Newest'], ['oldest', 'Oldest']]} />`}
@@ -128,7 +127,7 @@ function Progress({ s, live, filtered }) {
   if (live) {
     return html`<span class=${'dot ' + (view.paused ? 'warn' : view.state === 'following' ? 'live' : '')}></span>
       <button class="small" onClick=${s.pause}>${view.paused ? 'Go on' : 'Pause'}</button>
-      <span>${view.paused ? `paused, ${plural(view.held, 'record')} passed by` : view.state === 'following' ? 'following' : 'ended'} · ${count(view.rows.length)} shown${view.dropped ? ` · ${count(view.dropped)} left out` : ''}</span>
+      <span>${view.paused ? `paused, ${plural(view.held, 'record')} passed by` : { following: 'following', searching: 'connecting' }[view.state] || 'ended'} · ${count(view.rows.length)} shown${view.dropped ? ` · ${count(view.dropped)} left out` : ''}</span>
       ${view.state === 'stopped' && html`<button class="small" onClick=${s.again}>Again</button>`}`;
   }
   if (view.state === 'searching') return html`<span class="dot live"></span><button class="small" onClick=${s.stop}>Stop</button><span>${of ? `${count(view.total)} scanned · ${count(view.rows.length)} matched · ${count(of.left)} left` : 'searching'}</span>`;

@@ -1,11 +1,11 @@
 // Schemas: subjects with their versions, what changes between two, and registering one
 // after a look at what it would do to readers and tables.
-import { html, useEffect, useState } from '../lib.js';
+import { html, useEffect, useRef, useState } from '../lib.js';
 import { A, go, param, parts, setParams, url } from '../router.js';
 import { ask, p, useAsk } from '../api.js';
 import { plural } from '../format.js';
 import { Badge, Copy, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Trouble, say } from '../parts.js';
-import { Json } from '../json.js';
+import { Json, pretty } from '../json.js';
 import { sh } from '../format.js';
 
 const registryType = 'application/vnd.schemaregistry.v1+json';
@@ -56,7 +56,7 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
         <button class="main-action" onClick=${() => make(true)}>New version</button></span></div>
       <${Version} key=${shown} name=${name} version=${shown} />
       ${shown > versions[0] && html`<${Diff} name=${name} from=${against && against < shown ? against : versions[versions.indexOf(shown) - 1]} to=${shown} />`}
-      ${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
+      ${making && html`<${Register} subject=${name} onClose=${() => make(false)} again=${again || it.again} />`}`;
   }}</${Loaded}>`;
 }
 
@@ -75,7 +75,7 @@ function Diff({ name, from, to }) {
 /** ReviewOf says what changes, for readers and for tables. */
 export function ReviewOf({ r }) {
   return html`<div class="row" style=${{ marginBottom: '8px' }}><${Badge} kind=${r.compatible ? 'good' : 'bad'}>${r.compatible ? '✓ compatible' : '✕ not compatible'} by ${r.level}</${Badge}><span class="badges">${(r.levels || []).map((l) => html`<${Badge} kind=${l.compatible ? 'good' : 'bad'} title=${(l.reasons || []).join('\n') || 'in order'}>${l.compatible ? '✓' : '✕'} ${l.level}</${Badge}>`)}</span></div>
-    ${(r.reasons || []).map((x) => html`<div class="note bad">${x}</div>`)}${r.no_table_form && html`<div class="note warn">It has no table form: ${r.no_table_form}</div>`}
+    ${(r.reasons || []).map((x) => html`<div class="note bad">${x}</div>`)}${(r.warnings || []).map((x) => html`<div class="note warn">${x}</div>`)}${r.no_table_form && html`<div class="note warn">It has no table form: ${r.no_table_form}</div>`}
     ${(r.changes || []).length ? html`<${Grid} id="d" rows=${r.changes} columns=${[{ name: 'Field', show: (c) => html`<code>${c.field || '(the schema)'}</code>` }, { name: 'Change', show: (c) => html`<span class="badges">${(c.kinds || []).map((k) => html`<${Badge}>${k.toLowerCase().replaceAll('_', ' ')}</${Badge}>`)}</span><div class="soft">${(c.details || []).join('; ')}</div>` },
       { name: 'Readers', show: (c) => verdicts(c) }, { name: 'Tables', show: (c) => tableEffects(c) }]} />` : html`<p class="faint">Nothing that readers or tables would notice changes.</p>`}`;
 }
@@ -91,19 +91,27 @@ function Register({ subject, onClose, again, fresh }) {
   const [name, setName] = useState(subject);
   const [type, setType] = useState('AVRO');
   const [text, setText] = useState('');
+  const [references, setReferences] = useState([]);
+  const typed = useRef(false);
   const [review, setReview] = useState(null);
   const [error, setError] = useState(null);
   useEffect(() => {
     if (!subject || fresh) return;
-    ask(p`/subjects/${subject}/versions/latest`).then((s) => { setType(s.schemaType || 'AVRO'); setText(s.schema); }, () => {});
+    // A new version begins with the last one, unless somebody has begun to type.
+    ask(p`/subjects/${subject}/versions/latest`).then((s) => {
+      if (typed.current) return;
+      setType(s.schemaType || 'AVRO');
+      setReferences(s.references || []);
+      setText(s.schemaType === 'PROTOBUF' ? s.schema : pretty(s.schema));
+    }, () => {});
   }, [subject]);
-  const body = () => ({ schemaType: type, schema: text });
+  const body = () => ({ schemaType: type, schema: text, references });
   useEffect(() => {
     if (!name || !text.trim()) { setReview(null); setError(null); return undefined; }
     let gone = false;
     const t = setTimeout(() => ask('/api/schemas/check?subject=' + encodeURIComponent(name), { method: 'POST', body: body() }).then((r) => { if (!gone) { setReview(r); setError(null); } }, (e) => { if (!gone) { setReview(null); setError(e); } }), 350);
     return () => { gone = true; clearTimeout(t); };
-  }, [name, type, text]);
+  }, [name, type, text, references]);
   const send = async () => {
     const r = await ask(p`/subjects/${name}/versions`, { method: 'POST', body: body(), type: registryType });
     say('Registered with id ' + r.id);
@@ -113,5 +121,5 @@ function Register({ subject, onClose, again, fresh }) {
   };
   return html`<${Dialog} wide title=${subject ? 'New version of ' + subject : 'Register a schema'} onClose=${onClose} actions=${html`<${Doing} kind="main-action" disabled=${!name || !text.trim() || (review && !review.compatible)} run=${send}>Register</${Doing}>`}>
     <div class="column"><div class="row">${!subject && html`<label class="field grow">Subject<input value=${name} placeholder="orders-value" onInput=${(e) => setName(e.target.value)} /></label>`}<label class="field">Type<select value=${type} onChange=${(e) => setType(e.target.value)}>${['AVRO', 'PROTOBUF', 'JSON'].map((t) => html`<option>${t}</option>`)}</select></label></div>
-      <textarea class="code" rows="14" aria-label="Schema" spellcheck=${false} value=${text} onInput=${(e) => setText(e.target.value)}></textarea><${Trouble} error=${error} />${review && html`<${ReviewOf} r=${review} />`}</div></${Dialog}>`;
+      <textarea class="code" rows="14" aria-label="Schema" data-first=${subject ? '1' : undefined} spellcheck=${false} value=${text} onInput=${(e) => { typed.current = true; setText(e.target.value); }}></textarea>${references.length > 0 && html`<p class="faint">It uses ${references.map((r) => `${r.name} (${r.subject} v${r.version})`).join(', ')}.</p>`}<${Trouble} error=${error} />${review && html`<${ReviewOf} r=${review} />`}</div></${Dialog}>`;
 }

@@ -82,8 +82,9 @@ export function EditConfig({ of, path, onClose, again }) {
   const change = (v, dry) => ask(path, { method: 'PATCH', body: { set: { [of.name]: v }, dry_run: dry } });
   useEffect(() => {
     if (value === of.value) { setError(null); return undefined; }
-    const t = setTimeout(() => change(value, true).then(() => setError(null), setError), 250);
-    return () => clearTimeout(t);
+    let gone = false; // what is said of an earlier value may come after what is said of this one
+    const t = setTimeout(() => change(value, true).then(() => { if (!gone) setError(null); }, (e) => { if (!gone) setError(e); }), 250);
+    return () => { gone = true; clearTimeout(t); };
   }, [value]);
   const save = async (v) => { await change(v, false); say(of.name + ' is changed'); again(); onClose(); };
   return html`<${Dialog} title=${of.name} onClose=${onClose} actions=${html`${of.source !== 'default' && html`<${Doing} run=${() => save(null)}>Back to the default</${Doing}>`}<${Doing} kind="main-action" disabled=${!!error || value === of.value} run=${() => save(value)}>Save</${Doing}>`}>
