@@ -90,6 +90,29 @@ func testReadLargeBatch(t *testing.T, open Open) {
 	}
 }
 
+// testReadKept holds many results, of all sizes, until the last is read: each is
+// its caller's.
+func testReadKept(t *testing.T, open Open) {
+	eng, _ := open(t)
+	all := sparse(t, eng, tp(0), 1000)
+	got := map[int][][]byte{}
+	sizes := []int{1, 5000, 100_000, 250_000, 400_000, 1 << 20}
+	for at := 0; at < len(all); at += 50 {
+		for _, size := range sizes {
+			got[at] = append(got[at], read(t, eng, tp(0), int64(at)*10, size))
+		}
+	}
+	for at, some := range got {
+		for i, b := range some {
+			n := min(max(1, sizes[i]/len(all[at])), len(all)-at)
+			if want := slices.Concat(all[at : at+n]...); !bytes.Equal(b, want) {
+				t.Errorf("%d bytes kept of %d from %d on are not what was read", len(b), sizes[i], at*10)
+			}
+			clear(b)
+		}
+	}
+}
+
 func testIndex(t *testing.T, open Open) {
 	eng, reopen := open(t)
 	all := sparse(t, eng, tp(0), 40)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"ReadInsideBatch", testReadInsideBatch},
 		{"ReadMaxBytes", testReadMaxBytes},
 		{"ReadLargeBatch", testReadLargeBatch},
+		{"ReadKept", testReadKept},
 		{"Index", testIndex},
 		{"Trim", testTrim},
 		{"TrimConflicts", testTrimConflicts},
