@@ -31,7 +31,8 @@ import (
 type kind uint8
 
 const (
-	kindBool kind = iota + 1
+	kindDropped kind = iota // counts its values and keeps none: NewSomeRows
+	kindBool
 	kindInt32
 	kindInt64
 	kindFloat32
@@ -177,7 +178,9 @@ func (c *Column) Bytes(v []byte) {
 	if (c.kind != kindBytes || cap(c.data)-len(c.data) < len(v) || len(c.off) == cap(c.off)) && !c.room(len(v)) {
 		return
 	}
-	c.data = append(c.data, v...)
+	n := len(c.data)
+	c.data = c.data[:n+len(v)] // in place, see appendBit
+	copy(c.data[n:], v)
 	c.off = append(c.off, int32(len(c.data)))
 	c.added()
 }
@@ -187,7 +190,9 @@ func (c *Column) String(v string) {
 	if (c.kind != kindBytes || cap(c.data)-len(c.data) < len(v) || len(c.off) == cap(c.off)) && !c.room(len(v)) {
 		return
 	}
-	c.data = append(c.data, v...)
+	n := len(c.data)
+	c.data = c.data[:n+len(v)] // in place, see appendBit
+	copy(c.data[n:], v)
 	c.off = append(c.off, int32(len(c.data)))
 	c.added()
 }
@@ -244,6 +249,10 @@ func (c *Column) Map(n int) {
 // as an empty one.
 func (c *Column) Null() {
 	if c.valid == nil {
+		if c.kind == kindDropped {
+			c.n++
+			return
+		}
 		c.startValid()
 	}
 	switch c.kind {
@@ -433,8 +442,13 @@ func (c *Column) appendBit(bits *[]byte, v bool) {
 	}
 }
 
-// misuse notes a decoder's mistake; EndRow reports it.
+// misuse is for values that are not of the column's kind: a column that is not wanted
+// counts them, of another it is a decoder's mistake, which EndRow reports.
 func (c *Column) misuse(k kind) {
+	if c.kind == kindDropped {
+		c.n++
+		return
+	}
 	c.rows.fail(fmt.Errorf("column %s: type %s takes no value of kind %d", c.field.Name, c.field.Type, k))
 }
 

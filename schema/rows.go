@@ -26,25 +26,42 @@ const maxOffset = math.MaxInt32
 // Warmed up, appending does not allocate. Not safe for concurrent use.
 type Rows struct {
 	columns *arrow.Schema
-	top     *Column   // all columns, as the fields of one struct
-	cols    []*Column // top's
-	n       int       // rows ended
-	err     error     // first mistake or overflow since the last EndRow
-	limit   int       // maxOffset; lower in tests
-	zeros   []byte    // as long as the widest fixed_size_binary
+	kept    *arrow.Schema // those of columns that Batch has
+	top     *Column       // all columns, as the fields of one struct
+	cols    []*Column     // top's
+	n       int           // rows ended
+	err     error         // first mistake or overflow since the last EndRow
+	limit   int           // maxOffset; lower in tests
+	zeros   []byte        // as long as the widest fixed_size_binary
 }
 
 // NewRows makes empty rows of these columns. It refuses Arrow types that the
 // type mapping does not use, and more depth or columns than the limits.
 func NewRows(s *arrow.Schema) (*Rows, error) {
-	r := &Rows{columns: s, limit: maxOffset}
+	return NewSomeRows(s, func(int) bool { return true })
+}
+
+// NewSomeRows is NewRows for who wants some of the columns: wanted is asked of each
+// column's place in s. A decoder fills such rows as it fills all, and refuses the same
+// payloads; of the other columns only the number of values is kept, nothing can be
+// read back from them, and Batch has the wanted ones alone, in the order of s.
+func NewSomeRows(s *arrow.Schema, wanted func(i int) bool) (*Rows, error) {
+	r := &Rows{columns: s, kept: s, limit: maxOffset}
 	leaves := 0
-	for _, f := range s.Fields() {
+	var kept []arrow.Field
+	for i, f := range s.Fields() {
 		c, err := r.column(f, 0, &leaves)
 		if err != nil {
 			return nil, err
 		}
-		r.cols = append(r.cols, c)
+		if r.cols = append(r.cols, c); wanted(i) {
+			kept = append(kept, f)
+		} else {
+			c.drop()
+		}
+	}
+	if len(kept) < len(r.cols) {
+		r.kept = arrow.NewSchema(kept, nil)
 	}
 	r.top = &Column{rows: r, kind: kindStruct, kids: r.cols}
 	return r, nil
@@ -99,6 +116,14 @@ func (r *Rows) column(f arrow.Field, depth int, leaves *int) (*Column, error) {
 		c.kids = append(c.kids, kid)
 	}
 	return c, nil
+}
+
+// drop makes a column keep nothing, nor those below it.
+func (c *Column) drop() {
+	c.kind = kindDropped
+	for _, k := range c.kids {
+		k.drop()
+	}
 }
 
 // Columns is the Arrow schema that the rows were made from.
@@ -173,17 +198,22 @@ func (r *Rows) fail(err error) {
 }
 
 // Batch hands the ended rows over to Arrow without copying them and leaves r
-// empty, to be filled again; what was appended after the last EndRow is gone.
+// empty, to be filled again; what was appended after the last EndRow is gone. It has
+// the columns that were wanted.
 // The memory is Go's: Release does nothing that matters.
 func (r *Rows) Batch() arrow.RecordBatch {
 	r.Undo()
-	arrays := make([]arrow.Array, len(r.cols))
-	for i, c := range r.cols {
-		arrays[i] = array.MakeFromData(c.take())
+	arrays := make([]arrow.Array, 0, r.kept.NumFields())
+	for _, c := range r.cols {
+		if c.kind == kindDropped {
+			c.n = 0
+			continue
+		}
+		arrays = append(arrays, array.MakeFromData(c.take()))
 	}
 	n := r.n
 	r.n = 0
-	return array.NewRecordBatch(r.columns, arrays, int64(n))
+	return array.NewRecordBatch(r.kept, arrays, int64(n))
 }
 
 // take hands over the column's slices as Arrow data and empties it, keeping

@@ -94,6 +94,12 @@ func (c *compiler) members(n *node, s *js.Schema) {
 	}
 	n.width += len(n.props)
 	n.required = make([]uint64, (len(n.props)+63)/64)
+	n.filled = make([]uint64, len(n.required))
+	for i, p := range n.props {
+		if p.col >= 0 {
+			n.filled[i>>6] |= 1 << (i & 63)
+		}
+	}
 	for _, name := range s.Required {
 		i := n.index[name]
 		n.required[i>>6] |= 1 << (i & 63)

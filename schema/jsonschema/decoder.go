@@ -43,7 +43,7 @@ func newDecoder(root shape, extra bool) *decoder {
 	}
 	d.columns = arrow.NewSchema(fields, nil)
 	seed := maphash.MakeSeed()
-	d.walkers.New = func() any { return &walker{seed: seed, row: new(schema.Column)} }
+	d.walkers.New = func() any { return &walker{seed: seed} }
 	return d
 }
 
@@ -71,7 +71,7 @@ func (d *decoder) Decode(payload []byte, rows *schema.Rows) error {
 }
 
 func (d *decoder) decode(w *walker, payload []byte, rows *schema.Rows) error {
-	w.rows, w.extra = rows, nil
+	w.row, w.extra = rows.Top(), nil
 	column := w.row
 	if !d.record {
 		column = rows.Column(0)
@@ -87,7 +87,7 @@ func (d *decoder) decode(w *walker, payload []byte, rows *schema.Rows) error {
 			w.extra.Null()
 		}
 	}
-	w.rows, w.extra = nil, nil
+	w.row, w.extra = nil, nil
 	if bad != nil {
 		rows.Undo()
 		return bad

@@ -53,6 +53,7 @@ type node struct {
 	open  bool // an object at or below this node may have what no column names
 
 	quick     quick // the short way that most values take
+	quickNull bool  // null has a short way too
 	low, high int64 // of quickInt
 
 	scale    int  // of decimals
@@ -82,6 +83,7 @@ type node struct {
 	props              []property
 	index              map[string]int
 	required           []uint64 // a bit for each required property
+	filled             []uint64 // a bit for each property with a column
 	other              *node    // checks what is not among the properties
 	minProps, maxProps int
 	free               bool // values beyond the properties go to kafka_extra
@@ -97,7 +99,8 @@ type property struct {
 	bytes []byte // the name again
 	wire  string // the name as it mostly stands in payloads: "name":
 	node  *node
-	col   int // the child column, or -1
+	col   int  // the child column, or -1
+	quick bool // the member has a short way, see usual
 }
 
 // checks are the parts of a schema that look at a value as a whole, each reading

@@ -40,12 +40,16 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 		w.pos++
 	} else {
 		for {
-			i, ok := w.member(n, c, next, mark, base)
-			if !ok {
-				return false
-			}
-			if i >= 0 {
-				next = i + 1
+			if w.usual(n, c, next, base) {
+				next++
+			} else {
+				i, ok := w.member(n, c, next, base)
+				if !ok {
+					return false
+				}
+				if i >= 0 {
+					next = i + 1
+				}
 			}
 			count++
 			w.space()
@@ -90,9 +94,9 @@ func (w *walker) endObject(n *node, c *schema.Column, base, entries int) {
 		c.Map(entries)
 		return
 	}
-	for i := range n.props {
-		if col := n.props[i].col; col >= 0 && w.bits[base+i>>6]>>(i&63)&1 == 0 {
-			w.child(c, col).Null()
+	for word, filled := range n.filled {
+		for absent := filled &^ w.bits[base+word]; absent != 0; absent &= absent - 1 {
+			c.Child(n.props[word<<6+bits.TrailingZeros64(absent)].col).Null()
 		}
 	}
 	if c != w.row {
@@ -100,18 +104,10 @@ func (w *walker) endObject(n *node, c *schema.Column, base, entries int) {
 	}
 }
 
-// child is a column of a struct or of the row.
-func (w *walker) child(c *schema.Column, i int) *schema.Column {
-	if c == w.row {
-		return w.rows.Column(i)
-	}
-	return c.Child(i)
-}
-
 // member reads one name and its value. next is the property that follows the one
 // before: most writers keep to one order, so it is looked at first. It returns
 // the property, or -1 for another name.
-func (w *walker) member(n *node, c *schema.Column, next, mark, base int) (int, bool) {
+func (w *walker) member(n *node, c *schema.Column, next, base int) (int, bool) {
 	start := w.pos
 	if next < len(n.props) {
 		wire := n.props[next].wire
@@ -140,8 +136,10 @@ func (w *walker) member(n *node, c *schema.Column, next, mark, base int) (int, b
 		return -1, w.fail(wantColon, n, w.pos)
 	}
 	w.pos++
-	if i, ok := n.index[string(name)]; ok {
-		return i, w.property(n, c, i, base, start)
+	if len(n.props) > 0 {
+		if i, ok := n.index[string(name)]; ok {
+			return i, w.property(n, c, i, base, start)
+		}
 	}
 	w.keys = append(w.keys, key{text: name})
 	return -1, w.otherMember(n, c, name, start)
@@ -162,7 +160,7 @@ func (w *walker) property(n *node, c *schema.Column, i, base, start int) bool {
 	}
 	var col *schema.Column
 	if c != nil && p.col >= 0 {
-		col = w.child(c, p.col)
+		col = c.Child(p.col)
 	}
 	if p.node.open && col != nil && w.extra != nil {
 		w.trail = append(w.trail, step{name: p.bytes})

@@ -21,6 +21,8 @@ const (
 	quickInt           // integers from low to high
 	quickFloat         // numbers of any value
 	quickDecimal       // numbers that the column's scale holds
+	quickBool          // true and false
+	quickTime          // strings that a column of times or days takes
 )
 
 // maxQuickDigits is how many digits an integer may have: so many always fit.
@@ -37,10 +39,13 @@ func (n *node) ready(seen map[*node]bool) {
 	}
 	seen[n] = true
 	n.quick = n.quickly()
+	n.quickNull = n.nullable || n.types&isNull != 0 && n.enum == nil
 	n.items.ready(seen)
 	n.other.ready(seen)
-	for _, p := range n.props {
+	for i := range n.props {
+		p := &n.props[i]
 		p.node.ready(seen)
+		p.quick = p.wire != "" && p.node != nil && p.node.quick != quickNone
 	}
 	if n.union != nil {
 		for _, k := range n.union.fill {
@@ -58,6 +63,14 @@ func (n *node) quickly() quick {
 	case kindString:
 		if n.types&isString != 0 && n.minLen <= 0 && n.maxLen < 0 && n.pattern == nil && n.format == noFormat {
 			return quickText
+		}
+	case kindBool:
+		if n.types&isBool != 0 && n.enum == nil {
+			return quickBool
+		}
+	case kindMicros, kindDays:
+		if n.types&isString != 0 && n.minLen <= 0 && n.maxLen < 0 && n.pattern == nil && n.enum == nil {
+			return quickTime
 		}
 	case kindInt64:
 		if n.types&isInteger != 0 && n.enum == nil && n.above == nil && n.below == nil && n.multiple == nil {
@@ -100,30 +113,81 @@ func (n *node) places() bool {
 	return m == nil || m.power && m.dec.exp-1 >= -maxQuickDigits && m.dec.exp-1 <= 0
 }
 
+// usual reads the member at pos if it is the property that comes next, in the form
+// that most writers give it, and has a short way. If it returns false, nothing has
+// happened.
+func (w *walker) usual(n *node, c *schema.Column, next, base int) bool {
+	if next >= len(n.props) {
+		return false
+	}
+	p, start := &n.props[next], w.pos
+	end := start + len(p.wire)
+	if !p.quick || w.fuel <= 0 || end >= len(w.b) || string(w.b[start:end]) != p.wire {
+		return false
+	}
+	seen, bit := &w.bits[base+next>>6], uint64(1)<<(next&63)
+	if *seen&bit != 0 {
+		return false
+	}
+	var col *schema.Column
+	if c != nil && p.col >= 0 {
+		col = c.Child(p.col)
+	}
+	if w.pos = end; !w.short(p.node, col) {
+		w.pos = start
+		return false
+	}
+	*seen |= bit
+	return true
+}
+
 // short reads the value at pos by the node's short way and appends it to c, if there
 // is one. If it returns false, nothing has happened.
 func (w *walker) short(n *node, c *schema.Column) bool {
 	switch n.quick {
 	case quickText:
-		return w.shortText(n, c)
+		if w.shortText(n, c) {
+			return true
+		}
 	case quickInt:
-		return w.shortInt(n, c)
+		if w.shortInt(n, c) {
+			return true
+		}
+	case quickFloat, quickDecimal:
+		if w.shortNumber(n, c) {
+			return true
+		}
+	case quickBool:
+		if w.shortBool(c) {
+			return true
+		}
+	case quickTime:
+		if w.shortTime(n, c) {
+			return true
+		}
 	}
-	return w.shortNumber(n, c)
+	return n.quickNull && w.shortNull(c)
+}
+
+// plainText is where the string at pos ends if it is ASCII without escapes, else 0.
+func (w *walker) plainText() int {
+	b, start := w.b, w.pos+1
+	if start > len(b) || b[start-1] != '"' {
+		return 0
+	}
+	if end := skipPlain(b, start); end < len(b) && b[end] == '"' {
+		return end
+	}
+	return 0
 }
 
 // shortText reads a string of ASCII without escapes.
 func (w *walker) shortText(n *node, c *schema.Column) bool {
-	b, i := w.b, w.pos
-	if i >= len(b) || b[i] != '"' {
+	end := w.plainText()
+	if end == 0 {
 		return false
 	}
-	start := i + 1
-	end := skipPlain(b, start)
-	if end >= len(b) || b[end] != '"' {
-		return false
-	}
-	text := b[start:end]
+	text := w.b[w.pos+1 : end]
 	if n.enum != nil && !n.enum.hasString(text) {
 		return false
 	}
@@ -133,6 +197,65 @@ func (w *walker) shortText(n *node, c *schema.Column) bool {
 		c.Bytes(text)
 	}
 	return true
+}
+
+// shortTime reads a string that is a time.
+func (w *walker) shortTime(n *node, c *schema.Column) bool {
+	end := w.plainText()
+	if end == 0 {
+		return false
+	}
+	text := w.b[w.pos+1 : end]
+	v, ok := n.format.parse(text)
+	if !ok {
+		return false
+	}
+	w.pos = end + 1
+	w.fuel -= 1 + len(text)>>textShift
+	switch {
+	case c == nil:
+	case n.kind == kindDays:
+		c.Int32(int32(v))
+	default:
+		c.Int64(v)
+	}
+	return true
+}
+
+// shortBool reads true or false.
+func (w *walker) shortBool(c *schema.Column) bool {
+	yes := w.isWord("true")
+	switch {
+	case yes:
+		w.pos += len("true")
+	case w.isWord("false"):
+		w.pos += len("false")
+	default:
+		return false
+	}
+	w.fuel--
+	if c != nil {
+		c.Bool(yes)
+	}
+	return true
+}
+
+// shortNull reads null.
+func (w *walker) shortNull(c *schema.Column) bool {
+	if !w.isWord("null") {
+		return false
+	}
+	w.pos += len("null")
+	w.fuel--
+	if c != nil {
+		c.Null()
+	}
+	return true
+}
+
+// isWord says whether a literal is at pos.
+func (w *walker) isWord(s string) bool {
+	return len(w.b)-w.pos >= len(s) && string(w.b[w.pos:w.pos+len(s)]) == s
 }
 
 // shortInt reads an integer that is written without point and exponent.

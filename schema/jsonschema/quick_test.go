@@ -20,8 +20,9 @@ func slowed(n *node, seen map[*node]bool) {
 	n.quick = quickNone
 	slowed(n.items, seen)
 	slowed(n.other, seen)
-	for _, p := range n.props {
-		slowed(p.node, seen)
+	for i := range n.props {
+		n.props[i].quick = false
+		slowed(n.props[i].node, seen)
 	}
 	if n.union != nil {
 		for _, k := range n.union.fill {
@@ -117,6 +118,10 @@ var quickSchemas = []string{
 	`{"type":"number","multipleOf":0.00000000000000000000000000001}`, `{"type":"number","multipleOf":0.02}`,
 	`{"type":"string"}`, `{"type":["string","null"]}`, `{"type":"string","enum":["NEW","a","é"]}`, `{"type":"string","minLength":2}`,
 	`{"type":"string","maxLength":3}`, `{"type":"string","pattern":"^a"}`, `{"type":"string","format":"date"}`, `{"type":"string","const":"a"}`,
+	`{"type":"boolean"}`, `{"type":["boolean","null"]}`, `{"type":"boolean","enum":[true]}`, `{"const":null}`, `{"type":["string","null"],"enum":["a"]}`,
+	`{"type":"string","format":"date-time"}`, `{"type":["null","string"],"format":"date-time"}`, `{"type":"string","format":"time"}`,
+	`{"type":["string","null"],"format":"date"}`, `{"type":"string","format":"date","minLength":3}`, `{"type":"string","format":"date","enum":["2026-11-22"]}`,
+	`{"oneOf":[{"type":"null"},{"type":"boolean"}]}`, `{"anyOf":[{"type":"string","format":"date"},{"type":"null"}]}`,
 	`{"type":"array","items":{"type":"string"}}`, `{"type":"object","additionalProperties":{"type":"integer"}}`,
 	`{"oneOf":[{"type":"string"},{"type":"integer"}]}`, `{"allOf":[{"type":"integer"},{"minimum":3}]}`,
 }
@@ -130,7 +135,10 @@ func quickValue(d dice) string {
 		}
 		return b.String()
 	}
-	switch d.IntN(8) {
+	switch d.IntN(9) {
+	case 8:
+		return d.pick("true", "false", "tru", "falsey", "null", "nul", "nulls", `"2026-11-22T10:11:12.5Z"`, `"2026-11-22t23:59:60+01:00"`,
+			`"2026-11-22"`, `"2026-02-30"`, `"10:11:12Z"`, `"23:59:60Z"`, `"10:11"`, `"2026-11-22T10:11:12\u005a"`)
 	case 0, 1:
 		return d.pick("", "", "-") + digits(1+d.IntN(21))
 	case 2, 3:
@@ -156,7 +164,7 @@ func TestShortWays(t *testing.T) {
 		}
 		for range 2000 {
 			v := quickValue(d)
-			payload := fmt.Sprintf(d.pick(`{"v":%s}`, `{"v":%s}`, `{"v":%s,"w":"x"}`, `{"v": %s }`, `{"w":"","v":%s`), v)
+			payload := fmt.Sprintf(d.pick(`{"v":%s}`, `{"v":%s}`, `{"v":%s,"w":"x"}`, `{"v": %s }`, `{"v":%[1]s,"v":%[1]s}`, `{"w":"x","v":%s,"w":"y"}`, `{"v":%s,"w":"x","x":1}`, `{"\u0076":%s,"w":"x"}`, `{"w":"","v":%s`), v)
 			if d.IntN(4) == 0 {
 				payload = payload[:d.IntN(len(payload)+1)]
 			}

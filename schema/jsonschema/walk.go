@@ -25,8 +25,7 @@ type walker struct {
 	far   int
 	bad   *schema.Invalid
 
-	rows   *schema.Rows
-	row    *schema.Column // stands for the row: its children are the top-level columns
+	row    *schema.Column // the row: its children are the top-level columns
 	extra  *schema.Column // kafka_extra, nil without one
 	extras int            // entries of this row
 	trail  []step         // where we are, kept only above open objects
@@ -180,7 +179,7 @@ func (w *walker) appendNull(n *node, c *schema.Column) {
 	}
 	for i := range n.props {
 		if col := n.props[i].col; col >= 0 {
-			w.rows.Column(col).Null()
+			c.Child(col).Null()
 		}
 	}
 }

@@ -70,6 +70,7 @@ func Run(t *testing.T, parse func(schema.Source) (schema.Schema, error), cases [
 			t.Run("values", u.values)
 			t.Run("refusals", u.refusals)
 			t.Run("spoiled", u.spoiled)
+			t.Run("some", u.some)
 			t.Run("garbage", u.garbage)
 			t.Run("concurrency", u.concurrency)
 			t.Run("allocations", u.allocations)
