@@ -103,3 +103,16 @@ func TestParseTransform(t *testing.T) {
 		}
 	}
 }
+
+// TestStatsStored has bounds of nothing, as an empty text is, come back from where
+// files are stored until they are committed.
+func TestStatsStored(t *testing.T) {
+	stored, err := json.Marshal(ColumnStats{Min: []byte{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got ColumnStats
+	if err := json.Unmarshal(stored, &got); err != nil || got.Min == nil || got.Max != nil {
+		t.Errorf("%s: got %#v, %v, want a least value of no bytes and no greatest", stored, got, err)
+	}
+}

@@ -23,6 +23,12 @@ var (
 	// ErrForeign is refused: the table at this place belongs to another topic
 	// id or incarnation, or is no table of Tarn's.
 	ErrForeign = errors.New("table belongs to another log")
+	// ErrFeature is refused: another writer has brought something into the table that
+	// this format's code does not read. Once it is taken out, the table goes on.
+	ErrFeature = errors.New("the table has what Tarn does not read")
+	// ErrGone is refused: the table was there and is not now, since somebody dropped
+	// it or gave it another name. Opened anew it is made anew.
+	ErrGone = errors.New("table is no longer there")
 	// ErrRolledBack says that somebody set the table back to an earlier state:
 	// its rows reach less far than its progress says. The error is a
 	// *RolledBack.
@@ -123,8 +129,8 @@ type ColumnStats struct {
 	Values  int64  `json:"values"`
 	Nulls   int64  `json:"nulls"`
 	NaNs    int64  `json:"nans,omitempty"`
-	Min     []byte `json:"min,omitempty"`
-	Max     []byte `json:"max,omitempty"`
+	Min     []byte `json:"min,omitzero"`
+	Max     []byte `json:"max,omitzero"`
 }
 
 // Commit is one atomic change of a table.
@@ -151,7 +157,7 @@ type Commit struct {
 // running by mistake is fenced by ErrConflict. Reads may run concurrently.
 type Table interface {
 	// Progress reads the table's present state from its own last commit, not
-	// from memory. Errors: ErrForeign, ErrBroken,
+	// from memory. Errors: ErrForeign, ErrFeature, ErrBroken,
 	// *RolledBack, or a failed read.
 	Progress(ctx context.Context) (Progress, error)
 	// Schema is the schema as of the last Progress, Commit or open.

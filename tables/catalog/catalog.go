@@ -58,6 +58,8 @@ const (
 	// requirements are checked anew each time, so trying again is only spared
 	// round trips of the client.
 	maxTries = 10
+	// maxPause bounds the pause before such a try: 2^maxPause ms.
+	maxPause = 8
 )
 
 // Errors beside those in handle.go.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +61,10 @@ func (c *Catalog) commit(ctx context.Context, changes []Change) ([]staged, error
 	if err := checkChanges(changes); err != nil {
 		return nil, err
 	}
-	for range maxTries {
+	for lost := range maxTries {
+		if err := pause(ctx, lost); err != nil {
+			return nil, err
+		}
 		next, items, err := c.stage(ctx, changes)
 		if err != nil {
 			c.discard(ctx, next)
@@ -81,6 +85,23 @@ func (c *Catalog) commit(ctx context.Context, changes []Change) ([]staged, error
 		c.discard(ctx, next)
 	}
 	return nil, fmt.Errorf("%w: other writers won %d times", ErrCommitFailed, maxTries)
+}
+
+// pause lets some time pass after a race was lost, at random and the more the more
+// were: many tables that are made at once all want the item of their namespace, and
+// would else meet again each time.
+func pause(ctx context.Context, lost int) error {
+	if lost == 0 {
+		return nil
+	}
+	timer := time.NewTimer(rand.N(time.Millisecond << min(lost, maxPause)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func checkChanges(changes []Change) error {

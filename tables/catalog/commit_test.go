@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -310,6 +311,36 @@ func TestConcurrentWriters(t *testing.T) {
 	if !strings.HasPrefix(tbl.MetadataLocation[strings.LastIndex(tbl.MetadataLocation, "/")+1:], "00060-") {
 		t.Errorf("metadata location %s, want version 60", tbl.MetadataLocation)
 	}
+}
+
+// politeItems lets others go first after every read, so that all who read read the
+// same.
+type politeItems struct{ tables.Items }
+
+func (p politeItems) Get(ctx context.Context, key string) (tables.Item, error) {
+	it, err := p.Items.Get(ctx, key)
+	for range 100 {
+		runtime.Gosched()
+	}
+	return it, err
+}
+
+// TestManyNewTables makes many tables of one namespace at once, as a broker does that
+// starts with many new topics: all of them get theirs.
+func TestManyNewTables(t *testing.T) {
+	first, it, store := setup(t)
+	mustCreate(t, first, orders)
+	c := catalog.New(catalog.Config{Items: politeItems{it}, Store: store, Prefix: "wh"})
+	var wg sync.WaitGroup
+	for n := range 16 {
+		wg.Go(func() {
+			ident := table.Identifier{orders[0], fmt.Sprintf("table%d", n)}
+			if _, err := c.CreateTable(t.Context(), ident, schema, catalog.NewTable{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestMaintenancePolicy(t *testing.T) {

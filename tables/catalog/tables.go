@@ -36,7 +36,10 @@ func (c *Catalog) StageTable(
 func (c *Catalog) CreateTable(
 	ctx context.Context, ident Identifier, schema *iceberg.Schema, n NewTable,
 ) (*Table, error) {
-	for range maxTries {
+	for lost := range maxTries {
+		if err := pause(ctx, lost); err != nil {
+			return nil, err
+		}
 		meta, ns, err := c.newTable(ctx, ident, schema, n)
 		if err != nil {
 			return nil, err

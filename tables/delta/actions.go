@@ -138,7 +138,7 @@ func (a *action) check() error {
 			return fmt.Errorf("add of %q with %d bytes: %w", a.Add.Path, a.Add.Size, tables.ErrBroken)
 		}
 		if dv := a.Add.DeletionVector; len(dv) > 0 && string(dv) != "null" {
-			return fmt.Errorf("%s has a deletion vector: %w", a.Add.Path, tables.ErrForeign)
+			return fmt.Errorf("%w: a deletion vector takes rows out of its file %s; %s", tables.ErrFeature, a.Add.Path, withoutVectors)
 		}
 		a.Add.rows = rowsOf(a.Add.Stats)
 	case a.Remove != nil && a.Remove.Path == "":
@@ -181,18 +181,34 @@ func (p *protocol) check() error {
 		return ""
 	}
 	if r := p.MinReaderVersion; r != 1 && r != 3 {
-		return fmt.Errorf("table needs reader version %d: %w", r, tables.ErrForeign)
+		return fmt.Errorf("%w: its protocol asks for reader version %d; %s", tables.ErrFeature, r, backTo)
 	}
 	if w := p.MinWriterVersion; w != 1 && w != 2 && w != 7 {
-		return fmt.Errorf("table needs writer version %d: %w", w, tables.ErrForeign)
+		return fmt.Errorf("%w: its protocol asks for writer version %d; %s", tables.ErrFeature, w, backTo)
 	}
 	if f := unknown(p.ReaderFeatures, featureNtz, featureWidening); f != "" {
-		return fmt.Errorf("table needs reader feature %s: %w", f, tables.ErrForeign)
+		return missing("reader", f)
 	}
 	if f := unknown(p.WriterFeatures, featureNtz, featureWidening, featureAppendOnly, featureInvariants); f != "" {
-		return fmt.Errorf("table needs writer feature %s: %w", f, tables.ErrForeign)
+		return missing("writer", f)
 	}
 	return nil
+}
+
+// What to do about tables that others have changed.
+const (
+	withoutVectors = "take deletion vectors out of the table by who wrote them (ALTER TABLE … SET TBLPROPERTIES ('delta.enableDeletionVectors' = false), " +
+		"REORG TABLE … APPLY (PURGE), ALTER TABLE … DROP FEATURE deletionVectors), and restart tarn; until then DuckDB and Spark read the table"
+	backTo = "drop the feature that asks for it by who brought it (ALTER TABLE … DROP FEATURE …), and restart tarn; or move the table and its dead letters away, and restart to write it anew from the log"
+)
+
+// missing refuses a table that has a feature which this package does not know.
+func missing(whose, feature string) error {
+	do := backTo
+	if feature == "deletionVectors" {
+		do = withoutVectors
+	}
+	return fmt.Errorf("%w: its protocol asks for the %s feature %s; %s", tables.ErrFeature, whose, feature, do)
 }
 
 // encodePath makes an add's path of a file name.

@@ -113,7 +113,7 @@ func plainType(source arrow.DataType) (arrow.DataType, func([]byte) (string, boo
 	case *arrow.Date32Type:
 		return s, dateText
 	case *arrow.Decimal128Type:
-		return s, func(v []byte) (string, bool) { return decimalText(v, int(s.Scale)), true }
+		return s, func(v []byte) (string, bool) { return decimalText(v, s) }
 	case *arrow.TimestampType:
 		layout := "2006-01-02 15:04:05.000000"
 		if s.TimeZone != "" {
@@ -154,12 +154,15 @@ func floatText(f float64, bits int) string {
 	return strconv.FormatFloat(f, 'g', -1, bits)
 }
 
-func decimalText(v []byte, scale int) string {
+// decimalText writes a decimal; there is none for what has too many digits for its
+// type, as the least values have once they are truncated: readers would refuse the
+// whole table.
+func decimalText(v []byte, t *arrow.Decimal128Type) (string, bool) {
 	n := new(big.Int).SetBytes(v)
 	if v[0]&0x80 != 0 {
 		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(v))))
 	}
-	return decimalDigits(n, scale)
+	return decimalDigits(n, int(t.Scale)), digitsOf(n) <= int(t.Precision)
 }
 
 // columnNames are the names of partition columns, never nil.

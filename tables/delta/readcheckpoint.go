@@ -27,7 +27,7 @@ func (l log) readCheckpoint(ctx context.Context, version int64) ([]action, error
 
 // decodeCheckpoint reads a classic checkpoint, ours or another writer's: columns
 // are found by name, and those it does not know are passed over. Errors are
-// tables.ErrBroken, ErrForeign or those of reading.
+// tables.ErrBroken, ErrForeign, ErrFeature or those of reading.
 func decodeCheckpoint(ctx context.Context, f blob.File) ([]action, error) {
 	var actions []action
 	for batch, err := range parquet.ReadRows(ctx, f, nil) {

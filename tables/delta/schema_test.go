@@ -197,7 +197,7 @@ func TestBounds(t *testing.T) {
 		{"double", arrow.PrimitiveTypes.Float64, f8(1e300), `1e+300`, `1e+300`},
 		{"minus zero", arrow.PrimitiveTypes.Float64, f8(math.Copysign(0, -1)), `-0`, `-0`},
 		{"infinite", arrow.PrimitiveTypes.Float64, f8(math.Inf(1)), ``, ``},
-		{"bool", arrow.FixedWidthTypes.Boolean, []byte{1}, ``, ``},
+		{"bool", arrow.FixedWidthTypes.Boolean, []byte{1}, `true`, `true`},
 		{"binary", arrow.BinaryTypes.Binary, []byte("a"), ``, ``},
 		{"none", text, nil, ``, ``},
 		{"empty", text, []byte{}, `""`, `""`},
@@ -217,13 +217,32 @@ func TestBounds(t *testing.T) {
 		{"negative", dec, []byte{0xff}, `-0.001`, `-0.001`},
 		{"zero", dec, []byte{0}, `0.000`, `0.000`},
 		{"exact", dec, []byte{0x03, 0x8d, 0x7e, 0xa4, 0xc6, 0x7f, 0xff}, `999999999999.999`, `999999999999.999`},
-		{"too long", dec, []byte{0x03, 0x8d, 0x7e, 0xa4, 0xc6, 0x80, 0x00}, ``, ``},
+		{"long", dec, []byte{0x03, 0x8d, 0x7e, 0xa4, 0xc6, 0x80, 0x00}, `999999999999.900`, `1000000000000.200`},
+		{"long and negative", dec, []byte{0xfc, 0x72, 0x81, 0x5b, 0x39, 0x80, 0x00}, `-1000000000000.100`, `-999999999999.800`},
+		{"nothing above its digits", &arrow.Decimal128Type{Precision: 16}, []byte{0x23, 0x86, 0xf2, 0x6f, 0xc0, 0xff, 0xff}, `9999999999999800`, ``},
 	} {
 		if got := string(lower(test.t, test.v)); got != test.low {
 			t.Errorf("%s: lower: got %s, want %s", test.name, got, test.low)
 		}
 		if got := string(upper(test.t, test.v)); got != test.up {
 			t.Errorf("%s: upper: got %s, want %s", test.name, got, test.up)
+		}
+	}
+}
+
+// TestDecimalText has partition values that a decimal's type has no digits for.
+func TestDecimalText(t *testing.T) {
+	dec := &arrow.Decimal128Type{Precision: 4, Scale: 2}
+	for _, test := range []struct {
+		v    []byte
+		text string
+		ok   bool
+	}{
+		{[]byte{0x27, 0x0f}, "99.99", true}, {[]byte{0xd8, 0xf1}, "-99.99", true}, {[]byte{0xff}, "-0.01", true},
+		{[]byte{0xd8, 0xf0}, "-100.00", false}, // -99.99, truncated
+	} {
+		if text, ok := decimalText(test.v, dec); text != test.text || ok != test.ok {
+			t.Errorf("%x: got %s, %v, want %s, %v", test.v, text, ok, test.text, test.ok)
 		}
 	}
 }
@@ -250,7 +269,7 @@ func TestStatsJSON(t *testing.T) {
 		// The list counts as a leaf, so c00 is the fifth, and c27 the last.
 		{FieldID: id("c27"), Nulls: 1}, {FieldID: id("c28"), Nulls: 1},
 	}}, s)
-	want := `{"numRecords":9,"minValues":{"st":{"x":1,"f":2},"c00":1},"maxValues":{"st":{"x":1}},"nullCount":{"st":{"x":3,"f":0},"b":2,"c00":0,"c27":1}}`
+	want := `{"numRecords":9,"minValues":{"st":{"x":1,"f":2},"b":false,"c00":1},"maxValues":{"st":{"x":1},"b":true},"nullCount":{"st":{"x":3,"f":0},"b":2,"c00":0,"c27":1}}`
 	if err != nil || got != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}

@@ -22,9 +22,9 @@ const (
 	statsLeaves = 32
 	// statsRunes is where strings are cut, as Spark does.
 	statsRunes = 32
-	// maxExact bounds decimals that are written: some readers take JSON
-	// numbers for doubles, which hold 15 digits exactly.
-	maxExact = 1_000_000_000_000_000
+	// exactDigits is how many digits a decimal's bound has at most: some readers
+	// take JSON numbers for doubles, which hold 15 exactly.
+	exactDigits = 15
 )
 
 // members are a JSON object's, in order.
@@ -129,6 +129,10 @@ func bound(t arrow.DataType, v []byte, up bool) json.RawMessage {
 		return nil
 	}
 	switch t := t.(type) {
+	case *arrow.BooleanType:
+		// Spark neither writes nor reads these. deltalake takes a column that has
+		// a count of nulls and no bounds for one that no value passes a filter of.
+		return strconv.AppendBool(nil, v[0] != 0)
 	case *arrow.Int32Type:
 		return strconv.AppendInt(nil, int64(int32(binary.LittleEndian.Uint32(v))), 10)
 	case *arrow.Int64Type:
@@ -140,7 +144,7 @@ func bound(t arrow.DataType, v []byte, up bool) json.RawMessage {
 	case *arrow.StringType:
 		return stringBound(string(v), up)
 	case *arrow.Decimal128Type:
-		return decimalBound(v, int(t.Scale))
+		return decimalBound(v, t, up)
 	case *arrow.Date32Type:
 		days := int64(int32(binary.LittleEndian.Uint32(v)))
 		return timeBound(time.Unix(days*24*60*60, 0), time.DateOnly)
@@ -155,7 +159,7 @@ func bound(t arrow.DataType, v []byte, up bool) json.RawMessage {
 		}
 		return timeBound(time.UnixMilli(ms), layout)
 	}
-	return nil // booleans and binary have no bounds in Delta
+	return nil // binary has no bounds in Delta
 }
 
 func floorDiv(a, b int64) int64 {
@@ -181,16 +185,30 @@ func floatBound(f float64, bits int) json.RawMessage {
 	return strconv.AppendFloat(nil, f, 'g', -1, bits)
 }
 
-func decimalBound(v []byte, scale int) json.RawMessage {
+// decimalBound rounds long decimals away from the values: by one more than the last
+// digit that is kept, so that the bound holds for readers of doubles too.
+func decimalBound(v []byte, t *arrow.Decimal128Type, up bool) json.RawMessage {
 	n := new(big.Int).SetBytes(v)
 	if v[0]&0x80 != 0 {
 		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(v))))
 	}
-	if n.CmpAbs(big.NewInt(maxExact)) >= 0 {
-		return nil
+	if over := digitsOf(n) - exactDigits; over > 0 {
+		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(over+1)), nil)
+		n.Div(n, unit) // down, for what is negative too
+		if up {
+			n.Add(n, big.NewInt(2))
+		} else {
+			n.Sub(n, big.NewInt(1))
+		}
+		n.Mul(n, unit)
+		if digitsOf(n) > int(t.Precision) {
+			return nil // which readers could not parse
+		}
 	}
-	return json.RawMessage(decimalDigits(n, scale))
+	return json.RawMessage(decimalDigits(n, int(t.Scale)))
 }
+
+func digitsOf(n *big.Int) int { return len(new(big.Int).Abs(n).String()) }
 
 // decimalDigits writes an unscaled value as a decimal.
 func decimalDigits(n *big.Int, scale int) string {

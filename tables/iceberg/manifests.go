@@ -121,7 +121,11 @@ func (a *appender) writeList(ctx context.Context, s *metadata.Snapshot, list []i
 	if err != nil {
 		return fmt.Errorf("write manifest list: %w", err)
 	}
-	if err := w.AddManifests(list); err != nil {
+	whole := make([]iceberg.ManifestFile, len(list))
+	for i, m := range list {
+		whole[i] = a.withEmptyBounds(m)
+	}
+	if err := w.AddManifests(whole); err != nil {
 		return fmt.Errorf("write manifest list: %w", err)
 	}
 	if err := w.Close(); err != nil {

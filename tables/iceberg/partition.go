@@ -52,7 +52,28 @@ func specOf(meta *metadata.Table, fields []tables.PartitionField) (iceberg.Parti
 	if err != nil {
 		return spec, fmt.Errorf("partition spec: %w: %w", tables.ErrUnsupported, err)
 	}
-	return spec, nil
+	return spec, oneDecimal(meta, spec)
+}
+
+// oneDecimal refuses a spec with several decimals. The library that writes manifests
+// cannot name a second one in Avro, so that no commit would ever succeed.
+func oneDecimal(meta *metadata.Table, spec iceberg.PartitionSpec) error {
+	first := ""
+	for _, f := range spec.Fields() {
+		source, ok := meta.Schema().FindTypeByID(f.SourceID())
+		if !ok {
+			continue
+		}
+		if _, ok := f.Transform.ResultType(source).(iceberg.DecimalType); !ok {
+			continue
+		}
+		if first != "" {
+			return fmt.Errorf("partition fields %s and %s are both decimals, of which a spec can have one here; take a bucket of one of the two: %w",
+				first, f.Name, tables.ErrUnsupported)
+		}
+		first = f.Name
+	}
+	return nil
 }
 
 func sameField(have iceberg.PartitionField, f tables.PartitionField) bool {

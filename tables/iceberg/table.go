@@ -2,6 +2,7 @@ package iceberg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -41,6 +42,9 @@ func (t *tbl) open(ctx context.Context) error {
 // load reads the table as it is now, and takes over its schema.
 func (t *tbl) load(ctx context.Context) (*catalog.Table, error) {
 	now, err := t.cat.LoadTable(ctx, t.ident)
+	if errors.Is(err, catalog.ErrNoSuchTable) {
+		return nil, fmt.Errorf("%w: %w", tables.ErrGone, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,10 @@ type dictionary struct {
 
 // number returns the place of v, -1 if there is no room for it.
 func (d *dictionary) number(v []byte) int32 {
-	at := &d.recent[(uint(v[0])^uint(v[len(v)-1])<<3^uint(len(v))<<5)%recentValues]
+	at := &d.recent[0]
+	if len(v) > 0 {
+		at = &d.recent[(uint(v[0])^uint(v[len(v)-1])<<3^uint(len(v))<<5)%recentValues]
+	}
 	if *at > 0 && d.values[*at-1] == string(v) {
 		return *at - 1
 	}
@@ -73,11 +76,7 @@ func code(arrays []arrow.ArrayData) *coded {
 			if nulls && text.IsNull(i) {
 				continue
 			}
-			v := raw[offsets[i]:offsets[i+1]]
-			if len(v) == 0 {
-				return nil // arrow-go leaves empty ones of a dictionary out of the least value
-			}
-			n := c.dict.number(v)
+			n := c.dict.number(raw[offsets[i]:offsets[i+1]])
 			if n < 0 {
 				return nil
 			}
@@ -104,7 +103,8 @@ func (c *coded) array(n int, a arrow.ArrayData) arrow.ArrayData {
 }
 
 // withDictionaries returns the arrays of one column with those of its leaves as
-// dictionaries that repeat, where that is cheaper to write.
+// dictionaries that repeat, where that is cheaper to write. It notes what the footer
+// is to say of these leaves.
 func withDictionaries(chunks []arrow.Array, leaves []*leaf) []arrow.Array {
 	codes, some := make([]*coded, len(leaves)), false
 	for i, l := range leaves {
@@ -118,6 +118,7 @@ func withDictionaries(chunks []arrow.Array, leaves []*leaf) []arrow.Array {
 		}
 		codes[i] = code(arrays)
 		some = some || codes[i] != nil
+		l.footers = append(l.footers, l.footerOf(codes[i], arrays))
 	}
 	if !some {
 		return chunks

@@ -158,21 +158,47 @@ func sameType(a, b arrow.DataType) bool {
 // write writes column by column, so that only one column's pages are held.
 func write(out *bytes.Buffer, s *arrow.Schema, batches []arrow.RecordBatch, rows int64, leaves []*leaf, opts Options) (*metadata.FileMetaData, error) {
 	groupRows := cmp.Or(opts.RowGroupRows, DefaultRowGroupRows)
-	decide(leaves)
+	decide(leaves, opts)
 	w, err := pqarrow.NewFileWriter(s, out, properties(leaves, opts, groupRows), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, err
 	}
 	for at := int64(0); at < rows; at += groupRows {
-		if err := writeGroup(w, s, batches, leaves, at, min(groupRows, rows-at)); err != nil {
+		group := batches
+		if rows > groupRows {
+			if group, err = regroup(leaves, s, batches, at, min(at+groupRows, rows)); err != nil {
+				return nil, err
+			}
+		}
+		if err := writeGroup(w, s, group, leaves); err != nil {
 			return nil, err
 		}
 	}
-	return finish(w, out)
+	return finish(w, out, leaves)
+}
+
+// regroup returns the rows of batches from from up to to, and has leaves tell of
+// their nulls next.
+func regroup(leaves []*leaf, s *arrow.Schema, batches []arrow.RecordBatch, from, to int64) (group []arrow.RecordBatch, err error) {
+	at := int64(0)
+	for _, b := range batches {
+		if first, last := max(from, at), min(to, at+b.NumRows()); first < last {
+			group = append(group, b.NewSlice(first-at, last-at))
+		}
+		at += b.NumRows()
+	}
+	own, err := measure(s, group)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range leaves {
+		l.told = l.nulls - own[i].nulls
+	}
+	return group, nil
 }
 
 // finish ends the file that w writes to out.
-func finish(w *pqarrow.FileWriter, out *bytes.Buffer) (*metadata.FileMetaData, error) {
+func finish(w *pqarrow.FileWriter, out *bytes.Buffer, leaves []*leaf) (*metadata.FileMetaData, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
@@ -180,11 +206,14 @@ func finish(w *pqarrow.FileWriter, out *bytes.Buffer) (*metadata.FileMetaData, e
 	if err != nil {
 		return nil, err
 	}
-	return meta, plainIntegers(out, meta)
+	if plain, told := plainIntegers(meta), tell(meta, leaves); !plain && !told {
+		return meta, nil
+	}
+	return meta, rewriteFooter(out, meta)
 }
 
-// writeGroup writes rows of the batches, from one on, as a row group.
-func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBatch, leaves []*leaf, from, rows int64) error {
+// writeGroup writes the batches as a row group.
+func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBatch, leaves []*leaf) error {
 	if err := w.NewRowGroupChecked(); err != nil {
 		return err
 	}
@@ -198,7 +227,7 @@ func writeGroup(w *pqarrow.FileWriter, s *arrow.Schema, batches []arrow.RecordBa
 		leaves = leaves[n:]
 		// The chunks' own type: it may differ from the schema's in metadata.
 		column := arrow.NewChunked(chunks[0].DataType(), chunks)
-		err := w.WriteColumnChunked(column, from, rows)
+		err := w.WriteColumnChunked(column, 0, int64(column.Len()))
 		column.Release()
 		if err != nil {
 			return fmt.Errorf("column %s: %w", s.Field(i).Name, err)
@@ -220,10 +249,10 @@ func countLeaves(t arrow.DataType) int {
 	return n
 }
 
-// decide notes which columns get dictionaries.
-func decide(leaves []*leaf) {
+// decide notes which columns get dictionaries, and for which the footer has bounds.
+func decide(leaves []*leaf, opts Options) {
 	for _, l := range leaves {
-		l.dictionary = l.repeats()
+		l.dictionary, l.boundless = l.repeats(), opts.NoStats[l.path]
 	}
 }
 
@@ -248,7 +277,8 @@ func properties(leaves []*leaf, opts Options, groupRows int64) *pq.WriterPropert
 		}
 		// Bounds in the file leave NaN out, but some readers that take NaN for
 		// the greatest number skip row groups by them: better none.
-		if l.hasNaN() || opts.NoStats[l.path] {
+		// Of columns with dictionaries the footer is told here, see footer.
+		if l.hasNaN() || opts.NoStats[l.path] || l.dictionary {
 			props = append(props, pq.WithStatsFor(l.path, false))
 		}
 	}

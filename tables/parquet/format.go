@@ -24,9 +24,6 @@ const (
 	// DefaultTrimGrace is how long entries below the newest snapshot stay for
 	// readers that listed the log before it was written.
 	DefaultTrimGrace = 10 * time.Minute
-	// DefaultStagedGrace is how long a staged file may wait for its commit
-	// after the table has come past its rows: a redrive commits such rows.
-	DefaultStagedGrace = 24 * time.Hour
 )
 
 // Config of the format. Zero values are the defaults.
@@ -38,9 +35,6 @@ type Config struct {
 	TrimGrace time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// StagedGrace is how old staged files are, at least, that Open removes
-	// because the table has come past them.
-	StagedGrace time.Duration
 }
 
 type format struct {
@@ -52,7 +46,6 @@ type format struct {
 func New(store blob.Store, c Config) tables.Format {
 	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, DefaultSnapshotEvery)
 	c.TrimGrace = cmp.Or(c.TrimGrace, DefaultTrimGrace)
-	c.StagedGrace = cmp.Or(c.StagedGrace, DefaultStagedGrace)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -63,7 +56,7 @@ func New(store blob.Store, c Config) tables.Format {
 func (f *format) Name() string { return Name }
 
 // Open implements tables.Format. It finishes what a crash left between the
-// commit and the glob, and removes staged files that nothing can commit.
+// commit and the glob. Staged files stay for Sweep, which is told what is pending.
 func (f *format) Open(ctx context.Context, s tables.Spec) (tables.Table, error) {
 	t := &table{store: f.store, config: f.config, base: base(s.Namespace, s.Name)}
 	t.log = log{store: f.store, prefix: t.base + logFolder}
@@ -79,9 +72,6 @@ func (f *format) Open(ctx context.Context, s tables.Spec) (tables.Table, error) 
 	t.state, t.unlinked = st, true
 	if err := t.finish(ctx); err != nil {
 		return nil, fmt.Errorf("open parquet table %s.%s: %w", s.Namespace, s.Name, err)
-	}
-	if err := t.sweepStaged(ctx); err != nil {
-		return nil, fmt.Errorf("sweep staged files of %s.%s: %w", s.Namespace, s.Name, err)
 	}
 	return t, nil
 }

@@ -18,6 +18,6 @@ func TestFormat(t *testing.T) {
 // in the future leave nothing that may go.
 func TestFormatSmallLog(t *testing.T) {
 	tabletest.Run(t, func(t *testing.T, s blob.Store) tables.Format {
-		return parquet.New(s, parquet.Config{SnapshotEvery: 3, TrimGrace: -time.Hour, StagedGrace: -time.Hour})
+		return parquet.New(s, parquet.Config{SnapshotEvery: 3, TrimGrace: -time.Hour})
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
@@ -30,6 +31,9 @@ type state struct {
 	rows  int64
 	bytes int64
 }
+
+// name names the state for tables.Commit.Remove.
+func (s *state) name() string { return strconv.FormatInt(s.number, 10) }
 
 func (s *state) apply(e *entry) error {
 	files := e.Add

@@ -279,11 +279,16 @@ func TestSweepStaged(t *testing.T) {
 	if err := store.Put(t.Context(), table.DataPath("unreadable"), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	openTable(t, store, Config{})
-	if got := keys(t, store, "ns/t/parquet/_tarn/staged/below"); got == "" {
-		t.Errorf("a young staged file was swept")
+	again := openTable(t, store, Config{}).(tables.Maintainer)
+	for _, before := range []time.Duration{-time.Hour, time.Hour} {
+		if got := keys(t, store, "ns/t/parquet/_tarn/staged/below"); got == "" {
+			t.Errorf("a staged file was swept by opening the table, or while it was young")
+		}
+		none := func(string) bool { return false }
+		if _, err := again.Sweep(t.Context(), tables.Sweep{Before: time.Now().Add(before), Pending: none}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	openTable(t, store, Config{StagedGrace: -time.Hour})
 	want := "_tarn/staged/over.parquet _tarn/staged/unreadable.parquet"
 	if got := keys(t, store, "ns/t/parquet/_tarn/staged/"); got != want {
 		t.Errorf("staged after the sweep: got %s, want %s", got, want)

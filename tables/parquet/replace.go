@@ -12,23 +12,31 @@ import (
 	"github.com/tarn-io/tarn/tables/blob"
 )
 
-// replacedFolder keeps files that maintenance has taken out of the glob for
+// replacedFolder keeps files that were taken out of the glob for
 // those of this process that still read them, by the time of the entry (Unix
 // ms) and their name. They go after TrimGrace.
 const replacedFolder = logFolder + "replaced/"
 
-var _ tables.Maintainer = (*table)(nil)
+var _ tables.Replacer = (*table)(nil)
 
 // Live implements tables.Maintainer.
 func (t *table) Live(ctx context.Context) ([]tables.LiveFile, error) {
+	f, err := t.Files(ctx)
+	return f.Live, err
+}
+
+// Files implements tables.Replacer. A state is a log entry.
+func (t *table) Files(ctx context.Context) (tables.Files, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(ctx); err != nil {
-		return nil, fmt.Errorf("list files of %s: %w", t.base, err)
+		return tables.Files{}, fmt.Errorf("list files of %s: %w", t.base, err)
 	}
-	out := make([]tables.LiveFile, len(t.state.files))
+	out := tables.Files{
+		State: t.state.name(), Progress: t.state.progress.Clone(), Live: make([]tables.LiveFile, len(t.state.files)),
+	}
 	for i, f := range t.state.files {
-		out[i] = tables.LiveFile{Key: t.base + f.Name, Size: f.Size, Rows: f.Rows, Ranges: f.Ranges, Partition: f.partitionWord()}
+		out.Live[i] = tables.LiveFile{Key: t.base + f.Name, Size: f.Size, Rows: f.Rows, Ranges: f.Ranges, Partition: f.partitionWord()}
 	}
 	return out, nil
 }
@@ -44,25 +52,43 @@ func (t *table) Replace(ctx context.Context, r tables.Replacement) error {
 		return fmt.Errorf("replace files of %s: %w", t.base, err)
 	}
 	e := t.next(r.ID, r.Summary)
-	e.Version = replaceVersion
-	for _, key := range r.Remove {
+	if err := t.takeOut(e, r.Remove); err != nil {
+		return fmt.Errorf("replace files of %s: %w", t.base, err)
+	}
+	if err := t.addFiles(ctx, e, r.Add); err != nil {
+		return fmt.Errorf("replace files of %s: %w", t.base, err)
+	}
+	t.seal(e)
+	if err := t.retain(ctx, e); err != nil {
+		return fmt.Errorf("replace files of %s: %w", t.base, err)
+	}
+	if err := t.land(ctx, e); err != nil {
+		return fmt.Errorf("replace files of %s: %w", t.base, err)
+	}
+	return nil
+}
+
+// takeOut lets an entry remove live files, by their keys.
+func (t *table) takeOut(e *entry, keys []string) error {
+	if len(keys) > 0 {
+		e.Version = replaceVersion
+	}
+	for _, key := range keys {
 		name := path.Base(key)
 		if key != t.base+name || !t.state.names[name] {
 			return fmt.Errorf("%s is not live: %w", key, tables.ErrConflict)
 		}
 		e.Remove = append(e.Remove, name)
 	}
-	if err := t.addFiles(ctx, e, r.Add); err != nil {
-		return fmt.Errorf("replace files of %s: %w", t.base, err)
-	}
-	t.seal(e)
+	return nil
+}
+
+// retain keeps the files that an entry removes for those that read them.
+func (t *table) retain(ctx context.Context, e *entry) error {
 	for _, name := range e.Remove {
 		if err := t.store.Copy(ctx, t.base+name, t.replacedKey(name, e.TimeMs)); err != nil {
 			return fmt.Errorf("keep %s for its readers: %w", name, err)
 		}
-	}
-	if err := t.land(ctx, e); err != nil {
-		return fmt.Errorf("replace files of %s: %w", t.base, err)
 	}
 	return nil
 }

@@ -82,32 +82,6 @@ func size(ctx context.Context, store blob.Store, key string) (int64, error) {
 	return f.Size(), f.Close()
 }
 
-// sweepStaged removes staged files that are old, and whose rows the table has
-// come past: nothing will commit them. It reads their rows, since names are the
-// writer's own. t is not shared yet.
-func (t *table) sweepStaged(ctx context.Context) error {
-	oldest := t.config.Now().Add(-t.config.StagedGrace).UnixMilli()
-	for info, err := range t.store.List(ctx, t.base+stagedFolder) {
-		if err != nil {
-			return fmt.Errorf("list staged files: %w", err)
-		}
-		if info.ModifiedMs > oldest {
-			continue
-		}
-		over, err := Superseded(ctx, t.store, info.Key, t.state.progress)
-		if err != nil {
-			return err
-		}
-		if !over {
-			continue
-		}
-		if err := t.store.Delete(ctx, info.Key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Superseded reports whether all rows of a data file lie below the progress, so
 // that no commit will bring it. A file that cannot be read as one is left for a
 // person to look at.

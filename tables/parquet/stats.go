@@ -36,6 +36,10 @@ type leaf struct {
 	// dictionary says that the column is worth one, see repeats; set before the file
 	// is begun.
 	dictionary bool
+	// boundless says that the footer gets no bounds; set with dictionary.
+	boundless bool
+	footers   []footer // of each row group written so far, if there is a dictionary
+	told      int64    // how many of nulls footers tell of
 }
 
 // measure walks all batches once: it takes the statistics, and refuses nulls in

@@ -67,14 +67,12 @@ func (t *table) DataPath(name string) string {
 	return t.base + stagedFolder + strings.TrimSuffix(name, suffix) + suffix
 }
 
-// Commit implements tables.Table.
+// Commit implements tables.Table. A commit that takes files out does it as Replace
+// does: a reader by glob sees fewer rows in between, never rows twice.
 func (t *table) Commit(ctx context.Context, c tables.Commit) error {
-	if c.Remove != nil {
-		return fmt.Errorf("commit %s: a reader by glob would see rows go before those that replace them come: %w", c.ID, tables.ErrUnsupported)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unlinked || !t.state.progress.Equal(c.Expect) {
+	if t.unlinked || c.Remove != nil || !t.state.progress.Equal(c.Expect) {
 		if err := t.refresh(ctx); err != nil {
 			return fmt.Errorf("commit %s: %w", c.ID, err)
 		}
@@ -82,8 +80,14 @@ func (t *table) Commit(ctx context.Context, c tables.Commit) error {
 	if !t.state.progress.Equal(c.Expect) {
 		return fmt.Errorf("commit %s: table is at %v, not %v: %w", c.ID, t.state.progress, c.Expect, tables.ErrConflict)
 	}
+	if c.Remove != nil && c.Remove.State != t.state.name() {
+		return fmt.Errorf("commit %s: table is at entry %d, not %s: %w", c.ID, t.state.number, c.Remove.State, tables.ErrMoved)
+	}
 	e, err := t.entryOf(ctx, c)
 	if err != nil {
+		return fmt.Errorf("commit %s: %w", c.ID, err)
+	}
+	if err := t.retain(ctx, e); err != nil {
 		return fmt.Errorf("commit %s: %w", c.ID, err)
 	}
 	if err := t.land(ctx, e); err != nil {
@@ -125,6 +129,11 @@ func (t *table) entryOf(ctx context.Context, c tables.Commit) (*entry, error) {
 			return nil, fmt.Errorf("%w: %w", tables.ErrUnsupported, err)
 		}
 		e.Schema = c.Schema
+	}
+	if c.Remove != nil {
+		if err := t.takeOut(e, c.Remove.Files); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.addFiles(ctx, e, c.Add); err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (w *Writer) Write(batches []arrow.RecordBatch) error {
 		l.arrays = nil // they were for the dictionaries
 	}
 	w.rows += rows
-	if err := writeGroup(w.file, w.schema.Arrow, batches, w.leaves, 0, rows); err != nil {
+	if err := writeGroup(w.file, w.schema.Arrow, batches, w.leaves); err != nil {
 		return fmt.Errorf("encode parquet: %w", err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (w *Writer) Write(batches []arrow.RecordBatch) error {
 // begin opens the file at its first row group, and looks at later ones.
 func (w *Writer) begin() error {
 	if w.file == nil {
-		decide(w.leaves)
+		decide(w.leaves, w.opts)
 		props := properties(w.leaves, w.opts, DefaultRowGroupRows)
 		for _, l := range w.leaves {
 			w.opts.withoutStats(l)
@@ -99,7 +99,7 @@ func (w *Writer) Close() (File, error) {
 	if w.file == nil {
 		return File{}, ErrEmpty
 	}
-	meta, err := finish(w.file, &w.out)
+	meta, err := finish(w.file, &w.out, w.leaves)
 	if err != nil {
 		return File{}, fmt.Errorf("encode parquet: %w", err)
 	}
