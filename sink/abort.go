@@ -69,12 +69,7 @@ func (s *sink) abortRebuild(ctx context.Context, format string) (RebuildInfo, er
 	}
 	var paths []string // a crash before they are removed leaves them to the sweep
 	for _, p := range all {
-		for _, f := range p.Files {
-			paths = append(paths, f.Path)
-		}
-		if p.Dead != nil {
-			paths = append(paths, p.Dead.Path)
-		}
+		paths = append(paths, p.paths()...)
 	}
 	if len(paths) > 0 {
 		s.remove(ctx, paths)

@@ -66,7 +66,7 @@ func (w *world) dataFiles() (n int) {
 func TestRebuildAborted(t *testing.T) {
 	w := newWorld(t)
 	w.level = 12
-	rebuildable(w)
+	rebuildable(w, "iceberg", "delta")
 	if done, err := w.manager.AbortRebuild(t.Context(), "orders"); err != nil || len(done) > 0 {
 		t.Errorf("without a rebuild: %v, %v", done, err)
 	}
@@ -116,7 +116,7 @@ func TestRebuildAbortedCrashes(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%d/before=%v", tt.name, n, before), func(t *testing.T) {
 					w := newWorld(t)
 					w.level = 12
-					rebuildable(w)
+					rebuildable(w, "iceberg", "delta")
 					w.cutRebuild(tt.match, tt.before)
 					w.flush()
 					w.fuse.arm(n, before, true)
@@ -197,7 +197,7 @@ func TestRebuildAbortedMeanwhile(t *testing.T) {
 func TestRebuildPartitionsCome(t *testing.T) {
 	w := newWorld(t)
 	w.level = 12
-	rebuildable(w)
+	rebuildable(w, "iceberg", "delta")
 	w.cutRebuild("rebuild/iceberg/piece/0000000002", false)
 	w.alter(func(topic *sink.Topic) { topic.Partitions = 3 })
 	w.produce(2, order(1, 8, "eight"), []byte("never"))
@@ -213,7 +213,7 @@ func TestRebuildPartitionsCome(t *testing.T) {
 func TestRebuildLogGoes(t *testing.T) {
 	w := newWorld(t)
 	w.level = 12
-	rebuildable(w)
+	rebuildable(w, "iceberg", "delta")
 	w.cutRebuild("rebuild/iceberg/piece/0000000001", false)
 	w.trim(0, 5)
 	w.trim(1, 4)
@@ -235,7 +235,7 @@ func TestRebuildLayoutChanges(t *testing.T) {
 		t.Run(formats[0], func(t *testing.T) {
 			w := newWorld(t)
 			w.level = 12
-			rebuildable(w)
+			rebuildable(w, "iceberg", "delta")
 			w.alter(func(topic *sink.Topic) { topic.Formats = formats })
 			w.cutRebuild("rebuild/"+formats[0]+"/piece/0000000002", false)
 			var next layout.Want
@@ -265,7 +265,7 @@ func TestRebuildLayoutChanges(t *testing.T) {
 func TestRebuildAbortedElsewhere(t *testing.T) {
 	w := newWorld(t)
 	w.level = 12
-	rebuildable(w)
+	rebuildable(w, "iceberg", "delta")
 	w.fuse.armNth("data-", 2, true, false)
 	if _, err := w.manager.Rebuild(t.Context(), "orders", false); !errors.Is(err, errFault) {
 		t.Fatal(err)

@@ -84,12 +84,32 @@ func layoutMisfit(t Topic, columns *arrow.Schema) *Misfit {
 			return m
 		}
 	}
+	if reason := twoDecimals(t, s); reason != "" {
+		return &Misfit{partition, reason}
+	}
 	for _, order := range t.Layout.Sort {
 		if m := one(sort, order.Column, layout.Want{Sort: []layout.Order{order}}); m != nil {
 			return m
 		}
 	}
 	return nil
+}
+
+// twoDecimals says so where an Iceberg table would be partitioned by the values of
+// two decimals, which tables/iceberg refuses; empty if not.
+func twoDecimals(t Topic, s *tables.Schema) string {
+	first := ""
+	for _, term := range t.Layout.Partition {
+		leaf, ok := s.LeafNamed(term.Column)
+		if !ok || !slices.Contains(t.Formats, "iceberg") || term.Transform.Name == tables.Bucket || leaf.Field.Type.ID() != arrow.DECIMAL128 {
+			continue
+		}
+		if first != "" {
+			return fmt.Sprintf("columns %s and %s are both decimals, of which an Iceberg table here can have one among its partition fields; take a bucket of one of the two", first, term.Column)
+		}
+		first = term.Column
+	}
+	return ""
 }
 
 // manyAt is the type that stands at a path, or on the way to it, and has many

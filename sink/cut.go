@@ -36,6 +36,7 @@ type cut struct {
 	s        *sink
 	from, to offsets // for every partition of the topic
 	gaps     []tables.Range
+	holes    bool           // offsets have no record any more that had one
 	schema   *tables.Schema // of the table, with this cut's changes
 	keyed    bool           // keys are decoded: their subject has a schema
 	groups   []*group       // in order of first record
@@ -151,13 +152,14 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 		return fmt.Errorf("read partition %d at %d: %w", partition, at, err)
 	}
 	if len(b) == 0 {
-		c.to[partition] = limit // nothing is left below it
+		c.to[partition], c.holes = limit, true // nothing is left below it
 		return nil
 	}
 	for part, err := range record.Batches(b) {
 		if err != nil {
 			return fmt.Errorf("partition %d: stored batch: %w", partition, err)
 		}
+		c.holes = c.holes || part.Header.BaseOffset > c.to[partition] || int64(part.Header.Count) <= int64(part.Header.LastOffsetDelta)
 		if committed(part.Header, aborted) {
 			if err := c.addBatch(partition, part.Bytes, limit); err != nil {
 				return err

@@ -21,6 +21,10 @@ func partitionBy(transform, column string) layout.Want {
 	return layout.Want{Partition: []layout.Term{{Transform: tr, Column: column}}}
 }
 
+func byBoth(a, b layout.Want) layout.Want {
+	return layout.Want{Partition: append(a.Partition, b.Partition...)}
+}
+
 // partitions counts the partitions in which a format's files lie.
 func (w *world) partitions(format string) int {
 	w.t.Helper()
@@ -237,6 +241,8 @@ func TestLayoutMisfit(t *testing.T) {
 	}
 	w.register("orders-value", `{"type": "record", "name": "Order", "fields": [
 		{"name": "id", "type": "long"}, {"name": "ok", "type": "boolean"}, {"name": "raw", "type": "bytes"},
+		{"name": "net", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
+		{"name": "gross", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
 		{"name": "tags", "type": {"type": "array", "items": "string"}},
 		{"name": "to", "type": {"type": "record", "name": "Address", "fields": [{"name": "zip", "type": "string"}, {"name": "lines", "type": {"type": "array", "items": "string"}}]}}]}`)
 	sortBy := func(column string) layout.Want { return layout.Want{Sort: []layout.Order{{Column: column}}} }
@@ -255,6 +261,9 @@ func TestLayoutMisfit(t *testing.T) {
 		{partitionBy("identity", "to.zip"), "", "", nil},
 		{partitionBy("identity", "later"), "", "", nil},
 		{partitionBy("identity", "to.later"), "", "", nil},
+		{byBoth(partitionBy("identity", "net"), partitionBy("truncate[50]", "gross")), "tarn.table.partition", "columns net and gross are both decimals", nil},
+		{byBoth(partitionBy("identity", "net"), partitionBy("bucket[4]", "gross")), "", "", nil},
+		{byBoth(partitionBy("identity", "net"), partitionBy("identity", "gross")), "", "", []string{"delta", "parquet"}},
 		{sortBy("tags"), "tarn.table.sort", "which has no one value a row", nil},
 		{sortBy("kafka_headers"), "tarn.table.sort", "kafka_headers", nil},
 		{sortBy("raw"), "", "", nil},

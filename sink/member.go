@@ -54,6 +54,12 @@ func (s *sink) fail(m *member, err error, out bool) {
 	m.pause = min(max(2*m.pause, firstRetry), lastRetry)
 	m.until = s.now().Add(m.pause)
 	m.known = m.known && !out
+	if errors.Is(err, tables.ErrGone) {
+		// As after a restart: what has the topic's name is its table, and what it
+		// lacks is cut again.
+		s.lg.Warn("the table is no longer in its catalog; one is made anew from the log", "format", m.name, "table", s.topic.Table)
+		m.table, m.dead, m.known, m.looked = nil, nil, false, false
+	}
 	s.gauge.failed(m.name, errorInfo(s.now(), err))
 }
 

@@ -3,6 +3,7 @@ package sink_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -68,6 +69,31 @@ type trappedTable struct {
 func (t trappedTable) Commit(ctx context.Context, c tables.Commit) error {
 	t.trap.step()
 	return t.Table.Commit(ctx, c)
+}
+
+// TestDeletedTopicIsNoFault: while a topic is deleted its sink finds the log gone
+// before it is told to end. Nobody has to look.
+func TestDeletedTopicIsNoFault(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].Formats = []string{"delta"}
+	var lines bytes.Buffer
+	cfg := w.config()
+	cfg.Log = slog.New(slog.NewTextHandler(&lines, nil))
+	w.manager, w.stop = w.startWith(cfg)
+	id := w.register("orders-value", orderV1)
+	w.produce(0, order(id, 1, "a"))
+	w.verify(1, 0)
+	w.produce(0, order(id, 2, "b"))
+	if err := w.logs.Forget(t.Context(), orders); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.manager.Flush(t.Context(), "orders"); !errors.Is(err, commitlog.ErrGone) {
+		t.Errorf("flush: %v, want %v", err, commitlog.ErrGone)
+	}
+	w.halt()
+	if got := lines.String(); strings.Contains(got, "level=ERROR") || !strings.Contains(got, "its topic is being deleted") {
+		t.Errorf("want the end of the sink without an error in\n%s", got)
+	}
 }
 
 // TestPanicStalls: a panic stalls the topic's tables and says so; other topics go

@@ -31,9 +31,9 @@ const (
 
 // Errors of a rebuild; all are refused.
 var (
-	// ErrNoRebuild: the table's format or mode has no way to exchange all rows in
-	// one commit.
-	ErrNoRebuild = errors.New("the table cannot be rebuilt in place: move it and its dead letters away and restart, and it is written anew from the log")
+	// ErrNoRebuild: the table has no commit yet, or its format has no way to exchange
+	// all rows in one.
+	ErrNoRebuild = errors.New("there is nothing to rebuild: the table has no commit yet")
 	// ErrLogShort: the log no longer reaches back to where the table begins, was
 	// compacted since, or the table has rows that others brought.
 	ErrLogShort = errors.New("the log no longer has all that the table was made of: rows that only the table has would go; give --from-log-start if that is meant, or --abort to keep the table as it is")
@@ -46,7 +46,9 @@ type RebuildInfo struct {
 	ID string `json:"id"`
 	// At is the next offset that is to be read again, by partition.
 	At map[int32]int64 `json:"at"`
-	// Pieces were written, with Rows and DeadLetters; Behind offsets are left.
+	// Pieces were written, with Rows and DeadLetters; Behind offsets are left. Until
+	// it is Done, Rows counts records: in a table of latest values a key has one row in
+	// the end.
 	Pieces      int   `json:"pieces"`
 	Rows        int64 `json:"rows"`
 	DeadLetters int64 `json:"dead_letters"`
@@ -74,6 +76,27 @@ type rebuildPiece struct {
 	Letters int64             `json:"letters"`
 	// Types are those of the columns in Files, by field id.
 	Types map[int]string `json:"types,omitempty"`
+	// Gone, in a table of latest values, holds the keys that lose their row here. It
+	// becomes no part of the table.
+	Gone *tables.DataFile `json:"gone,omitempty"`
+	// Holes says that offsets have no record any more that had one: compaction.
+	Holes bool `json:"holes,omitempty"`
+
+	item tables.Item // as it is stored
+}
+
+// paths are the keys of all files of a piece.
+func (p rebuildPiece) paths() []string {
+	var out []string
+	for _, f := range p.Files {
+		out = append(out, f.Path)
+	}
+	for _, f := range []*tables.DataFile{p.Dead, p.Gone} {
+		if f != nil {
+			out = append(out, f.Path)
+		}
+	}
+	return out
 }
 
 // rebuilding is what is stored of a rebuild, but for the earlier pieces.
@@ -147,10 +170,10 @@ func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo
 		return sofar, errBusy
 	}
 	t, ok := m.table.(tables.Replacer)
-	if !ok || len(s.topic.Upsert) > 0 || m.at.TopicID == "" {
+	if !ok || m.at.TopicID == "" {
 		return sofar, ErrNoRebuild
 	}
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.commitTimeout())
 	defer cancel()
 	r := s.rebuilds[format]
 	switch {
@@ -170,10 +193,11 @@ func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo
 	if info.Behind > 0 {
 		return info, s.drawPiece(ctx, m, r, fromLogStart)
 	}
-	if err := s.exchange(ctx, m, t, r, fromLogStart); err != nil {
+	rows, err := s.exchange(ctx, m, t, r, fromLogStart)
+	if err != nil {
 		return info, err
 	}
-	info.Done = true
+	info.Done, info.Rows = true, rows
 	return info, s.finishRebuild(ctx, m)
 }
 
@@ -266,7 +290,7 @@ func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding, from
 		return fmt.Errorf("partition %d offsets %d to %d were deleted before they were written anew: %w", g.Partition, g.From, g.To-1, ErrLogShort)
 	}
 	letters := c.letters()
-	rows, err := c.batches()
+	rows, gone, err := c.content(ctx)
 	if err != nil {
 		return err
 	}
@@ -287,11 +311,18 @@ func (s *sink) drawPieceOnce(ctx context.Context, m *member, r *rebuilding, from
 	if err != nil {
 		return err
 	}
-	files, err := s.placeParts(ctx, e, to, split, c.ranges())
+	keys, err := s.placeGone(ctx, e, c, to, gone)
 	if err != nil {
 		return err // a letters' file that nothing names is swept
 	}
-	next := rebuildPiece{N: r.last.N + 1, To: c.to, Files: files[m], Gaps: c.gaps, Rows: r.last.Rows + c.rows - letters, Letters: r.last.Letters + letters, Types: typesOf(c.schema)}
+	files, err := s.placeParts(ctx, e, to, split, c.ranges())
+	if err != nil {
+		return err
+	}
+	next := rebuildPiece{
+		N: r.last.N + 1, To: c.to, Files: files[m], Gaps: c.gaps, Types: typesOf(c.schema), Gone: keys[m], Holes: c.holes,
+		Rows: r.last.Rows + c.rows - letters, Letters: r.last.Letters + letters,
+	}
 	if d := dead[m]; d != nil {
 		next.Dead = &d.File
 	}
@@ -337,7 +368,7 @@ func (s *sink) rebuilt(ctx context.Context, format string) (out []rebuildPiece, 
 		if strings.HasSuffix(it.Key, "/head") {
 			continue
 		}
-		var p rebuildPiece
+		p := rebuildPiece{item: it}
 		if err := json.Unmarshal(it.Value, &p); err != nil {
 			return nil, nil, fmt.Errorf("stored item %s: %w", it.Key, err)
 		}
@@ -347,16 +378,21 @@ func (s *sink) rebuilt(ctx context.Context, format string) (out []rebuildPiece, 
 }
 
 // exchange puts the new rows in the place of all that the table has, in one
-// commit. It has come exactly as far as the table: nothing is pending.
-func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *rebuilding, fromLogStart bool) error {
+// commit, and counts them. It has come exactly as far as the table: nothing is
+// pending.
+func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *rebuilding, fromLogStart bool) (rows int64, err error) {
 	all, _, err := s.rebuilt(ctx, m.name)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !fromLogStart {
-		if err := s.lossless(ctx, m, t, all); err != nil {
-			return err
-		}
+	switch {
+	case len(s.topic.Upsert) > 0:
+		err = s.settle(ctx, m, t, all, fromLogStart)
+	case !fromLogStart:
+		err = s.lossless(ctx, m, t, all)
+	}
+	if err != nil {
+		return 0, err
 	}
 	next := s.advance(m.at, nil)
 	next.Extra[rebuildKey] = r.ID
@@ -368,17 +404,20 @@ func (s *sink) exchange(ctx context.Context, m *member, t tables.Replacer, r *re
 	if next.Extra[recordsKey] != "" {
 		next.Extra[recordsKey] = strconv.FormatInt(r.last.Rows+r.last.Letters, 10)
 	}
-	c := tables.Commit{ID: r.ID, Expect: m.at, Progress: next, Summary: map[string]string{
-		"tarn.rebuild": r.ID, "tarn.rows": strconv.FormatInt(r.last.Rows, 10)}}
+	c := tables.Commit{ID: r.ID, Expect: m.at, Progress: next}
 	for _, p := range all {
 		c.Add = append(c.Add, p.Files...)
 		addGaps(&c.Progress, p.Gaps)
 	}
+	for _, f := range c.Add {
+		rows += f.Rows
+	}
+	c.Summary = map[string]string{"tarn.rebuild": r.ID, "tarn.rows": strconv.FormatInt(rows, 10)}
 	c.Remove = &tables.Removal{Renewed: renewed(all, s.schema)}
 	if !s.schema.Equal(m.table.Schema()) {
 		c.Schema = s.schema
 	}
-	return s.replaceAll(ctx, m, t, c)
+	return rows, s.replaceAll(ctx, m, t, c)
 }
 
 // typesOf are the types of a schema's columns, nested ones too, by field id.
@@ -486,6 +525,7 @@ func (s *sink) finishRebuild(ctx context.Context, m *member) error {
 				next.Offsets[part] = max(next.Offsets[part], off)
 			}
 			next.Extra[rebuildKey] = r.ID
+			delete(next.Extra, modeKey) // letters are all kept
 			c := tables.Commit{ID: r.ID, Expect: p, Progress: next, Summary: map[string]string{"tarn.rebuild": r.ID}}
 			for _, piece := range all {
 				if piece.Dead != nil {
@@ -497,7 +537,19 @@ func (s *sink) finishRebuild(ctx context.Context, m *member) error {
 			}
 		}
 	}
-	return s.forgetRebuild(ctx, m, items)
+	if err := s.forgetRebuild(ctx, m, items); err != nil {
+		return err
+	}
+	var keys []string // a crash before they are removed leaves them to the sweep
+	for _, p := range all {
+		if p.Gone != nil {
+			keys = append(keys, p.Gone.Path)
+		}
+	}
+	if len(keys) > 0 {
+		s.remove(ctx, keys)
+	}
+	return nil
 }
 
 // forgetRebuild removes what is stored of a rebuild, the head last: until then it

@@ -23,7 +23,7 @@ import (
 
 // ErrLatest is refused: letters are older than the rows of a table of latest
 // values, and would take their place.
-var ErrLatest = errors.New("a table of latest values takes no letters in: produce the records again")
+var ErrLatest = errors.New("a table of latest values takes no letters in, since they are older than the rows of their keys: tarn table rebuild makes rows of those that are valid by now, each in its turn")
 
 // errGivenUp says that a step of a redrive was forgotten before its rows were
 // committed: its letters are where they were.

@@ -232,11 +232,8 @@ func (s *sink) pendingFiles(ctx context.Context) (map[string]bool, error) {
 			if err := json.Unmarshal(it.Value, &p); err != nil {
 				return nil, fmt.Errorf("stored item %s: %w", it.Key, err)
 			}
-			for _, f := range p.Files {
-				out[f.Path] = true
-			}
-			if p.Dead != nil {
-				out[p.Dead.Path] = true
+			for _, path := range p.paths() {
+				out[path] = true
 			}
 		case strings.HasPrefix(it.Key, s.redriveKeyOf("")):
 			step := &redriving{}

@@ -106,7 +106,7 @@ func (s *simulation) round() (note string) {
 }
 
 func (s *simulation) act(together bool) string {
-	switch s.rnd.IntN(12) {
+	switch s.rnd.IntN(14) {
 	case 0:
 		if len(s.ids) < 2 {
 			s.ids = append(s.ids, s.register("orders-value", orderV2))
@@ -144,6 +144,12 @@ func (s *simulation) act(together bool) string {
 		delete(s.had, format)
 		s.run()
 		return "drop " + format
+	case 6:
+		_, err := s.manager.Rebuild(s.t.Context(), "orders", false)
+		return fmt.Sprint("rebuild: ", err)
+	case 7:
+		_, err := s.manager.AbortRebuild(s.t.Context(), "orders")
+		return fmt.Sprint("abort: ", err)
 	}
 	p := s.partition()
 	n := 1 + s.rnd.IntN(6)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/commitlog"
@@ -32,17 +33,18 @@ type sink struct {
 	now         func() time.Time
 	encode      encoder
 
-	cuts    chan struct{} // a place for each cut that may be under way, of all sinks
-	cutting func() func() // called around each
-	flushes chan *flush   // requests
-	chores  chan *chore   // requests
-	status  *statusBoard  // what others may see
-	done    chan struct{} // closed when run has ended
-	needs   needs         // what retention may ask
-	opened  openTables    // what others may read
-	upkeep  *upkeep       // what the keeper knows
-	gauge   *gauge        // how far and how fresh the tables are
-	drafted fileSet       // files of the draft
+	cuts       chan struct{} // a place for each cut that may be under way, of all sinks
+	cutting    func() func() // called around each
+	flushes    chan *flush   // requests
+	chores     chan *chore   // requests
+	status     *statusBoard  // what others may see
+	done       chan struct{} // closed when run has ended
+	needs      needs         // what retention may ask
+	opened     openTables    // what others may read
+	unanswered atomic.Int32  // questions to tables that are not answered yet
+	upkeep     *upkeep       // what the keeper knows
+	gauge      *gauge        // how far and how fresh the tables are
+	drafted    fileSet       // files of the draft
 
 	noteCommit func()         // tells the keeper
 	budget     *upsert.Budget // of all tables' keys

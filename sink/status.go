@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/tables"
 )
 
@@ -182,7 +183,9 @@ func (b *statusBoard) get() (all condition, formats map[string]condition, behind
 func (s *sink) report(err error) State {
 	formats := map[string]condition{}
 	all := conditionOf(err)
+	deleted := errors.Is(err, commitlog.ErrGone)
 	for _, m := range s.members {
+		deleted = deleted || errors.Is(m.err, commitlog.ErrGone)
 		c := conditionOf(m.err)
 		formats[m.name] = c
 		if err == nil && (all.state == Running || all.state == Stalled && c.state != Running && c.state != Stalled) {
@@ -192,10 +195,12 @@ func (s *sink) report(err error) State {
 	if !s.status.set(all, formats) {
 		return all.state
 	}
-	switch all.state {
-	case Running:
+	switch {
+	case all.state == Running:
 		s.lg.Info("sink goes on")
-	case WaitingForSchema:
+	case deleted:
+		s.lg.Info("sink ends: its topic is being deleted", "state", all.state, "reason", all.message)
+	case all.state == WaitingForSchema:
 		s.lg.Info("sink waits", "state", all.state, "reason", all.message)
 	default:
 		s.lg.Error("sink does not go on", "state", all.state, "reason", all.message)
@@ -203,24 +208,26 @@ func (s *sink) report(err error) State {
 	return all.state
 }
 
-// Status describes one topic's tables. Errors: ErrNoTable, ErrStopped.
+// Status describes one topic's tables. It waits ten seconds at most for tables that
+// do not answer, and says which did not. Errors: ErrNoTable, ErrStopped.
 func (m *Manager) Status(ctx context.Context, topic string) (Status, error) {
 	s, err := m.find(ctx, topic)
 	if err != nil {
 		return Status{}, err
 	}
-	return s.describe(ctx), nil
+	return s.describe(ctx, &patience{allAnswers}), nil
 }
 
-// Statuses describes all tables, by topic name.
+// Statuses describes all tables, by topic name, and waits as Status does.
 func (m *Manager) Statuses(ctx context.Context) []Status {
 	m.mu.Lock()
 	all := slices.Collect(maps.Values(m.sinks))
 	m.mu.Unlock()
 	slices.SortFunc(all, func(a, b *running) int { return strings.Compare(a.topic.Name, b.topic.Name) })
 	out := make([]Status, len(all))
+	wait := &patience{allAnswers}
 	for i, r := range all {
-		out[i] = r.describe(ctx)
+		out[i] = r.describe(ctx, wait)
 	}
 	return out
 }
@@ -287,15 +294,11 @@ func (s *sink) notice(st tables.Status) string {
 	if !slices.Contains(st.Features, typeWidening) {
 		return ""
 	}
-	way := "tarn table rebuild " + s.topic.Name + " writes it anew, without"
-	if len(s.topic.Upsert) > 0 {
-		way = "move it and its dead letters away and restart, and it is written anew from the log, without"
-	}
-	return "columns have widened: readers need Delta's feature typeWidening, and those that lack it (deltalake and Trino, for example) refuse the table; " + way
+	return "columns have widened: readers need Delta's feature typeWidening, and those that lack it (deltalake and Trino, for example) refuse the table; tarn table rebuild " + s.topic.Name + " writes it anew, without"
 }
 
-// describe puts a status together from what the tables say.
-func (s *sink) describe(ctx context.Context) Status {
+// describe puts a status together from what the tables say, where they answer.
+func (s *sink) describe(ctx context.Context, wait *patience) Status {
 	out := Status{
 		Topic: s.topic.Name, Table: s.topic.Table, Formats: []FormatStatus{},
 		Partition: s.topic.Layout.PartitionText(), Sort: s.topic.Layout.SortText(),
@@ -324,20 +327,50 @@ func (s *sink) describe(ctx context.Context) Status {
 		g := s.gauge.format(name)
 		fs.LastCommit, fs.LastError, fs.Rebuild = g.commit, g.err, g.anew
 		fs.Untranslated, fs.Uncommitted = g.drawn.until(stable), g.visible.until(g.drawn)
-		if t, err := s.reopen(ctx, name, s.topic.Table); err == nil {
-			if st, err := t.Status(ctx); err == nil {
-				fs.Status, fs.Notice = st, s.notice(st)
-			}
-			if p, err := t.Progress(ctx); err == nil {
-				fs.Offsets = p.Offsets
-			}
-		}
-		if t, err := s.reopen(ctx, name, s.topic.Table+deadSuffix); err == nil {
-			if st, err := t.Status(ctx); err == nil {
-				fs.DeadLetters = st.Rows
-			}
+		if !s.hear(ctx, wait, &fs) {
+			fs.Notice = "the table does not answer: its rows, files and dead letters are not known"
 		}
 		out.Formats = append(out.Formats, fs)
 	}
 	return out
+}
+
+// hear has a format's tables say how they are. False: they do not answer.
+func (s *sink) hear(ctx context.Context, wait *patience, fs *FormatStatus) bool {
+	name := fs.Format
+	var st tables.Status
+	var p tables.Progress
+	var known bool
+	main := wait.ask(ctx, &s.unanswered, func(ctx context.Context) error {
+		t, err := s.reopen(ctx, name, s.topic.Table)
+		if err != nil {
+			return err
+		}
+		if st, err = t.Status(ctx); err != nil {
+			return err
+		}
+		p, err = t.Progress(ctx)
+		known = err == nil
+		return nil
+	})
+	if main == nil {
+		fs.Status, fs.Notice = st, s.notice(st)
+		if known {
+			fs.Offsets = p.Offsets
+		}
+	}
+	var letters int64
+	dead := wait.ask(ctx, &s.unanswered, func(ctx context.Context) error {
+		t, err := s.reopen(ctx, name, s.topic.Table+deadSuffix)
+		if err != nil {
+			return err
+		}
+		st, err := t.Status(ctx)
+		letters = st.Rows
+		return err
+	})
+	if dead == nil {
+		fs.DeadLetters = letters
+	}
+	return !errors.Is(main, errNoAnswer) && !errors.Is(dead, errNoAnswer)
 }

@@ -452,6 +452,14 @@ func (k *keyed) round(rnd *rand.Rand) (note string) {
 				note += fmt.Sprint("flush: ", err, "; ")
 			}
 		}
+		if rnd.IntN(5) == 0 {
+			_, err := second.Rebuild(k.t.Context(), "orders", false)
+			note += fmt.Sprint("rebuild: ", err, "; ")
+		}
+		if rnd.IntN(8) == 0 {
+			_, err := second.AbortRebuild(k.t.Context(), "orders")
+			note += fmt.Sprint("abort: ", err, "; ")
+		}
 		if rnd.IntN(4) == 0 {
 			_, err := second.Compact(k.t.Context(), "orders")
 			note += fmt.Sprint("merge: ", err, "; ")

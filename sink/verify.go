@@ -236,9 +236,18 @@ func (r *FormatReport) addDuplicates(part int32, set *offsetSet) {
 }
 
 // compare walks one partition's log from where the table begins up to its
-// progress and looks for every record in set. Batches without holes are not
-// unpacked.
+// progress and looks for every record in set.
 func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, to int64, set *offsetSet) error {
+	return s.eachRecord(ctx, part, from, to, r.expiredMs != 0, func(off, ms int64) error {
+		r.look(part, off, ms, set)
+		return nil
+	})
+}
+
+// eachRecord visits the committed records of a partition from where the log begins,
+// or later, up to to. Batches without holes are not unpacked, unless times are asked
+// for (Unix ms); else every time may be the greatest there is.
+func (s *sink) eachRecord(ctx context.Context, part int32, from, to int64, times bool, visit func(off, ms int64) error) error {
 	log, err := s.log(ctx, part)
 	if err != nil {
 		return err
@@ -261,28 +270,39 @@ func (s *sink) compare(ctx context.Context, r *FormatReport, part int32, from, t
 			if err != nil {
 				return fmt.Errorf("partition %d: %w", part, err)
 			}
-			h := one.Header
-			next := h.LastOffset() + 1
-			switch {
-			case !committed(h, aborted):
-			case int64(h.Count) == int64(h.LastOffsetDelta)+1 && r.expiredMs == 0:
-				for off := max(at, h.BaseOffset); off < min(to, next); off++ {
-					r.look(part, off, math.MaxInt64, set)
-				}
-			default:
-				if err := rd.Reset(one.Bytes, maxUnpacked); err != nil {
-					return fmt.Errorf("partition %d: batch at %d: %w", part, h.BaseOffset, err)
-				}
-				for rd.Next() {
-					if off := rd.Record().Offset; off >= at && off < to {
-						r.look(part, off, rd.Record().Timestamp, set)
-					}
+			if committed(one.Header, aborted) {
+				if err := eachOf(&rd, one, at, to, times, visit); err != nil {
+					return fmt.Errorf("partition %d: batch at %d: %w", part, one.Header.BaseOffset, err)
 				}
 			}
-			at = max(at, next)
+			at = max(at, one.Header.LastOffset()+1)
 		}
 	}
 	return nil
+}
+
+// eachOf visits the records of one batch that lie from at to to.
+func eachOf(rd *record.Reader, b record.Batch, at, to int64, times bool, visit func(off, ms int64) error) error {
+	h := b.Header
+	if int64(h.Count) == int64(h.LastOffsetDelta)+1 && !times {
+		for off := max(at, h.BaseOffset); off < min(to, h.LastOffset()+1); off++ {
+			if err := visit(off, math.MaxInt64); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := rd.Reset(b.Bytes, maxUnpacked); err != nil {
+		return err
+	}
+	for rd.Next() {
+		if off := rd.Record().Offset; off >= at && off < to {
+			if err := visit(off, rd.Record().Timestamp); err != nil {
+				return err
+			}
+		}
+	}
+	return rd.Err()
 }
 
 // look checks one record of the log, made at atMs.

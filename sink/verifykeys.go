@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,9 @@ func (s *sink) verifyLatest(ctx context.Context, r FormatReport, t tables.Table)
 	now, err := replacer.Files(ctx)
 	if err != nil {
 		return r.failed(err)
+	}
+	if busy, err := s.rebuildUnderWay(ctx, r.Format, now.Progress); busy || err != nil {
+		return r.failed(cmp.Or(err, errRebuilding))
 	}
 	r.Deleted = gaps(now.Progress)
 	a := &keyAudit{
@@ -117,31 +121,11 @@ func (a *keyAudit) readTable(ctx context.Context, r *FormatReport, now tables.Fi
 }
 
 func (a *keyAudit) readFile(ctx context.Context, r *FormatReport, key string, p tables.Progress) (rows int64, err error) {
-	f, err := a.s.store.Open(ctx, key)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	names, err := parquet.Columns(ctx, f, append([]string{parquet.PartitionColumn, parquet.OffsetColumn}, a.s.topic.Upsert...))
-	if err != nil {
-		return 0, err
-	}
-	for b, err := range parquet.ReadRows(ctx, f, names) {
-		if err != nil {
-			return rows, err
-		}
-		ids, err := placesOf(b)
-		if err != nil {
-			return rows, err
-		}
-		hashes, err := a.h.Batch(b, a.s.topic.Upsert)
-		if err != nil {
-			return rows, err
-		}
+	err = a.s.eachKey(ctx, a.h, key, func(hashes []upsert.Hash, ids []tables.RowID) error {
 		rows += int64(len(ids))
 		for i, id := range ids {
 			if id.Offset >= p.Offsets[id.Partition] {
-				return rows, fmt.Errorf("partition %d offset %d: %w", id.Partition, id.Offset, errBeyond)
+				return fmt.Errorf("partition %d offset %d: %w", id.Partition, id.Offset, errBeyond)
 			}
 			if _, twice := a.rows[hashes[i]]; twice {
 				a.over[hashes[i]] = append(a.over[hashes[i]], id)
@@ -150,10 +134,42 @@ func (a *keyAudit) readFile(ctx context.Context, r *FormatReport, key string, p 
 			}
 		}
 		if len(a.rows) > maxVerifyKeys {
-			return rows, errManyKeys
+			return errManyKeys
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// eachKey visits the rows of a file in their order, a batch at a time: the hashes of
+// their keys, and where they come from.
+func (s *sink) eachKey(ctx context.Context, h upsert.Hasher, key string, visit func([]upsert.Hash, []tables.RowID) error) error {
+	f, err := s.store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	names, err := parquet.Columns(ctx, f, append([]string{parquet.PartitionColumn, parquet.OffsetColumn}, s.topic.Upsert...))
+	if err != nil {
+		return err
+	}
+	for b, err := range parquet.ReadRows(ctx, f, names) {
+		if err != nil {
+			return err
+		}
+		ids, err := placesOf(b)
+		if err != nil {
+			return err
+		}
+		hashes, err := h.Batch(b, s.topic.Upsert)
+		if err != nil {
+			return err
+		}
+		if err := visit(hashes, ids); err != nil {
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // readLog decodes the log up to p as a sink does that begins now, with all that

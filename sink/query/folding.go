@@ -281,7 +281,7 @@ func (p *folder) key(t []token) int {
 
 // groups reports whether rows can be grouped by a column. Of decimals, equal ones may
 // have different forms.
-func (p *folder) groups(at int) bool { return p.r.columns[at].decl != "NUMERIC" }
+func (p *folder) groups(at int) bool { return !p.r.columns[at].isDecimal() }
 
 // write writes the statement that runs over the groups.
 func (p *folder) write() bool {
@@ -415,14 +415,14 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 // takes reports whether an aggregate takes a column as SQLite does. Sums of texts and
 // of blobs are SQLite's own.
 func (p *folder) takes(name string, distinct bool, at int) bool {
-	decl := p.r.columns[at].decl
+	decl, isDecimal := p.r.columns[at].decl, p.r.columns[at].isDecimal()
 	switch name {
 	case "count":
-		return !distinct || decl != "NUMERIC"
+		return !distinct || !isDecimal
 	case "min", "max":
 		return true
 	}
-	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == "BOOLEAN" || decl == "NUMERIC")
+	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == "BOOLEAN" || isDecimal)
 }
 
 var (

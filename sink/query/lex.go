@@ -195,6 +195,17 @@ func (s *statement) names() map[string][]string {
 	return out
 }
 
+// qualified says where schema.name stands in the statement, if it does.
+func (s *statement) qualified(schema, name string) (pos int, there bool) {
+	for i := 2; i < len(s.tokens); i++ {
+		in, dot, of := s.tokens[i-2], s.tokens[i-1], s.tokens[i]
+		if in.kind != text && of.kind != text && dot.text == "." && strings.EqualFold(in.text, schema) && strings.EqualFold(of.text, name) {
+			return in.pos, true
+		}
+	}
+	return 0, false
+}
+
 // invalid says where in sql something is wrong.
 func invalid(sql string, pos int, format string, args ...any) error {
 	line := 1 + strings.Count(sql[:pos], "\n")

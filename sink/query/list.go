@@ -93,6 +93,9 @@ func (e *Engine) DuckDB(sql string, where func(t sink.Topic) string) (string, er
 		if _, there := names[strings.ToLower(t.Name)]; !there {
 			continue
 		}
+		if pos, there := st.qualified(logSchema, t.Name); there {
+			return "", invalid(st.sql, pos, "log.%s is in no file, so DuckDB cannot read it: ask for %s, which is the table's rows there", bare(t.Name), bare(t.Name))
+		}
 		from := where(t)
 		if from == "" {
 			return "", fmt.Errorf("%w: topic %s has no table that DuckDB reads: set tarn.table.formats", ErrRefused, t.Name)

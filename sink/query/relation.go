@@ -117,7 +117,7 @@ func (r *relation) open() error {
 	// Without a table, the topic is its log; with one that cannot be read, to say so is
 	// better than half of the records.
 	if err := r.src.lakeErr; err != nil && !errors.Is(err, sink.ErrNoTable) && r.part == whole {
-		if errors.Is(err, tables.ErrForeign) {
+		if errors.Is(err, tables.ErrForeign) || errors.Is(err, tables.ErrFeature) {
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 		r.refused = fmt.Errorf("%w; log.%s can be read all the same", err, quote(t.Name))
@@ -363,6 +363,13 @@ func (r *relation) add(c column) {
 	r.columns = append(r.columns, c)
 }
 
+// decimalDecl begins the declared type of decimals: DECIMAL(9,2).
+const decimalDecl = "DECIMAL("
+
+// isDecimal reports whether a column's values come as numbers or as texts, by their
+// digits.
+func (c *column) isDecimal() bool { return strings.HasPrefix(c.decl, decimalDecl) }
+
 // declared is the type that a column is declared with; it says how SQLite compares.
 func declared(t arrow.DataType) string {
 	switch t.ID() {
@@ -373,7 +380,8 @@ func declared(t arrow.DataType) string {
 	case arrow.FLOAT32, arrow.FLOAT64:
 		return "REAL"
 	case arrow.DECIMAL128:
-		return "NUMERIC"
+		d := t.(*arrow.Decimal128Type)
+		return fmt.Sprintf("%s%d,%d)", decimalDecl, d.Precision, d.Scale) // of affinity NUMERIC
 	case arrow.BINARY, arrow.FIXED_SIZE_BINARY, arrow.LARGE_BINARY:
 		return "BLOB"
 	}

@@ -342,7 +342,7 @@ func TestForeignDeletes(t *testing.T) {
 		}
 		return l, err
 	}
-	for _, failed = range []error{nil, fmt.Errorf("orders/x.parquet has a deletion vector: %w", tables.ErrForeign)} {
+	for _, failed = range []error{nil, fmt.Errorf("%w: a deletion vector", tables.ErrFeature), tables.ErrForeign} {
 		for _, sql := range []string{"select count(*) from orders", "select max(id) from lake.orders", "select count(*) from orders where kafka_offset >= 1", "select id from orders"} {
 			_, err := w.engine.Query(t.Context(), query.Request{SQL: sql, Time: time.Minute})
 			if err == nil || !strings.HasPrefix(err.Error(), query.ErrRefused.Error()) {

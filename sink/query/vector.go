@@ -164,9 +164,6 @@ func vectorBy(r reader) *vector {
 // where there is no such group. Groups of different shapes are read one value at a
 // time.
 func scattered(at []place, by []*vector) *vector {
-	if len(by) == 1 && inOrder(at) {
-		return by[0]
-	}
 	out := &vector{
 		null: func(i int) bool {
 			p := at[i]
@@ -202,15 +199,6 @@ func scattered(at []place, by []*vector) *vector {
 		out.texts = func(i int) string { p := at[i]; return by[p.group].texts(int(p.row)) }
 	}
 	return out
-}
-
-func inOrder(at []place) bool {
-	for i, p := range at {
-		if p.group != 0 || int(p.row) != i {
-			return false
-		}
-	}
-	return true
 }
 
 // rank is the class of a value in SQLite's order: null, numbers, texts, blobs.

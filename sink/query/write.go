@@ -12,14 +12,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	pq "github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
 
 // Formats are the forms in which a result can be written, with their media types.
@@ -329,95 +321,4 @@ func (r *Result) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(out, "(%d %s%s)\n", len(r.Rows), rows, more)
 	return out.Flush()
-}
-
-// arrowType is the narrowest type that all values of a column fit, to the last digit.
-func (r *Result) arrowType(col int) arrow.DataType {
-	var ints, long, floats, texts, blobs bool
-	for _, row := range r.Rows {
-		switch v := row[col].(type) {
-		case int64:
-			ints, long = true, long || v > maxFloatWhole || v < -maxFloatWhole
-		case float64:
-			floats = true
-		case string:
-			texts = true
-		case []byte:
-			blobs = true
-		}
-	}
-	switch {
-	case blobs && !texts && !ints && !floats:
-		return arrow.BinaryTypes.Binary
-	case texts || blobs || floats && long:
-		return arrow.BinaryTypes.String
-	case floats:
-		return arrow.PrimitiveTypes.Float64
-	case ints:
-		return arrow.PrimitiveTypes.Int64
-	}
-	switch r.Columns[col].Type {
-	case "INTEGER", "BOOLEAN":
-		return arrow.PrimitiveTypes.Int64
-	case "BLOB":
-		return arrow.BinaryTypes.Binary
-	case "REAL":
-		return arrow.PrimitiveTypes.Float64
-	}
-	return arrow.BinaryTypes.String
-}
-
-// maxFloatWhole is the last whole number up to which floats have all of them.
-const maxFloatWhole = 1 << 53
-
-// batch is the result as Arrow has it.
-func (r *Result) batch() arrow.RecordBatch {
-	var fields []arrow.Field
-	for i, name := range r.names() {
-		fields = append(fields, arrow.Field{Name: name, Type: r.arrowType(i), Nullable: true})
-	}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
-	for i := range fields {
-		for _, row := range r.Rows {
-			v := row[i]
-			if v == nil {
-				b.Field(i).AppendNull()
-				continue
-			}
-			switch to := b.Field(i).(type) {
-			case *array.Int64Builder:
-				to.Append(v.(int64))
-			case *array.Float64Builder:
-				f, _ := asFloat(v)
-				to.Append(f)
-			case *array.BinaryBuilder:
-				to.Append(v.([]byte))
-			case *array.StringBuilder:
-				to.Append(strings.ToValidUTF8(wordOf(v), "\uFFFD"))
-			}
-		}
-	}
-	return b.NewRecordBatch()
-}
-
-func (r *Result) writeArrow(w io.Writer) error {
-	b := r.batch()
-	out := ipc.NewWriter(w, ipc.WithSchema(b.Schema()))
-	if err := out.Write(b); err != nil {
-		return err
-	}
-	return out.Close()
-}
-
-func (r *Result) writeParquet(w io.Writer) error {
-	b := r.batch()
-	out, err := pqarrow.NewFileWriter(b.Schema(), w,
-		pq.NewWriterProperties(pq.WithCompression(compress.Codecs.Zstd)), pqarrow.NewArrowWriterProperties())
-	if err != nil {
-		return err
-	}
-	if err := out.Write(b); err != nil {
-		return err
-	}
-	return out.Close()
 }

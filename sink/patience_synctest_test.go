@@ -1,0 +1,47 @@
+package sink_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSilentTables asks for the status of tables that do not answer, as those of a
+// bucket that is down: it says so soon, however many ask, and the rows again once
+// they answer.
+func TestSilentTables(t *testing.T) {
+	inRhythm(t, nil, func(t *testing.T, r *rhythm) {
+		r.some(3)
+		r.after(11 * time.Second)
+		ask := func() (rows int64, notice string, took time.Duration) {
+			t.Helper()
+			began := time.Now()
+			st, err := r.manager.Status(t.Context(), "orders")
+			if err != nil || len(st.Formats) != 1 {
+				t.Fatalf("%+v, %v", st, err)
+			}
+			return st.Formats[0].Rows, st.Formats[0].Notice, time.Since(began)
+		}
+		if rows, notice, took := ask(); rows != 3 || notice != "" || took != 0 {
+			t.Errorf("at first: %d rows, %q, after %v", rows, notice, took)
+		}
+		r.silent = make(chan struct{})
+		for range 20 {
+			if rows, notice, took := ask(); rows != 0 || !strings.Contains(notice, "does not answer") || took > 11*time.Second {
+				t.Errorf("silent: %d rows, %q, after %v", rows, notice, took)
+			}
+		}
+		if _, _, took := ask(); took != 0 {
+			t.Errorf("with many that wait already, it took %v", took)
+		}
+		began := time.Now()
+		if all := r.manager.Statuses(t.Context()); len(all) != 1 || time.Since(began) > 11*time.Second {
+			t.Errorf("all: %+v after %v", all, time.Since(began))
+		}
+		close(r.silent)
+		r.after(time.Second)
+		if rows, notice, took := ask(); rows != 3 || notice != "" || took != 0 {
+			t.Errorf("afterwards: %d rows, %q, after %v", rows, notice, took)
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package query_test
+
+import (
+	"bytes"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/tarn-io/tarn/schema"
+	"github.com/tarn-io/tarn/sink/query"
+)
+
+// Decimals keep their type and their digits in results of Arrow and Parquet, whatever
+// they are in SQL: numbers, or texts where those do not hold them.
+func TestDecimalResults(t *testing.T) {
+	w := newWorld(t, "iceberg")
+	id := w.register("orders-value", `{"type":"record","name":"Priced","fields":[
+		{"name":"price","type":["null",{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}]},
+		{"name":"long_price","type":{"type":"bytes","logicalType":"decimal","precision":38,"scale":2}},
+		{"name":"whole","type":{"type":"bytes","logicalType":"decimal","precision":20,"scale":0}}]}`)
+	unscaled := func(b []byte, digits string) []byte {
+		n, _ := new(big.Int).SetString(digits, 10)
+		n.Add(n, new(big.Int).Lsh(big.NewInt(1), 128)) // two's complement, in 16 bytes
+		raw := n.Bytes()
+		return append(append(b, 32), raw[len(raw)-16:]...)
+	}
+	nines := strings.Repeat("9", 38)
+	for _, row := range [][3]string{
+		{"1234", "-1", "18446744073709551615"},
+		{"-5", nines, "0"},
+		{"", "-" + nines, "-7"},
+		{"0", "1234567890123456", "99999999999999999999"},
+		{"999999999", "10", "1"},
+	} {
+		b := schema.AppendPrefix(nil, int32(id))
+		if row[0] == "" {
+			b = append(b, 0)
+		} else {
+			b = unscaled(append(b, 2), row[0])
+		}
+		w.produce(orders, 0, "k", unscaled(unscaled(b, row[1]), row[2]))
+	}
+	w.flush()
+	columns := func(b arrow.RecordBatch) string {
+		var out []string
+		for _, c := range b.Columns() {
+			text := c.DataType().String()
+			for k := range c.Len() {
+				text += " " + c.ValueStr(k)
+			}
+			out = append(out, text)
+		}
+		return strings.Join(out, "\n")
+	}
+	big2 := nines[:36] + "." + nines[36:]
+	for _, tt := range []struct{ sql, want string }{
+		{"select price, long_price, whole from %s order by kafka_offset", "decimal(9, 2) 12.34 -0.05 (null) 0 9999999.99\n" +
+			"decimal(38, 2) -0.01 " + big2 + " -" + big2 + " 12345678901234.56 0.1\n" +
+			"decimal(20, 0) 18446744073709551615 0 -7 99999999999999999999 1"},
+		{"select price from %s where price > 12 order by price", "decimal(9, 2) 12.34 9999999.99"},
+		{"select price from %s where 1 = 0", "decimal(9, 2)"},
+		{"select price from (select * from %s limit 1) union all select 0.005", "float64 12.34 0.005"},
+		{"select price from (select * from %s limit 1) union all select '1e3'", "utf8 12.34 1e3"},
+		{"select price from (select * from %s limit 1) union all select 10000000", "float64 12.34 1e+07"},
+		{"select price + 1 as p from %s limit 1", "float64 13.34"},
+	} {
+		for _, table := range []string{"log.orders", "lake.orders"} {
+			sql := strings.Replace(tt.sql, "%s", table, 1)
+			got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := got.Write(&b, "arrow"); err != nil {
+				t.Fatal(err)
+			}
+			r, err := ipc.NewReader(&b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !r.Next() {
+				t.Fatal(r.Err())
+			}
+			if text := columns(r.RecordBatch()); text != tt.want {
+				t.Errorf("%s, arrow:\ngot\n%s\nwant\n%s", sql, text, tt.want)
+			}
+			b.Reset()
+			if err := got.Write(&b, "parquet"); err != nil {
+				t.Fatal(err)
+			}
+			if text := columns(readParquet(t, b.Bytes())); text != tt.want {
+				t.Errorf("%s, parquet:\ngot\n%s\nwant\n%s", sql, text, tt.want)
+			}
+		}
+	}
+}
+
+// readParquet reads a file's rows, as one batch.
+func readParquet(t *testing.T, b []byte) arrow.RecordBatch {
+	t.Helper()
+	f, err := file.NewParquetReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := pqarrow.NewFileReader(f, pqarrow.ArrowReadProperties{BatchSize: 1 << 16}, memory.DefaultAllocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := r.ReadTable(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var columns []arrow.Array
+	for i := range int(table.NumCols()) {
+		chunks := table.Column(i).Data().Chunks()
+		if len(chunks) != 1 {
+			t.Fatalf("%d chunks of column %d", len(chunks), i)
+		}
+		columns = append(columns, chunks[0])
+	}
+	return array.NewRecordBatch(table.Schema(), columns, table.NumRows())
+}
