@@ -33,6 +33,9 @@ COPY --from=build /out/tarn /usr/local/bin/tarn
 ENV PATH=/usr/local/bin
 ENV TARN_CONFIG=/etc/tarn/tarn.yaml
 ENV TARN_DATA=/var/lib/tarn
+# What SQL spills goes beside the data: /tmp is often a tmpfs, which counts as memory.
+# SQLite unlinks these files when it opens them, so none is left behind.
+ENV SQLITE_TMPDIR=/var/lib/tarn
 WORKDIR /var/lib/tarn
 USER 65532:65532
 VOLUME /var/lib/tarn

@@ -119,7 +119,7 @@ func (f *flagInfo) about() string {
 func (t *commandTree) prose() string {
 	var out []string
 	for line := range strings.Lines(t.Detail) {
-		if !strings.HasPrefix(line, "  ") {
+		if !strings.HasPrefix(line, "  ") && strings.TrimSpace(line) != exampleHead {
 			out = append(out, strings.TrimSpace(line))
 		}
 	}

@@ -130,8 +130,16 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		n.lg.Warn("the command line will not find this broker by itself", "error", err)
 	}
 	n.closers = append(n.closers, func() error { return os.Remove(runFilePath(c.Data)) })
-	stop := context.AfterFunc(ctx, func() { n.tell(context.WithoutCancel(ctx), "STOPPING=1") })
-	defer stop()
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		n.tell(context.WithoutCancel(ctx), "STOPPING=1")
+	})
+	defer func() {
+		if !stop() {
+			<-told // the process may be gone right after
+		}
+	}()
 	err := n.run(ctx, func() error {
 		startEbb(ctx)
 		n.tell(ctx, "READY=1\nSTATUS=Kafka at "+run.Kafka+", HTTP at "+run.HTTP)

@@ -80,9 +80,12 @@ func (c *tableVerifyCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{2, err}
 	}
 	var err error
-	if c.Output == "json" {
+	switch c.Output {
+	case "json":
 		err = writeJSON(std.out, r)
-	} else {
+	case "csv":
+		err = reportSheet(r).write(std.out, "csv")
+	default:
 		err = printReport(std, r)
 	}
 	switch {
@@ -94,6 +97,15 @@ func (c *tableVerifyCmd) Run(ctx context.Context, std stdio) error {
 		return &exitError{1, nil}
 	}
 	return nil
+}
+
+// reportSheet is a report as a row for each format; gaps and the like are counted.
+func reportSheet(r sink.Report) *sheet {
+	s := &sheet{Columns: []string{"TOPIC", "FORMAT", "VERDICT", "RECORDS", "ROWS", "DEAD-LETTERS", "GAPS", "DUPLICATES", "STALE", "UNCHECKED", "DELETED", "MESSAGE"}}
+	for _, f := range r.Formats {
+		s.add(r.Topic, f.Format, f.Verdict, f.Records, f.Rows, f.DeadLetters, len(f.Gaps), len(f.Duplicates), len(f.Stale), f.Unchecked, len(f.Deleted), f.Message)
+	}
+	return s
 }
 
 func printReport(std stdio, r sink.Report) error {

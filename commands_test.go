@@ -98,7 +98,7 @@ func TestExamplesOfCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	known := helpExamples()
+	known, all := helpExamples(), helpExamples()
 	k, err := newParser(&cli{}, stdio{out: io.Discard, err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +124,10 @@ func TestExamplesOfCommands(t *testing.T) {
 		if leaf.Help == "" {
 			t.Errorf("%s has no help", leaf.Name)
 		}
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"profile", "set", "--help"}, stdio{out: &out, err: &out}); code != 0 || !strings.Contains(out.String(), "\n    "+all["profile set"]+"\n") {
+		t.Errorf("an example that stands alone is not on a line of its own:\n%s", out.String())
 	}
 	for path := range known {
 		t.Errorf("helpExamples has %q, which is no command", path)
@@ -263,7 +267,7 @@ func triedCommands() []string {
 		"schema register t-value order.avsc", "schema list", "schema get t-value", "schema check t-value order.avsc", "schema describe t",
 		"schema diff t-value 1 1", "schema level", "schema report t",
 		"produce t lines.jsonl", "produce plain plain.jsonl", "consume t", "schema infer plain",
-		"generate t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
+		"generate records t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
 		"sql 'select * from t'", "rejections t", "topic redrive t --dry-run",
 		"group seek g t --to start", "group list", "group describe g", "group config describe g --all", "group config set g -c share.isolation.level=read_committed", "config print --with-source", "group forget g t", "group delete g",
 		"topic trim u --before end", "topic replay t --to t2 --dry-run", "topic replay plain --to plain2",
@@ -300,7 +304,7 @@ func TestEveryCommandAnswersJSON(t *testing.T) {
 		}
 	}
 	// No answers of their own, or not of one broker: tested by scripts.
-	seen := []string{"tarn serve", "tarn dev", "tarn test", "tarn demo", "tarn completion", "tarn man", "tarn version", "tarn token create", "tarn token renew", "tarn token expire"}
+	seen := []string{"tarn serve", "tarn dev", "tarn test", "tarn demo", "tarn completion", "tarn man", "tarn version", "tarn token create", "tarn token renew", "tarn token expire", "tarn generate grafana", "tarn generate alerts"}
 	seen = append(seen, elsewhere()...)
 	for _, line := range triedCommands() {
 		args := append(shellWords(line), "--output", "json")
@@ -359,4 +363,13 @@ func elsewhere() []string {
 func mayFail(line string) bool {
 	return strings.HasPrefix(line, "acl ") || // rules are not in force
 		slices.Contains([]string{"doctor", "schema report t", "topic redrive t --dry-run", "token list", "table redrive plain"}, line)
+}
+
+// TestFormatHint gives a command's other forms to --output.
+func TestFormatHint(t *testing.T) {
+	var out, errs strings.Builder
+	code := run(t.Context(), []string{"sql", "--output", "parquet", "select 1"}, stdio{in: strings.NewReader(""), out: &out, err: &errs})
+	if code == 0 || !strings.Contains(errs.String(), "--format is for parquet, arrow, jsonl") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
 }

@@ -30,10 +30,12 @@ tarn topic alter orders -c retention.ms= -p 6        # back to the default; more
 		"config describe":       `tarn config describe --all --docs`,
 		"config alter": `tarn config alter -c log.retention.ms=86400000 --dry-run
 tarn config alter -c max.connections=500 -c num.partitions=`,
-		"config schema": `tarn config schema > tarn.schema.json`,
-		"profile list":  `tarn profile list`,
-		"profile show":  `tarn profile show prod`,
-		"profile set":   `tarn profile set prod brokers=kafka.example.org:9092 http=https://tarn.example.org user=ann tls=true 'password=${env:PROD_PASSWORD}'`,
+		"generate grafana": `tarn generate grafana > tarn-dashboard.json`,
+		"generate alerts":  `tarn generate alerts > /etc/prometheus/rules/tarn.yaml`,
+		"config schema":    `tarn config schema > tarn.schema.json`,
+		"profile list":     `tarn profile list`,
+		"profile show":     `tarn profile show prod`,
+		"profile set":      `tarn profile set prod brokers=kafka.example.org:9092 http=https://tarn.example.org user=ann tls=true 'password=${env:PROD_PASSWORD}'`,
 		"profile use": `tarn profile use prod
 tarn profile use -        # none`,
 		"profile delete":  `tarn profile delete prod`,
@@ -106,6 +108,9 @@ tarn man --markdown > CLI.md`,
 	}
 }
 
+// exampleHead stands before the examples of a command that has nothing else to say.
+const exampleHead = "For example:"
+
 // withExamples puts examples into the help of commands.
 func withExamples(app *kong.Application) {
 	all := helpExamples()
@@ -114,11 +119,11 @@ func withExamples(app *kong.Application) {
 		if !ok {
 			continue
 		}
-		text = "  " + strings.ReplaceAll(text, "\n", "\n  ")
-		if n.Detail != "" {
-			text = n.Detail + "\n\n" + text
+		before := n.Detail
+		if before == "" {
+			before = exampleHead // what is indented keeps its lines only behind prose
 		}
-		n.Detail = text
+		n.Detail = before + "\n\n  " + strings.ReplaceAll(text, "\n", "\n  ")
 	}
 }
 

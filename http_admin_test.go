@@ -59,6 +59,44 @@ func TestAdminListener(t *testing.T) {
 	}
 }
 
+// TestServeNotifies runs the broker as systemd does with Type=notify: it hears when all is
+// ready, and when the end begins, before the process is gone.
+func TestServeNotifies(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "s")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	t.Setenv("NOTIFY_SOCKET", name)
+	c := serveWith(t, "serve", "--storage", "memory://", "--kafka.listen", "127.0.0.1:0", "--http.listen", "127.0.0.1:0", "--data", t.TempDir())
+	ctx, stop := context.WithCancel(t.Context()) // main has SIGTERM do this
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx, stdio{strings.NewReader(""), io.Discard, io.Discard}) }()
+	b := make([]byte, 4096)
+	hear := func(want string) {
+		t.Helper()
+		for {
+			got, err := conn.Read(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(string(b[:got]), want) {
+				return
+			}
+			if string(b[:got]) != "WATCHDOG=1" {
+				t.Fatalf("got %q, want %q", b[:got], want)
+			}
+		}
+	}
+	hear("READY=1\nSTATUS=Kafka at 127.0.0.1:")
+	stop()
+	hear("STOPPING=1")
+	if err := <-ended; err != nil {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
 // TestWatchdog is systemd's side of sd_watchdog_enabled.
 func TestWatchdog(t *testing.T) {
 	n := openNode(t)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tarn-io/tarn/sink"
@@ -63,9 +66,24 @@ func (n *node) waitAPI(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// reached says how far tables are: the next offset of each partition.
+func reached(next map[int32]int64) string {
+	var all []string
+	for _, p := range slices.Sorted(maps.Keys(next)) {
+		all = append(all, fmt.Sprintf("partition %d up to offset %d", p, next[p]-1))
+		if next[p] == 0 {
+			all[len(all)-1] = fmt.Sprintf("nothing of partition %d", p)
+		}
+	}
+	if len(all) == 0 {
+		return "nothing yet"
+	}
+	return strings.Join(all, ", ")
+}
+
 // stillWaiting says how far the tables are, and why no further.
 func (n *node) stillWaiting(r *http.Request, timeout time.Duration, done sink.Waited) string {
-	text := fmt.Sprintf("not visible after %v: the tables are at %v", timeout, done.Visible)
+	text := fmt.Sprintf("not visible after %v: the tables have %s", timeout, reached(done.Visible))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
 	defer cancel()
 	if st, err := n.sinks.Status(ctx, done.Topic); err == nil && st.Message != "" {

@@ -35,7 +35,7 @@ type cli struct {
 	Topic       topicCmd       `cmd:"" help:"Create, list, describe, change and delete topics."`
 	Produce     produceCmd     `cmd:"" help:"Produce JSON lines, CSV, Parquet or text of any format, from files or standard input, encoded by the topic's schema."`
 	Consume     consumeCmd     `cmd:"" help:"Write a topic's records as JSON lines, decoded by their schemas."`
-	Generate    generateCmd    `cmd:"" help:"Fill a topic with made-up records that fit its schema, at a rate."`
+	Generate    generateGroup  `cmd:"" help:"Fill a topic with made-up records that fit its schema, at a rate; print a dashboard and alert rules."`
 	Perf        perfCmd        `cmd:"" help:"Measure throughput and latency of producing, of consuming, and end to end."`
 	Group       groupCmd       `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
 	Schema      schemaCmd      `cmd:"" help:"Register, list and check schemas."`
@@ -158,6 +158,12 @@ func usageError(k *kong.Kong, args []string, err error) error {
 	help := "tarn "
 	if n := parse.Context.Selected(); n != nil {
 		help += commandPath(n) + " "
+		// Forms for programs have a flag of their own.
+		for _, f := range n.Flags {
+			if f.Name == "format" && f.Enum != "" && strings.HasPrefix(err.Error(), "--output must be") {
+				err = fmt.Errorf("%w; --format is for %s", err, strings.Join(strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' }), ", "))
+			}
+		}
 	}
 	return fmt.Errorf("%w\nsee %s--help", err, help)
 }

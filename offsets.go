@@ -106,7 +106,8 @@ func parseAge(word string) (time.Duration, error) {
 	return d, err
 }
 
-// span is a part of a log: FROM, FROM:TO or :TO.
+// span is a part of a log: FROM, FROM: (the same), FROM:TO, :TO, or @:TIME up to a
+// time.
 type span struct {
 	word     string
 	from, to logPlace
@@ -117,9 +118,13 @@ type span struct {
 // since times have colons themselves.
 func parseSpan(word string, now time.Time) (span, error) {
 	out := span{word: word}
-	if left, ok := strings.CutPrefix(word, ":"); ok {
+	until, timed := strings.CutPrefix(word, "@:")
+	if left, ok := strings.CutPrefix(word, ":"); ok || timed {
+		if !timed {
+			until = left
+		}
 		out.bounded = true
-		to, err := parsePlace(left, now, false)
+		to, err := parsePlace(until, now, timed)
 		out.to = to
 		return out, err
 	}
@@ -137,6 +142,9 @@ func parseSpan(word string, now time.Time) (span, error) {
 			continue
 		}
 		rest := word[i+1:]
+		if rest == "" {
+			return span{word: word, from: from}, nil
+		}
 		to, toErr := parsePlace(rest, now, strings.HasPrefix(word, "@"))
 		if toErr == nil {
 			return span{word: word, from: from, to: to, bounded: true}, nil

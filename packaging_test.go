@@ -38,6 +38,10 @@ func TestImageSettings(t *testing.T) {
 	if found == nil {
 		t.Fatal("the Dockerfile writes no tarn.yaml")
 	}
+	// compose.yaml has a tmpfs at /tmp: what SQL spills there would count as memory.
+	if !strings.Contains(string(dockerfile), "\nENV SQLITE_TMPDIR=/var/lib/tarn\n") || !strings.Contains(string(dockerfile), "\nVOLUME /var/lib/tarn\n") {
+		t.Error("the Dockerfile does not have SQL spill into the volume")
+	}
 	settings := filepath.Join(t.TempDir(), "tarn.yaml")
 	if err := os.WriteFile(settings, []byte(strings.ReplaceAll(string(found[1]), `\n`, "\n")), 0o600); err != nil {
 		t.Fatal(err)

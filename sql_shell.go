@@ -29,14 +29,18 @@ const shellHelp = `A statement ends with a semicolon and may have several lines.
   .limit N                 rows of a result, at most
   .stats on|off            what was read for each result
   .duckdb                  the last statement for DuckDB
-  .quit                    as does Ctrl-D; Ctrl-C ends a query that runs
+  .quit                    as does Ctrl-D; Ctrl-C ends a query that runs, or drops what is typed
 `
 
 // lineReader is where a shell's lines come from.
 type lineReader interface {
-	// ReadLine shows the prompt and reads a line; io.EOF ends the shell.
+	// ReadLine shows the prompt and reads a line; io.EOF ends the shell, and
+	// errInterrupted drops what was typed.
 	ReadLine(prompt string) (string, error)
 }
+
+// errInterrupted says that Ctrl-C was pressed at the prompt.
+var errInterrupted = errors.New("interrupted")
 
 // sqlShell is tarn sql at a terminal.
 type sqlShell struct {
@@ -69,7 +73,7 @@ func (c *sqlCmd) shell(ctx context.Context, std stdio) error {
 
 // run reads to the end of the lines.
 func (s *sqlShell) run(ctx context.Context) error {
-	text := ""
+	text, interrupted := "", 0 // in a row
 	for {
 		prompt := "tarn> "
 		if text != "" {
@@ -79,9 +83,16 @@ func (s *sqlShell) run(ctx context.Context) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if errors.Is(err, errInterrupted) {
+			if text, interrupted = "", interrupted+1; interrupted > 1 {
+				fmt.Fprintln(s.out, "tarn: .quit or Ctrl-D ends the shell")
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("read from the terminal: %w", err)
 		}
+		interrupted = 0
 		line = strings.TrimSpace(line)
 		if text == "" && (line == "" || strings.HasPrefix(line, ".")) {
 			if s.command(ctx, strings.Fields(line)) {
@@ -245,14 +256,16 @@ func completer(words func() []string) func(line string, pos int, key rune) (stri
 // terminalLines reads lines from a terminal, with editing and a history that is kept.
 type terminalLines struct {
 	in   *os.File
+	keys *promptKeys
 	edit *term.Terminal
 }
 
 func newTerminalLines(in *os.File, out io.Writer) *terminalLines {
-	t := &terminalLines{in: in, edit: term.NewTerminal(struct {
+	keys := &promptKeys{in: in}
+	t := &terminalLines{in: in, keys: keys, edit: term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{in, out}, "")}
+	}{keys, out}, "")}
 	if dir, err := os.UserCacheDir(); err == nil {
 		t.edit.History = openShellHistory(filepath.Join(dir, "tarn", "sql_history"))
 	}
@@ -275,7 +288,42 @@ func (t *terminalLines) ReadLine(prompt string) (line string, err error) {
 	if errors.Is(err, term.ErrPasteIndicator) { // pasted as a whole
 		err = nil
 	}
+	if err == nil && line == "" && t.keys.interrupted {
+		t.keys.interrupted = false
+		err = errInterrupted
+	}
 	return line, err
+}
+
+// promptKeys are the keys of a terminal in raw mode. Ctrl-C, at which the editor would
+// end as at Ctrl-D, becomes the keys that leave an empty line.
+type promptKeys struct {
+	in          io.Reader
+	left        []byte
+	interrupted bool // an empty line comes that is a Ctrl-C
+}
+
+// Keys in raw mode.
+const (
+	keyInterrupt = "\x03"       // Ctrl-C
+	keysNoLine   = "\x05\x15\r" // to the line's end, delete up to there, Enter
+)
+
+// Read implements io.Reader.
+func (k *promptKeys) Read(b []byte) (int, error) {
+	if len(k.left) == 0 {
+		var typed [256]byte
+		n, err := k.in.Read(typed[:])
+		if n == 0 {
+			return 0, err
+		}
+		keys := string(typed[:n])
+		k.interrupted = k.interrupted || strings.Contains(keys, keyInterrupt)
+		k.left = []byte(strings.ReplaceAll(keys, keyInterrupt, keysNoLine))
+	}
+	n := copy(b, k.left)
+	k.left = k.left[n:]
+	return n, nil
 }
 
 // maxHistory bounds the lines that a shell remembers.

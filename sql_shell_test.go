@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/term"
 )
 
 // typed are lines as somebody types them.
@@ -19,7 +22,56 @@ func (t *typed) ReadLine(string) (string, error) {
 	}
 	line := (*t)[0]
 	*t = (*t)[1:]
+	if line == keyInterrupt {
+		return "", errInterrupted
+	}
 	return line, nil
+}
+
+// TestShellInterrupted presses Ctrl-C at the prompt: what is typed is dropped, and the
+// shell stays.
+func TestShellInterrupted(t *testing.T) {
+	asked := ""
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked += string(body) + "\n"
+	}))
+	defer server.Close()
+	lines := typed{"select 1", keyInterrupt, "select 2;", keyInterrupt, keyInterrupt, "select 3;", keyInterrupt, ".quit"}
+	var out strings.Builder
+	s := &sqlShell{cmd: &sqlCmd{connect: connect{HTTP: server.URL}, Limit: 10}, lines: &lines, out: &out, mode: "text"}
+	if err := s.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"sql":"select 2;","limit":10,"format":"text"}` + "\n" + `{"sql":"select 3;","limit":10,"format":"text"}` + "\n"; asked != want {
+		t.Errorf("asked\n%swant\n%s", asked, want)
+	}
+	if got := strings.Count(out.String(), ".quit"); got != 1 {
+		t.Errorf("%d hints, want one:\n%s", got, out.String())
+	}
+}
+
+// TestPromptKeys presses keys in an editor of lines.
+func TestPromptKeys(t *testing.T) {
+	keys := &promptKeys{in: strings.NewReader("half\x1b[D\x03select 1;\r\x03")}
+	edit := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{keys, io.Discard}, "> ")
+	for i, want := range []string{"", "select 1;", ""} {
+		if got, err := edit.ReadLine(); err != nil || got != want {
+			t.Errorf("line %d: %q, %v, want %q", i, got, err, want)
+		}
+	}
+	if !keys.interrupted {
+		t.Error("Ctrl-C went unseen")
+	}
+	if _, err := edit.ReadLine(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
 }
 
 // TestShell types into a shell before a broker that repeats what it is asked.
