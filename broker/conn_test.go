@@ -303,7 +303,10 @@ func TestSlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sendTo(t, w, frame(100, fetch))
+	// Room comes at the latest when the broker cuts off who does not read.
+	patient := *fetch
+	patient.MaxWaitMillis = 20_000
+	sendTo(t, w, frame(100, &patient))
 	if _, body := receiveFrom(t, w); len(body) < 1_000_000 {
 		t.Errorf("got %d bytes beside slow readers, want a batch at least", len(body))
 	}

@@ -154,10 +154,7 @@ func TestAllow(t *testing.T) {
 // are two things.
 func TestLatest(t *testing.T) {
 	w := newWorld(t, "iceberg")
-	w.mu.Lock()
-	w.topics = append([]sink.Topic{}, w.topics...)
-	w.topics[0].Upsert = []string{"kafka_key"}
-	w.mu.Unlock()
+	w.alter(func(o *sink.Topic) { o.Upsert = []string{sink.RecordKey} })
 	id := w.register("orders-value", orderSchema)
 	w.produce(orders, 0, "a", order(id, 1, "ann", 1))
 	w.produce(orders, 0, "a", order(id, 2, "ann", 2))

@@ -254,15 +254,14 @@ func TestTruth(t *testing.T) {
 				world: newWorld(t, c.format), r: rand.New(rand.NewPCG(seed, 1)), upsert: c.upsert,
 				open: map[int64][]*fact{}, begun: map[int64]bool{}, seq: map[int64]int32{}, flushed: map[int32]int64{},
 			}
-			w.mu.Lock()
-			w.topics = slices.Clone(w.topics)
-			if c.partition.Column != "" {
-				w.topics[0].Layout.Partition = []layout.Term{c.partition}
-			}
-			if c.upsert {
-				w.topics[0].Upsert = []string{sink.RecordKey}
-			}
-			w.mu.Unlock()
+			w.alter(func(o *sink.Topic) {
+				if c.partition.Column != "" {
+					o.Layout.Partition = []layout.Term{c.partition}
+				}
+				if c.upsert {
+					o.Upsert = []string{sink.RecordKey}
+				}
+			})
 			w.id = w.register("orders-value", orderSchema)
 			both := func(moment string) {
 				t.Helper()

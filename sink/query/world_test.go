@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,9 +37,10 @@ type world struct {
 	engine  *query.Engine
 	// lake is what queries are told of tables instead of the truth; nil is the truth.
 	// Set before the first query.
-	lake   func(ctx context.Context, topic string) (sink.Lake, error)
-	mu     sync.Mutex
-	topics []sink.Topic // guarded by mu
+	lake    func(ctx context.Context, topic string) (sink.Lake, error)
+	mu      sync.Mutex
+	topics  []sink.Topic  // guarded by mu
+	changed chan struct{} // closed when topics are others; guarded by mu
 }
 
 // newWorld makes a world; its topic orders has tables of the given formats.
@@ -51,7 +53,7 @@ func newWorld(t testing.TB, formats ...string) *world {
 func newWorldOn(t testing.TB, cfg commitlog.Config, formats ...string) *world {
 	t.Helper()
 	engine := cfg.Engine
-	w := &world{t: t}
+	w := &world{t: t, changed: make(chan struct{})}
 	var err error
 	if w.reg, err = registry.Open(t.Context(), registry.Config{Engine: engine}); err != nil {
 		t.Fatal(err)
@@ -111,7 +113,17 @@ func (w *world) withTables() ([]sink.Topic, <-chan struct{}) {
 			out = append(out, t)
 		}
 	}
-	return out, make(chan struct{})
+	return out, w.changed
+}
+
+// alter changes the topic orders, and those that run its sink hear of it.
+func (w *world) alter(change func(*sink.Topic)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.topics = slices.Clone(w.topics)
+	change(&w.topics[0])
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
 // register registers a version of a subject and returns its id.
