@@ -61,9 +61,10 @@ func (d *doctor) problem(check, fix, format string, args ...any) {
 
 // Help shows examples.
 func (c *doctorCmd) Help() string {
-	return `Looks at a running broker as its clients do, from where you stand: every address that it
-tells clients is dialled. Each finding says what to change. Exit code 1 if anything is
-a problem.
+	return `Looks at a running broker as its clients do, from where you stand: at every
+address that it tells clients it speaks Kafka, with the TLS and the login of your flags
+or profile, and looks whether the same broker is there. Each finding says what to
+change, by the error. Exit code 1 if anything is a problem.
 
   tarn doctor                        # the broker that runs on ./tarn-data
   tarn doctor -b kafka.example.org:9092 --http https://kafka.example.org:8081
@@ -146,7 +147,7 @@ func (d *doctor) kafkaSide(ctx context.Context) {
 	reached := ""
 	for addr := range strings.SplitSeq(d.Brokers, ",") {
 		if err := dialled(ctx, addr); err != nil {
-			d.problem("bootstrap", "start the broker, or open the way to "+addr+" (address, port, firewall, container's published ports)", "%s does not answer: %v", addr, err)
+			d.problem("bootstrap", remedy(addr, err, "start the broker, or open the way to "+addr), "%s does not answer: %v", addr, err)
 			continue
 		}
 		reached = addr
@@ -157,7 +158,7 @@ func (d *doctor) kafkaSide(ctx context.Context) {
 	begun := time.Now()
 	cl, err := d.kafka(ctx)
 	if err != nil {
-		d.problem("bootstrap", "if the listener wants TLS or a password, give --tls-ca, --user and --sasl; else it is no Kafka listener", "%s is there and does not speak Kafka to us: %v", reached, err)
+		d.problem("bootstrap", remedy(reached, err, "if the listener wants TLS or a password, give --tls-ca, --user and --sasl; else it is no Kafka listener"), "%s is there and does not speak Kafka to us: %v", reached, err)
 		return
 	}
 	defer cl.Close()
@@ -167,32 +168,16 @@ func (d *doctor) kafkaSide(ctx context.Context) {
 	defer cancel()
 	meta, err := adm.BrokerMetadata(ctx)
 	if err != nil {
-		d.problem("advertised", "look at the broker's log", "the broker does not tell its addresses: %v", err)
+		d.problem("advertised", remedy(reached, err, "look at the broker's log"), "the broker does not tell its addresses: %v", err)
 		return
 	}
 	all := true
 	for _, b := range meta.Brokers {
-		all = d.advertised(ctx, reached, net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))) && all
+		all = d.advertised(ctx, reached, net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), meta.Cluster) && all
 	}
 	if all { // else the client would go there, too
 		d.disk(ctx, adm)
 	}
-}
-
-// advertised dials an address that clients are told, and reports whether they get
-// somewhere by it.
-func (d *doctor) advertised(ctx context.Context, reached, told string) bool {
-	fix := fmt.Sprintf("tarn serve --kafka.advertise %s, or while it runs: tarn listener advertise %s://%s", reached, d.listener(ctx, told), reached)
-	if !loopback(reached) && loopback(told) {
-		d.problem("advertised", fix, "clients are told %s, which on their machines is their own: you came by %s", told, reached)
-		return false
-	}
-	if err := dialled(ctx, told); err != nil {
-		d.problem("advertised", fix, "clients are told %s, which does not answer from here: %v", told, err)
-		return false
-	}
-	d.ok("advertised", "clients are told %s, which answers from here", told)
-	return true
 }
 
 // listener is the name of the listener that tells clients an address.
@@ -223,7 +208,7 @@ func dialled(ctx context.Context, addr string) error {
 func (d *doctor) disk(ctx context.Context, adm *kadm.Client) {
 	all, err := adm.DescribeAllLogDirs(ctx, nil)
 	if err != nil {
-		d.warn("disk", "give this user the right to describe the cluster (tarn acl create)", "the broker does not say how much room it has: %v", err)
+		d.warn("disk", remedy(d.Brokers, err, "look at the broker's log"), "the broker does not say how much room it has: %v", err)
 		return
 	}
 	all.Each(func(dir kadm.DescribedLogDir) {
@@ -246,7 +231,7 @@ func (d *doctor) disk(ctx context.Context, adm *kadm.Client) {
 func (d *doctor) httpSide(ctx context.Context) {
 	status, body, header, err := d.get(ctx, "/readyz")
 	if err != nil {
-		d.problem("http", "start the broker, or give the right address by --http URL", "%s does not answer: %v", d.HTTP, err)
+		d.problem("http", remedy(d.HTTP, err, "start the broker, or give the right address by --http URL"), "%s does not answer: %v", d.HTTP, err)
 		return
 	}
 	switch status {
@@ -338,7 +323,7 @@ func (d *doctor) catalog(ctx context.Context) {
 func (d *doctor) tables(ctx context.Context) {
 	var all []sink.Status
 	if err := d.call(ctx, http.MethodGet, "/api/tables", nil, &all); err != nil {
-		d.warn("tables", "give this user the right to describe the cluster (tarn acl create)", "the broker does not say how its tables are: %v", err)
+		d.warn("tables", remedy(d.HTTP, err, "look at the broker's log"), "the broker does not say how its tables are: %v", err)
 		return
 	}
 	bad := 0
