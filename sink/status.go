@@ -44,8 +44,8 @@ const (
 
 // advice says for each state what resumes it.
 var advice = map[State]string{
-	LogReplaced: "to go on with this log, move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart; or set tarn.table.name to another table",
-	TableAhead:  "the log is older than the table: restore a newer log, or move the table and its dead letters away and restart",
+	LogReplaced: "after tarn restore, restore again with --new-tables and start with an empty --warehouse to have tables written anew, or with --same-log and the old --warehouse if nobody has written to the log since; else, to go on with this log, move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart; or set tarn.table.name to another table",
+	TableAhead:  "the log is older than the table: restore a newer log; or run tarn restore with --new-tables and start with an empty --warehouse; or move the table and its dead letters away and restart",
 	RolledBack:  "roll the table forward again and it goes on; or move it and its dead letters away and restart to write it anew from the log",
 	LogTrimmed:  "restore the table as it was before (or roll it forward); or accept the hole: set tarn.table.log=keep and it goes on with what the log has, writing the gap down; or give tarn.table.start where a new table is to begin",
 	ModeChanged: "set tarn.table.mode and tarn.table.key back; or move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart, to write it anew from the log; or set tarn.table.name to another table",
