@@ -60,12 +60,12 @@ func (c *clientMetricsCmd) Run(ctx context.Context, std stdio) error {
 	s := sheet{Columns: []string{"CLIENT", "SOFTWARE", "METRIC", "LABELS", "VALUE", "COUNT"}}
 	for _, i := range all {
 		for _, p := range i.Metrics {
-			value, count := "-", "-"
+			value, count := any(nil), any(nil)
 			if p.Value != nil {
-				value = strconv.FormatFloat(*p.Value, 'f', -1, 64)
+				value = json.Number(strconv.FormatFloat(*p.Value, 'f', -1, 64))
 			}
 			if p.Count != nil {
-				count = strconv.FormatInt(*p.Count, 10)
+				count = *p.Count
 			}
 			s.add(i.ClientID, software(i.Software, i.Version), p.Name, joined(p.Labels), value, count)
 		}

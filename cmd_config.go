@@ -129,6 +129,7 @@ func settingsOf(parser *kong.Kong, path string) (*settingsFile, error) {
 }
 
 type configLintCmd struct {
+	outputFlag
 	File string `arg:"" default:"tarn.yaml" help:"Settings file."`
 }
 
@@ -150,8 +151,8 @@ func (c *configLintCmd) Run(std stdio) error {
 	if _, err := parser.Parse([]string{"--config", c.File, "serve"}); err != nil {
 		return fmt.Errorf("settings file %s: %w", c.File, err)
 	}
-	_, err = fmt.Fprintf(std.out, "%s: %d settings, all known\n", c.File, len(s.values))
-	return err
+	return c.sayFields(std, []field{{"file", c.File}, {"settings", len(s.values)}, {"status", "ok"}},
+		fmt.Sprintf("%s: %d settings, all known", c.File, len(s.values)))
 }
 
 type configSchemaCmd struct{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
@@ -40,7 +41,7 @@ func (c *groupListCmd) Run(ctx context.Context, std stdio) error {
 	}
 	s := sheet{Columns: []string{"GROUP", "STATE", "PROTOCOL-TYPE", "LAG"}}
 	for _, g := range groups.Sorted() {
-		lag := any("-")
+		lag := any(nil)
 		if n, ok := lags[g.Group]; ok {
 			lag = n
 		}
@@ -82,8 +83,30 @@ func totalLags(ctx context.Context, adm *kadm.Client, groups []string) (map[stri
 
 type groupDescribeCmd struct {
 	connect
-	Name  string        `arg:"" help:"Group."`
-	Watch time.Duration `placeholder:"INTERVAL" help:"Show it again at this interval, such as 2s, and how long offsets have been stuck: not moved although there is more to read."`
+	Name  string    `arg:"" help:"Group."`
+	Watch watchFlag `placeholder:"[INTERVAL]" help:"Show it again at this interval, 2s if none is given, and how long offsets have been stuck: not moved although there is more to read."`
+}
+
+// watchInterval is that of --watch alone.
+const watchInterval = 2 * time.Second
+
+// watchFlag is an interval that may be left out.
+type watchFlag time.Duration
+
+// Decode implements kong.MapperValue: only what is a duration is taken for the interval.
+func (f *watchFlag) Decode(ctx *kong.DecodeContext) error {
+	*f = watchFlag(watchInterval)
+	next := ctx.Scan.Peek()
+	word := next.String()
+	every, err := time.ParseDuration(word)
+	switch {
+	case err == nil:
+		ctx.Scan.Pop()
+		*f = watchFlag(every)
+	case next.Type == kong.FlagValueToken: // --watch=…
+		return fmt.Errorf("%q is no interval such as 2s", word)
+	}
+	return nil
 }
 
 // Help shows examples.
@@ -92,14 +115,15 @@ func (c *groupDescribeCmd) Help() string {
 group's next one.
 
   tarn group describe billing
-  tarn group describe billing --watch 2s
+  tarn group describe billing --watch
+  tarn group describe billing --watch 10s
   tarn group describe billing --output json`
 }
 
 // Run describes one group.
 func (c *groupDescribeCmd) Run(ctx context.Context, std stdio) error {
-	if c.Watch < 0 || c.Watch > 0 && c.Watch < 100*time.Millisecond {
-		return fmt.Errorf("--watch %v: must be at least 100ms", c.Watch)
+	if c.Watch < 0 || c.Watch > 0 && time.Duration(c.Watch) < 100*time.Millisecond {
+		return fmt.Errorf("--watch %v: must be at least 100ms", time.Duration(c.Watch))
 	}
 	adm, err := c.admin(ctx)
 	if err != nil {

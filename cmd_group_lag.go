@@ -244,7 +244,7 @@ func (s *stuck) look(v *groupView, now time.Time) {
 // watch shows the group again and again until ctx ends.
 func (c *groupDescribeCmd) watch(ctx context.Context, adm *kadm.Client, std stdio) error {
 	var s stuck
-	tick := time.NewTicker(c.Watch)
+	tick := time.NewTicker(time.Duration(c.Watch))
 	defer tick.Stop()
 	for {
 		v, err := c.view(ctx, adm)

@@ -61,9 +61,9 @@ func (c *groupSeekCmd) Run(ctx context.Context, std stdio) error {
 		}
 		for _, p := range slices.Sorted(maps.Keys(places)) {
 			offsets.AddOffset(topic, p, places[p], -1)
-			was, move := any("-"), any("-")
+			was, move := any(nil), any(nil)
 			if o, ok := before[topic][p]; ok {
-				was, move = o, fmt.Sprintf("%+d", places[p]-o)
+				was, move = o, signed(places[p]-o)
 			}
 			s.add(topic, p, was, places[p], move)
 		}
@@ -75,6 +75,11 @@ func (c *groupSeekCmd) Run(ctx context.Context, std stdio) error {
 	}
 	return s.write(std.out, c.Output)
 }
+
+// signed is a number that people see with its sign.
+type signed int64
+
+func (n signed) String() string { return fmt.Sprintf("%+d", int64(n)) }
 
 // before are the group's offsets as they are; none if it does not exist.
 func (c *groupSeekCmd) before(ctx context.Context, adm *kadm.Client) (map[string]map[int32]int64, error) {

@@ -106,6 +106,9 @@ type refusedItem struct {
 // Run produces every record of the inputs. Records that are refused are named on
 // standard error and do not hold up the others; the command then exits 1.
 func (c *produceCmd) Run(ctx context.Context, std stdio) (err error) {
+	if _, err := os.Stat(c.Format); c.Format != "" && err == nil {
+		return &exitError{2, fmt.Errorf("-f is the format of records, and %s is a file: files are arguments, tarn produce %s %s", c.Format, c.Topic, c.Format)}
+	}
 	if c.Format != "" && c.Input != "auto" {
 		return errors.New("give --format or --input, not both")
 	}

@@ -69,14 +69,28 @@ type profileSetCmd struct {
 	Values []string `arg:"" name:"key=value" help:"Flags of commands that talk to a broker, without hyphens: brokers, http, data, user, password, token, sasl, tls, tls-ca…; KEY= without value takes it away. ${env:NAME} and ${file:PATH} are looked up when they are used."`
 }
 
-// Run writes the profile.
-func (c *profileSetCmd) Run(std stdio) error {
+// Validate implements kong's hook: what is wrong here is wrong usage.
+func (c *profileSetCmd) Validate() error {
 	values, err := keyValues(c.Values)
 	if err != nil {
 		return fmt.Errorf("profile %q: %w", c.Name, err)
 	}
 	if c.Name == "" || c.Name == noProfile {
 		return fmt.Errorf("a profile cannot be called %q", c.Name)
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := checkProfileKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run writes the profile.
+func (c *profileSetCmd) Run(std stdio) error {
+	values, err := keyValues(c.Values)
+	if err != nil {
+		return err
 	}
 	all, err := readProfiles()
 	if err != nil {
@@ -88,9 +102,6 @@ func (c *profileSetCmd) Run(std stdio) error {
 		all.Profiles[c.Name] = p
 	}
 	for key, value := range values {
-		if err := checkProfileKey(key); err != nil {
-			return err
-		}
 		if p[key] = value; value == "" {
 			delete(p, key)
 		}

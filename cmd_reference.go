@@ -229,7 +229,7 @@ func roff(s string) string {
 }
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Shell string `arg:"" enum:"bash,zsh,fish,powershell" help:"bash, zsh, fish or powershell."`
 }
 
 // Run prints the shell's script. It asks tarn itself for what may follow, so it need
@@ -261,12 +261,25 @@ function __tarn_complete
 end
 complete -c tarn -a '(__tarn_complete)'
 `,
+		"powershell": `# PowerShell completion for tarn
+Register-ArgumentCompleter -Native -CommandName tarn -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $words = @($commandAst.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString() })
+    # Old versions leave an empty word out, so the last one is said by a flag.
+    tarn complete-words --last="$wordToComplete" -- @words 2>$null | ForEach-Object {
+        $word, $help = $_ -split "` + "`t" + `", 2
+        if (-not $help) { $help = $word }
+        [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $help)
+    }
+}
+`,
 	}[c.Shell]
 	_, err := io.WriteString(std.out, script)
 	return err
 }
 
 type completeWordsCmd struct {
+	Last  *string  `help:"The word that is being typed, where an empty one would be lost."`
 	Words []string `arg:"" optional:"" passthrough:"" help:"Words so far; the last one is being typed."`
 }
 
@@ -275,6 +288,9 @@ func (c *completeWordsCmd) Run(ctx context.Context, k *kong.Kong, std stdio) err
 	words := c.Words
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
+	}
+	if c.Last != nil {
+		words = append(words, *c.Last)
 	}
 	tree := treeOf(k.Model.Node)
 	for _, l := range completions(ctx, &tree, words, namesOnBroker) {

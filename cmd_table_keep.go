@@ -60,12 +60,12 @@ func (c *tableHistoryCmd) Run(ctx context.Context, std stdio) error {
 	return s.write(std.out, c.Output)
 }
 
-// known spells a figure, a dash for one that is not recorded.
-func known(n int64) string {
+// known is a figure, nil one that is not recorded.
+func known(n int64) any {
 	if n < 0 {
-		return "-"
+		return nil
 	}
-	return strconv.FormatInt(n, 10)
+	return n
 }
 
 type tableCompactCmd struct {

@@ -169,6 +169,8 @@ type topicDescribeCmd struct {
 	connect
 	Name string `arg:"" help:"Topic."`
 	All  bool   `help:"Show configs that have their default value, too."`
+	// Configs is for CSV, which is one table.
+	Configs bool `help:"Show the configs alone. CSV, which is one table, has the partitions without it."`
 }
 
 // Run describes one topic.
@@ -213,14 +215,18 @@ func (c *topicDescribeCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 	}
-	if c.Output == "json" {
+	if c.Output == "json" && !c.Configs {
 		return writeJSON(std.out, map[string]any{
 			"topic": c.Name, "id": t.ID.String(), "partitions": objects(parts), "configs": objects(configs),
 		})
 	}
-	if c.Output == "text" {
-		fmt.Fprintf(std.out, "%s  id %s  %d partitions\n\n", c.Name, t.ID, len(t.Partitions))
+	switch {
+	case c.Configs:
+		return configs.write(std.out, c.Output)
+	case c.Output == "csv":
+		return parts.write(std.out, c.Output)
 	}
+	fmt.Fprintf(std.out, "%s  id %s  %d partitions\n\n", c.Name, t.ID, len(t.Partitions))
 	if err := parts.write(std.out, c.Output); err != nil {
 		return err
 	}

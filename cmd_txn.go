@@ -71,13 +71,14 @@ func (c *txnDescribeCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	started := "-"
+	started, since := any(nil), "-"
 	if x.StartTimestamp > 0 {
-		started = time.UnixMilli(x.StartTimestamp).UTC().Format(time.RFC3339)
+		since = time.UnixMilli(x.StartTimestamp).UTC().Format(time.RFC3339)
+		started = since
 	}
 	if c.Output == "text" {
 		fmt.Fprintf(std.out, "%s  %s  producer %d epoch %d  timeout %v  started %s\n\n",
-			x.TxnID, x.State, x.ProducerID, x.ProducerEpoch, time.Duration(x.TimeoutMillis)*time.Millisecond, started)
+			x.TxnID, x.State, x.ProducerID, x.ProducerEpoch, time.Duration(x.TimeoutMillis)*time.Millisecond, since)
 	}
 	s := sheet{Columns: []string{"TOPIC", "PARTITION"}}
 	for _, t := range x.Topics.Sorted() {
@@ -118,9 +119,9 @@ func (c *txnProducersCmd) Run(ctx context.Context, std stdio) error {
 	}
 	s := sheet{Columns: []string{"PARTITION", "PRODUCER-ID", "EPOCH", "LAST-SEQUENCE", "LAST-WRITE", "OPEN-SINCE-OFFSET"}}
 	for _, p := range all.SortedProducers() {
-		open := "-"
+		open := any(nil)
 		if p.CurrentTxnStartOffset >= 0 {
-			open = fmt.Sprint(p.CurrentTxnStartOffset)
+			open = p.CurrentTxnStartOffset
 		}
 		s.add(p.Partition, p.ProducerID, p.ProducerEpoch, p.LastSequence, time.UnixMilli(p.LastTimestamp).UTC().Format(time.RFC3339), open)
 	}

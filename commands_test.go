@@ -269,7 +269,7 @@ func triedCommands() []string {
 		"produce t lines.jsonl", "produce plain plain.jsonl", "consume t", "schema infer plain",
 		"generate records t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
 		"sql 'select * from t'", "rejections t", "topic redrive t --dry-run",
-		"group seek g t --to start", "group list", "group describe g", "group config describe g --all", "group config set g -c share.isolation.level=read_committed", "config print --with-source", "group forget g t", "group delete g",
+		"group seek g t --to start", "group list", "group describe g", "group config describe g --all", "group config set g -c share.isolation.level=read_committed", "config print --with-source", "version", "group forget g t", "group delete g",
 		"topic trim u --before end", "topic replay t --to t2 --dry-run", "topic replay plain --to plain2",
 		"config describe --all", "config alter -c log.retention.ms=86400000",
 		"apply -f want.yaml",
@@ -304,7 +304,7 @@ func TestEveryCommandAnswersJSON(t *testing.T) {
 		}
 	}
 	// No answers of their own, or not of one broker: tested by scripts.
-	seen := []string{"tarn serve", "tarn dev", "tarn test", "tarn demo", "tarn completion", "tarn man", "tarn version", "tarn token create", "tarn token renew", "tarn token expire", "tarn generate grafana", "tarn generate alerts"}
+	seen := []string{"tarn serve", "tarn dev", "tarn test", "tarn demo", "tarn completion", "tarn man", "tarn token create", "tarn token renew", "tarn token expire", "tarn generate grafana", "tarn generate alerts"}
 	seen = append(seen, elsewhere()...)
 	for _, line := range triedCommands() {
 		args := append(shellWords(line), "--output", "json")

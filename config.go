@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func loadSettings(kctx *kong.Context, c *cli) error {
 		return nil
 	}
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(filepath.Base(path), "=") {
+			return fmt.Errorf("--config names the broker's settings file, and there is no file %s: configs of topics are given by -c KEY=VALUE (--set)", filepath.Base(path))
+		}
 		return fmt.Errorf("read settings (--config): %w", err)
 	}
 	s, err := parseSettings(path, b, serveFlags(kctx.Model))

@@ -12,7 +12,8 @@ import (
 	"text/tabwriter"
 )
 
-// sheet is a result with rows, written as text, JSON lines' array or CSV.
+// sheet is a result with rows, written as text, JSON lines' array or CSV. A nil is what is
+// not known or not there: a dash for people, null in JSON, nothing in CSV.
 type sheet struct {
 	// Columns are the headers; upper case without spaces in text.
 	Columns []string
@@ -40,7 +41,7 @@ func (s *sheet) write(w io.Writer, form string) error {
 			return err
 		}
 		for _, row := range s.Rows {
-			if err := cw.Write(words(row)); err != nil {
+			if err := cw.Write(words(row, "")); err != nil {
 				return err
 			}
 		}
@@ -50,15 +51,18 @@ func (s *sheet) write(w io.Writer, form string) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(s.Columns, "\t"))
 	for _, row := range s.Rows {
-		fmt.Fprintln(tw, strings.Join(words(row), "\t"))
+		fmt.Fprintln(tw, strings.Join(words(row, "-"), "\t"))
 	}
 	return tw.Flush()
 }
 
-func words(row []any) []string {
+// words spells a row; none stands where nothing is known.
+func words(row []any, none string) []string {
 	out := make([]string, len(row))
 	for i, v := range row {
-		out[i] = fmt.Sprint(v)
+		if out[i] = none; v != nil {
+			out[i] = fmt.Sprint(v)
+		}
 	}
 	return out
 }

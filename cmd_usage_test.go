@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestWrongUsage exits 2 where the command line is what is wrong.
+func TestWrongUsage(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	for _, tt := range []struct{ line, want string }{
+		{"profile set p broker=x", `unknown key "broker", did you mean brokers?`},
+		{"profile set p brokers", "is not KEY=VALUE"},
+		{"profile set - brokers=x", `cannot be called "-"`},
+		{"topic create t --config retention.ms=1", "-c KEY=VALUE (--set)"},
+		{"produce t -f cmd_usage_test.go", "files are arguments, tarn produce t cmd_usage_test.go"},
+		{"group describe g --watch=often", "no interval such as 2s"},
+	} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), strings.Fields(tt.line), stdio{in: strings.NewReader(""), out: &out, err: &errs})
+		if code != 2 || !strings.Contains(errs.String(), tt.want) {
+			t.Errorf("%s: exit %d: %s", tt.line, code, errs.String())
+		}
+	}
+}
+
+// TestWatchInterval takes an interval, or none: what follows is then what it was.
+func TestWatchInterval(t *testing.T) {
+	for line, want := range map[string]time.Duration{
+		"group describe g":              0,
+		"group describe g --watch":      2 * time.Second,
+		"group describe --watch g":      2 * time.Second,
+		"group describe --watch 5s g":   5 * time.Second,
+		"group describe g --watch=1m":   time.Minute,
+		"group describe g --watch -b x": 2 * time.Second,
+	} {
+		var c cli
+		k, err := newParser(&c, stdio{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Parse(strings.Fields(line)); err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if got := c.Group.Describe; time.Duration(got.Watch) != want || got.Name != "g" {
+			t.Errorf("%s: every %v of group %q, want %v", line, time.Duration(got.Watch), got.Name, want)
+		}
+	}
+}
+
+// TestLastWord completes a word that is said by the flag, as PowerShell's script does.
+func TestLastWord(t *testing.T) {
+	for last, want := range map[string]string{"": "create\t", "li": "list\t"} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"complete-words", "--last=" + last, "--", "topic"}, stdio{out: &out, err: &errs})
+		if code != 0 || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%q: exit %d: %s%s", last, code, out.String(), errs.String())
+		}
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"completion", "powershell"}, stdio{out: &out, err: &out}); code != 0 || !strings.Contains(out.String(), "Register-ArgumentCompleter -Native -CommandName tarn") {
+		t.Errorf("exit %d: %s", code, out.String())
+	}
+}
