@@ -189,7 +189,7 @@ func TestConsoleDrafts(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, v)
 		}
 	}
-	if got := a.n.validator.Rejected("orders"); got != 0 {
+	if got := a.n.validator.Rejected("orders", a.n.broker.Topics().View().ByName("orders").ID); got != 0 {
 		t.Errorf("drafts were counted as %d rejections", got)
 	}
 	if e := want[apiError](a, "POST", "/api/topics/orders/records", body("text", "plain"), 422); !strings.Contains(e.Message, "orders-value") {

@@ -193,7 +193,7 @@ func (n *node) judgeDraft(t *topic.Topic, rec *kgo.Record) (draftVerdict, error)
 	if err != nil {
 		return out, err
 	}
-	for _, seen := range v.Rejections(t.Name) {
+	for _, seen := range v.Rejections(t.Name, t.ID) {
 		refused = []validate.Refusal{seen.Refusal}
 	}
 	if len(refused) == 0 {

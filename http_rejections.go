@@ -60,7 +60,8 @@ func shown(r *validate.Rejection) rejection {
 // that accepts text/event-stream as events that go on until it leaves.
 func (n *node) rejections(w http.ResponseWriter, r *http.Request) {
 	topic := r.PathValue("topic")
-	if n.broker.Topics().View().ByName(topic) == nil {
+	of := n.broker.Topics().View().ByName(topic)
+	if of == nil {
 		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no topic %q", topic)})
 		return
 	}
@@ -75,7 +76,7 @@ func (n *node) rejections(w http.ResponseWriter, r *http.Request) {
 	// Who reconnects says what it has seen.
 	seen, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
 	again := err == nil
-	list, changed := n.validator.Since(topic, seen)
+	list, changed := n.validator.Since(topic, of.ID, seen)
 	if !again {
 		list = list[max(0, len(list)-limit):]
 	}
@@ -128,7 +129,11 @@ func (n *node) streamRejections(w http.ResponseWriter, r *http.Request, topic st
 		case <-n.stopping:
 			return
 		}
-		list, changed = n.validator.Since(topic, last)
+		id := validate.TopicID{}
+		if of := n.broker.Topics().View().ByName(topic); of != nil { // it may have been made again
+			id = of.ID
+		}
+		list, changed = n.validator.Since(topic, id, last)
 	}
 }
 
@@ -156,8 +161,8 @@ func (n *node) report(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: fmt.Sprintf("no topic %q", topic)})
 		return
 	}
-	t := n.validator.Tally(topic)
-	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic), Rules: t.Rules, SchemaRules: n.validator.SchemaRules(wiring.Rules(of, 0))}
+	t := n.validator.Tally(topic, of.ID)
+	out := validationReport{Topic: topic, Checked: t.Records, Causes: n.validator.Report(topic, of.ID), Rules: t.Rules, SchemaRules: n.validator.SchemaRules(wiring.Rules(of, 0))}
 	for _, c := range t.Bad {
 		if c.Monitored {
 			out.Monitored += c.Records

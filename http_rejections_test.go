@@ -48,7 +48,7 @@ func rejecting(t *testing.T) (n *node, base string, refuse func(value string)) {
 		if err := rd.Reset(raw, 1<<20); err != nil {
 			t.Fatal(err)
 		}
-		bad, err := n.validator.Check(validate.Topic{Name: "orders", Value: validate.Part{Level: validate.ID}}, rd, validate.Origin{ClientID: "c"})
+		bad, err := n.validator.Check(validate.Topic{Name: "orders", ID: n.broker.Topics().View().ByName("orders").ID, Value: validate.Part{Level: validate.ID}}, rd, validate.Origin{ClientID: "c"})
 		if err != nil || len(bad) != 1 {
 			t.Fatalf("%v, %v", bad, err)
 		}

@@ -99,7 +99,7 @@ func (n *node) listTopics(w http.ResponseWriter, r *http.Request) {
 func (n *node) topicInfo(ctx context.Context, t *topic.Topic, last bool) (topicInfo, []partitionInfo, error) {
 	info := topicInfo{
 		Name: t.Name, Internal: topic.Internal(t.Name), Partitions: t.Partitions, Tables: append([]string{}, t.Config.TableFormats...),
-		Cleanup: cleanup(&t.Config), Created: t.CreatedMs, Rejected: n.rejectedOf(t.Name),
+		Cleanup: cleanup(&t.Config), Created: t.CreatedMs, Rejected: n.rejectedOf(t),
 	}
 	parts := make([]partitionInfo, 0, t.Partitions)
 	for p := range t.Partitions {
@@ -140,11 +140,11 @@ func cleanup(c *topic.Config) string {
 }
 
 // rejectedOf counts the records of a topic that were refused or set aside.
-func (n *node) rejectedOf(name string) int64 {
+func (n *node) rejectedOf(t *topic.Topic) int64 {
 	if n.validator == nil {
 		return 0
 	}
-	return n.validator.Rejected(name)
+	return n.validator.Rejected(t.Name, t.ID)
 }
 
 // describeTopic answers one topic.

@@ -87,7 +87,7 @@ func (s *side) judgedOf(p *registry.Payload) *judged {
 	at := slices.IndexFunc(s.judged, func(j judged) bool { return j.message == key })
 	if at < 0 {
 		if len(s.judged) == maxJudged {
-			s.v.tallies.of(s.topic).addRules(s)
+			s.v.tallies.of(s.topic, s.id).addRules(s)
 			s.judged = s.judged[:0]
 		}
 		at = len(s.judged)

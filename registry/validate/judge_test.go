@@ -58,7 +58,7 @@ func TestRules(t *testing.T) {
 			if tt.recorded == nil {
 				return
 			}
-			for i, r := range f.Rejections("ruled") {
+			for i, r := range f.Rejections("ruled", TopicID{}) {
 				text := r.Message()
 				if r.Monitored {
 					text = "+" + text
@@ -81,7 +81,7 @@ func TestRuleCosts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := f.Tally("ruled")
+	got := f.Tally("ruled", TopicID{})
 	want := map[string][2]int64{Reading: {4, 0}, "positive": {4, 2}, "even": {2, 2}}
 	for _, r := range got.Rules {
 		if w, ok := want[r.Rule]; !ok || r.Records != w[0] || r.Violations != w[1] || r.Part != "value" || r.SchemaID != 5 || r.Nanos < 0 {
@@ -96,7 +96,7 @@ func TestRuleCosts(t *testing.T) {
 			t.Errorf("got %+v", c)
 		}
 	}
-	causes := f.Report("ruled")
+	causes := f.Report("ruled", TopicID{})
 	if len(causes) != 2 || !strings.HasPrefix(causes[0].Reason, "rule ") {
 		t.Errorf("causes %+v", causes)
 	}
@@ -124,7 +124,7 @@ func TestManyJudged(t *testing.T) {
 		t.Fatalf("%d refused, %v", len(bad), err)
 	}
 	var sum int64
-	for _, r := range f.Tally("many").Rules {
+	for _, r := range f.Tally("many", TopicID{}).Rules {
 		if r.Rule == "r" {
 			sum += r.Violations
 		}

@@ -97,6 +97,7 @@ type rings struct {
 // ring holds the last rejections of a topic: a slice that grows to cap and is
 // then written over from its begin.
 type ring struct {
+	id     TopicID
 	kept   []Rejection
 	next   int // where the oldest one is, once the ring is full
 	seq    int64
@@ -112,14 +113,18 @@ func newRings(cfg Config) *rings {
 }
 
 // add remembers the refusals of one batch.
-func (s *rings) add(topic string, from Origin, refused []Refusal, previews []string) {
+func (s *rings) add(topic string, id TopicID, from Origin, refused []Refusal, previews []string) {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.topics[topic]
-	if r == nil {
+	switch {
+	case r == nil:
 		s.makeRoom()
-		r = &ring{counts: map[Cause]int64{}}
+		r = &ring{id: id, counts: map[Cause]int64{}}
+		s.topics[topic] = r
+	case r.id != id: // the topic was made again; numbers go on, for who waits for the next
+		r = &ring{id: id, counts: map[Cause]int64{}, seq: r.seq}
 		s.topics[topic] = r
 	}
 	r.last = now
@@ -163,11 +168,11 @@ func (s *rings) makeRoom() {
 	delete(s.topics, oldest)
 }
 
-func (s *rings) list(topic string) []Rejection {
+func (s *rings) list(topic string, id TopicID) []Rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.topics[topic]
-	if r == nil {
+	if r == nil || r.id != id {
 		return nil
 	}
 	list := make([]Rejection, 0, len(r.kept))
@@ -181,10 +186,10 @@ func (s *rings) list(topic string) []Rejection {
 	return list
 }
 
-func (s *rings) total(topic string) int64 {
+func (s *rings) total(topic string, id TopicID) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.topics[topic]; r != nil {
+	if r := s.topics[topic]; r != nil && r.id == id {
 		return r.total
 	}
 	return 0

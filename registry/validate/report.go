@@ -52,11 +52,11 @@ func (r *ring) count(c Cause, n int64) {
 // Report counts a topic's rejections since the start by cause, the most frequent
 // first. Of a batch with more refusals than are listed the others count for the
 // last one listed.
-func (v *Validator) Report(topic string) []Count {
+func (v *Validator) Report(topic string, id TopicID) []Count {
 	v.rings.mu.Lock()
 	defer v.rings.mu.Unlock()
 	list := []Count{}
-	if r := v.rings.topics[topic]; r != nil {
+	if r := v.rings.topics[topic]; r != nil && r.id == id {
 		for c, n := range r.counts {
 			list = append(list, Count{c, n})
 		}
@@ -71,11 +71,11 @@ func (v *Validator) Report(topic string) []Count {
 // Since lists the rejections of a topic that came after the one with the number
 // seq and are still remembered, oldest first, and gives a channel that is closed
 // when there may be more, of whatever topic.
-func (v *Validator) Since(topic string, seq int64) ([]Rejection, <-chan struct{}) {
+func (v *Validator) Since(topic string, id TopicID, seq int64) ([]Rejection, <-chan struct{}) {
 	v.rings.mu.Lock()
 	changed := v.rings.changed
 	v.rings.mu.Unlock()
-	list := v.rings.list(topic)
+	list := v.rings.list(topic, id)
 	at := slices.IndexFunc(list, func(r Rejection) bool { return r.Seq <= seq })
 	if at >= 0 {
 		list = list[:at]

@@ -16,6 +16,7 @@ type side struct {
 	v       *Validator
 	reg     *registry.Registry
 	topic   string
+	id      TopicID
 	context string
 	part    string
 	rules   *Part
@@ -44,7 +45,7 @@ type side struct {
 
 func (v *Validator) side(t *Topic, part string, rules *Part) side {
 	s := side{
-		v: v, ruleMode: t.Rules, reg: v.reg, topic: t.Name, context: t.Context, part: part, rules: rules,
+		v: v, ruleMode: t.Rules, reg: v.reg, topic: t.Name, id: t.ID, context: t.Context, part: part, rules: rules,
 		level: rules.Level, monitor: rules.Level == Monitor, byTopic: rules.Strategy == TopicName || rules.Subject != "",
 		reading: registry.Reading{Check: true, Strict: rules.RefuseUnknown, Latest: rules.Latest, Versions: rules.Versions, Message: rules.Message},
 	}

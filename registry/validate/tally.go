@@ -35,6 +35,7 @@ func classes() []Class {
 
 // tally counts what was checked of one topic.
 type tally struct {
+	id      TopicID
 	records atomic.Int64
 	bad     []atomic.Int64 // by class; refused, then monitored
 
@@ -59,15 +60,20 @@ type tallies struct {
 	count  atomic.Int64
 }
 
-// of gives a topic's tally.
-func (s *tallies) of(topic string) *tally {
-	if t, ok := s.topics.Load(topic); ok {
-		return t.(*tally)
+// of gives a topic's tally; one that is made again begins at nothing.
+func (s *tallies) of(topic string, id TopicID) *tally {
+	was, known := s.topics.Load(topic)
+	if known && was.(*tally).id == id {
+		return was.(*tally)
 	}
-	if s.count.Load() >= maxTallies {
-		topic = ""
+	now := &tally{id: id, bad: make([]atomic.Int64, 2*len(classes()))}
+	if known && s.topics.CompareAndSwap(topic, was, now) {
+		return now
 	}
-	t, known := s.topics.LoadOrStore(topic, &tally{bad: make([]atomic.Int64, 2*len(classes()))})
+	if !known && s.count.Load() >= maxTallies {
+		topic, now.id = "", TopicID{}
+	}
+	t, known := s.topics.LoadOrStore(topic, now)
 	if !known {
 		s.count.Add(1)
 	}
@@ -115,8 +121,8 @@ func (v *Validator) Tallies() []Tally {
 }
 
 // Tally is what was checked of one topic since the start.
-func (v *Validator) Tally(topic string) Tally {
-	if t, ok := v.tallies.topics.Load(topic); ok {
+func (v *Validator) Tally(topic string, id TopicID) Tally {
+	if t, ok := v.tallies.topics.Load(topic); ok && t.(*tally).id == id {
 		return t.(*tally).public(topic)
 	}
 	return Tally{Topic: topic}

@@ -81,9 +81,15 @@ func ParseStrategy(word string) (Strategy, error) {
 	return TopicName, fmt.Errorf("subject name strategy %q: topic, record or topic_record", word)
 }
 
+// TopicID is a topic's identity for its whole life.
+type TopicID = [16]byte
+
 // Topic is what a topic's configuration says about validation.
 type Topic struct {
 	Name string
+	// ID tells a topic from one of the same name that was deleted: what that one
+	// was refused is not shown of this one.
+	ID TopicID
 	// Context is the registry's; "" is the default one.
 	Context    string
 	Key, Value Part
@@ -186,7 +192,7 @@ func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusa
 	if err := rd.Err(); err != nil {
 		return nil, err
 	}
-	count := v.tallies.of(topic.Name)
+	count := v.tallies.of(topic.Name, topic.ID)
 	count.records.Add(int64(i))
 	count.addRules(&key)
 	count.addRules(&value)
@@ -197,7 +203,7 @@ func (v *Validator) Check(topic Topic, rd *record.Reader, from Origin) ([]Refusa
 		count.add(c.class, c.monitored, n)
 	}
 	bad.seen[len(bad.seen)-1].More = bad.unseen
-	v.rings.add(topic.Name, from, bad.seen, bad.previews)
+	v.rings.add(topic.Name, topic.ID, from, bad.seen, bad.previews)
 	if len(bad.refused) > 0 {
 		bad.refused[len(bad.refused)-1].More = bad.more
 	}
@@ -239,8 +245,8 @@ func (f *found) add(bad *Refusal, bytes []byte) {
 }
 
 // Rejections lists the last refusals of a topic, newest first.
-func (v *Validator) Rejections(topic string) []Rejection { return v.rings.list(topic) }
+func (v *Validator) Rejections(topic string, id TopicID) []Rejection { return v.rings.list(topic, id) }
 
 // Rejected is how many records of a topic were refused, those that the ring
 // forgot included. A topic that nobody was refused at for long may be forgotten.
-func (v *Validator) Rejected(topic string) int64 { return v.rings.total(topic) }
+func (v *Validator) Rejected(topic string, id TopicID) int64 { return v.rings.total(topic, id) }

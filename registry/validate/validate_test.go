@@ -179,7 +179,7 @@ func TestMonitor(t *testing.T) {
 	if err != nil || len(refused) != 0 {
 		t.Fatalf("got %+v, %v", refused, err)
 	}
-	list := f.Rejections("orders")
+	list := f.Rejections("orders", TopicID{})
 	if len(list) != 2 || !list[0].Monitored || list[0].Index != 2 || list[1].Index != 0 {
 		t.Errorf("remembered: %+v", list)
 	}
@@ -201,7 +201,7 @@ func TestLimit(t *testing.T) {
 	if err != nil || len(refused) != MaxRefusals+5 || refused[len(refused)-1].More != 2 {
 		t.Errorf("%d refusals, %v", len(refused), err)
 	}
-	if n := f.Rejected("orders"); n != MaxRefusals+7 {
+	if n := f.Rejected("orders", TopicID{}); n != MaxRefusals+7 {
 		t.Errorf("%d counted, want %d", n, MaxRefusals+7)
 	}
 }
@@ -230,9 +230,9 @@ func TestRejections(t *testing.T) {
 	if err != nil || len(refused) != MaxRefusals || refused[MaxRefusals-1].More != MaxRefusals {
 		t.Fatalf("%d refusals, %v", len(refused), err)
 	}
-	list := f.Rejections("orders")
-	if len(list) != MaxRefusals || f.Rejected("orders") != 2*MaxRefusals || f.Rejected("other") != 0 {
-		t.Fatalf("%d rejections of %d", len(list), f.Rejected("orders"))
+	list := f.Rejections("orders", TopicID{})
+	if len(list) != MaxRefusals || f.Rejected("orders", TopicID{}) != 2*MaxRefusals || f.Rejected("other", TopicID{}) != 0 {
+		t.Fatalf("%d rejections of %d", len(list), f.Rejected("orders", TopicID{}))
 	}
 	want := Rejection{
 		Seq: 100, Time: time.UnixMilli(5000), Topic: "orders", Origin: from, Preview: `"\x00\x00\x00\x04Kp"`,
@@ -249,7 +249,7 @@ func TestRejections(t *testing.T) {
 	if _, err := f.Check(topic, batch(t, rec{value: framed(7)}), from); err != nil {
 		t.Fatal(err)
 	}
-	list = f.Rejections("orders")
+	list = f.Rejections("orders", TopicID{})
 	if len(list) != defaultRing || list[0].SchemaID != 7 || list[1].SchemaID != 1099 || list[defaultRing-1].SchemaID != 1001 {
 		t.Errorf("a full ring: %d, %d, %d, %d", len(list), list[0].SchemaID, list[1].SchemaID, list[len(list)-1].SchemaID)
 	}
@@ -378,20 +378,20 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, changed := f.Since("orders", 3)
+	_, changed := f.Since("orders", TopicID{}, 3)
 	if _, err := f.Check(topic, batch(t, rec{value: framed(99)}), Origin{ClientID: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	<-changed
-	if list, _ := f.Since("orders", 2); len(list) != 2 || list[0].Seq != 3 || list[1].ClientID != "b" {
+	if list, _ := f.Since("orders", TopicID{}, 2); len(list) != 2 || list[0].Seq != 3 || list[1].ClientID != "b" {
 		t.Errorf("since 2: %+v", list)
 	}
-	report := f.Report("orders")
+	report := f.Report("orders", TopicID{})
 	if len(report) != 2 || report[0].Records != 3 || report[0].Path != "$.note" || report[0].Reason != "" ||
 		report[1].Records != 1 || report[1].ClientID != "b" || report[1].Reason != "unknown schema id 99" {
 		t.Errorf("report: %+v", report)
 	}
-	if got := f.Report("other"); len(got) != 0 {
+	if got := f.Report("other", TopicID{}); len(got) != 0 {
 		t.Errorf("another topic: %+v", got)
 	}
 }

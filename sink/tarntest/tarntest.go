@@ -172,7 +172,11 @@ func (x *Tarn) register(t testing.TB, subject string, kind schema.Type, text str
 // Rejections are the last records of a topic that did not fit its schema, oldest
 // first: who sent them, which field it was, what was expected and what found.
 func (x *Tarn) Rejections(topic string) []validate.Rejection {
-	list, _ := x.validator.Since(topic, 0)
+	of := x.Topics().View().ByName(topic)
+	if of == nil {
+		return nil
+	}
+	list, _ := x.validator.Since(topic, of.ID, 0)
 	return list
 }
 

@@ -49,7 +49,7 @@ func Validation(v *validate.Validator) api.Validate {
 func Rules(t *topic.Topic, limit int) validate.Topic {
 	c := &t.Config
 	return validate.Topic{
-		Name: t.Name, Context: c.SchemaContext, Key: PartRules(&c.Key), Value: PartRules(&c.Value), Limit: limit,
+		Name: t.Name, ID: t.ID, Context: c.SchemaContext, Key: PartRules(&c.Key), Value: PartRules(&c.Value), Limit: limit,
 		Rules: ruleMode(c.Rules),
 	}
 }
