@@ -51,6 +51,21 @@ func TestWatchInterval(t *testing.T) {
 	}
 }
 
+// TestSheet keeps columns in line behind wide characters, and says what is not known.
+func TestSheet(t *testing.T) {
+	s := sheet{Columns: []string{"NAME", "N"}, Rows: [][]any{{"東京タワー", nil}, {"b", 2}}}
+	for form, want := range map[string]string{
+		"text": "NAME        N\n東京タワー  -\nb           2\n",
+		"csv":  "NAME,N\n東京タワー,\nb,2\n",
+		"json": "[\n  {\n    \"n\": null,\n    \"name\": \"東京タワー\"\n  },\n  {\n    \"n\": 2,\n    \"name\": \"b\"\n  }\n]\n",
+	} {
+		var out strings.Builder
+		if err := s.write(&out, form); err != nil || out.String() != want {
+			t.Errorf("%s: got\n%swant\n%s%v", form, out.String(), want, err)
+		}
+	}
+}
+
 // TestLastWord completes a word that is said by the flag, as PowerShell's script does.
 func TestLastWord(t *testing.T) {
 	for last, want := range map[string]string{"": "create\t", "li": "list\t"} {

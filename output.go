@@ -9,7 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"text/tabwriter"
+
+	"github.com/tarn-io/tarn/sink/query"
 )
 
 // sheet is a result with rows, written as text, JSON lines' array or CSV. A nil is what is
@@ -48,12 +49,33 @@ func (s *sheet) write(w io.Writer, form string) error {
 		cw.Flush()
 		return cw.Error()
 	}
-	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(s.Columns, "\t"))
+	return s.writeText(w)
+}
+
+// writeText puts columns in line, two spaces apart.
+func (s *sheet) writeText(w io.Writer) error {
+	lines := [][]string{s.Columns}
 	for _, row := range s.Rows {
-		fmt.Fprintln(tw, strings.Join(words(row, "-"), "\t"))
+		lines = append(lines, words(row, "-"))
 	}
-	return tw.Flush()
+	width := make([]int, len(s.Columns))
+	for _, line := range lines {
+		for i, text := range line {
+			width[i] = max(width[i], query.Width(text))
+		}
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		for i, text := range line {
+			b.WriteString(text)
+			if i < len(line)-1 {
+				b.WriteString(strings.Repeat(" ", width[i]-query.Width(text)+2))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // words spells a row; none stands where nothing is known.

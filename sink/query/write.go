@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Formats are the forms in which a result can be written, with their media types.
@@ -276,12 +275,12 @@ func (r *Result) writeText(w io.Writer) error {
 	width := make([]int, len(r.Columns))
 	right := make([]bool, len(r.Columns))
 	for i, c := range r.Columns {
-		width[i] = utf8.RuneCountInString(cell(c.Name))
+		width[i] = Width(cell(c.Name))
 		right[i] = len(r.Rows) > 0
 	}
 	for _, row := range r.Rows {
 		for i, v := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(cell(v)))
+			width[i] = max(width[i], Width(cell(v)))
 			switch v.(type) {
 			case int64, float64, nil:
 			default:
@@ -292,7 +291,7 @@ func (r *Result) writeText(w io.Writer) error {
 	line := func(cells func(i int) string) {
 		for i := range r.Columns {
 			s := cells(i)
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(s))
+			pad := strings.Repeat(" ", width[i]-Width(s))
 			if i > 0 {
 				out.WriteString("  ")
 			}
