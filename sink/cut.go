@@ -54,6 +54,7 @@ type cut struct {
 	unlooked int64     // values decoded since the last look at memory
 	looked   int64     // rows at the last look
 	held     int64     // bytes of columns then
+	breath   breath
 
 	key, value           registry.Reading // which schemas the parts have
 	keyPlain, valuePlain schema.Decoder   // how they are read without one; nil: by a schema
@@ -161,6 +162,9 @@ func (c *cut) readSome(ctx context.Context, partition int32, limit int64) error 
 		}
 		c.holes = c.holes || part.Header.BaseOffset > c.to[partition] || int64(part.Header.Count) <= int64(part.Header.LastOffsetDelta)
 		if committed(part.Header, aborted) {
+			if err := c.breath.draw(ctx); err != nil {
+				return err
+			}
 			if err := c.addBatch(partition, part.Bytes, limit); err != nil {
 				return err
 			}

@@ -92,7 +92,7 @@ func (s *sink) drawOnce(ctx context.Context, l *lane) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.to, c.skip = maps.Clone(s.begun(l)), l.members[0].letters
+	c.to, c.skip, c.breath = maps.Clone(s.begun(l)), l.members[0].letters, s.breath(l)
 	if err := c.read(ctx, l.limit); err != nil {
 		return nil, err
 	}
