@@ -5,3 +5,10 @@ func Plainly(r Request) Request {
 	r.plain = true
 	return r
 }
+
+// Remember makes an engine remember of logs what fits into some bytes, in blocks of
+// 1<<shift offsets. Before the first query.
+func Remember(e *Engine, shift int, maxBytes int64) { e.blocks = newBlocks(shift, maxBytes) }
+
+// Remembered is how many blocks an engine remembers.
+func Remembered(e *Engine) int { return len(e.blocks.by) }

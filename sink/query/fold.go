@@ -81,6 +81,9 @@ func (f *folding) bounds() *bounds {
 		if len(c.of) > 0 {
 			continue
 		}
+		if (c.op == opIn || c.op == "=") && f.r.columns[c.at].from == fromKey { // one scan for all of them
+			b.addKeys(c.vals)
+		}
 		ops, vals := c.interval()
 		for k, op := range ops {
 			if f.r.narrows(&f.r.columns[c.at], op == '=') {

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -35,6 +34,9 @@ type logScan struct {
 	to        int64
 	yield     func(*chunk, error) bool
 
+	maker  *blockMaker // nil: the scan does not look for few records
+	hashes []uint64    // of the keys that are asked for
+
 	rd    record.Reader
 	rows  *logRows
 	limit int  // rows of the next chunk
@@ -66,6 +68,7 @@ func (r *relation) scanLog(partition int32, from, to int64, b *bounds, yield fun
 	}
 	s := &logScan{r: r, b: b, partition: partition, log: log, to: to, yield: yield, limit: firstChunk}
 	s.rows = newLogRows(s)
+	s.remember(from)
 	if err := s.read(from); err != nil && !s.done {
 		return yield(nil, fmt.Errorf("%s partition %d: %w", r.topic.Name, partition, err))
 	}
@@ -82,8 +85,14 @@ var errTrimmed = errors.New("records were deleted from the log while they were r
 // read reads from an offset to the end.
 func (s *logScan) read(at int64) error {
 	for at < s.to && !s.done {
+		next, room := s.ahead(at)
+		if next > at {
+			at = next
+			s.maker.begin(at, false)
+			continue
+		}
 		aborted := s.log.Aborted(at).Below(s.to)
-		raw, err := s.log.Read(s.r.s.ctx, at, readBytes, s.to)
+		raw, err := s.log.Read(s.r.s.ctx, at, room, s.to)
 		if start := s.log.Start(); at < start && (err == nil || errors.Is(err, commitlog.ErrRange)) {
 			if s.r.part == whole && len(s.r.topic.Formats) > 0 {
 				return errTrimmed
@@ -101,21 +110,38 @@ func (s *logScan) read(at int64) error {
 			if err != nil {
 				return fmt.Errorf("stored batch: %w", err)
 			}
-			h := one.Header
-			if !h.Control() && !aborted.Holds(h) && h.MaxTimestamp >= s.b.ms[0] {
-				if err := s.batch(one, at); err != nil {
-					return err
-				}
-			} else {
-				s.r.s.out.Read.BatchesPassed++
+			if at, err = s.next(one, at, aborted); err != nil || s.done {
+				return err
 			}
-			if s.done {
-				return nil
-			}
-			at = max(at, h.LastOffset()+1)
 		}
 	}
 	return nil
+}
+
+// next takes the batch that comes next, or passes it over, and returns where it ends.
+func (s *logScan) next(one record.Batch, at int64, aborted commitlog.AbortedTxns) (end int64, err error) {
+	h := one.Header
+	end = max(at, h.LastOffset()+1)
+	if s.maker != nil {
+		s.maker.open(h, at)
+		defer func() {
+			if err == nil && !s.done {
+				s.maker.close(min(end, s.to))
+			}
+		}()
+	}
+	switch {
+	case h.Control() || aborted.Holds(h):
+		s.r.s.out.Read.BatchesPassed++
+	case h.MaxTimestamp < s.b.ms[0]:
+		s.r.s.out.Read.BatchesPassed++
+		if s.maker != nil {
+			s.maker.begin(min(end, s.to), false)
+		}
+	default:
+		err = s.batch(one, at)
+	}
+	return end, err
 }
 
 // batch takes the records of one batch, from an offset on.
@@ -136,8 +162,13 @@ func (s *logScan) batch(one record.Batch, at int64) error {
 	for s.rd.Next() {
 		rec := s.rd.Record()
 		s.rows.looked++
-		if rec.Offset < at || rec.Offset >= s.to || rec.Timestamp < s.b.ms[0] || rec.Timestamp > s.b.ms[1] ||
-			s.b.key != nil && (rec.Key == nil || !bytes.Equal(rec.Key, s.b.key)) {
+		if rec.Offset < at || rec.Offset >= s.to {
+			continue
+		}
+		if s.maker != nil {
+			s.maker.add(rec)
+		}
+		if rec.Timestamp < s.b.ms[0] || rec.Timestamp > s.b.ms[1] || !s.b.hasKey(rec.Key) {
 			continue
 		}
 		if err := s.rows.add(rec); err != nil {

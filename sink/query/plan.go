@@ -1,8 +1,10 @@
 package query
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,7 +141,7 @@ type bounds struct {
 	partition  [2]int64
 	offset     [2]int64
 	ms         [2]int64 // of timestamps, both ends inclusive
-	key        []byte   // nil: any
+	keys       [][]byte // the record's is one of them; nil: any
 	terms      []term   // on fields
 	restricted bool     // timestamp or key is: records must be looked at
 }
@@ -193,11 +195,11 @@ func (b *bounds) add(columns []column, at int, op byte, v any) {
 	case fromKey:
 		switch v := v.(type) {
 		case string:
-			b.key = append([]byte{}, v...)
+			b.keys = [][]byte{[]byte(v)}
 		case []byte:
-			b.key = append([]byte{}, v...)
+			b.keys = [][]byte{append([]byte{}, v...)}
 		case int64:
-			b.key = strconv.AppendInt([]byte{}, v, 10)
+			b.keys = [][]byte{strconv.AppendInt(nil, v, 10)}
 		default:
 			return
 		}
@@ -211,6 +213,27 @@ func (b *bounds) add(columns []column, at int, op byte, v any) {
 		return
 	}
 	b.restricted = true
+}
+
+// addKeys narrows the keys to some texts.
+func (b *bounds) addKeys(vals []any) {
+	var keys [][]byte
+	for _, v := range vals {
+		key, ok := v.(string)
+		if !ok {
+			return
+		}
+		keys = append(keys, []byte(key))
+	}
+	b.keys, b.restricted = keys, true
+}
+
+// hasKey reports whether a record's key is one of those that are asked for.
+func (b *bounds) hasKey(key []byte) bool {
+	if b.keys == nil {
+		return true
+	}
+	return key != nil && slices.ContainsFunc(b.keys, func(k []byte) bool { return bytes.Equal(k, key) })
 }
 
 func opOf(op byte) vtab.ConstraintOp {

@@ -83,6 +83,7 @@ type Engine struct {
 	driver *sqlite.Driver
 	places chan struct{} // one for each query that may run
 	last   atomic.Int64  // number of the last session
+	blocks *blocks       // what scans have seen of logs
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu, those that run
@@ -95,7 +96,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{
-		cfg: cfg, driver: &sqlite.Driver{}, sessions: map[string]*session{},
+		cfg: cfg, driver: &sqlite.Driver{}, sessions: map[string]*session{}, blocks: newBlocks(blockBits, maxBlocksBytes),
 		places: make(chan struct{}, max(1, min(maxAtOnce, runtime.GOMAXPROCS(0)))),
 	}
 	if err := e.driver.RegisterModule(moduleName, module{e}); err != nil {

@@ -26,6 +26,7 @@ type fact struct {
 	offset    int64
 	key       string
 	id        int64
+	ms        int64 // after firstMs
 	aborted   bool
 }
 
@@ -63,12 +64,18 @@ func (w *truth) put(p int32, producer int64) {
 	}
 	b, at := record.NewBuilder(o), w.log(p).End()
 	for i := range n {
-		f := &fact{partition: p, offset: at + int64(i), key: fmt.Sprint(p, "/", w.r.IntN(6)), id: int64(len(w.facts) + 1)}
+		f := &fact{partition: p, offset: at + int64(i), key: fmt.Sprint(p, "/", w.r.IntN(6)), id: int64(len(w.facts) + 1), ms: w.r.Int64N(400)}
+		switch w.r.IntN(8) { // a key is in one partition
+		case 0:
+			f.key = []string{"", " "}[p]
+		case 1, 2:
+			f.key = fmt.Sprint(2*int32(w.r.IntN(20)) + p)
+		}
 		w.facts = append(w.facts, f)
 		if producer > 0 {
 			w.open[producer] = append(w.open[producer], f)
 		}
-		b.Append(firstMs+f.id, []byte(f.key), order(w.id, f.id, []string{"ann", "bob", "eve"}[f.id%3], 1))
+		b.Append(firstMs+f.ms, []byte(f.key), order(w.id, f.id, []string{"ann", "bob", "eve"}[f.id%3], 1))
 	}
 	raw, err := b.Bytes()
 	if err != nil {
@@ -190,10 +197,18 @@ func (w *truth) whole(progress map[int32]int64) []*fact {
 func (w *truth) check(moment, table string, facts []*fact) {
 	w.t.Helper()
 	a, b, p := w.r.Int64N(40), w.r.Int64N(60), int32(w.r.IntN(2))
+	key, other, until := fmt.Sprint(p, "/", w.r.IntN(6)), fmt.Sprint(a), 1+w.r.Int64N(399) // a whole second has no ".000"
 	for _, c := range []struct {
 		where string
 		holds func(f *fact) bool
 	}{
+		{" where kafka_key = ''", func(f *fact) bool { return f.key == "" }},
+		{fmt.Sprintf(" where kafka_key = '%s'", key), func(f *fact) bool { return f.key == key }},
+		{fmt.Sprintf(" where kafka_key = %s", other), func(f *fact) bool { return f.key == other }},
+		{fmt.Sprintf(" where kafka_key in ('%s', '%s')", key, other), func(f *fact) bool { return f.key == key || f.key == other }},
+		{fmt.Sprintf(" where kafka_key = '%s' and kafka_offset <= %d", other, b), func(f *fact) bool { return f.key == other && f.offset <= b }},
+		{fmt.Sprintf(" where kafka_timestamp < '2023-11-14 22:13:20.%03d'", until), func(f *fact) bool { return f.ms < until }},
+		{fmt.Sprintf(" where kafka_key = '%s' and kafka_timestamp >= '2023-11-14 22:13:20.%03d'", key, until), func(f *fact) bool { return f.key == key && f.ms >= until }},
 		{"", func(*fact) bool { return true }},
 		{fmt.Sprintf(" where kafka_offset >= %d and kafka_offset < %d", a, a+b), func(f *fact) bool { return f.offset >= a && f.offset < a+b }},
 		{fmt.Sprintf(" where kafka_partition = %d and kafka_offset <= %d", p, b), func(f *fact) bool { return f.partition == p && f.offset <= b }},
@@ -220,6 +235,9 @@ func (w *truth) check(moment, table string, facts []*fact) {
 			{"select kafka_partition, count(*) from " + table + c.where + " group by 1 order by 1", strings.Join(groups, "\n")},
 		} {
 			requests := []query.Request{{SQL: q.sql}}
+			if strings.Contains(c.where, "kafka_key") { // by what the first has left behind
+				requests = append(requests, requests[0])
+			}
 			if w.r.IntN(4) == 0 {
 				requests = append(requests, query.Plainly(requests[0]))
 			}
@@ -262,6 +280,12 @@ func TestTruth(t *testing.T) {
 					o.Upsert = []string{sink.RecordKey}
 				}
 			})
+			query.Remember(w.engine, 1+w.r.IntN(3), []int64{1 << 20, 2000}[w.r.IntN(2)])
+			defer func() {
+				if query.Remembered(w.engine) == 0 {
+					t.Error("nothing is remembered of the logs")
+				}
+			}()
 			w.id = w.register("orders-value", orderSchema)
 			both := func(moment string) {
 				t.Helper()
