@@ -68,6 +68,9 @@ func TestKeys(t *testing.T) {
 		{"kafka_key = 'a' or kafka_key = '3'", "11"},
 		{"kafka_key = 'a' and kafka_key = '3'", "0"},
 		{"kafka_key <> 'a'", "50"},
+		{"kafka_key_decoded ->> 'k' = 7", "10"},
+		{"kafka_key_decoded ->> 'k' = 7 and value = 'v' and kafka_error is null", "10"},
+		{"value = 'v' and kafka_value = x'76'", "80"},
 		{"kafka_key = 'none'", "0"},
 	} {
 		sql := `select count(*) from "my.Plain" where ` + c.where

@@ -194,10 +194,10 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 			if l.need.whole {
 				whole = utf8OrBytes(bytes.Clone(rec.Value))
 			}
-			if !vp.Framed && !l.s.r.hasValues() {
-				err = nil // a topic without a schema has values all the same
+			if vp.Framed || l.s.r.hasValues() {
+				return nowhere, nowhere, id, whole, err
 			}
-			return nowhere, nowhere, id, whole, err
+			vp = nil // a topic without a schema has values all the same
 		}
 	}
 	if !l.need.decode && !l.need.whole {
@@ -205,7 +205,7 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 	}
 	if rec.Key != nil && l.s.r.keyed {
 		if err := l.key.read(rec, rec.Key); err != nil {
-			return nowhere, nowhere, id, nil, fmt.Errorf("key: %w", err)
+			return nowhere, nowhere, id, whole, fmt.Errorf("key: %w", err)
 		}
 		kp = &l.key.at
 	}
@@ -216,7 +216,7 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 	}
 	if kp != nil && kp.Decoder != nil {
 		if key, why = l.keyParts.put(kp); why != nil {
-			return nowhere, nowhere, id, nil, fmt.Errorf("key: %w", why)
+			return nowhere, nowhere, id, whole, fmt.Errorf("key: %w", why)
 		}
 	}
 	if l.deriver != nil {
@@ -227,7 +227,7 @@ func (l *logRows) decode(rec *record.Record) (value, key place, id int64, whole 
 		}
 		l.derived = place{int32(batch), int32(row)}
 	}
-	return value, key, id, nil, nil
+	return value, key, id, whole, nil
 }
 
 // chunk hands the records over.
