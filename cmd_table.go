@@ -22,8 +22,8 @@ type tableCmd struct {
 	Redrive tableRedriveCmd `cmd:"" help:"Bring dead letters into a topic's tables that have become valid, after a schema was mended."`
 	Files   tableFilesCmd   `cmd:"" help:"List the data files of a topic's tables."`
 	History tableHistoryCmd `cmd:"" help:"List the states of a topic's tables, the newest first."`
-	Compact tableCompactCmd `cmd:"" help:"Merge all small files of a topic's tables now."`
-	Expire  tableExpireCmd  `cmd:"" help:"Forget old states of a topic's tables now, and remove files that nothing names."`
+	Compact tableCompactCmd `cmd:"" help:"Merge all small files of a topic's tables now, and take out rows past tarn.table.retention.ms."`
+	Expire  tableExpireCmd  `cmd:"" help:"Forget old states of a topic's tables now, and remove files that nothing names; rows past their time are for tarn table compact."`
 }
 
 type tableListCmd struct {

@@ -94,6 +94,8 @@ func printStatus(w io.Writer, t sink.Status, now time.Time) {
 	fmt.Fprintf(w, "\ncommits every %v", every)
 	if t.IntervalMs > t.ConfiguredMs {
 		fmt.Fprintf(w, " (asked for: %v; wider while commits are slow)", time.Duration(t.ConfiguredMs)*time.Millisecond)
+	} else {
+		fmt.Fprint(w, ", so that rows are there when the topic's interval is over")
 	}
 	if t.NextMs > 0 {
 		fmt.Fprintf(w, ", the next one by %s", moment(t.NextMs))

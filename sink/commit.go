@@ -94,7 +94,7 @@ func (s *sink) taken(e *entry, m *member, begun time.Time) time.Duration {
 // rows. What the table holds decides, not what we remember: an entry whose
 // earlier commit had an unknown outcome is found done or not done here.
 func (s *sink) commit(ctx context.Context, e *entry, m *member) error {
-	ctx, cancel := context.WithTimeout(ctx, s.commitTimeout())
+	ctx, cancel := context.WithTimeout(s.heeding(ctx, m.name), s.commitTimeout())
 	defer cancel()
 	f := e.Formats[m.name]
 	p, err := s.mainProgress(ctx, m.table)

@@ -130,6 +130,7 @@ func (s *sink) look(ctx context.Context, m *member) error {
 		return nil
 	}
 	m.letters, m.lettersEnd = nil, nil
+	ctx = s.heeding(ctx, m.name)
 	t, err := s.openDead(ctx, m, false)
 	if err != nil {
 		return err

@@ -199,6 +199,9 @@ func TestTroubleShowsAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if f := st.Formats[0]; f.State != st.State || f.Message != st.Message {
+				t.Errorf("the topic is %s, %s; its format is %s, %s", st.State, st.Message, f.State, f.Message)
+			}
 			return fmt.Sprint(st.State, " ", st.Message)
 		}
 		r.troubles.Store(true)
@@ -207,6 +210,9 @@ func TestTroubleShowsAtOnce(t *testing.T) {
 		r.after(11 * time.Second)
 		if got, want := state(), "stalled it is being tried again: "+errFault.Error(); got != want {
 			t.Errorf("in the commit: %s, want %s", got, want)
+		}
+		if m := r.manager.Measures(t.Context()); len(m) != 1 || m[0].State != sink.Stalled || m[0].Failures != 1 {
+			t.Errorf("failures: %+v", m)
 		}
 		r.after(40 * time.Second)
 		if got := state(); got != "running " {

@@ -45,13 +45,9 @@ func (m *Manager) Measures(ctx context.Context) []Measure {
 		pace, _ := r.gauge.rhythm(r.now(), stable)
 		for _, name := range r.topic.Formats {
 			g := r.gauge.format(name)
-			state := states[name].state
-			if state == "" || state == Running && whole.state == Stalled {
-				state = whole.state
-			}
 			files := r.upkeep.filesOf(name)
 			out = append(out, Measure{
-				Topic: r.topic.Name, Table: r.topic.Table, Format: name, State: state,
+				Topic: r.topic.Name, Table: r.topic.Table, Format: name, State: shown(whole, states, name).state,
 				Untranslated: g.drawn.until(stable), Uncommitted: g.visible.until(g.drawn),
 				Pace: pace, Tally: g.tally, Took: g.took, Kept: r.upkeep.get(name),
 				Files: files.count, Bytes: files.bytes, Looked: files.looked,

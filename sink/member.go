@@ -94,7 +94,7 @@ func (s *sink) openTables(ctx context.Context) {
 			s.fail(m, errors.New("there is no such format"), true)
 			continue
 		}
-		t, err := m.format.Open(ctx, tables.Spec{
+		t, err := m.format.Open(s.heeding(ctx, m.name), tables.Spec{
 			Namespace: s.namespace, Name: s.topic.Table, Schema: s.schema,
 			Comment: fmt.Sprintf("Kafka topic %s, written by Tarn", s.topic.Name),
 		})
@@ -120,7 +120,7 @@ func (s *sink) refresh(ctx context.Context) {
 			}
 			m.at = last.Formats[m.name].Progress
 		} else {
-			p, err := s.mainProgress(ctx, m.table)
+			p, err := s.mainProgress(s.heeding(ctx, m.name), m.table)
 			if err != nil {
 				s.fail(m, err, true)
 				continue

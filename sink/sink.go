@@ -95,14 +95,9 @@ func (s *sink) run(ctx context.Context) {
 	defer s.unwatch()
 	defer s.forgetKeys()
 	retry := firstRetry
-	tell := func(err error) {
-		if s.status.trouble(err) {
-			s.lg.Warn("a table's store or catalog does not answer; it is tried again", "error", err)
-		}
-	}
 	for ctx.Err() == nil {
 		registered := s.registry.Changed()
-		more, err := s.pass(ctx, tell)
+		more, err := s.pass(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -126,9 +121,9 @@ func (s *sink) run(ctx context.Context) {
 
 // pass is one step, what is shown of it, and what others asked for. A panic ends
 // it, and whoever waits for it is told.
-func (s *sink) pass(ctx context.Context, tell func(error)) (more bool, err error) {
+func (s *sink) pass(ctx context.Context) (more bool, err error) {
 	err = s.guard(func() (err error) {
-		more, err = s.step(blob.WithTrouble(ctx, tell))
+		more, err = s.step(s.heeding(ctx, s.topic.Formats...))
 		return err
 	})
 	if ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // State says what a sink is doing, in a word that scripts may rely on.
@@ -148,16 +149,37 @@ func (b *statusBoard) setBehind(n int64) {
 	b.behind = n
 }
 
-// trouble shows what goes wrong while a step is still at it, and reports whether
-// that is news.
-func (b *statusBoard) trouble(err error) bool {
+// trouble shows what goes wrong with some formats while a step is still at it, and
+// reports whether that is news.
+func (b *statusBoard) trouble(formats []string, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	tried := condition{Stalled, "it is being tried again: " + err.Error()}
+	next := maps.Clone(b.formats)
+	for _, name := range formats {
+		if c, ok := next[name]; ok && c.state == Running {
+			next[name] = tried
+		}
+	}
+	b.formats = next
 	if b.all.state != Running && b.all.state != WaitingForSchema {
 		return false
 	}
-	b.all = condition{Stalled, "it is being tried again: " + err.Error()}
+	b.all = tried
 	return true
+}
+
+// heeding has failed attempts shown that a store or catalog repeats while something
+// is done for some formats: without, they would be seen when it has lost its patience.
+func (s *sink) heeding(ctx context.Context, formats ...string) context.Context {
+	return blob.WithTrouble(ctx, func(err error) {
+		for _, name := range formats {
+			s.gauge.failed(name, errorInfo(s.now(), err))
+		}
+		if s.status.trouble(formats, err) {
+			s.lg.Warn("a table's store or catalog does not answer; it is tried again", "formats", formats, "error", err)
+		}
+	})
 }
 
 func (b *statusBoard) addRows(n int64) {
@@ -176,6 +198,20 @@ func (b *statusBoard) get() (all condition, formats map[string]condition, behind
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all, b.formats, b.behind
+}
+
+// shown is the condition of one format: where the topic as a whole does not go on and
+// no format is to blame, none of them does.
+func shown(all condition, formats map[string]condition, name string) condition {
+	for _, c := range formats {
+		if c.state != Running {
+			all = condition{state: Running}
+		}
+	}
+	if c, ok := formats[name]; ok && (c.state != Running || all.state == Running) {
+		return c
+	}
+	return all // or not looked at yet
 }
 
 // report shows how the last step went, and returns the state: the sink's own
@@ -319,10 +355,7 @@ func (s *sink) describe(ctx context.Context, wait *patience) Status {
 	out.ConfiguredMs = s.topic.CommitInterval.Milliseconds()
 	out.Schema = s.newestVersion()
 	for _, name := range s.topic.Formats {
-		c := formats[name]
-		if c.state == "" {
-			c = condition{state: all.state} // not looked at yet
-		}
+		c := shown(all, formats, name)
 		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message, Kept: s.upkeep.get(name)}
 		g := s.gauge.format(name)
 		fs.LastCommit, fs.LastError, fs.Rebuild = g.commit, g.err, g.anew
