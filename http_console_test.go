@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
+	"github.com/tarn-io/tarn/broker/console"
 )
 
 // openNode is a whole broker in memory, with everything around it, that serves until
@@ -401,6 +404,10 @@ func TestConsoleRules(t *testing.T) {
 		{"POST", "/api/groups/g/offsets", `{"topic":"mine","to":"end"}`, 403},
 		{"GET", "/api/overview", "", 403},
 		{"GET", "/api/overview/series", "", 403},
+		{"GET", "/api/overview/series?name=records", "", 403},
+		{"GET", "/api/overview/series?name=topic:other", "", 403},
+		{"GET", "/api/overview/series?name=topic:mine&name=group:g", "", 403},
+		{"GET", "/api/overview/series?name=topic:mine", "", 200},
 		{"GET", "/api/users", "", 403},
 		{"PUT", "/api/users/eve", `{"password":"x"}`, 403},
 		{"DELETE", "/api/users/root", "", 403},
@@ -416,6 +423,11 @@ func TestConsoleRules(t *testing.T) {
 		if w := nobody.raw(c.method, c.path, c.body, quietHeader, "1"); w.Code != 401 || w.Header().Get("WWW-Authenticate") != "" {
 			t.Errorf("nobody: %s %s: got %d, want 401 without a window for passwords", c.method, c.path, w.Code)
 		}
+	}
+	n.charts.look().Add(time.Now(), map[string]float64{"topic:mine": 1, "topic:other": 2, "group:g": 3, "records": 4})
+	charts := want[console.Points](alice, "GET", "/api/overview/series?name=topic:*&name=group:*", "", 200)
+	if names := slices.Collect(maps.Keys(charts.Series)); !slices.Equal(names, []string{"topic:mine"}) {
+		t.Errorf("charts for alice: %v", names)
 	}
 	for _, page := range []string{"/console", "/console/topics/mine", "/console/assets/app.js"} {
 		if w := nobody.raw("GET", page, ""); w.Code != 200 {

@@ -316,22 +316,41 @@ func resident() int64 {
 
 // overviewSeries answers the numbers of charts: span is 1h or 24h or any duration
 // between, name one series or, ending in *, those that begin so; it may stand several
-// times.
+// times. Who may not describe the cluster gets what the topics and groups have that
+// may be described.
 func (n *node) overviewSeries(w http.ResponseWriter, r *http.Request) {
-	if !n.mayOverview(w, r) {
+	names := r.URL.Query()["name"]
+	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, true)
+	if !whole && (len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !n.maySeries(r, name, false) })) {
+		n.mayOverview(w, r) // says no
 		return
 	}
-	q := r.URL.Query()
-	span, err := time.ParseDuration(cmp.Or(q.Get("span"), "1h"))
+	span, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("span"), "1h"))
 	if err != nil || span < time.Second || span > 24*time.Hour {
-		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: fmt.Sprintf("span=%s: want a duration from 1s to 24h", q.Get("span"))})
+		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: fmt.Sprintf("span=%s: want a duration from 1s to 24h", r.URL.Query().Get("span"))})
 		return
 	}
-	names := q["name"]
-	answer(w, http.StatusOK, n.charts.look().Since(time.Now(), span, func(name string) bool {
-		return len(names) == 0 || slices.ContainsFunc(names, func(want string) bool {
+	ring := n.charts.look()
+	mine := map[string]bool{}
+	for _, name := range ring.Names() {
+		mine[name] = whole || n.maySeries(r, name, true)
+	}
+	answer(w, http.StatusOK, ring.Since(time.Now(), span, func(name string) bool {
+		return mine[name] && (len(names) == 0 || slices.ContainsFunc(names, func(want string) bool {
 			prefix, open := strings.CutSuffix(want, "*")
 			return name == want || open && strings.HasPrefix(name, prefix)
-		})
+		}))
 	}))
+}
+
+// maySeries reports whether one who may not describe the cluster may ask for a series:
+// that of a topic or group that may be described. Where it is not exact, all topics'
+// or groups' may be asked for, and those are answered that may be seen.
+func (n *node) maySeries(r *http.Request, name string, exact bool) bool {
+	for prefix, res := range map[string]acl.Resource{"topic:": acl.Topic, "group:": acl.Group} {
+		if of, ok := strings.CutPrefix(name, prefix); ok {
+			return !exact && of == "*" || n.allowed(r, acl.Describe, res, of, true)
+		}
+	}
+	return false
 }
