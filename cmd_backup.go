@@ -32,7 +32,7 @@ func (c *backupCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer func() { _ = out.Close() }() // Finish has closed it, or it is given up
 	var state time.Time
-	err = c.parts(ctx, "", func(b []byte) (sqlite.Part, error) {
+	err = c.parts(ctx, "", nil, func(b []byte) (sqlite.Part, error) {
 		p, err := sqlite.DecodePart(b, func(ch sqlite.Change) error { return out.Apply(ctx, ch) })
 		state = p.Time
 		return p, err
@@ -72,10 +72,12 @@ func syncDir(dir string) error {
 }
 
 // parts reads the store: from the file if no broker has it open, else from the
-// running broker. query is follow_ms=… or nothing.
-func (c *connect) parts(ctx context.Context, query string, emit func([]byte) (sqlite.Part, error)) error {
+// running broker. query is follow_ms=… or nothing; of, if it is not nil, is told the
+// broker's cluster before the first part, and may refuse it.
+func (c *connect) parts(ctx context.Context, query string, of func(cluster string) error, emit func([]byte) (sqlite.Part, error)) error {
 	path := filepath.Join(c.Data, "tarn.db")
-	if _, err := os.Stat(path); c.HTTP == "" && err == nil && query == "" {
+	_, missing := os.Stat(path)
+	if c.HTTP == "" && missing == nil && query == "" {
 		e, err := sqlite.Open(ctx, sqlite.Config{Path: path})
 		if err == nil {
 			now := make(chan time.Time)
@@ -104,12 +106,20 @@ func (c *connect) parts(ctx context.Context, query string, emit func([]byte) (sq
 		return err
 	}
 	resp, err := web.Do(req)
-	if err != nil {
+	if err != nil && missing != nil && query == "" {
 		return fmt.Errorf("no broker answers at %s, and there is no store at %s (give --data DIR or --http URL): %w", base, path, err)
+	}
+	if err != nil {
+		return fmt.Errorf("no broker answers at %s: %w", base, errors.Unwrap(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return refusalOf(resp)
+	}
+	if cluster := resp.Header.Get(clusterHeader); of != nil && cluster != "" {
+		if err := of(cluster); err != nil {
+			return err
+		}
 	}
 	return readParts(resp.Body, emit)
 }

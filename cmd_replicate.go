@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
@@ -13,6 +15,12 @@ import (
 // replicaRetry is how long a replica waits before it asks again a broker or a
 // bucket that does not answer.
 const replicaRetry = 3 * time.Second
+
+// ownerKey is the object with the ID of the cluster whose replica it is.
+const ownerKey = "cluster"
+
+// errOtherBroker says that a replica is of another broker.
+var errOtherBroker = errors.New("the replica is of another broker")
 
 // replicateCmd keeps a replica of a running broker's store.
 type replicateCmd struct {
@@ -31,6 +39,46 @@ type replica struct {
 	generation string
 	number     int // of the next part
 	last       time.Time
+	said       *once
+}
+
+// repeatAfter is how long a trouble that goes on is not told again.
+const repeatAfter = time.Minute
+
+// once tells a trouble when it begins, and each minute while it goes on: a broker
+// that is away for a night is asked every few seconds.
+type once struct {
+	to   io.Writer
+	text string
+	at   time.Time
+}
+
+func (o *once) say(text string, now time.Time) {
+	if text == o.text && now.Sub(o.at) < repeatAfter {
+		return
+	}
+	o.text, o.at = text, now
+	_, _ = io.WriteString(o.to, text)
+}
+
+// own is what keeps a replica to the broker that it is of: the first one writes its
+// cluster's ID beside the generations. Two brokers in one place would take each
+// other's generations away, and a restore would give the one that began last.
+func (r *replica) own(ctx context.Context) func(cluster string) error {
+	return func(cluster string) error {
+		err := r.store.PutIfAbsent(ctx, ownerKey, []byte(cluster+"\n"))
+		if err == nil {
+			return nil
+		}
+		there, got := r.store.Get(ctx, ownerKey)
+		if got != nil {
+			return fmt.Errorf("whose replica it is: %w", errors.Join(err, got))
+		}
+		if was := strings.TrimSpace(string(there)); was != cluster {
+			return fmt.Errorf("%w: that of cluster %s, and the broker's is %s: give each broker a place of its own (or delete %s, if the old one is to be forgotten)", errOtherBroker, was, cluster, r.store.URL(ownerKey))
+		}
+		return nil
+	}
 }
 
 // Run replicates until ctx ends. Whatever breaks is told and tried again.
@@ -42,17 +90,18 @@ func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	said := &once{to: std.err}
 	for {
-		r := &replica{cmd: c, std: std, store: store}
+		r := &replica{cmd: c, std: std, store: store, said: said}
 		if r.generation, err = newGeneration(ctx, store, time.Now()); err != nil {
-			fmt.Fprintf(std.err, "tarn: %v; trying again\n", err)
+			said.say(fmt.Sprintf("tarn: %v; trying again\n", err), time.Now())
 			if !pause(ctx, replicaRetry) {
 				return r.bye()
 			}
 			continue
 		}
 		round, cancel := context.WithTimeout(ctx, c.SnapshotEvery)
-		err := c.parts(round, fmt.Sprintf("follow_ms=%d", c.Interval.Milliseconds()), func(b []byte) (sqlite.Part, error) {
+		err := c.parts(round, fmt.Sprintf("follow_ms=%d", c.Interval.Milliseconds()), r.own(ctx), func(b []byte) (sqlite.Part, error) {
 			return r.put(ctx, b)
 		})
 		due := round.Err() != nil
@@ -60,12 +109,14 @@ func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
 		switch {
 		case ctx.Err() != nil:
 			return r.bye()
+		case errors.Is(err, errOtherBroker):
+			return err
 		case due: // time for a new generation
 			continue
 		case err == nil:
 			err = errors.New("the broker has stopped")
 		}
-		fmt.Fprintf(std.err, "tarn: %v; trying again, with everything anew\n", err)
+		said.say(fmt.Sprintf("tarn: %v; trying again, with everything anew\n", err), time.Now())
 		if !pause(ctx, replicaRetry) {
 			return r.bye()
 		}
@@ -94,11 +145,12 @@ func (r *replica) put(ctx context.Context, b []byte) (sqlite.Part, error) {
 		if err == nil {
 			break
 		}
-		fmt.Fprintf(r.std.err, "tarn: write %s: %v; trying again\n", r.store.URL(key), err)
+		r.said.say(fmt.Sprintf("tarn: write %s: %v; trying again\n", r.store.URL(key), err), time.Now())
 		if !pause(ctx, replicaRetry) {
 			return p, ctx.Err()
 		}
 	}
+	r.said.text = "" // what comes after this is another trouble
 	r.number++
 	if !p.Whole {
 		return p, nil

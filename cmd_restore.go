@@ -28,12 +28,14 @@ type restoreCmd struct {
 
 // Run puts the store together beside its name and renames it when it is checked.
 func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
-	if err := os.MkdirAll(c.To, 0o755); err != nil {
-		return fmt.Errorf("make the data directory (--to): %w", err)
-	}
 	name := filepath.Join(c.To, "tarn.db")
 	if _, err := os.Stat(name); err == nil {
 		return fmt.Errorf("%s is there: restore into another directory, or move it away", name)
+	}
+	_, err := os.Stat(c.To)
+	made := errors.Is(err, os.ErrNotExist)
+	if err := os.MkdirAll(c.To, 0o755); err != nil {
+		return fmt.Errorf("make the data directory (--to): %w", err)
 	}
 	partial := name + ".partial"
 	state, err := c.fetch(ctx, partial)
@@ -48,7 +50,11 @@ func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
 		err = sqlite.Check(ctx, partial)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), removeIfThere(partial))
+		err = errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), removeIfThere(partial))
+		if made {
+			_ = os.Remove(c.To) // it was not there before, and stays if something is in it
+		}
+		return err
 	}
 	if err := put(std, c.Output, partial, name, state); err != nil || !tables {
 		return err

@@ -18,6 +18,8 @@ const (
 	minFollow = 100 * time.Millisecond
 	// maxFollowers bounds the backups and replicas that read the store at a time.
 	maxFollowers = 8
+	// clusterHeader says of which broker the parts are.
+	clusterHeader = "Tarn-Cluster-Id"
 )
 
 // parted is a store that can be backed up while it works.
@@ -49,6 +51,7 @@ func (n *node) backupAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set(clusterHeader, n.broker.ClusterID())
 	begun := false
 	err = store.Parts(r.Context(), ticks, func(p sqlite.Part) error {
 		begun = true

@@ -182,3 +182,16 @@ func TestParseAt(t *testing.T) {
 		}
 	}
 }
+
+// TestTroubleIsToldOnce: what goes on is told each minute, what changes at once.
+func TestTroubleIsToldOnce(t *testing.T) {
+	var out strings.Builder
+	begun, o := time.UnixMilli(1_800_000_000_000), &once{to: &out}
+	for i := range 25 { // each three seconds, as a broker is asked that is away
+		o.say("away\n", begun.Add(time.Duration(i)*3*time.Second))
+	}
+	o.say("refused\n", begun.Add(75*time.Second))
+	if got, want := out.String(), "away\naway\nrefused\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

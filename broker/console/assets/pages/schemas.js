@@ -43,7 +43,7 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
   const config = useAsk(none ? '' : p`/config/${name}?defaultToGlobal=true`);
   const [making, make] = useState(false);
   if (none || (it.error && it.error.status === 404)) {
-    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet ? `tarn topic infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <button class="small" onClick=${() => make(true)}>Register one</button> or let the broker propose one from what flows:` : ''}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
+    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <button class="small" onClick=${() => make(true)}>Register one</button> or let the broker propose one from what flows:` : ''}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
   }
   const setLevel = async (level) => { await ask(p`/config/${name}`, { method: 'PUT', body: { compatibility: level }, type: registryType }); say('Compatibility is ' + level); config.again(); };
   return html`<${Loaded} of=${it}>${(versions) => {
