@@ -48,17 +48,20 @@ const repeatAfter = time.Minute
 // once tells a trouble when it begins, and each minute while it goes on: a broker
 // that is away for a night is asked every few seconds.
 type once struct {
-	to   io.Writer
-	text string
-	at   time.Time
+	to  io.Writer
+	why string // what lies under the last one: texts have names and ids that change
+	at  time.Time
 }
 
-func (o *once) say(text string, now time.Time) {
-	if text == o.text && now.Sub(o.at) < repeatAfter {
-		return
+func (o *once) say(err error, then string, now time.Time) {
+	under := err
+	for next := errors.Unwrap(under); next != nil; next = errors.Unwrap(under) {
+		under = next
 	}
-	o.text, o.at = text, now
-	_, _ = io.WriteString(o.to, text)
+	if why := under.Error(); why != o.why || now.Sub(o.at) >= repeatAfter {
+		o.why, o.at = why, now
+		_, _ = fmt.Fprintf(o.to, "tarn: %v; %s\n", err, then)
+	}
 }
 
 // own is what keeps a replica to the broker that it is of: the first one writes its
@@ -94,7 +97,7 @@ func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
 	for {
 		r := &replica{cmd: c, std: std, store: store, said: said}
 		if r.generation, err = newGeneration(ctx, store, time.Now()); err != nil {
-			said.say(fmt.Sprintf("tarn: %v; trying again\n", err), time.Now())
+			said.say(err, "trying again", time.Now())
 			if !pause(ctx, replicaRetry) {
 				return r.bye()
 			}
@@ -116,7 +119,7 @@ func (c *replicateCmd) Run(ctx context.Context, std stdio) error {
 		case err == nil:
 			err = errors.New("the broker has stopped")
 		}
-		said.say(fmt.Sprintf("tarn: %v; trying again, with everything anew\n", err), time.Now())
+		said.say(err, "trying again, with everything anew", time.Now())
 		if !pause(ctx, replicaRetry) {
 			return r.bye()
 		}
@@ -145,12 +148,12 @@ func (r *replica) put(ctx context.Context, b []byte) (sqlite.Part, error) {
 		if err == nil {
 			break
 		}
-		r.said.say(fmt.Sprintf("tarn: write %s: %v; trying again\n", r.store.URL(key), err), time.Now())
+		r.said.say(fmt.Errorf("write %s: %w", r.store.URL(key), err), "trying again", time.Now())
 		if !pause(ctx, replicaRetry) {
 			return p, ctx.Err()
 		}
 	}
-	r.said.text = "" // what comes after this is another trouble
+	r.said.why = "" // what comes after this is another trouble
 	r.number++
 	if !p.Whole {
 		return p, nil

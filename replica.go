@@ -117,7 +117,7 @@ func generations(ctx context.Context, store blob.Store) ([]generation, error) {
 	all := map[string][]replicaPart{}
 	for info, err := range store.List(ctx, "") {
 		if err != nil {
-			return nil, fmt.Errorf("list the replica: %w", err)
+			return nil, fmt.Errorf("read the replica: %w", err)
 		}
 		if name, p, ok := parseKey(info.Key); ok {
 			all[name] = append(all[name], p)

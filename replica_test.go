@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,10 +189,11 @@ func TestTroubleIsToldOnce(t *testing.T) {
 	var out strings.Builder
 	begun, o := time.UnixMilli(1_800_000_000_000), &once{to: &out}
 	for i := range 25 { // each three seconds, as a broker is asked that is away
-		o.say("away\n", begun.Add(time.Duration(i)*3*time.Second))
+		o.say(fmt.Errorf("write .tmp/%d: %w", i, syscall.ENOSPC), "trying again", begun.Add(time.Duration(i)*3*time.Second))
 	}
-	o.say("refused\n", begun.Add(75*time.Second))
-	if got, want := out.String(), "away\naway\nrefused\n"; got != want {
+	o.say(errors.New("refused"), "trying again", begun.Add(75*time.Second))
+	want := fmt.Sprintf("tarn: write .tmp/0: %v; trying again\ntarn: write .tmp/20: %[1]v; trying again\ntarn: refused; trying again\n", syscall.ENOSPC)
+	if got := out.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

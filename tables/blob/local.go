@@ -255,7 +255,7 @@ func (l *Local) List(ctx context.Context, prefix string) iter.Seq2[Info, error] 
 			return
 		}
 		if err := l.walk(ctx, dir, prefix, yield); err != nil && !errors.Is(err, errStop) {
-			yield(Info{}, fmt.Errorf("list %s: %w", prefix, err))
+			yield(Info{}, fmt.Errorf("list %q: %w", prefix, err))
 		}
 	}
 }

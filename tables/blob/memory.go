@@ -120,7 +120,7 @@ func (m *Memory) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 		slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Key, b.Key) })
 		for _, info := range infos {
 			if err := ctx.Err(); err != nil {
-				yield(Info{}, fmt.Errorf("list %s: %w", prefix, err))
+				yield(Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
 			if !yield(info, nil) {

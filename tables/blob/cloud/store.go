@@ -166,7 +166,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 				page, token, err = s.listed(a)
 			}
 			if err != nil {
-				yield(blob.Info{}, fmt.Errorf("list %s: %w", prefix, err))
+				yield(blob.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
 			for _, o := range page {

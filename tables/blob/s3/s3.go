@@ -223,7 +223,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(blob.Info{}, fmt.Errorf("list %s: %w", prefix, s.explain(err)))
+				yield(blob.Info{}, fmt.Errorf("list %q: %w", prefix, s.explain(err)))
 				return
 			}
 			for _, o := range page.Contents {
