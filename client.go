@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -100,9 +102,24 @@ func (c *connect) kafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, erro
 	defer cancel()
 	if err := cl.Ping(ping); err != nil {
 		cl.Close()
-		return nil, fmt.Errorf("no Kafka broker answers at %s (start one with tarn serve, or give -b HOST:PORT): %w", addr, err)
+		return nil, unreachable(addr, err)
 	}
 	return cl, nil
+}
+
+// unreachable says why a client did not get to a broker, and what to change.
+func unreachable(addr string, err error) error {
+	const start = "start one with tarn serve, or give -b HOST:PORT"
+	switch {
+	case strings.Contains(err.Error(), "oauth response"):
+		// The broker's reason is in an answer that the client library does not show (RFC 7628).
+		return fmt.Errorf("the broker at %s does not take the token (oauth): it has expired, or its signature, issuer or audience is another than the broker wants; the broker's log says which", addr)
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fmt.Errorf("the broker at %s does not let you in (%s): %w", addr, remedy(addr, err, start), err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no Kafka broker answers at %s (%s): %w", addr, start, err)
+	}
+	return fmt.Errorf("no Kafka broker answers at %s (%s): %w", addr, remedy(addr, err, start), err)
 }
 
 // admin connects an admin client.

@@ -125,7 +125,8 @@ func settingsOf(parser *kong.Kong, path string) (*settingsFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
-	return parseSettings(path, b, serveFlags(parser.Model))
+	known, mapped := serveFlags(parser.Model)
+	return parseSettings(path, b, known, mapped)
 }
 
 type configLintCmd struct {
@@ -144,7 +145,8 @@ func (c *configLintCmd) Run(std stdio) error {
 	if err != nil {
 		return err
 	}
-	s, err := parseSettings(c.File, b, serveFlags(parser.Model))
+	known, mapped := serveFlags(parser.Model)
+	s, err := parseSettings(c.File, b, known, mapped)
 	if err != nil {
 		return err
 	}
@@ -204,6 +206,8 @@ func settingSchema(f *kong.Flag) map[string]any {
 		out["type"] = "boolean"
 	case f.IsSlice():
 		out["type"] = []string{"array", "string"}
+	case isMapped(f):
+		out["type"] = []string{"object", "string"}
 	case f.Target.CanInt() && f.Target.Type().String() != "time.Duration", f.Target.CanFloat():
 		out["type"] = "number"
 	default:

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -51,7 +53,10 @@ func (c *topicCreateCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	s := sheet{Columns: []string{"TOPIC", "STATUS"}}
-	return c.each(std, &s, answers.Sorted(), func(a kadm.CreateTopicResponse) (string, string, error) {
+	inOrder := slices.SortedFunc(maps.Values(answers), func(a, b kadm.CreateTopicResponse) int {
+		return cmp.Compare(slices.Index(c.Names, a.Topic), slices.Index(c.Names, b.Topic))
+	})
+	return c.each(std, &s, inOrder, func(a kadm.CreateTopicResponse) (string, string, error) {
 		if c.IfNotExists && errors.Is(a.Err, kerr.TopicAlreadyExists) {
 			return a.Topic, "exists", nil
 		}

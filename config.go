@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,8 +51,12 @@ func loadSettings(kctx *kong.Context, c *cli) error {
 		}
 		return fmt.Errorf("read settings (--config): %w", err)
 	}
-	s, err := parseSettings(path, b, serveFlags(kctx.Model))
+	known, mapped := serveFlags(kctx.Model)
+	s, err := parseSettings(path, b, known, mapped)
 	if err != nil {
+		if command := kctx.Selected(); !named && command != nil && command.Name != "serve" {
+			return nil // the file is for tarn serve alone, and nobody asked for it here
+		}
 		return err
 	}
 	kctx.AddResolver(s)
@@ -77,26 +82,32 @@ func flagOrVariable(kctx *kong.Context, flag, variable string) (value string, ok
 	return value, ok
 }
 
-// serveFlags lists the flags that the settings file may set.
-func serveFlags(app *kong.Application) []string {
-	var out []string
+// serveFlags lists the flags that the settings file may set, and which of them may be
+// mappings there.
+func serveFlags(app *kong.Application) (names []string, mapped map[string]bool) {
+	mapped = map[string]bool{}
 	for _, n := range app.Children {
 		if n.Name == "serve" {
 			for _, f := range n.Flags {
-				out = append(out, f.Name)
+				names, mapped[f.Name] = append(names, f.Name), isMapped(f)
 			}
 		}
 	}
-	return out
+	return names, mapped
 }
 
-func parseSettings(path string, b []byte, known []string) (*settingsFile, error) {
+// isMapped reports whether a flag's text is a mapping: NAME:VALUE with commas between.
+func isMapped(f *kong.Flag) bool {
+	return f.PlaceHolder == "MAP" || strings.HasSuffix(f.PlaceHolder, ":N,…")
+}
+
+func parseSettings(path string, b []byte, known []string, mapped map[string]bool) (*settingsFile, error) {
 	var tree map[string]any
 	if err := yaml.Unmarshal(b, &tree); err != nil {
 		return nil, fmt.Errorf("settings file %s: %w", path, err)
 	}
 	s := &settingsFile{path: path, values: map[string]string{}, written: map[string]string{}}
-	if err := s.flatten("", tree); err != nil {
+	if err := s.flatten("", tree, mapped); err != nil {
 		return nil, fmt.Errorf("settings file %s: %w", path, err)
 	}
 	for key := range s.values {
@@ -112,10 +123,13 @@ func parseSettings(path string, b []byte, known []string) (*settingsFile, error)
 	return s, nil
 }
 
-func (s *settingsFile) flatten(prefix string, tree map[string]any) error {
+// flatten takes the tree's leaves; what is in mapped is a value though it is a mapping.
+func (s *settingsFile) flatten(prefix string, tree map[string]any, mapped map[string]bool) error {
 	for k, v := range tree {
-		if sub, ok := v.(map[string]any); ok {
-			if err := s.flatten(prefix+k+".", sub); err != nil {
+		if sub, ok := v.(map[string]any); ok && mapped[prefix+k] {
+			v = pairs(sub)
+		} else if ok {
+			if err := s.flatten(prefix+k+".", sub, mapped); err != nil {
 				return err
 			}
 			continue
@@ -130,6 +144,15 @@ func (s *settingsFile) flatten(prefix string, tree map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// pairs is a mapping as a flag has it, NAME:VALUE with commas between.
+func pairs(m map[string]any) string {
+	words := make([]string, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		words = append(words, k+":"+settingText(m[k]))
+	}
+	return strings.Join(words, ",")
 }
 
 // settingText is a value as a flag has it.
