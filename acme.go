@@ -107,9 +107,18 @@ func (o *orders) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// acmeTLS is for the HTTPS listener, which answers TLS-ALPN-01 besides.
+// acmeTLS is for the HTTPS listener, which answers TLS-ALPN-01 besides. Who names no
+// server, as probes that dial an address, is shown the certificate of the first name.
 func (n *node) acmeTLS() *tls.Config {
 	c := n.who.acme.TLSConfig()
+	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.ServerName == "" {
+			named := *hello
+			named.ServerName = n.cmd.ACMEDomains[0]
+			hello = &named
+		}
+		return n.who.acme.GetCertificate(hello)
+	}
 	c.MinVersion = tls.VersionTLS12
 	return c
 }

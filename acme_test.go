@@ -335,7 +335,7 @@ func TestACME(t *testing.T) {
 			ask := func(port, name string) error {
 				roots := x509.NewCertPool()
 				roots.AddCert(a.root)
-				tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: name}}
+				tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: name, InsecureSkipVerify: name == ""}}
 				defer tr.CloseIdleConnections()
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://127.0.0.1:"+port+"/livez", nil)
 				if err != nil {
@@ -370,8 +370,15 @@ func TestACME(t *testing.T) {
 				if err := ask(port, name); err != nil {
 					t.Errorf("authority gone %v: %v; %s", gone, err, log)
 				}
+				if err := ask(port, ""); err != nil {
+					t.Errorf("a probe that names nobody: %v", err)
+				}
 				if ask(port, "other.test") == nil {
 					t.Error("a name that nobody listed has a certificate")
+				}
+				var said bytes.Buffer
+				if code := run(t.Context(), []string{"healthcheck", "--data", data}, stdio{out: &said, err: &said}); code != 0 {
+					t.Errorf("tarn healthcheck exits %d: %s", code, said.String())
 				}
 				stop()
 			}

@@ -27,6 +27,8 @@ type credentials struct {
 	CA        string `name:"tls-ca" type:"path" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
 	Cert      string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate to show (PEM)."`
 	Key       string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+
+	web *http.Client // speaks HTTP where a command needs another; else nil
 }
 
 // tlsConfig is nil where TLS is not asked for and nothing is said about it.
@@ -94,6 +96,9 @@ func (c *credentials) sign(r *http.Request) {
 
 // httpClient speaks TLS as the flags say.
 func (c *credentials) httpClient() (*http.Client, error) {
+	if c.web != nil {
+		return c.web, nil
+	}
 	t, err := c.tlsConfig()
 	if err != nil || t == nil {
 		return http.DefaultClient, err

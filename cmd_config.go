@@ -131,11 +131,14 @@ func settingsOf(parser *kong.Kong, path string) (*settingsFile, error) {
 
 type configLintCmd struct {
 	outputFlag
-	File string `arg:"" default:"tarn.yaml" help:"Settings file."`
+	File string `arg:"" optional:"" help:"Settings file; default: that of --config, else tarn.yaml."`
 }
 
 // Run checks the file as a broker reads it at its start.
-func (c *configLintCmd) Run(std stdio) error {
+func (c *configLintCmd) Run(std stdio, given *cli) error {
+	if c.File == "" {
+		c.File = given.Config
+	}
 	b, err := os.ReadFile(c.File)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)

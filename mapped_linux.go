@@ -55,3 +55,13 @@ func programRanges(smaps []byte, exe string) (out []addresses) {
 	}
 	return out
 }
+
+// machineMemory is how much memory the machine has, in bytes (sysinfo(2)); 0 if it is
+// not known.
+func machineMemory() int64 {
+	var s syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&s); err != nil {
+		return 0
+	}
+	return int64(uint64(s.Totalram) * uint64(s.Unit)) //nolint:unconvert // 32 bits on some systems
+}

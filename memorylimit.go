@@ -28,7 +28,7 @@ func limitMemory(lg *slog.Logger) int64 {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return debug.SetMemoryLimit(-1)
 	}
-	bytes, from := memoryLimit(os.DirFS("/"))
+	bytes, from := memoryLimit(os.DirFS("/"), machineMemory)
 	if bytes == noLimit {
 		return noLimit
 	}
@@ -40,8 +40,9 @@ func limitMemory(lg *slog.Logger) int64 {
 
 // memoryLimit is how much memory this process may use, in bytes, and which file says
 // so: that of the machine (proc(5), meminfo), or less if a control group that it is in
-// has a limit (cgroups(7); memory.max, or memory.limit_in_bytes of version 1).
-func memoryLimit(root fs.FS) (bytes int64, from string) {
+// has a limit (cgroups(7); memory.max, or memory.limit_in_bytes of version 1). A unit
+// that sees of /proc its own process only (ProcSubset=pid) is told by asked.
+func memoryLimit(root fs.FS, asked func() int64) (bytes int64, from string) {
 	bytes = noLimit
 	lower := func(n int64, file string) {
 		if n > 0 && n < bytes {
@@ -51,6 +52,8 @@ func memoryLimit(root fs.FS) (bytes int64, from string) {
 	const machine = "proc/meminfo"
 	if text, err := fs.ReadFile(root, machine); err == nil {
 		lower(totalMemory(string(text)), machine)
+	} else if n := asked(); n > 0 {
+		bytes, from = n, "sysinfo"
 	}
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

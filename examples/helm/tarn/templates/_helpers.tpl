@@ -26,6 +26,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- /* How /livez and all the rest of HTTP are reached. */ -}}
+{{- define "tarn.scheme" -}}
+{{- $http := default dict .Values.config.http -}}
+{{- if or (dig "tls" "cert" "" $http) (dig "acme" "domains" "" $http) -}}https{{- else -}}http{{- end -}}
+{{- end -}}
+
 {{- /* What stands in tarn.yaml: the chart's listeners, and over them the values' config. */ -}}
 {{- define "tarn.config" -}}
 {{- $inside := printf "%s.%s.svc:%v" (include "tarn.fullname" .) .Release.Namespace .Values.service.kafkaPort -}}
