@@ -199,28 +199,13 @@ func sqlTopics(topics *topic.Topics, reg *registry.Registry) func() []sink.Topic
 	}
 }
 
-// duckDBTable says how DuckDB reads the table of a topic: the files of plain
-// Parquet, else a Delta table, else by the catalog.
-func (n *node) duckDBTable(r *http.Request) func(t sink.Topic) string {
-	has := func(t sink.Topic, format string) bool {
-		for _, f := range t.Formats {
-			if f == format {
-				return true
-			}
-		}
-		return false
-	}
-	return func(t sink.Topic) string {
+// duckDBTable says how DuckDB reads the table of a topic.
+func (n *node) duckDBTable(r *http.Request) func(t sink.Topic) (before, from string) {
+	p := n.place(r)
+	return func(t sink.Topic) (before, from string) {
 		if n.readableTopics(r, acl.Read, false)(t.Name) != nil {
-			return ""
+			return "", ""
 		}
-		base := strings.TrimPrefix(n.store.URL(n.cmd.CatalogNamespace+"/"+t.Table), "file://")
-		switch {
-		case has(t, "parquet"):
-			return "read_parquet('" + base + "/parquet/*.parquet', union_by_name = true)"
-		case has(t, "delta"):
-			return "delta_scan('" + base + "/delta')"
-		}
-		return ""
+		return p.duckFrom(t.Formats, n.cmd.CatalogNamespace, t.Table)
 	}
 }

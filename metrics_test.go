@@ -37,7 +37,7 @@ func TestMetricsAreThere(t *testing.T) {
 					metric = base
 				}
 			}
-			if metric != "kafka_exporter" && metric != "tarn_validation" && metric != "tarn_table" && metric != "tarn_trace_spans_total" && !strings.Contains(served, "# TYPE "+metric+" ") {
+			if metric != "kafka_exporter" && metric != "tarn_table" && metric != "tarn_trace_spans_total" && !strings.Contains(served, "# TYPE "+metric+" ") {
 				t.Errorf("%s names %s, which nobody serves", name, metric)
 			}
 		}
@@ -45,6 +45,20 @@ func TestMetricsAreThere(t *testing.T) {
 	for _, want := range []string{"tarn_build_info{version=", "\nkafka_brokers 1\n", "\ntarn_storage_wal_bytes ", "\ntarn_kafka_connections 0\n"} {
 		if !strings.Contains(served, want) {
 			t.Errorf("missing: %q", want)
+		}
+	}
+	// And what is served stands in a document.
+	written := ""
+	for _, name := range []string{"OPERATIONS.md", "sink/README.md"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written += string(b)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(served, -1) {
+		if !regexp.MustCompile("`" + m[1] + "[`{]").MatchString(written) {
+			t.Errorf("no document says what %s is", m[1])
 		}
 	}
 	// Each family once, each sample behind its family.

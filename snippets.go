@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tarn-io/tarn/sink"
@@ -33,6 +34,11 @@ func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
 		reply(w)(nil, err)
 		return
 	}
+	answer(w, http.StatusOK, tableStatus{st, n.place(r).snippets(st)})
+}
+
+// place is where tables are for who asks.
+func (n *node) place(r *http.Request) place {
 	scheme := "http://"
 	if r.TLS != nil {
 		scheme = "https://"
@@ -46,7 +52,7 @@ func (n *node) tableStatusAPI(w http.ResponseWriter, r *http.Request) {
 		c := store.Config()
 		p.cloud = &c
 	}
-	answer(w, http.StatusOK, tableStatus{st, p.snippets(st)})
+	return p
 }
 
 // place is where tables are, as a reader must know it.
@@ -200,6 +206,22 @@ func (p place) duckSecret() string {
 		}
 	}
 	return fmt.Sprintf("INSTALL httpfs; LOAD httpfs; INSTALL aws; LOAD aws;\nCREATE SECRET (TYPE s3, PROVIDER credential_chain, REGION '%s'%s);\n", p.bucket.Region, more)
+}
+
+// duckFrom is how DuckDB reads a topic's table: what has to be run before it, and the
+// expression. It reads the files of plain Parquet, else a Delta table, else by the
+// catalog; the expression is empty if it has no way.
+func (p place) duckFrom(formats []string, namespace, table string) (before, from string) {
+	base := strings.TrimPrefix(strings.TrimSuffix(p.warehouse, "/"), "file://") + "/" + namespace + "/" + table
+	switch door := p.doors().duckdb; {
+	case slices.Contains(formats, "parquet"):
+		before, from = p.duckSecret(), "read_parquet('"+base+"/parquet/*.parquet', union_by_name = true)"
+	case slices.Contains(formats, "delta"):
+		before, from = p.duckSecret(), "delta_scan('"+base+"/delta')"
+	case slices.Contains(formats, "iceberg") && door != "":
+		before, from = p.duckSecret()+"INSTALL iceberg; LOAD iceberg; "+door, fmt.Sprintf(`tarn."%s"."%s"`, namespace, table)
+	}
+	return strings.ReplaceAll(before, "\n", " "), from
 }
 
 func (p place) trinoStore() string {

@@ -172,3 +172,27 @@ func TestSnippetsElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// TestDuckFrom: the line that tarn sql --duckdb prints reads what there is, and tells
+// DuckDB of a bucket and of a catalog before.
+func TestDuckFrom(t *testing.T) {
+	local := place{catalog: "http://h:8081/iceberg", warehouse: "file:///srv/lake"}
+	bucket := place{catalog: "http://h:8081/iceberg", warehouse: "s3://lake/shop", bucket: &s3.Config{Bucket: "lake", Region: "r"}}
+	for _, tt := range []struct {
+		p            place
+		formats      []string
+		before, from string
+	}{
+		{local, []string{"iceberg", "delta", "parquet"}, "", "read_parquet('/srv/lake/default/orders/parquet/*.parquet', union_by_name = true)"},
+		{local, []string{"iceberg", "delta"}, "", "delta_scan('/srv/lake/default/orders/delta')"},
+		{local, []string{"iceberg"}, "ATTACH 'tarn' AS tarn (TYPE iceberg", `tarn."default"."orders"`},
+		{local, nil, "", ""},
+		{bucket, []string{"delta"}, "CREATE SECRET (TYPE s3,", "delta_scan('s3://lake/shop/default/orders/delta')"},
+		{place{in: catalogFlags{CatalogType: "sql", CatalogURI: "sqlite:///c.db"}}, []string{"iceberg"}, "", ""},
+	} {
+		before, from := tt.p.duckFrom(tt.formats, "default", "orders")
+		if from != tt.from || !strings.Contains(before, tt.before) || tt.before == "" && before != "" || strings.Contains(before, "\n") {
+			t.Errorf("%v: got %q, %q", tt.formats, before, from)
+		}
+	}
+}

@@ -77,8 +77,9 @@ func bare(name string) string {
 
 // DuckDB is a command that runs a query by DuckDB on the lake tables that it names,
 // as they are then: without the records that only the log has. where gives the
-// expression by which DuckDB reads the table of a topic, "" if it cannot.
-func (e *Engine) DuckDB(sql string, where func(t sink.Topic) string) (string, error) {
+// expression by which DuckDB reads the table of a topic, "" if it cannot, and the
+// statements that come before it.
+func (e *Engine) DuckDB(sql string, where func(t sink.Topic) (before, from string)) (string, error) {
 	st, err := parse(sql)
 	if err != nil {
 		return "", err
@@ -88,7 +89,7 @@ func (e *Engine) DuckDB(sql string, where func(t sink.Topic) string) (string, er
 	if _, there := names[lakeSchema]; there {
 		b.WriteString("CREATE SCHEMA lake; ")
 	}
-	found := false
+	found, first := false, map[string]bool{}
 	for _, t := range e.cfg.Topics() {
 		if _, there := names[strings.ToLower(t.Name)]; !there {
 			continue
@@ -96,11 +97,15 @@ func (e *Engine) DuckDB(sql string, where func(t sink.Topic) string) (string, er
 		if pos, there := st.qualified(logSchema, t.Name); there {
 			return "", invalid(st.sql, pos, "log.%s is in no file, so DuckDB cannot read it: ask for %s, which is the table's rows there", bare(t.Name), bare(t.Name))
 		}
-		from := where(t)
+		before, from := where(t)
 		if from == "" {
 			return "", fmt.Errorf("%w: topic %s has no table that DuckDB reads: set tarn.table.formats", ErrRefused, t.Name)
 		}
 		found = true
+		if !first[before] {
+			first[before] = true
+			b.WriteString(before)
+		}
 		fmt.Fprintf(&b, "CREATE VIEW %s AS FROM %s; ", bare(t.Name), from)
 		if _, there := names[lakeSchema]; there {
 			fmt.Fprintf(&b, "CREATE VIEW lake.%s AS FROM %s; ", bare(t.Name), from)

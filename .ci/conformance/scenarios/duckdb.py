@@ -1,7 +1,10 @@
 """DuckDB attaches the catalog, makes tables, writes, changes and reads them, two
-in one transaction, and reads a topic's."""
+in one transaction, and reads a topic's, and runs what tarn sql --duckdb prints."""
+
+import shlex
 
 import engines
+from harness import equal
 
 
 def run(t):
@@ -31,6 +34,22 @@ def run(t):
         ("drop the other", "DROP TABLE lake.duck.t", None),
         ("drop schema", "DROP SCHEMA lake.duck", None),
     ])
+    for format in ("delta", "iceberg", "parquet"):
+        with t.check(f"tarn sql --duckdb of {format}"):
+            printed(t, engine, format)
     engine.stop()
     with t.check("tarn table verify"):
         t.broker.tarn("table", "verify", topic)
+
+
+def printed(t, engine, format):
+    """Asks what the command says that is printed for a topic of one format."""
+    name = f"printed_{format}"
+    t.broker.tarn("topic", "create", name, "-c", f"tarn.table.formats={format}", "-c", "tarn.table.value.as=string")
+    t.broker.tarn("produce", name, stdin=b'"a"\n"b"\n')
+    t.broker.tarn("table", "flush", name)
+    command, flag, sql = shlex.split(t.broker.tarn("sql", "--duckdb", f"select count(*), max(kafka_offset) from {name}").decode())
+    equal([command, flag], ["duckdb", "-c"], "the command")
+    # Its extensions are loaded already, for a run fetches nothing.
+    answer = engine.ask(sql.replace("INSTALL iceberg; LOAD iceberg; ", ""))
+    equal(answer.get("got"), [[2, 1]], f"rows: {answer}")
