@@ -33,6 +33,10 @@ func (c *tableStatusCmd) Run(ctx context.Context, std stdio) error {
 	}
 	s := sheet{Columns: []string{"FORMAT", "STATE", "ROWS", "DEAD-LETTERS", "FILES", "BYTES", "VERSION", "COMMITTED", "LOCATION"}}
 	for _, f := range t.Formats {
+		if f.Unknown {
+			s.add(f.Format, f.State, nil, nil, nil, nil, nil, nil, nil)
+			continue
+		}
 		s.add(f.Format, f.State, f.Rows, f.DeadLetters, f.Files, f.Bytes, f.Version, moment(f.CommitMs), f.Location)
 	}
 	if err := s.write(std.out, c.Output); err != nil || c.Output != "text" {
@@ -103,6 +107,9 @@ func printStatus(w io.Writer, t sink.Status, now time.Time) {
 	fmt.Fprintln(w)
 	if t.Schema != nil {
 		fmt.Fprintf(w, "schema %s version %d (id %d)\n", t.Schema.Subject, t.Schema.Version, t.Schema.ID)
+		if t.Schema.Refused != "" {
+			fmt.Fprintf(w, "  the tables cannot take it, and its records are dead letters: %s\n  %s\n", t.Schema.Refused, t.Schema.Fix)
+		}
 	}
 	fmt.Fprintln(w)
 }

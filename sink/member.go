@@ -148,7 +148,7 @@ func (s *sink) confirm(ctx context.Context, l *lane) bool {
 		if s.last(m) != nil {
 			continue
 		}
-		p, err := s.mainProgress(ctx, m.table)
+		p, err := s.mainProgress(s.heeding(ctx, m.name), m.table)
 		if err != nil {
 			s.fail(m, err, true)
 			same = false

@@ -20,6 +20,9 @@ func TestSilentTables(t *testing.T) {
 			if err != nil || len(st.Formats) != 1 {
 				t.Fatalf("%+v, %v", st, err)
 			}
+			if st.Formats[0].Unknown != (st.Formats[0].Notice != "") {
+				t.Errorf("unknown %v: %q", st.Formats[0].Unknown, st.Formats[0].Notice)
+			}
 			return st.Formats[0].Rows, st.Formats[0].Notice, time.Since(began)
 		}
 		if rows, notice, took := ask(); rows != 3 || notice != "" || took != 0 {

@@ -482,6 +482,7 @@ func (s *sink) finishRebuilds(ctx context.Context) error {
 		if s.rebuilds[m.name] == nil || m.table == nil || !s.mayTry(m) {
 			continue
 		}
+		ctx := s.heeding(ctx, m.name)
 		p, err := s.mainProgress(ctx, m.table)
 		if err == nil && p.Extra[rebuildKey] == s.rebuilds[m.name].ID {
 			err = s.finishRebuild(ctx, m)

@@ -132,6 +132,8 @@ func (s *sink) pass(ctx context.Context) (more bool, err error) {
 	after := s.guard(func() error {
 		s.noteStandings(ctx, s.report(err))
 		s.noteNeeds(ctx)
+		s.status.look(s.schema)
+		s.judgeNewest()
 		s.drafted.set(s.draft)
 		s.answerFlushes(ctx, more, err)
 		if len(s.asks) > 0 {

@@ -79,6 +79,10 @@ type SchemaInfo struct {
 	Subject string `json:"subject"`
 	Version int    `json:"version"`
 	ID      int    `json:"id"`
+	// Refused is why the tables cannot take the columns of this version, whose records
+	// are dead letters for it; "": they can. Fix says what helps.
+	Refused string `json:"refused,omitempty"`
+	Fix     string `json:"fix,omitempty"`
 }
 
 // FormatStatus is one format's table.
@@ -96,6 +100,9 @@ type FormatStatus struct {
 	// LastCommit and LastError are of this process; nil: none yet.
 	LastCommit *CommitInfo `json:"last_commit,omitempty"`
 	LastError  *ErrorInfo  `json:"last_error,omitempty"`
+	// Unknown is true where the table does not answer: rows, files, bytes and dead
+	// letters are 0 then, whatever they are.
+	Unknown bool `json:"unknown,omitempty"`
 	// Notice is what a person should know though nothing is wrong; "": nothing.
 	Notice string `json:"notice,omitempty"`
 	// Rebuild is one that is under way, or was cut off; nil: none.
@@ -133,6 +140,8 @@ type statusBoard struct {
 	formats map[string]condition // guarded by mu; replaced, never changed
 	behind  int64                // guarded by mu
 	rows    int64                // guarded by mu: committed by this process, dead letters among them
+	table   *tables.Schema       // guarded by mu: what the table looks like; nil: there is none
+	verdict verdict              // guarded by mu
 }
 
 func (b *statusBoard) set(all condition, formats map[string]condition) (changed bool) {
@@ -238,6 +247,8 @@ func (s *sink) report(err error) State {
 		s.lg.Info("sink ends: its topic is being deleted", "state", all.state, "reason", all.message)
 	case all.state == WaitingForSchema:
 		s.lg.Info("sink waits", "state", all.state, "reason", all.message)
+	case all.state == Stalled:
+		s.lg.Warn("sink is stalled; it is tried again", "reason", all.message)
 	default:
 		s.lg.Error("sink does not go on", "state", all.state, "reason", all.message)
 	}
@@ -353,7 +364,7 @@ func (s *sink) describe(ctx context.Context, wait *patience) Status {
 		out.PendingBytes = out.Behind * cmp.Or(size, guessedRecord)
 	}
 	out.ConfiguredMs = s.topic.CommitInterval.Milliseconds()
-	out.Schema = s.newestVersion()
+	out.Schema = s.judgeNewest()
 	for _, name := range s.topic.Formats {
 		c := shown(all, formats, name)
 		fs := FormatStatus{Status: tables.Status{Format: name}, State: c.state, Message: c.message, Kept: s.upkeep.get(name)}
@@ -361,6 +372,7 @@ func (s *sink) describe(ctx context.Context, wait *patience) Status {
 		fs.LastCommit, fs.LastError, fs.Rebuild = g.commit, g.err, g.anew
 		fs.Untranslated, fs.Uncommitted = g.drawn.until(stable), g.visible.until(g.drawn)
 		if !s.hear(ctx, wait, &fs) {
+			fs.Unknown = true
 			fs.Notice = "the table does not answer: its rows, files and dead letters are not known"
 		}
 		out.Formats = append(out.Formats, fs)

@@ -109,7 +109,7 @@ func (s *sink) trimmable(ctx context.Context) (offsets, error) {
 	// Memory has said that it is worth a look; only the tables' word counts.
 	least = nil
 	for _, m := range s.members {
-		p, err := s.mainProgress(ctx, m.table)
+		p, err := s.mainProgress(s.heeding(ctx, m.name), m.table)
 		if err != nil {
 			s.fail(m, err, true)
 			return nil, nil

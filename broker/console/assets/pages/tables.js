@@ -26,7 +26,7 @@ function List() {
       { name: 'Formats', show: (t) => html`<span class="badges">${t.formats.map((f) => html`<${Badge} kind="accent">${f.format}</${Badge}>`)}</span>` },
       { name: 'Behind', key: 'fresh', num: true, value: (t) => -(t.fresh_ms || 0), show: fresh },
       { name: 'Pending', key: 'behind', num: true, value: (t) => t.behind, show: (t) => html`${count(t.behind)} <span class="faint">${t.pending_bytes ? bytes(t.pending_bytes) : ''}</span>` },
-      { name: 'Rows', key: 'rows', num: true, value: (t) => rows(t), show: (t) => count(rows(t)) },
+      { name: 'Rows', key: 'rows', num: true, value: (t) => rows(t), show: rowsText },
       { name: 'Files', key: 'files', num: true, value: (t) => Math.max(...t.formats.map((f) => f.files)), show: (t) => count(Math.max(...t.formats.map((f) => f.files))) },
       { name: 'Size', key: 'bytes', num: true, value: (t) => size(t), show: (t) => bytes(size(t)) },
       { name: 'Dead letters', key: 'dead', num: true, value: (t) => dead(t), show: (t) => (dead(t) ? html`<span class="warn">${count(dead(t))}</span>` : html`<span class="faint">0</span>`) },
@@ -34,7 +34,10 @@ function List() {
     ]} />` : html`<${Empty} title="No topic fills a table" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in, exactly once.</${Empty}>`)}</${Loaded}>`;
 }
 
+/** Nothing is known of a table that does not answer. */
+const silent = (t) => t.formats.length > 0 && t.formats.every((f) => f.unknown);
 const rows = (t) => Math.max(0, ...t.formats.map((f) => f.rows));
+const rowsText = (t) => (silent(t) ? '–' : count(rows(t)));
 const size = (t) => t.formats.reduce((n, f) => n + f.bytes, 0);
 const dead = (t) => Math.max(0, ...t.formats.map((f) => f.dead_letters));
 
@@ -56,9 +59,10 @@ export function TableOf({ name }) {
     ${t.message && html`<div class="note ${t.state === 'running' ? 'warn' : 'bad'}">${t.message}</div>`}
     <div class="cards"><div class="card"><div class="label">Behind its log</div><div class="value">${fresh(t)}</div><div class="more">${count(t.behind)} records${t.pending_bytes ? ', ' + bytes(t.pending_bytes) : ''}</div></div>
       <div class="card"><div class="label">Next commit</div><div class="value">${t.next_commit_ms ? ago(t.next_commit_ms) : '–'}</div><div class="more">every ${span(t.interval_ms / 1000)}${t.configured_interval_ms && t.interval_ms > t.configured_interval_ms ? ', wider than asked' : ''}</div></div>
-      <div class="card"><div class="label">Rows</div><div class="value">${count(rows(t))}</div><div class="more">${dead(t) ? html`<span class="warn">${count(dead(t))} dead letters</span>` : 'no dead letters'}</div></div>
+      <div class="card"><div class="label">Rows</div><div class="value">${rowsText(t)}</div><div class="more">${dead(t) ? html`<span class="warn">${count(dead(t))} dead letters</span>` : 'no dead letters'}</div></div>
       <div class="card"><div class="label">Size</div><div class="value">${bytes(size(t))}</div><div class="more">all formats</div></div>
       <div class="card"><div class="label">Schema</div><div class="value">${t.schema ? html`<${A} to=${['schemas', t.schema.subject]}>v${t.schema.version}</${A}>` : 'none'}</div><div class="more">${t.schema ? 'id ' + t.schema.id : 'rows have key and value'}</div></div></div>
+    ${t.schema && t.schema.refused && html`<div class="note bad"><b>The tables cannot take version ${t.schema.version} of ${t.schema.subject}; its records are dead letters:</b> ${t.schema.refused}<div><b>What helps:</b> ${t.schema.fix}</div></div>`}
     <div class="formats">${t.formats.map((f) => html`<${Format} f=${f} />`)}</div>
     ${(t.partition || t.sort) && html`<p class="soft">${t.partition && html`Partitioned by <code>${t.partition}</code>. `}${t.sort && html`Sorted by <code>${t.sort}</code>.`}</p>`}
     <div class="halves"><${Files} name=${name} /><${History} name=${name} /></div>
@@ -69,13 +73,14 @@ function Format({ f }) {
   const at = f.offsets ? Object.entries(f.offsets) : [];
   return html`<div class="panel"><div class="row" style=${{ marginBottom: '8px' }}><b>${f.format}</b><${Badge} kind=${stateKind(f.state)}>${f.state.replaceAll('_', ' ')}</${Badge}></div>
     ${f.message && html`<div class="note warn">${f.message}</div>`}
+    ${f.notice && html`<div class="note warn">${f.notice}</div>`}
     ${f.last_error && html`<div class="note ${f.state === 'running' ? 'warn' : 'bad'}"><b>${f.state === 'running' ? 'It went wrong' : 'It goes wrong'} ${ago(f.last_error.at_ms)}:</b> ${f.last_error.message}${f.last_error.fix && html`<div><b>What helps:</b> ${f.last_error.fix}</div>`}</div>`}
     <${Facts} of=${[['Last commit', f.last_commit ? html`<${When} ms=${f.last_commit.at_ms} />, ${count(f.last_commit.rows)} rows in ${span(f.last_commit.took_ms / 1000)}` : f.commit_ms ? html`<${When} ms=${f.commit_ms} />` : 'none yet'],
-      ['State', html`<code>${f.version || '–'}</code>, ${count(f.snapshots)} kept`], ['Files', `${count(f.files)}, ${bytes(f.bytes)}${f.files ? ', ' + bytes(f.bytes / f.files) + ' each' : ''}`],
+      !f.unknown && ['State', html`<code>${f.version || '–'}</code>, ${count(f.snapshots)} kept`], !f.unknown && ['Files', `${count(f.files)}, ${bytes(f.bytes)}${f.files ? ', ' + bytes(f.bytes / f.files) + ' each' : ''}`],
       ['Waiting', `${count(f.untranslated)} records to be read, ${count(f.uncommitted)} in files`], at.length > 0 && ['Next offset', html`<span title=${at.map(([q, o]) => `partition ${q}: ${o}`).join('\n')}>${at.slice(0, 6).map(([q, o]) => html`<span class="nowrap"><span class="faint">p${q}</span> ${count(o)}</span>  `)}${at.length > 6 ? `and ${at.length - 6} more` : ''}</span>`],
       f.rebuild && ['Rebuild', `${count(f.rebuild.rows)} rows written, ${count(f.rebuild.behind)} records left`],
       f.kept && f.kept.rounds > 0 && ['Maintenance', f.kept.merged || f.kept.removed || f.kept.error ? `${count(f.kept.merged)} files merged into ${count(f.kept.made)}, ${count(f.kept.removed)} removed${f.kept.error ? ', last: ' + f.kept.error : ''}` : 'nothing to do so far'],
-      ['Place', html`<span class="mono">${f.location}</span>`]]} /></div>`;
+      f.location && ['Place', html`<span class="mono">${f.location}</span>`]]} /></div>`;
 }
 
 const classes = [[1 << 14, '16 KiB'], [1 << 17, '128 KiB'], [1 << 20, '1 MiB'], [1 << 23, '8 MiB'], [1 << 26, '64 MiB'], [1 << 28, '256 MiB'], [Infinity, 'more']];
