@@ -24,9 +24,9 @@ type credentials struct {
 	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka."`
 	Delegated bool   `name:"delegation-token" help:"User and password are the id and the HMAC of a delegation token (tarn token)."`
 	TLS       bool   `name:"tls" help:"Speak TLS to Kafka; HTTP says so by https://."`
-	CA        string `name:"tls-ca" type:"path" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
-	Cert      string `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate to show (PEM)."`
-	Key       string `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+	CA        string `name:"tls-ca" type:"path" default:"" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`
+	Cert      string `name:"tls-cert" type:"path" default:"" placeholder:"FILE" help:"Certificate to show (PEM)."`
+	Key       string `name:"tls-key" type:"path" default:"" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
 	web *http.Client // speaks HTTP where a command needs another; else nil
 }

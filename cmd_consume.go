@@ -21,7 +21,7 @@ type consumeCmd struct {
 	Committed  bool       `help:"Leave out transactions that are open or aborted (read_committed)."`
 	recordFlags
 
-	Group      string `xor:"member" placeholder:"GROUP" help:"Read as a member of this consumer group, from its committed offsets, and commit."`
+	Group      string `short:"g" xor:"member" placeholder:"GROUP" help:"Read as a member of this consumer group, from its committed offsets, and commit."`
 	Protocol   string `enum:"consumer,classic" default:"consumer" help:"Protocol of the consumer group: consumer (KIP-848) or classic."`
 	ShareGroup string `xor:"member" placeholder:"GROUP" help:"Read as a member of this share group (KIP-932), and acknowledge each record."`
 	Ack        string `enum:"accept,release,reject" default:"accept" help:"What becomes of records of a share group: done, given back (then it ends after the first ones, or -n), or refused for ever."`

@@ -273,6 +273,18 @@ func (d *doctor) get(ctx context.Context, path string) (status int, body []byte,
 	return resp.StatusCode, body, resp.Header, err
 }
 
+// page asks for a page that has to be there; who is not let in gets an apiError.
+func (d *doctor) page(ctx context.Context, path string) ([]byte, error) {
+	status, body, _, err := d.get(ctx, path)
+	switch {
+	case err != nil || status == http.StatusOK:
+		return body, err
+	case status == http.StatusUnauthorized:
+		return nil, &apiError{Code: 40101, Message: "Unauthorized"}
+	}
+	return nil, errors.New(strings.TrimSpace(fmt.Sprintf("%d %.200s", status, body)))
+}
+
 func (d *doctor) clock(date string) {
 	at, err := http.ParseTime(date)
 	if err != nil {
@@ -295,9 +307,12 @@ func (d *doctor) version(ctx context.Context) {
 	var doc struct {
 		Info struct{ Version string }
 	}
-	status, body, _, err := d.get(ctx, "/api/openapi.json")
-	if err != nil || status != http.StatusOK || json.Unmarshal(body, &doc) != nil {
-		d.warn("version", "look whether --http is the address of a Tarn", "the broker does not say which version it is")
+	body, err := d.page(ctx, "/api/openapi.json")
+	if err == nil {
+		err = json.Unmarshal(body, &doc)
+	}
+	if err != nil {
+		d.warn("version", remedy(d.HTTP, err, "look whether --http is the address of a Tarn"), "the broker does not say which version it is: %v", err)
 		return
 	}
 	if doc.Info.Version != version {
@@ -308,12 +323,8 @@ func (d *doctor) version(ctx context.Context) {
 }
 
 func (d *doctor) catalog(ctx context.Context) {
-	status, body, _, err := d.get(ctx, "/iceberg/v1/config")
-	if err == nil && status != http.StatusOK {
-		err = errors.New(strings.TrimSpace(fmt.Sprintf("%d %.200s", status, body)))
-	}
-	if err != nil {
-		d.problem("catalog", "look at the broker's log", "the Iceberg catalog at %s/iceberg does not answer: %v", d.HTTP, err)
+	if _, err := d.page(ctx, "/iceberg/v1/config"); err != nil {
+		d.problem("catalog", remedy(d.HTTP, err, "look at the broker's log"), "the Iceberg catalog at %s/iceberg does not answer: %v", d.HTTP, err)
 		return
 	}
 	d.ok("catalog", "the Iceberg catalog at %s/iceberg answers", d.HTTP)
