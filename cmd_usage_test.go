@@ -16,6 +16,9 @@ func TestWrongUsage(t *testing.T) {
 		{"profile set - brokers=x", `cannot be called "-"`},
 		{"topic create t --config retention.ms=1", "-c KEY=VALUE (--set)"},
 		{"produce t -f cmd_usage_test.go", "files are arguments, tarn produce t cmd_usage_test.go"},
+		{"topic delete t -y", "unknown flag -y: tarn topic delete asks nothing before it does its work"},
+		{"topic delete t --yes", "unknown flag --yes: tarn topic delete asks nothing"},
+		{"consume t -G g", "tarn: unknown flag -G\nsee tarn consume --help"},
 		{"group describe g --watch=often", "no interval such as 2s"},
 	} {
 		var out, errs bytes.Buffer

@@ -165,6 +165,15 @@ func usageError(k *kong.Kong, args []string, err error) error {
 			}
 		}
 	}
+	if flag, unknown := strings.CutPrefix(err.Error(), "unknown flag "); unknown {
+		flag, _, _ = strings.Cut(flag, ",")
+		switch {
+		case flag == "-y" || flag == "--yes":
+			err = fmt.Errorf("unknown flag %s: %sasks nothing before it does its work, leave it away", flag, help)
+		case !strings.HasPrefix(flag, "--"): // any letter is like any other
+			err = fmt.Errorf("unknown flag %s", flag)
+		}
+	}
 	return fmt.Errorf("%w\nsee %s--help", err, help)
 }
 
