@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -90,6 +91,7 @@ type production struct {
 	mu      sync.Mutex
 	sent    int64         // guarded by mu
 	refused int64         // guarded by mu
+	byRule  bool          // guarded by mu; the broker refused some, whose reasons clients do not see
 	told    []refusedItem // guarded by mu, the first ones
 	report  *os.File      // guarded by mu; nil without --refused
 	failed  error         // guarded by mu: writing the report
@@ -269,6 +271,7 @@ func (p *production) refuse(in *input, one item, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refused++
+	p.byRule = p.byRule || errors.Is(err, kerr.InvalidRecord)
 	if p.report != nil && p.failed == nil {
 		b, err := json.Marshal(r)
 		if err == nil {
@@ -302,7 +305,7 @@ func (p *production) finish(ctx context.Context, interrupted bool) error {
 		return fmt.Errorf("send what was read: %w", err)
 	}
 	p.mu.Lock()
-	sent, refused, told := p.sent, p.refused, p.told
+	sent, refused, told, byRule := p.sent, p.refused, p.told, p.byRule
 	p.mu.Unlock()
 	c := p.cmd
 	if c.TxnID != "" {
@@ -326,8 +329,12 @@ func (p *production) finish(ctx context.Context, interrupted bool) error {
 	case interrupted:
 		err = errors.Join(err, fmt.Errorf("ended before the end of the input: go on with --skip %d", p.read))
 	}
+	why := ""
+	if byRule {
+		why = "; tarn rejections " + c.Topic + " says why"
+	}
 	if refused > 0 {
-		err = errors.Join(err, fmt.Errorf("%d records refused", refused))
+		err = errors.Join(err, fmt.Errorf("%d records refused%s", refused, why))
 	}
 	return err
 }
