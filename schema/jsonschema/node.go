@@ -54,6 +54,10 @@ type node struct {
 
 	quick     quick // the short way that most values take
 	quickNull bool  // null has a short way too
+	// Items of an array, and entries of a map, have a short way, and nothing else is
+	// asked of them one by one.
+	quickItems, quickEntries bool
+
 	low, high int64 // of quickInt
 
 	scale    int  // of decimals

@@ -40,9 +40,14 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 		w.pos++
 	} else {
 		for {
-			if w.usual(n, c, next, base) {
-				next++
+			some := 0
+			if n.quickEntries {
+				some = w.usualEntries(n, c)
 			} else {
+				some = w.usual(n, c, next, base)
+				next += some
+			}
+			if some == 0 {
 				i, ok := w.member(n, c, next, base)
 				if !ok {
 					return false
@@ -50,8 +55,9 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 				if i >= 0 {
 					next = i + 1
 				}
+				some = 1
 			}
-			count++
+			count += some
 			w.space()
 			if w.pos < len(w.b) && w.b[w.pos] == ',' {
 				w.pos++

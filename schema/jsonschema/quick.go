@@ -42,6 +42,8 @@ func (n *node) ready(seen map[*node]bool) {
 	n.quickNull = n.nullable || n.types&isNull != 0 && n.enum == nil
 	n.items.ready(seen)
 	n.other.ready(seen)
+	n.quickItems = n.items != nil && n.items.quick != quickNone && n.maxItems < 0 && n.contains == nil && !n.unique
+	n.quickEntries = n.kind == kindMap && len(n.props) == 0 && n.other != nil && n.other.quick != quickNone
 	for i := range n.props {
 		p := &n.props[i]
 		p.node.ready(seen)
@@ -113,32 +115,88 @@ func (n *node) places() bool {
 	return m == nil || m.power && m.dec.exp-1 >= -maxQuickDigits && m.dec.exp-1 <= 0
 }
 
-// usual reads the member at pos if it is the property that comes next, in the form
-// that most writers give it, and has a short way. If it returns false, nothing has
+// usual reads the members from pos on as long as they are the properties from next on,
+// each in the form that most writers give it, and have a short way. It returns how many
+// those are, and leaves pos behind the last of them; if there are none, nothing has
 // happened.
-func (w *walker) usual(n *node, c *schema.Column, next, base int) bool {
-	if next >= len(n.props) {
-		return false
+func (w *walker) usual(n *node, c *schema.Column, next, base int) int {
+	b, first := w.b, next
+	at, done := w.pos, w.pos
+	for ; next < len(n.props); next++ {
+		p := &n.props[next]
+		end := at + len(p.wire)
+		if !p.quick || w.fuel <= 0 || end >= len(b) || string(b[at:end]) != p.wire {
+			break
+		}
+		seen, bit := &w.bits[base+next>>6], uint64(1)<<(next&63)
+		if *seen&bit != 0 {
+			break
+		}
+		var col *schema.Column
+		if c != nil && p.col >= 0 {
+			col = c.Child(p.col)
+		}
+		if w.pos = end; !w.short(p.node, col) {
+			break
+		}
+		*seen |= bit
+		if done = w.pos; done >= len(b) || b[done] != ',' {
+			next++
+			break
+		}
+		at = done + 1
 	}
-	p, start := &n.props[next], w.pos
-	end := start + len(p.wire)
-	if !p.quick || w.fuel <= 0 || end >= len(w.b) || string(w.b[start:end]) != p.wire {
-		return false
+	w.pos = done
+	return next - first
+}
+
+// usualItems reads the items from pos on as long as they have a short way and no space
+// around them. It returns how many those are, and leaves pos behind the last of them; if
+// there are none, nothing has happened.
+func (w *walker) usualItems(n *node, c *schema.Column) int {
+	count, done := 0, w.pos
+	for w.fuel > 0 && w.short(n, c) {
+		count++
+		if done = w.pos; done >= len(w.b) || w.b[done] != ',' {
+			break
+		}
+		w.pos++
 	}
-	seen, bit := &w.bits[base+next>>6], uint64(1)<<(next&63)
-	if *seen&bit != 0 {
-		return false
+	w.pos = done
+	return count
+}
+
+// usualEntries is usualItems for the entries of a map.
+func (w *walker) usualEntries(n *node, c *schema.Column) int {
+	var names, values *schema.Column
+	if c != nil {
+		names, values = c.Key(), c.Value()
 	}
-	var col *schema.Column
-	if c != nil && p.col >= 0 {
-		col = c.Child(p.col)
+	b, count, done := w.b, 0, w.pos
+	for w.fuel > 0 {
+		end := w.plainText()
+		if end == 0 || end+1 >= len(b) || b[end+1] != ':' {
+			break
+		}
+		name := b[w.pos+1 : end]
+		cost := fuelKey + len(name)>>textShift
+		w.pos = end + 2
+		if w.fuel -= cost; w.fuel <= 0 || !w.short(n.other, values) {
+			w.fuel += cost
+			break
+		}
+		w.keys = append(w.keys, key{text: name})
+		if names != nil {
+			names.Bytes(name)
+		}
+		count++
+		if done = w.pos; done >= len(b) || b[done] != ',' {
+			break
+		}
+		w.pos++
 	}
-	if w.pos = end; !w.short(p.node, col) {
-		w.pos = start
-		return false
-	}
-	*seen |= bit
-	return true
+	w.pos = done
+	return count
 }
 
 // short reads the value at pos by the node's short way and appends it to c, if there
@@ -146,8 +204,16 @@ func (w *walker) usual(n *node, c *schema.Column, next, base int) bool {
 func (w *walker) short(n *node, c *schema.Column) bool {
 	switch n.quick {
 	case quickText:
-		if w.shortText(n, c) {
-			return true
+		if end := w.plainText(); end > 0 {
+			text := w.b[w.pos+1 : end]
+			if n.enum == nil || n.enum.hasString(text) {
+				w.pos = end + 1
+				w.fuel -= 1 + len(text)>>textShift
+				if c != nil {
+					c.Bytes(text)
+				}
+				return true
+			}
 		}
 	case quickInt:
 		if w.shortInt(n, c) {
@@ -179,24 +245,6 @@ func (w *walker) plainText() int {
 		return end
 	}
 	return 0
-}
-
-// shortText reads a string of ASCII without escapes.
-func (w *walker) shortText(n *node, c *schema.Column) bool {
-	end := w.plainText()
-	if end == 0 {
-		return false
-	}
-	text := w.b[w.pos+1 : end]
-	if n.enum != nil && !n.enum.hasString(text) {
-		return false
-	}
-	w.pos = end + 1
-	w.fuel -= 1 + len(text)>>textShift
-	if c != nil {
-		c.Bytes(text)
-	}
-	return true
 }
 
 // shortTime reads a string that is a time.

@@ -17,7 +17,7 @@ func slowed(n *node, seen map[*node]bool) {
 		return
 	}
 	seen[n] = true
-	n.quick = quickNone
+	n.quick, n.quickItems, n.quickEntries = quickNone, false, false
 	slowed(n.items, seen)
 	slowed(n.other, seen)
 	for i := range n.props {
@@ -123,6 +123,9 @@ var quickSchemas = []string{
 	`{"type":["string","null"],"format":"date"}`, `{"type":"string","format":"date","minLength":3}`, `{"type":"string","format":"date","enum":["2026-11-22"]}`,
 	`{"oneOf":[{"type":"null"},{"type":"boolean"}]}`, `{"anyOf":[{"type":"string","format":"date"},{"type":"null"}]}`,
 	`{"type":"array","items":{"type":"string"}}`, `{"type":"object","additionalProperties":{"type":"integer"}}`,
+	`{"type":"array","items":{"type":["number","null"]},"maxItems":3}`, `{"type":"array","items":{"type":["integer","null"]},"minItems":2}`,
+	`{"type":"array","items":{"type":"string"},"uniqueItems":true}`, `{"type":"array","items":{"type":"number"},"contains":{"const":1}}`,
+	`{"type":["object","null"],"additionalProperties":{"type":["string","null"]}}`, `{"type":"object","additionalProperties":{"type":"number"},"required":["k"],"maxProperties":2}`,
 	`{"oneOf":[{"type":"string"},{"type":"integer"}]}`, `{"allOf":[{"type":"integer"},{"minimum":3}]}`,
 }
 
@@ -135,7 +138,13 @@ func quickValue(d dice) string {
 		}
 		return b.String()
 	}
-	switch d.IntN(9) {
+	switch d.IntN(11) {
+	case 10:
+		return "[" + d.several(quickScalar) + d.pick("]", "]", "]", "]", "", ",]")
+	case 9:
+		return "{" + d.several(func(d dice) string {
+			return d.pick(`"k":`, `"l":`, `"m":`, `"":`, `"\u006b":`, `"é":`, `"k" :`, `"l": `, `"k"`, `k:`) + quickScalar(d)
+		}) + d.pick("}", "}", "}", "}", "", ",}")
 	case 8:
 		return d.pick("true", "false", "tru", "falsey", "null", "nul", "nulls", `"2026-11-22T10:11:12.5Z"`, `"2026-11-22t23:59:60+01:00"`,
 			`"2026-11-22"`, `"2026-02-30"`, `"10:11:12Z"`, `"23:59:60Z"`, `"10:11"`, `"2026-11-22T10:11:12\u005a"`)
@@ -151,6 +160,28 @@ func quickValue(d dice) string {
 		return d.pick("null", "true", "[]", "{}", "[\"a\",\"b\"]", `{"k":1,"l":-20}`, `["x",1]`)
 	}
 	return d.scalar()
+}
+
+// quickScalar is an item of an array, or the value of a map's entry.
+func quickScalar(d dice) string {
+	return d.pick("1", "1", "-20", "2.5", "null", `"a"`, `"a"`, `"abcdefghij"`, `"\u0061"`, `"é"`, "1e2", "[]", "tru", "01")
+}
+
+// several writes up to five values with commas between, most of them as writers do.
+func (d dice) several(value func(dice) string) string {
+	var b strings.Builder
+	same := d.IntN(2) == 0 // of a kind, as a schema wants them
+	one := value(d)
+	for i := range d.IntN(6) {
+		if i > 0 {
+			b.WriteString(d.pick(",", ",", ",", ",", ", ", " ,", ",,"))
+		}
+		if !same {
+			one = value(d)
+		}
+		b.WriteString(one)
+	}
+	return b.String()
 }
 
 // TestShortWays holds the short ways against the general one.

@@ -265,11 +265,14 @@ func (w *walker) array(n *node, c *schema.Column) bool {
 	if w.pos < len(w.b) && w.b[w.pos] == ']' {
 		w.pos++
 	} else {
-		for ; ; count++ {
+		for {
 			if trailed {
 				w.trail[len(w.trail)-1].index = count
 			}
-			at := w.pos
+			at, some := w.pos, 0
+			if n.quickItems {
+				some = w.usualItems(n.items, elem)
+			}
 			if n.maxItems >= 0 && count >= n.maxItems {
 				return w.fail(wantMaxItems, n, start)
 			}
@@ -279,12 +282,16 @@ func (w *walker) array(n *node, c *schema.Column) bool {
 				}
 				w.pos = at
 			}
-			if !w.value(n.items, elem) {
-				return w.at(count)
+			if some == 0 {
+				if !w.value(n.items, elem) {
+					return w.at(count)
+				}
+				some = 1
 			}
 			if n.unique {
 				w.item(at)
 			}
+			count += some
 			w.space()
 			if w.pos < len(w.b) && w.b[w.pos] == ',' {
 				w.pos++
@@ -297,7 +304,6 @@ func (w *walker) array(n *node, c *schema.Column) bool {
 			}
 			return w.fail(wantComma, n, w.pos)
 		}
-		count++
 	}
 	if trailed {
 		w.trail = w.trail[:len(w.trail)-1]
