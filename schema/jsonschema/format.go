@@ -151,15 +151,18 @@ func parseTime(b []byte) (us int64, shift int, ok bool) {
 	i := 8
 	micros := int64(0)
 	if b[i] == '.' {
-		first := i + 1
-		scale := int64(100_000)
-		for i++; i < len(b) && b[i] >= '0' && b[i] <= '9'; i++ {
-			micros += int64(b[i]-'0') * scale
-			scale /= 10
+		i++
+		places := 0
+		for ; i < len(b) && b[i]-'0' <= 9; i++ {
+			if places < 6 {
+				micros = micros*10 + int64(b[i]-'0')
+				places++
+			}
 		}
-		if i == first {
+		if places == 0 {
 			return 0, 0, false
 		}
+		micros *= int64(tens[6-places])
 	}
 	offset, ok := parseOffset(b[i:])
 	if !ok {

@@ -1,7 +1,11 @@
 package jsonschema
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"github.com/tarn-io/tarn/schema"
 )
@@ -237,12 +241,20 @@ func (w *walker) short(n *node, c *schema.Column) bool {
 
 // plainText is where the string at pos ends if it is ASCII without escapes, else 0.
 func (w *walker) plainText() int {
-	b, start := w.b, w.pos+1
-	if start > len(b) || b[start-1] != '"' {
+	b, i := w.b, w.pos+1
+	if i > len(b) || b[i-1] != '"' {
 		return 0
 	}
-	if end := skipPlain(b, start); end < len(b) && b[end] == '"' {
-		return end
+	for ; i+8 <= len(b); i += 8 { // as in skipPlain
+		if m := special(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+			if i += bits.TrailingZeros64(m) >> 3; b[i] == '"' {
+				return i
+			}
+			return 0
+		}
+	}
+	if i = skipPlain(b, i); i < len(b) && b[i] == '"' {
+		return i
 	}
 	return 0
 }
@@ -367,24 +379,28 @@ func (w *walker) shortNumber(n *node, c *schema.Column) bool {
 	if digits += places; goesOn(b, i) {
 		return false // also a second point, which the general way refuses
 	}
-	v := number{text: b[w.pos:i], neg: neg, exact: true, mant: mant, exp: -places}
 	if n.quick == quickFloat {
 		if digits > maxQuickFloat {
 			return false
 		}
-		f, _ := v.float64()
+		f := float64(mant) / pow10[places] // both are exact: it rounds once
+		if neg {
+			f = -f
+		}
 		if c != nil {
 			c.Float64(f)
 		}
 	} else {
-		if digits > maxQuickDigits || n.multiple != nil && -places < n.multiple.dec.exp-1 {
-			return false
-		}
-		d, ok := v.decimal128(n.scale)
-		if !ok {
+		shift := n.scale - places
+		if digits > maxQuickDigits || n.multiple != nil && -places < n.multiple.dec.exp-1 || shift < 0 || shift >= len(tens) {
 			return false
 		}
 		if c != nil {
+			hi, lo := bits.Mul64(mant, tens[shift]) // below 10^37
+			d := decimal128.New(int64(hi), lo)
+			if neg {
+				d = d.Negate()
+			}
 			c.Decimal(d)
 		}
 	}

@@ -51,17 +51,20 @@ const (
 	highs = 0x8080808080808080
 )
 
-// skipPlain returns the position of the first byte from i on that is a quote, a
-// backslash, a control character or not ASCII. Eight bytes at a time: a byte is
-// found by the borrow that subtracting from it causes, and the lowest one found
-// is always real.
+// special has the high bit of bytes of x that are a quote, a backslash, a control
+// character or not ASCII. A byte is found by the borrow that subtracting from it
+// causes, and the lowest one found is always real.
+func special(x uint64) uint64 {
+	quote := x ^ ones*'"'
+	slash := x ^ ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*0x20)&^x | x) & highs
+}
+
+// skipPlain returns the position of the first byte from i on that special finds,
+// eight at a time.
 func skipPlain(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		quote := x ^ ones*'"'
-		slash := x ^ ones*'\\'
-		m := (quote-ones)&^quote | (slash-ones)&^slash | (x-ones*0x20)&^x | x
-		if m &= highs; m != 0 {
+		if m := special(binary.LittleEndian.Uint64(b[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 	}
