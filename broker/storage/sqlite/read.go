@@ -67,54 +67,51 @@ func (e *Engine) Read(ctx context.Context, tp storage.TP, offset int64, maxBytes
 }
 
 // readRuns reads from the batch that holds offset as much as fits in maxBytes,
-// and one batch in any case.
+// and one batch in any case. What it takes is decided before anything is read, so that
+// a single piece, as large batches are, is handed on as the driver read it.
 func (e *Engine) readRuns(ctx context.Context, runs []run, offset int64, maxBytes int) ([]byte, error) {
-	var out []byte
-	for i, r := range runs {
+	fit, sum, err := e.fitting(ctx, runs, offset, maxBytes)
+	if err != nil || len(fit) == 0 {
+		return nil, err
+	}
+	if len(fit) == 1 {
+		return e.pieceOf(fit[0])
+	}
+	out := make([]byte, 0, sum)
+	for _, piece := range fit {
 		if err := ctx.Err(); err != nil {
 			return nil, err
-		}
-		piece, whole := r, true
-		if i == 0 && offset > r.base || len(out)+int(r.bytes) > maxBytes {
-			var err error
-			piece, whole, err = e.cutToFit(r, offset, maxBytes-len(out), len(out) == 0)
-			if err != nil {
-				return nil, err
-			}
-		}
-		if piece.bytes == 0 {
-			break
-		}
-		if out == nil {
-			planned := plannedBytes(runs, piece, maxBytes)
-			if planned == int(piece.bytes) { // all there is for this read
-				return e.pieceOf(piece)
-			}
-			out = make([]byte, 0, planned)
 		}
 		b, err := e.pieceOf(piece)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, b...)
-		if !whole {
-			break
-		}
 	}
 	return out, nil
 }
 
-// plannedBytes is what a Read that begins with the piece first will return at
-// most.
-func plannedBytes(runs []run, first run, maxBytes int) int {
-	n := int(first.bytes)
-	for _, r := range runs[1:] {
-		if n+int(r.bytes) > maxBytes {
-			return max(maxBytes, n)
+// fitting is what readRuns reads, and how many bytes that is.
+func (e *Engine) fitting(ctx context.Context, runs []run, offset int64, maxBytes int) (fit []run, sum int, err error) {
+	for i, r := range runs {
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
 		}
-		n += int(r.bytes)
+		piece, whole := r, true
+		if i == 0 && offset > r.base || sum+int(r.bytes) > maxBytes {
+			if piece, whole, err = e.cutToFit(r, offset, maxBytes-sum, sum == 0); err != nil {
+				return nil, 0, err
+			}
+		}
+		if piece.bytes == 0 {
+			break
+		}
+		fit, sum = append(fit, piece), sum+int(piece.bytes)
+		if !whole {
+			break
+		}
 	}
-	return n
+	return fit, sum, nil
 }
 
 // cutToFit is the part of a run that begins with the batch that holds offset
