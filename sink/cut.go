@@ -286,25 +286,27 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	var keyBytes, valueBytes []byte
 	if r.Value != nil {
 		header, has := r.HeaderLast(schema.ValueHeader)
-		v, err := c.payload(c.valuePlain, &c.value, &c.lastValue, r.Value, header, has)
-		if err == nil {
-			v, err = c.reader.read(v)
+		if b, same := c.lastValue.payload(r.Value, has); same {
+			schemaID, k.value, valueBytes = c.lastValue.id, c.lastValue.decoder, b
+		} else {
+			v, err := c.newValue(r.Value, header, has)
+			if err != nil {
+				return v.ID, err
+			}
+			schemaID, k.value, valueBytes = v.ID, v.Decoder, v.Bytes
 		}
-		if err == nil {
-			v.Decoder, err = c.unwrapper.Decoder(v.Decoder)
-		}
-		if err != nil {
-			return v.ID, err
-		}
-		schemaID, k.value, valueBytes = v.ID, v.Decoder, v.Bytes
 	}
 	if r.Key != nil && c.keyed {
 		header, has := r.HeaderLast(schema.KeyHeader)
-		v, err := c.payload(c.keyPlain, &c.key, &c.lastKey, r.Key, header, has)
-		if err != nil {
-			return schemaID, fmt.Errorf("key: %w", err)
+		if b, same := c.lastKey.payload(r.Key, has); same {
+			k.key, keyBytes = c.lastKey.decoder, b
+		} else {
+			v, err := c.newKey(r.Key, header, has)
+			if err != nil {
+				return schemaID, fmt.Errorf("key: %w", err)
+			}
+			k.key, keyBytes = v.Decoder, v.Bytes
 		}
-		k.key, keyBytes = v.Decoder, v.Bytes
 	}
 	g := c.recent
 	if g == nil || g.groupKey != k {
@@ -321,28 +323,58 @@ func (c *cut) addRow(partition int32, r *record.Record) (schemaID int, err error
 	return schemaID, err
 }
 
-// lastFrame is a prefix with a schema's id, and what the registry said of it:
+// lastFrame is a prefix with a schema's id, and what reads the payloads behind it:
 // what has the same prefix is decoded alike, as long as the cut lasts.
 type lastFrame struct {
 	prefix  []byte // empty: none
-	payload registry.Payload
+	id      int
+	decoder schema.Decoder
 }
 
-// payload finds the decoder of a key or value.
-func (c *cut) payload(without schema.Decoder, how *registry.Reading, last *lastFrame, b, header []byte, has bool) (registry.Payload, error) {
-	if without != nil {
-		return registry.Payload{Decoder: without, Bytes: b}, nil
+// payload is what stands in b behind the prefix, if it begins with that and no header
+// names a schema.
+func (l *lastFrame) payload(b []byte, has bool) (rest []byte, same bool) {
+	if n := len(l.prefix); n > 0 && !has && bytes.HasPrefix(b, l.prefix) {
+		return b[n:], true
 	}
-	if n := len(last.prefix); n > 0 && !has && bytes.HasPrefix(b, last.prefix) {
-		p := last.payload
-		p.Bytes = b[n:]
-		return p, nil
+	return nil, false
+}
+
+// keep notes what was made of b. A prefix is whole: Protobuf's says itself how long it
+// is. Where payloads are tried out, the same bytes may be no prefix in another.
+func (l *lastFrame) keep(b []byte, has bool, how *registry.Reading, p registry.Payload) {
+	if n := len(b) - len(p.Bytes); !has && p.Framed && how.Bare != registry.BareAttempt {
+		l.prefix, l.id, l.decoder = append(l.prefix[:0], b[:n]...), p.ID, p.Decoder
 	}
-	p, err := c.s.registry.Read(how, b, header, has)
-	// A prefix is whole: Protobuf's says itself how long it is. Where payloads are
-	// tried out, the same bytes may be no prefix in another.
-	if n := len(b) - len(p.Bytes); err == nil && !has && p.Framed && how.Bare != registry.BareAttempt {
-		last.prefix, last.payload = append(last.prefix[:0], b[:n]...), p
+}
+
+// newValue finds what decodes a value whose prefix is not the last one's.
+func (c *cut) newValue(b, header []byte, has bool) (registry.Payload, error) {
+	p := registry.Payload{Decoder: c.valuePlain, Bytes: b}
+	var err error
+	if c.valuePlain == nil {
+		p, err = c.s.registry.Read(&c.value, b, header, has)
+	}
+	if err == nil {
+		p, err = c.reader.read(p)
+	}
+	if err == nil {
+		p.Decoder, err = c.unwrapper.Decoder(p.Decoder)
+	}
+	if err == nil {
+		c.lastValue.keep(b, has, &c.value, p)
+	}
+	return p, err
+}
+
+// newKey is newValue for a key, which is read as it was written.
+func (c *cut) newKey(b, header []byte, has bool) (registry.Payload, error) {
+	if c.keyPlain != nil {
+		return registry.Payload{Decoder: c.keyPlain, Bytes: b}, nil
+	}
+	p, err := c.s.registry.Read(&c.key, b, header, has)
+	if err == nil {
+		c.lastKey.keep(b, has, &c.key, p)
 	}
 	return p, err
 }
