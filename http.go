@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/commitlog"
 	"github.com/tarn-io/tarn/registry/rest"
 	"github.com/tarn-io/tarn/sink"
@@ -66,7 +68,9 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+tokenRoute, n.token)
 	mux.Handle("/iceberg/", catalog.Handler(n.catalog, n.guarded(n.catalogOptions())))
-	mux.Handle("/api/", n.tablesAPI())
+	for _, path := range []string{"/api/", tablesPage} {
+		mux.Handle(path, n.tablesAPI())
+	}
 	for _, path := range []string{sqlPages, sqlPages + "/"} {
 		mux.Handle(path, n.sqlAPI())
 	}
@@ -143,12 +147,18 @@ func (n *node) serveHTTP(ctx context.Context) error {
 	return fmt.Errorf("serve HTTP: %w", err)
 }
 
+// tablesPage lists topics with tables.
+const tablesPage = "/api/tables"
+
 // tablesAPI serves what tarn table asks for: status, flush, verify
 // and maintenance.
 func (n *node) tablesAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/tables", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, n.sinks.Statuses(r.Context()))
+		// A list has what whoever asks may describe, as Kafka's lists of topics do.
+		answer(w, http.StatusOK, slices.DeleteFunc(n.sinks.Statuses(r.Context()), func(t sink.Status) bool {
+			return !n.allowed(r, acl.Describe, acl.Topic, t.Topic, true)
+		}))
 	})
 	mux.HandleFunc("GET /api/tables/{topic}", n.tableStatusAPI)
 	mux.HandleFunc("GET /api/tables/{topic}/wait", n.waitAPI)

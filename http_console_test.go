@@ -17,6 +17,7 @@ import (
 	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 	"github.com/tarn-io/tarn/broker/console"
+	"github.com/tarn-io/tarn/sink"
 )
 
 // openNode is a whole broker in memory, with everything around it, that serves until
@@ -349,6 +350,27 @@ func TestConsoleGroups(t *testing.T) {
 	want[apiError](a, "DELETE", "/api/groups/g", "", 404)
 }
 
+// rulesOfLists asks for what has much of everybody: it has what alice may describe.
+func rulesOfLists(t *testing.T, root, alice asks) {
+	t.Helper()
+	glance := want[overviewInfo](alice, "GET", "/api/overview", "", 200)
+	if !glance.Partial || glance.ClusterGlance != nil || glance.Topics != 1 || glance.Groups != 0 || len(glance.Tables) != 1 || glance.Tables[0].Topic != "mine" {
+		t.Errorf("overview for alice: %+v", glance)
+	}
+	if all := want[overviewInfo](root, "GET", "/api/overview", "", 200); all.Partial || all.ClusterGlance == nil || all.ClusterID == "" || len(all.Tables) != 2 {
+		t.Errorf("overview for root: %+v", all)
+	}
+	if all := want[[]sink.Status](alice, "GET", "/api/tables", "", 200); len(all) != 1 || all[0].Topic != "mine" {
+		t.Errorf("tables for alice: %+v", all)
+	}
+	if all := want[[]sink.Status](root, "GET", "/api/tables", "", 200); len(all) != 2 {
+		t.Errorf("tables for root: %+v", all)
+	}
+	if a, r := want[sessionInfo](alice, "GET", "/api/session", "", 200), want[sessionInfo](root, "GET", "/api/session", "", 200); a.Cluster || !r.Cluster {
+		t.Errorf("sessions: %+v, %+v", a, r)
+	}
+}
+
 // TestConsoleRules asks as a user who may read one topic, and as nobody.
 func TestConsoleRules(t *testing.T) {
 	n := openNode(t, "--http.auth", "--auth.acl", "--auth.super-users", "User:root")
@@ -363,7 +385,7 @@ func TestConsoleRules(t *testing.T) {
 	}
 	root, alice, nobody := asks{t, n, "root"}, asks{t, n, "alice"}, asks{t: t, n: n}
 	for _, topic := range []string{"mine", "other"} {
-		want[map[string]any](root, "POST", "/api/topics", `{"name":"`+topic+`"}`, 200)
+		want[map[string]any](root, "POST", "/api/topics", `{"name":"`+topic+`","configs":{"tarn.table.formats":"parquet","tarn.table.value.as":"string"}}`, 200)
 		root.produce(topic, 0, "k", "v")
 	}
 	want[seekAnswer](root, "POST", "/api/groups/g/offsets", `{"topic":"mine","to":"start"}`, 200)
@@ -402,7 +424,11 @@ func TestConsoleRules(t *testing.T) {
 		{"GET", "/api/groups/g", "", 403},
 		{"DELETE", "/api/groups/g", "", 403},
 		{"POST", "/api/groups/g/offsets", `{"topic":"mine","to":"end"}`, 403},
-		{"GET", "/api/overview", "", 403},
+		{"GET", "/api/overview", "", 200},
+		{"GET", "/api/tables", "", 200},
+		{"GET", "/api/tables/mine", "", 200},
+		{"GET", "/api/tables/other", "", 403},
+		{"POST", "/api/tables/mine/flush", "", 403},
 		{"GET", "/api/overview/series", "", 403},
 		{"GET", "/api/overview/series?name=records", "", 403},
 		{"GET", "/api/overview/series?name=topic:other", "", 403},
@@ -424,6 +450,7 @@ func TestConsoleRules(t *testing.T) {
 			t.Errorf("nobody: %s %s: got %d, want 401 without a window for passwords", c.method, c.path, w.Code)
 		}
 	}
+	rulesOfLists(t, root, alice)
 	n.charts.look().Add(time.Now(), map[string]float64{"topic:mine": 1, "topic:other": 2, "group:g": 3, "records": 4})
 	charts := want[console.Points](alice, "GET", "/api/overview/series?name=topic:*&name=group:*", "", 200)
 	if names := slices.Collect(maps.Keys(charts.Series)); !slices.Equal(names, []string{"topic:mine"}) {

@@ -20,7 +20,7 @@ func mounts() []string {
 	return []string{
 		`.HandleFunc("POST "+tokenRoute`, `.Handle("/iceberg/"`, `.Handle("/", home(n.schemaREST))`,
 		`.Handle(page, api)`, `.Handle(console.Path`,
-		`.Handle("/api/", n.tablesAPI`, `.Handle("/api/acls", n.aclAPI`, `.Handle("/api/acls/", n.aclAPI`,
+		`.Handle(path, n.tablesAPI`, `.Handle("/api/acls", n.aclAPI`, `.Handle("/api/acls/", n.aclAPI`,
 		`.Handle(path, n.sqlAPI`, `.Handle(path, n.clientsAPI`, `.HandleFunc("/api/", `,
 		`.HandleFunc("/_dev/", `, `.Handle("/", d.seams.faults.http`, // what is handed on
 	}

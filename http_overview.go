@@ -189,19 +189,29 @@ func (n *node) rejectedInAll() int64 {
 
 // overviewInfo is the broker at a glance.
 type overviewInfo struct {
-	Version   string `json:"version"`
+	Version string `json:"version"`
+	Kafka   string `json:"kafka"`
+	Storage string `json:"storage"`
+	// StartedMs is when the broker was ready, Unix ms.
+	StartedMs int64 `json:"started_ms"`
+	// Partial says that one may not describe the cluster: topics, groups and tables are
+	// those that one may describe, and what is the cluster's own is left away.
+	Partial    bool          `json:"partial,omitempty"`
+	Topics     int           `json:"topics"`
+	Partitions int           `json:"partitions"`
+	Groups     int           `json:"groups"`
+	Tables     []tableGlance `json:"tables"`
+	*ClusterGlance
+}
+
+// ClusterGlance is what of a broker only who may describe the cluster sees. It has a name
+// of its own to be read back from JSON.
+type ClusterGlance struct {
 	ClusterID string `json:"cluster_id"`
-	Kafka     string `json:"kafka"`
-	Storage   string `json:"storage"`
 	Data      string `json:"data"`
 	Warehouse string `json:"warehouse"`
-	// StartedMs is when the broker was ready, Unix ms.
-	StartedMs  int64 `json:"started_ms"`
-	Topics     int   `json:"topics"`
-	Partitions int   `json:"partitions"`
-	Subjects   int   `json:"subjects"`
-	Groups     int   `json:"groups"`
-	Clients    int   `json:"clients"`
+	Subjects  int    `json:"subjects"`
+	Clients   int    `json:"clients"`
 	// Rejected is since the start.
 	Rejected  int64 `json:"rejected"`
 	DiskTotal int64 `json:"disk_total"`
@@ -209,7 +219,6 @@ type overviewInfo struct {
 	// Resident is what the process has of the machine's memory, in bytes; 0: unknown.
 	Resident int64         `json:"resident"`
 	Checks   []healthCheck `json:"checks"`
-	Tables   []tableGlance `json:"tables"`
 }
 
 // healthCheck is one thing that must work.
@@ -238,27 +247,55 @@ func (n *node) mayOverview(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// overview answers how the broker is.
+// overview answers how the broker is: all of it, or what one may describe.
 func (n *node) overview(w http.ResponseWriter, r *http.Request) {
-	if !n.mayOverview(w, r) {
-		return
+	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, true)
+	sees := func(res acl.Resource, name string) bool {
+		return whole || n.allowed(r, acl.Describe, res, name, true)
 	}
 	n.charts.look()
-	view := n.broker.Topics().View()
 	out := overviewInfo{
-		Version: version, ClusterID: n.broker.ClusterID(), Kafka: n.broker.Advertised(), Storage: n.storageWord(),
-		Data: absolute(n.cmd.Data), Warehouse: n.store.URL(""), StartedMs: n.startedMs, Topics: len(view.All()), Partitions: view.Partitions(),
-		Subjects: len(n.registry.Subjects("", 0)), Groups: len(n.broker.Groups().Groups()) + len(n.broker.Shares().List()), Clients: len(n.broker.Clients()),
-		Rejected: n.rejectedInAll(), Resident: resident(), Checks: n.healthChecks(r.Context()), Tables: []tableGlance{},
+		Version: version, Kafka: n.broker.Advertised(), Storage: n.storageWord(), StartedMs: n.startedMs,
+		Partial: !whole, Tables: []tableGlance{},
 	}
-	out.DiskTotal, out.DiskFree = diskSpace(n.cmd.Data)
+	for _, t := range n.broker.Topics().View().All() {
+		if sees(acl.Topic, t.Name) {
+			out.Topics++
+			out.Partitions += int(t.Partitions)
+		}
+	}
+	for _, g := range n.broker.Groups().Groups() {
+		if sees(acl.Group, g.Name) {
+			out.Groups++
+		}
+	}
+	for _, g := range n.broker.Shares().List() {
+		if sees(acl.Group, g.Group) {
+			out.Groups++
+		}
+	}
 	for _, m := range n.tableMeasures(r.Context()) {
-		out.Tables = append(out.Tables, tableGlance{m.Topic, m.Format, string(m.State), m.FreshMs, m.Untranslated + m.Uncommitted, m.NextMs})
+		if sees(acl.Topic, m.Topic) {
+			out.Tables = append(out.Tables, tableGlance{m.Topic, m.Format, string(m.State), m.FreshMs, m.Untranslated + m.Uncommitted, m.NextMs})
+		}
 	}
 	slices.SortFunc(out.Tables, func(a, b tableGlance) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Format, b.Format))
 	})
+	if whole {
+		out.ClusterGlance = n.clusterGlance(r.Context())
+	}
 	answer(w, http.StatusOK, out)
+}
+
+func (n *node) clusterGlance(ctx context.Context) *ClusterGlance {
+	g := &ClusterGlance{
+		ClusterID: n.broker.ClusterID(), Data: absolute(n.cmd.Data), Warehouse: n.store.URL(""),
+		Subjects: len(n.registry.Subjects("", 0)), Clients: len(n.broker.Clients()),
+		Rejected: n.rejectedInAll(), Resident: resident(), Checks: n.healthChecks(ctx),
+	}
+	g.DiskTotal, g.DiskFree = diskSpace(n.cmd.Data)
+	return g
 }
 
 // storageWord says where the log lies, and whether it stays.

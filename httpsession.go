@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
+	"github.com/tarn-io/tarn/broker/acl"
 	"github.com/tarn-io/tarn/broker/auth"
 )
 
@@ -29,8 +31,10 @@ type sessionInfo struct {
 	User     string `json:"user,omitempty"`
 	// ByCookie says that signing out is possible.
 	ByCookie bool `json:"by_cookie"`
-	// Rules says that access rules are in force.
+	// Rules says that access rules are in force, Cluster that one may describe the
+	// cluster by them: its clients, users and settings.
 	Rules   bool   `json:"rules"`
+	Cluster bool   `json:"cluster"`
 	Version string `json:"version"`
 }
 
@@ -41,8 +45,10 @@ func (n *node) whoAmI(w http.ResponseWriter, r *http.Request) {
 		if who, err := n.identify(r); err == nil {
 			out.SignedIn, out.User = true, who.Name
 			out.ByCookie = r.Header.Get("Authorization") == ""
+			r = r.WithContext(context.WithValue(r.Context(), principalKey{}, who))
 		}
 	}
+	out.Cluster = out.SignedIn && n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, true)
 	w.Header().Set("Cache-Control", "no-store")
 	answer(w, http.StatusOK, out)
 }

@@ -242,6 +242,17 @@ async function signIn(page) {
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('link', { name: 'mine' }).waitFor();
     want((await page.getByRole('link', { name: 'theirs' }).count()) === 0, "somebody else's topic is listed");
+    want((await page.getByRole('link', { name: /Clients|Security|Settings/ }).count()) === 0, 'pages of the cluster are in the menu');
+    for (const [path, seen] of [['', 'Who may describe the cluster sees more'], ['/groups', 'No group'], ['/tables', 'No topic fills a table'], ['/schemas', 'No schemas yet'], ['/topics/mine', 'SQL where']]) {
+      const refused = [];
+      const note = (r) => { if (r.status() >= 400) refused.push(r.status() + ' ' + r.url()); };
+      page.on('response', note);
+      await page.goto(base + '/console' + path);
+      await (seen === 'SQL where' ? page.getByPlaceholder(seen) : page.getByText(seen)).first().waitFor();
+      page.off('response', note);
+      want(refused.length === 0, 'refused at ' + path + ': ' + refused.join(' '));
+      want((await page.locator('.note').count()) === 0, 'a complaint at ' + path);
+    }
     const cookie = (await page.context().cookies())[0];
     want(cookie.httpOnly && cookie.sameSite === 'Strict', 'cookie: ' + JSON.stringify(cookie));
     await page.goto(base + '/console/topics/theirs');

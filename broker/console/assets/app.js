@@ -21,6 +21,10 @@ const pages = [
   ['settings', 'Settings', 'o', () => import('./pages/settings.js')],
 ];
 
+/** Pages of the cluster, for who may describe it. */
+const ofCluster = ['clients', 'security', 'settings'];
+const mine = () => pages.filter(([name]) => session.value.cluster || !ofCluster.includes(name));
+
 const helping = signal(false);
 
 /** Page loads the module of where we are and shows it. */
@@ -42,7 +46,7 @@ function Side() {
   const first = parts.value[0] || '';
   const next = { system: 'light', light: 'dark', dark: 'system' };
   return html`<aside class="side"><a class="brand" href=${url([])}><img src="/console/assets/icon.svg" alt="" />Tarn</a>
-    <nav aria-label="Pages">${pages.map(([name, label, key]) => html`<a href=${url(name ? [name] : [])} class=${first === name ? 'on' : ''} aria-current=${first === name ? 'page' : undefined}>${label}<kbd>g ${key}</kbd></a>`)}</nav>
+    <nav aria-label="Pages">${mine().map(([name, label, key]) => html`<a href=${url(name ? [name] : [])} class=${first === name ? 'on' : ''} aria-current=${first === name ? 'page' : undefined}>${label}<kbd>g ${key}</kbd></a>`)}</nav>
     <div class="foot"><div class="row"><button class="plain small" onClick=${() => setTheme(next[theme.value])} title="Light, dark or as the system has it">${{ system: 'Auto', light: 'Light', dark: 'Dark' }[theme.value]} theme</button>
       <button class="plain small" onClick=${() => setUTC(!utc.value)} title="Zone of times">${utc.value ? 'UTC' : 'Local time'}</button></div>
       ${session.value.user && html`<div class="row spread"><span>${session.value.user}</span>${session.value.by_cookie && html`<button class="plain small" onClick=${signOut}>Sign out</button>`}</div>`}
@@ -76,10 +80,10 @@ function SignIn() {
     <div class="faint">The users are those of Kafka clients: <code>tarn user create NAME</code></div></form>`;
 }
 
-const keys = [['/', 'search or filter on this page'], ['?', 'this list'], ['Esc', 'close, or leave a field'], ['↑ ↓, Enter', 'go through the rows of a list, and open one'], ['space', 'records: pause or go on with the live tail'], ['Ctrl Enter', 'SQL: run; produce: send'],
-  ...pages.map(([, label, key]) => ['g ' + key, label])];
+const keys = () => [['/', 'search or filter on this page'], ['?', 'this list'], ['Esc', 'close, or leave a field'], ['↑ ↓, Enter', 'go through the rows of a list, and open one'], ['space', 'records: pause or go on with the live tail'], ['Ctrl Enter', 'SQL: run; produce: send'],
+  ...mine().map(([, label, key]) => ['g ' + key, label])];
 
-const Help = () => helping.value && html`<${Dialog} title="Keys" onClose=${() => { helping.value = false; }}><table class="grid">${keys.map(([k, what]) => html`<tr><td class="fit"><kbd>${k}</kbd></td><td>${what}</td></tr>`)}</table></${Dialog}>`;
+const Help = () => helping.value && html`<${Dialog} title="Keys" onClose=${() => { helping.value = false; }}><table class="grid">${keys().map(([k, what]) => html`<tr><td class="fit"><kbd>${k}</kbd></td><td>${what}</td></tr>`)}</table></${Dialog}>`;
 
 /** Whether a key belongs to a field and not to the page. */
 const typing = (t) => t && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName));
@@ -94,7 +98,7 @@ addEventListener('keydown', (e) => {
   before = e.key;
   beforeAt = Date.now();
   if (prefixed) {
-    const page = pages.find(([, , key]) => key === e.key);
+    const page = mine().find(([, , key]) => key === e.key);
     if (page) { e.preventDefault(); go(url(page[0] ? [page[0]] : [])); }
     before = '';
     return;

@@ -72,7 +72,7 @@ function clock(seconds) {
 const times = (p) => { const n = Math.max(0, ...Object.values(p.series).map((l) => l.length)); return Array.from({ length: n }, (_, i) => p.from + i * p.step); };
 
 /** useSeries asks for series by name. */
-export const useSeries = (names, span) => useAsk('/api/overview/series?span=' + span + names.map((n) => '&name=' + encodeURIComponent(n)).join(''), span === '24h' ? 15000 : 2000);
+export const useSeries = (names, span) => useAsk(names.length ? '/api/overview/series?span=' + span + names.map((n) => '&name=' + encodeURIComponent(n)).join('') : '', span === '24h' ? 15000 : 2000);
 
 /** Over is a chart of one series with its newest number. */
 export function Over({ points, name, label, show }) {

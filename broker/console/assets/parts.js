@@ -63,7 +63,9 @@ export const Tabs = ({ base, tabs, on }) => html`<nav class="tabs" aria-label="P
 export const Badge = ({ kind = '', children, title }) => html`<span class=${'badge ' + kind} title=${title}>${children}</span>`;
 
 /** Trouble says what went wrong; nothing without an error. */
-export const Trouble = ({ error }) => error && html`<div class="note bad" role="alert">${error.status === 403 ? 'You may not see this: ' : ''}${error.message}</div>`;
+export const Trouble = ({ error }) => error && (error.status === 403
+  ? html`<div class="note" role="status">You may not see this: ${error.message}</div>`
+  : html`<div class="note bad" role="alert">${error.message}</div>`);
 
 /** Empty says that there is nothing yet, and the command that changes it. */
 export const Empty = ({ title, children, command }) => html`<div class="empty"><b>${title}</b>${children}${command && html`<${Command} text=${command} />`}</div>`;

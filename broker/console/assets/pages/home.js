@@ -1,7 +1,7 @@
 // Home: how the broker is, and how it has been.
 import { html } from '../lib.js';
 import { A, param, url, go } from '../router.js';
-import { useAsk } from '../api.js';
+import { session, useAsk } from '../api.js';
 import { ago, brief, bytes, count, plural, span, time } from '../format.js';
 import { Badge, Empty, Facts, Grid, Head, Loaded, Segment } from '../parts.js';
 import { Over, useSeries } from '../chart.js';
@@ -16,29 +16,29 @@ const Card = ({ label, value, more, to }) => html`<div class="card"><div class="
 export default function Home() {
   const it = useAsk('/api/overview', 3000);
   const range = param('span') || '5m';
-  const points = useSeries(['records', 'lag', 'rejections', 'freshness', 'waiting', 'clients'], range).data;
+  const points = useSeries(session.value.cluster ? ['records', 'lag', 'rejections', 'freshness', 'waiting', 'clients'] : [], range).data;
   const topics = useAsk('/api/topics', 5000);
   const newest = (name) => points && (points.series[name] || []).findLast((v) => v !== null);
-  return html`<${Head} title="Home"><span class="right"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /></span></${Head}>
+  return html`<${Head} title="Home">${session.value.cluster && html`<span class="right"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /></span>`}</${Head}>
     <${Loaded} of=${it}>${(o) => html`
-      <div class="row" style=${{ marginBottom: '12px' }}>${o.checks.map((c) => html`<span class="badge ${c.ok ? 'good' : 'bad'}" title=${c.message || 'in order'}>${c.ok ? '✓' : '✕'} ${c.name}${c.ok ? '' : ': ' + c.message}</span>`)}
+      <div class="row" style=${{ marginBottom: '12px' }}>${(o.checks || []).map((c) => html`<span class="badge ${c.ok ? 'good' : 'bad'}" title=${c.message || 'in order'}>${c.ok ? '✓' : '✕'} ${c.name}${c.ok ? '' : ': ' + c.message}</span>`)}
         <span class="faint">up ${span((Date.now() - o.started_ms) / 1000)}</span></div>
-      <div class="cards">
-        <${Card} label="Records in" value=${newest('records') === undefined ? '–' : rate(newest('records'))} more=${plural(o.partitions, 'partition')} />
-        <${Card} label="Topics" value=${count(o.topics)} to=${['topics']} more=${plural(o.subjects, 'schema subject')} />
-        <${Card} label="Lag of all groups" value=${newest('lag') === undefined ? '–' : brief(newest('lag'))} to=${['groups']} more=${plural(o.groups, 'group')} />
-        <${Card} label="Rejected" value=${brief(o.rejected)} more="since the start" />
+      <div class=${o.partial ? 'cards' : 'cards eight'}>
+        ${!o.partial && html`<${Card} label="Records in" value=${newest('records') === undefined ? '–' : rate(newest('records'))} more=${plural(o.partitions, 'partition')} />`}
+        <${Card} label="Topics" value=${count(o.topics)} to=${['topics']} more=${o.partial ? plural(o.partitions, 'partition') : plural(o.subjects, 'schema subject')} />
+        ${o.partial ? html`<${Card} label="Groups" value=${count(o.groups)} to=${['groups']} />` : html`<${Card} label="Lag of all groups" value=${newest('lag') === undefined ? '–' : brief(newest('lag'))} to=${['groups']} more=${plural(o.groups, 'group')} />`}
+        ${o.partial ? html`<${Card} label="Tables" value=${count(o.tables.length)} to=${['tables']} />` : html`<${Card} label="Rejected" value=${brief(o.rejected)} more="since the start" />
         <${Card} label="Tables fresh to" value=${o.tables.length ? span(newest('freshness') ?? 0) : '–'} to=${['tables']} more=${plural(o.tables.length, 'table')} />
         <${Card} label="Clients" value=${count(o.clients)} to=${['clients']} more="connections" />
         <${Card} label="Memory" value=${o.resident ? bytes(o.resident) : '–'} more="resident" />
-        <${Card} label="Disk free" value=${o.disk_free >= 0 ? bytes(o.disk_free) : '–'} more=${o.disk_total > 0 ? 'of ' + bytes(o.disk_total) : ''} />
+        <${Card} label="Disk free" value=${o.disk_free >= 0 ? bytes(o.disk_free) : '–'} more=${o.disk_total > 0 ? 'of ' + bytes(o.disk_total) : ''} />`}
       </div>
-      <div class="charts four">
+      ${o.partial ? html`<p class="soft">Topics, groups and tables are those that you may describe. Who may describe the cluster sees more here.</p>` : html`<div class="charts four">
         <${Over} points=${points} name="records" label="Records in, per second" show=${brief} />
         <${Over} points=${points} name="lag" label="Lag of all groups, records" show=${brief} />
         <${Over} points=${points} name="rejections" label="Rejected, per second" show=${brief} />
         <${Over} points=${points} name="freshness" label="Oldest table, behind its log" show=${span} />
-      </div>
+      </div>`}
       <div class="halves">
         <div><h2>Topics with lag</h2>${topics.data && topLag(topics.data)}</div>
         <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${byTopic(o.tables)} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
@@ -49,9 +49,9 @@ export default function Home() {
         ]} />` : html`<${Empty} title="No topic fills a table yet" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in.</${Empty}>`}</div>
       </div>
       <h2>This broker</h2>
-      <div class="panel"><${Facts} of=${[['Kafka', html`<code>${o.kafka}</code>`], ['HTTP', html`<code>${location.origin}</code>  registry, <a href="/api" target="_blank">API</a>, <a href="/metrics" target="_blank">metrics</a>`],
-        ['Log', o.storage === 'memory' ? 'in memory: gone when this process ends' : html`SQLite in <code>${o.data}</code>, kept across restarts`], ['Tables', html`<code>${o.warehouse}</code>`],
-        ['Version', 'tarn ' + o.version], ['Cluster', html`<code>${o.cluster_id}</code>`], ['Since', time(o.started_ms)]]} /></div>`}</${Loaded}>`;
+      <div class="panel"><${Facts} of=${[['Kafka', html`<code>${o.kafka}</code>`], ['HTTP', html`<code>${location.origin}</code>  registry, <a href="/api" target="_blank">API</a>${!o.partial && html`, <a href="/metrics" target="_blank">metrics</a>`}`],
+        ['Log', o.storage === 'memory' ? 'in memory: gone when this process ends' : o.partial ? 'SQLite, kept across restarts' : html`SQLite in <code>${o.data}</code>, kept across restarts`], o.warehouse && ['Tables', html`<code>${o.warehouse}</code>`],
+        ['Version', 'tarn ' + o.version], o.cluster_id && ['Cluster', html`<code>${o.cluster_id}</code>`], ['Since', time(o.started_ms)]]} /></div>`}</${Loaded}>`;
 }
 
 /** byTopic puts the tables of a topic into one row, which says the worst of them. */

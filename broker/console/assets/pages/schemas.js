@@ -2,7 +2,7 @@
 // after a look at what it would do to readers and tables.
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { A, go, param, parts, setParams, url } from '../router.js';
-import { ask, p, useAsk } from '../api.js';
+import { ask, p, session, useAsk } from '../api.js';
 import { plural } from '../format.js';
 import { Badge, Copy, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Trouble, say } from '../parts.js';
 import { Json, pretty } from '../json.js';
@@ -18,7 +18,7 @@ export default function Schemas() {
 
 function List() {
   const it = useAsk('/schemas?latestOnly=true', 5000);
-  const level = useAsk('/config', 0);
+  const level = useAsk(session.value.cluster ? '/config' : '', 0);
   const [making, make] = useState(false);
   const q = param('q').toLowerCase();
   return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><button class="main-action" onClick=${() => make(true)}>Register</button></span></${Head}>

@@ -73,7 +73,8 @@ function Create({ onClose }) {
     <${Trouble} error=${error} /></div></${Dialog}>`;
 }
 
-function One({ name, tab }) {
+function One({ name, tab: asked }) {
+  const tab = asked === 'records' ? '' : asked;
   const it = useAsk(p`/api/topics/${name}`, 4000);
   const t = it.data;
   const tabs = [['', 'Records'], ['partitions', 'Partitions'], ['schema', 'Schema'], ['groups', 'Groups'], ['config', 'Config'], ['rejections', 'Rejections', t && t.rejected ? brief(t.rejected) : ''], ['table', 'Table']];
@@ -81,5 +82,5 @@ function One({ name, tab }) {
   const View = views[tab];
   return html`<${Head} trail=${[['Topics', 'topics']]} title=${name}>${t && html`<span class="soft row">${count(t.records)} records · ${bytes(t.bytes)} · ${plural(t.partitions, 'partition')} ${t.last_ms ? html`· last record <${When} ms=${t.last_ms} />` : null}</span>`}</${Head}>
     <${Tabs} base=${['topics', name]} tabs=${tabs} on=${tab} />
-    ${it.error && !t ? (it.error.status === 404 ? html`<${Empty} title=${'There is no topic ' + name} command=${'tarn topic create ' + sh(name)}>It may have been deleted. <${A} to=${['topics']}>All topics</${A}>, or make it:</${Empty}>` : html`<${Trouble} error=${it.error} />`) : View ? html`<${View} name=${name} topic=${t} again=${it.again} />` : html`<p>No such tab.</p>`}`;
+    ${it.error && !t ? (it.error.status === 404 ? html`<${Empty} title=${'There is no topic ' + name} command=${'tarn topic create ' + sh(name)}>It may have been deleted. <${A} to=${['topics']}>All topics</${A}>, or make it:</${Empty}>` : html`<${Trouble} error=${it.error} />`) : View ? html`<${View} name=${name} topic=${t} again=${it.again} />` : html`<p>There is no such part of a topic. <${A} to=${['topics', name]}>Its records</${A}></p>`}`;
 }
