@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ type schemaCmd struct {
 	Delete   schemaDeleteCmd   `cmd:"" help:"Delete a subject or one version."`
 	Report   schemaReportCmd   `cmd:"" help:"Say what a topic's schema has refused, or with monitor would have, by client."`
 	Level    schemaLevelCmd    `cmd:"" help:"Show or set the compatibility level."`
+	Mode     schemaModeCmd     `cmd:"" help:"Show or set the mode: whether schemas can be registered, and whether with ids of another registry."`
 }
 
 // schemaSource are the arguments that name a schema text.
@@ -80,6 +82,8 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 type schemaRegisterCmd struct {
 	connect
 	schemaSource
+	ID        int `placeholder:"N" help:"The id that the schema has in another registry, whose records are to be read: wants mode IMPORT (tarn schema mode)."`
+	AsVersion int `placeholder:"N" help:"The version that it has there; wants --id."`
 }
 
 // Run registers a schema.
@@ -88,13 +92,21 @@ func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	reg, err := c.registry()
-	if err != nil {
+	if c.AsVersion != 0 && c.ID == 0 {
+		return errors.New("--as-version wants --id: a version that comes from another registry has an id there")
+	}
+	asked, got := sr.SubjectSchema{Schema: s, ID: c.ID, Version: c.AsVersion}, sr.SubjectSchema{}
+	if err := c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(c.Subject)+"/versions", asked, &got); err != nil {
 		return err
 	}
-	got, err := reg.CreateSchema(ctx, c.Subject, s)
-	if err != nil {
-		return err
+	if got.Version == 0 { // older registries answer the id alone
+		reg, err := c.registry()
+		if err != nil {
+			return err
+		}
+		if got, err = reg.LookupSchema(ctx, c.Subject, s); err != nil {
+			return err
+		}
 	}
 	return c.sayFields(std, []field{{"subject", c.Subject}, {"version", got.Version}, {"id", got.ID}}, fmt.Sprintf("%s version %d id %d", c.Subject, got.Version, got.ID))
 }
@@ -204,5 +216,45 @@ func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
 	}
 	out := sheet{Columns: []string{"SUBJECT", "LEVEL"}}
 	out.add(name, cmp.Or(config.Ours, config.Level))
+	return out.write(std.out, c.Output)
+}
+
+type schemaModeCmd struct {
+	connect
+	Subject string `arg:"" optional:"" help:"Subject, or a context as :.NAME:; the global mode if not given."`
+	Set     string `enum:"READWRITE,READONLY,READONLY_OVERRIDE,FORWARD,IMPORT," default:"" placeholder:"MODE" help:"New mode: READWRITE, READONLY, READONLY_OVERRIDE, FORWARD or IMPORT."`
+	Force   bool   `help:"Set IMPORT although there are schemas."`
+}
+
+// Help shows how schemas come from another registry.
+func (c *schemaModeCmd) Help() string {
+	return `Schemas of another registry come with the ids that its records have:
+
+  tarn schema mode orders-value --set IMPORT
+  tarn schema register orders-value order.avsc --id 1041 --as-version 7
+  tarn schema mode orders-value --set READWRITE
+`
+}
+
+// Run shows or sets a mode.
+func (c *schemaModeCmd) Run(ctx context.Context, std stdio) error {
+	path, name := "/mode", "(global)"
+	if c.Subject != "" {
+		path, name = path+"/"+url.PathEscape(c.Subject), c.Subject
+	}
+	var mode struct {
+		Mode string `json:"mode"`
+	}
+	if c.Set != "" {
+		mode.Mode = c.Set
+		if err := c.call(ctx, http.MethodPut, path+"?force="+strconv.FormatBool(c.Force), mode, nil); err != nil {
+			return err
+		}
+	}
+	if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &mode); err != nil {
+		return err
+	}
+	out := sheet{Columns: []string{"SUBJECT", "MODE"}}
+	out.add(name, mode.Mode)
 	return out.write(std.out, c.Output)
 }

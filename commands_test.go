@@ -265,7 +265,7 @@ func triedCommands() []string {
 	return []string{
 		"doctor", "topic create t u -p 1", "topic list", "topic describe t", "topic alter t -c retention.ms=1000000", "topic size t",
 		"schema register t-value order.avsc", "schema list", "schema get t-value", "schema check t-value order.avsc", "schema describe t",
-		"schema diff t-value 1 1", "schema level", "schema report t",
+		"schema diff t-value 1 1", "schema level", "schema mode", "schema report t",
 		"produce t lines.jsonl", "produce plain plain.jsonl", "consume t", "schema infer plain",
 		"generate records t -n 20 --key u{n:3}", "perf produce bench -n 50 --size 10", "perf consume bench", "perf e2e t -n 5 --rate 0",
 		"sql 'select * from t'", "rejections t", "topic redrive t --dry-run",

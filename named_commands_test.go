@@ -15,6 +15,9 @@ import (
 // advice in a message, a command that the console shows.
 var quotedCommand = regexp.MustCompile("[`\"']tarn ([a-z][a-z -]*[a-z])")
 
+// placedCommand finds a command with words that stand for arguments.
+var placedCommand = regexp.MustCompile("tarn ([a-z][a-z -]*[a-z])((?: [A-Z]{3,})+)")
+
 // TestNamedCommands holds that a command which documents, messages or the console name
 // is there. Blocks of documents are held to more, by TestDocumentBlocks.
 func TestNamedCommands(t *testing.T) {
@@ -46,6 +49,12 @@ func TestNamedCommands(t *testing.T) {
 				t.Errorf("%s: there is no command %q", at, "tarn "+m[1])
 			}
 		}
+		for _, m := range placedCommand.FindAllStringSubmatch(string(b), -1) {
+			of, rest := root.find(strings.Fields(m[1]))
+			if given := len(strings.Fields(m[2])); len(rest) == 0 && len(of.Commands) == 0 && !takes(of, given) {
+				t.Errorf("%s: %q: %s takes %d arguments", at, m[0], of.Name, len(of.Args))
+			}
+		}
 		return nil
 	})
 	if err != nil || named < 200 {
@@ -70,4 +79,9 @@ func namesCommand(root *commandTree, words []string) bool {
 	}
 	// tarn generate TOPIC stands beside tarn generate alerts.
 	return len(at.Commands) == 0 || len(rest) == 0 || at.Name == "tarn generate"
+}
+
+// takes reports whether a command takes so many arguments.
+func takes(c *commandTree, given int) bool {
+	return given <= len(c.Args) || len(c.Args) > 0 && c.Args[len(c.Args)-1].Repeated
 }
