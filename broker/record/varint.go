@@ -24,6 +24,10 @@ func varint32(b []byte) (v int32, n int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return int32(b[0]>>1) ^ -int32(b[0]&1), 1
 	}
+	if len(b) > 1 && b[1] < 0x80 { // lengths of most records, and of their values
+		u := uint32(b[0]&0x7f) | uint32(b[1])<<7
+		return int32(u>>1) ^ -int32(u&1), 2
+	}
 	w, n := binary.Varint(b)
 	if n <= 0 || n > maxVarint32 || w != int64(int32(w)) {
 		return 0, 0

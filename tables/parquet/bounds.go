@@ -149,38 +149,41 @@ type byteBounds struct {
 }
 
 func (b *byteBounds) add(a arrow.Array, valid []byte) {
-	at := b.reader(a)
-	for i := range a.Len() {
-		if valid != nil && !bitutil.BitIsSet(valid, i) {
-			continue
-		}
-		v := at(i)
-		switch {
-		case !b.some:
-			b.least, b.most, b.some = v, v, true
-		case bytes.Compare(v, b.least) < 0:
-			b.least = v
-		case bytes.Compare(v, b.most) > 0:
-			b.most = v
-		}
-	}
-}
-
-func (b *byteBounds) reader(a arrow.Array) func(int) []byte {
 	d := a.Data()
+	if d.Len() == 0 {
+		return
+	}
 	if b.width > 0 {
 		values := fixedBytes(a, b.width)
-		return func(i int) []byte { return values[i*b.width : (i+1)*b.width] }
-	}
-	if d.Len() == 0 {
-		return nil
+		for i := range d.Len() {
+			if valid == nil || bitutil.BitIsSet(valid, i) {
+				b.take(values[i*b.width : (i+1)*b.width])
+			}
+		}
+		return
 	}
 	offsets := arrow.Int32Traits.CastFromBytes(d.Buffers()[1].Bytes())[d.Offset():]
 	var values []byte
 	if d.Buffers()[2] != nil {
 		values = d.Buffers()[2].Bytes()
 	}
-	return func(i int) []byte { return values[offsets[i]:offsets[i+1]] }
+	for i := range d.Len() {
+		if valid == nil || bitutil.BitIsSet(valid, i) {
+			b.take(values[offsets[i]:offsets[i+1]])
+		}
+	}
+}
+
+// take looks at one value.
+func (b *byteBounds) take(v []byte) {
+	switch {
+	case !b.some:
+		b.least, b.most, b.some = v, v, true
+	case bytes.Compare(v, b.least) < 0:
+		b.least = v
+	case bytes.Compare(v, b.most) > 0:
+		b.most = v
+	}
 }
 
 // result copies: the values lie in the batches' memory.
