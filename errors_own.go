@@ -67,7 +67,7 @@ func apiErrors() []explained {
 		{"50303", "The catalog does not answer.", "Look at the broker's log, and at the catalog if it is another one (--catalog.type)."},
 		{"50304", "As many streams or backups are open as there may be.", "Close some, and try again."},
 		{"50305", "The broker is starting, or as many requests wait for tables as there may be; the message says which.", "Try again later."},
-		{"50306", "The broker is stopping.", "Try again when it is back."},
+		{"50306", "The broker is stopping, or what fills a topic's tables has stopped: the topic was deleted or changed.", "Try again; of a topic that is gone it is said then."},
 	}
 }
 

@@ -214,7 +214,7 @@ func reply(w http.ResponseWriter) func(v any, err error) {
 		case errors.Is(err, sink.ErrNoTable), errors.Is(err, errRedrive), errors.Is(err, commitlog.ErrGone):
 			answer(w, http.StatusNotFound, apiError{Code: 40401, Message: err.Error()})
 		case errors.Is(err, sink.ErrStopped):
-			answer(w, http.StatusConflict, apiError{Code: 40901, Message: err.Error() + ": its topic was deleted or changed, or the broker is stopping; ask again"})
+			answer(w, http.StatusServiceUnavailable, apiError{Code: 50306, Message: err.Error() + ": its topic was deleted or changed, or the broker is stopping; ask again"})
 		case errors.Is(err, commitlog.ErrConflict), errors.Is(err, sink.ErrLatest), errors.Is(err, sink.ErrNoRebuild), errors.Is(err, sink.ErrLogShort), errors.Is(err, sink.ErrAborted):
 			answer(w, http.StatusConflict, apiError{Code: 40901, Message: err.Error()})
 		default:

@@ -20,7 +20,7 @@ func TestReply(t *testing.T) {
 		{nil, 200},
 		{sink.ErrNoTable, 404},
 		{fmt.Errorf("rebuild: %w", commitlog.ErrGone), 404},
-		{fmt.Errorf("redrive: %w", sink.ErrStopped), 409},
+		{fmt.Errorf("redrive: %w", sink.ErrStopped), 503},
 		{sink.ErrAborted, 409},
 		{errors.New("disk"), 500},
 	} {

@@ -59,7 +59,7 @@ func (n *node) waitAPI(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusConflict, apiError{Code: 40902, Message: err.Error()})
 	case errors.Is(err, context.DeadlineExceeded):
 		answer(w, http.StatusRequestTimeout, apiError{Code: 40801, Message: n.stillWaiting(r, timeout, done)})
-	case errors.Is(err, context.Canceled), errors.Is(err, sink.ErrStopped):
+	case errors.Is(err, context.Canceled):
 		answer(w, http.StatusServiceUnavailable, apiError{Code: 50306, Message: "the broker is stopping"})
 	default:
 		reply(w)(done, err)

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // chore is something that only the sink's goroutine may do, between two of its
@@ -44,7 +45,11 @@ func (s *sink) doChores(ctx context.Context, err error) {
 			c.answer <- err
 			continue
 		}
-		c.answer <- s.guard(func() error { return c.do(ctx) })
+		err := s.guard(func() error { return c.do(ctx) })
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrStopped, err)
+		}
+		c.answer <- err
 	}
 	s.asks = nil
 }

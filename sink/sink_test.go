@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tarn-io/tarn/broker/record"
@@ -65,6 +66,15 @@ func TestWaitsForSchema(t *testing.T) {
 	w := newWorld(t)
 	w.run()
 	w.state(sink.WaitingForSchema)
+	r, err := w.manager.Verify(t.Context(), "orders")
+	if err != nil || r.Verdict != sink.VerdictUnknown || len(r.Formats) == 0 {
+		t.Fatalf("verify without a table: %+v, %v", r, err)
+	}
+	for _, f := range r.Formats {
+		if !strings.HasPrefix(f.Message, "there is no table yet: no schema is registered for subject orders-value") {
+			t.Errorf("%s: %q", f.Format, f.Message)
+		}
+	}
 	id := w.register("orders-value", orderV1)
 	w.produce(0, order(id, 1, "a"))
 	w.verify(1, 0)

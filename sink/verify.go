@@ -101,6 +101,15 @@ func (m *Manager) Verify(ctx context.Context, topic string) (Report, error) {
 	return out, nil
 }
 
+// noTableYet says why a topic's tables are not there.
+func (s *sink) noTableYet() error {
+	all, _, _ := s.status.get()
+	if all.state == Running {
+		return errors.New("there is no table yet: the sink makes it when it begins")
+	}
+	return fmt.Errorf("there is no table yet: %s", all.message)
+}
+
 // verify compares one format's table. The sink may be at work meanwhile: what
 // is there before the rows are read must be among them, and what is there
 // afterwards bounds them.
@@ -110,6 +119,9 @@ func (s *sink) verify(ctx context.Context, format string) FormatReport {
 		Gaps: []tables.Range{}, Duplicates: []Duplicate{}, Deleted: []tables.Range{},
 	}
 	t, err := s.reopen(ctx, format, s.topic.Table)
+	if isAbsent(err) {
+		err = s.noTableYet()
+	}
 	if err != nil {
 		return r.failed(err)
 	}
