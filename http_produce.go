@@ -156,7 +156,7 @@ func (n *node) checkDraft(w http.ResponseWriter, r *http.Request) {
 	}
 	rec, err := n.encodeDraft(r.Context(), r, t, &d)
 	if bad, ok := errors.AsType[*draftError](err); ok {
-		answer(w, http.StatusOK, draftVerdict{Part: bad.part, Message: bad.Error()})
+		answer(w, http.StatusOK, draftVerdict{Part: bad.part, Message: bad.err.Error()})
 		return
 	}
 	if err != nil {

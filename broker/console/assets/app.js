@@ -103,7 +103,10 @@ addEventListener('keydown', (e) => {
     before = '';
     return;
   }
-  if (e.key === '?') helping.value = true;
+  if ((e.key === 'ArrowDown' || e.key === 'j') && e.target === document.body) {
+    const row = document.querySelector('.main tr[tabindex="0"], .main [role="row"][tabindex="0"]');
+    if (row instanceof HTMLElement) { e.preventDefault(); row.focus(); }
+  } else if (e.key === '?') helping.value = true;
   else if (e.key === '/') {
     const field = document.querySelector('[data-search]');
     if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) { e.preventDefault(); field.focus(); field.select(); }

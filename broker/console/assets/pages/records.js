@@ -111,7 +111,7 @@ export default function Records({ name, topic }) {
 function Filters({ parts, live }) {
   const field = (name, placeholder, cls = '', extra = {}) => html`<${Typed} ...${extra} key=${name} name=${name} placeholder=${placeholder} class=${cls} also=${{ open: '' }} />`;
   return html`<div class="filters">
-    <button class=${live ? 'main-action' : ''} onClick=${() => setParams({ live: !live, order: '', at: '', open: '' })} title="Show what comes in">${live ? '● Live' : '○ Live'}</button>
+    <button class=${live ? 'main-action' : ''} onClick=${(e) => { e.currentTarget.blur(); setParams({ live: !live, order: '', at: '', open: '' }); }} title="Show what comes in; space pauses it">${live ? '● Live' : '○ Live'}</button>
     ${!live && html`<${Segment} name="order" fallback="newest" options=${[['newest', 'Newest'], ['oldest', 'Oldest']]} />`}
     ${!live && field('at', 'from: -1h, time, offset', '', { style: { width: '180px' }, title: 'An offset, a time such as 2026-01-31T12:00:00Z, or how long ago such as -15m' })}
     <select value=${param('partition')} aria-label="Partition" onChange=${(e) => setParams({ partition: e.target.value, open: '' })}><option value="">all partitions</option>${Array.from({ length: Math.min(parts, 1000) }, (_, i) => html`<option value=${i}>partition ${i}</option>`)}</select>
