@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tarn-io/tarn/sink"
 )
 
 // TestSilentTables asks for the status of tables that do not answer, as those of a
@@ -47,4 +49,24 @@ func TestSilentTables(t *testing.T) {
 			t.Errorf("afterwards: %d rows, %q, after %v", rows, notice, took)
 		}
 	})
+}
+
+// TestManyFiles asks about a plain Parquet table of many small files: where they are not
+// merged by themselves, the status says who merges them.
+func TestManyFiles(t *testing.T) {
+	for compact, want := range map[string]bool{sink.CompactAuto: true, sink.CompactAll: false} {
+		inRhythm(t, func(topic *sink.Topic) { topic.Compact = compact }, func(t *testing.T, r *rhythm) {
+			r.some(1)
+			for files, told := range map[int64]bool{999: false, 1000: want} {
+				r.files.Store(files)
+				st, err := r.manager.Status(t.Context(), "orders")
+				if err != nil || len(st.Formats) != 1 {
+					t.Fatalf("%+v, %v", st, err)
+				}
+				if got := strings.Contains(st.Formats[0].Notice, "tarn table compact orders"); got != told {
+					t.Errorf("%s, %d files: %q", compact, files, st.Formats[0].Notice)
+				}
+			}
+		})
+	}
 }

@@ -25,6 +25,7 @@ type rhythm struct {
 	id      int
 	commits atomic.Int64
 	rows    atomic.Int64
+	files   atomic.Int64 // as the status says, of 1,000 bytes each
 	looks   atomic.Int64 // at the clock: a sink that wakes looks at it, or at its table
 	fails   atomic.Bool  // commits
 	takes   atomic.Int64 // a commit, in ns
@@ -111,7 +112,7 @@ func (c *counter) Status(context.Context) (tables.Status, error) {
 	if c.silent != nil {
 		<-c.silent
 	}
-	return tables.Status{Format: "parquet", Rows: c.rows.Load()}, nil
+	return tables.Status{Format: "parquet", Rows: c.rows.Load(), Files: c.files.Load(), Bytes: 1000 * c.files.Load()}, nil
 }
 
 // Rows implements tables.Table.
