@@ -78,6 +78,7 @@ func tableErrors() []explained {
 		{"waiting_for_schema", "The topic's subject has no schema, or none that the topic's configs can be applied to, so its tables have no columns.", "It goes on by itself when one is registered: tarn schema register TOPIC-value FILE."},
 		{"stalled", "Something failed; the message says what.", "It is tried again by itself; tarn table flush TOPIC tries at once."},
 		{"log_replaced", "The table was written from another log: the topic was made again, or the log restored.", "After tarn restore: restore with --new-tables and start with an empty --warehouse, or with --same-log if nobody has written to the log since. Else move the table and its dead letters away and restart, or set tarn.table.name."},
+		{"name_taken", "Where the table would be is one that Tarn has not made.", "Give that table another name or place, or drop it, and it goes on, at once by tarn table flush TOPIC; or set tarn.table.name."},
 		{"table_ahead", "The table holds offsets that the log does not have: the log is older.", "Restore a newer log; or tarn restore --new-tables, and an empty --warehouse; or move the table and its dead letters away and restart."},
 		{"rolled_back", "Somebody set the table back to an earlier state.", "Roll it forward and it goes on; or move it and its dead letters away and restart."},
 		{"diverged", "The table stands where no commit of Tarn's leads on from.", "Stop the other writer; or move the table and its dead letters away and restart."},

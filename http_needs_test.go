@@ -164,7 +164,6 @@ PUT /api/listeners <- alter cluster
 GET /api/log-level <- describe cluster
 PUT /api/log-level <- alter cluster
 GET /api/openapi.json <- describe cluster
-GET /api/overview <- describe cluster
 GET /api/overview/series <- describe cluster
 GET /api/quotas <- describe-configs cluster
 POST /api/quotas <- alter-configs cluster
@@ -173,7 +172,6 @@ GET /api/schemas/describe <- read subject
 GET /api/schemas/diff <- read subject
 GET /api/settings <- describe-configs cluster
 PATCH /api/settings <- alter-configs cluster
-GET /api/tables <- describe cluster
 GET /api/tables/{topic} <- describe topic
 POST /api/tables/{topic}/compact <- alter topic
 POST /api/tables/{topic}/expire <- alter topic

@@ -210,6 +210,8 @@ func stopped(err error) error {
 	switch {
 	case errors.Is(err, tables.ErrRolledBack):
 		return &stopError{RolledBack, err}
+	case errors.Is(err, tables.ErrNotOurs):
+		return &stopError{NameTaken, err}
 	case errors.Is(err, tables.ErrForeign):
 		return &stopError{LogReplaced, err}
 	}

@@ -234,6 +234,27 @@ func TestStartLatest(t *testing.T) {
 	w.verify(3, 0)
 }
 
+// TestNameTaken finds a file of somebody else where the table would be, and goes on
+// when it is gone.
+func TestNameTaken(t *testing.T) {
+	w := newWorld(t)
+	w.topics[0].Formats = []string{"parquet"}
+	const theirs = "default/orders/parquet/theirs.parquet"
+	if err := w.store.Put(t.Context(), theirs, []byte("PAR1")); err != nil {
+		t.Fatal(err)
+	}
+	id := w.register("orders-value", orderV1)
+	w.run()
+	w.produce(0, order(id, 1, "a"))
+	if st := w.state(sink.NameTaken); !strings.Contains(st.Message, "tarn table flush") {
+		t.Errorf("message %q", st.Message)
+	}
+	if err := w.store.Delete(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	w.verify(1, 0)
+}
+
 // TestLogReplaced runs on tables that were written from another log.
 func TestLogReplaced(t *testing.T) {
 	w := newWorld(t)

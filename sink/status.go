@@ -25,6 +25,8 @@ const (
 	// LogReplaced: the table was written from another log, one restored from a
 	// backup or a topic made again under the old name.
 	LogReplaced State = "log_replaced"
+	// NameTaken: where the table would be is one that Tarn has not made.
+	NameTaken State = "name_taken"
 	// TableAhead: the table holds offsets that the log does not have.
 	TableAhead State = "table_ahead"
 	// RolledBack: somebody set the table back to an earlier state.
@@ -45,6 +47,7 @@ const (
 
 // advice says for each state what resumes it.
 var advice = map[State]string{
+	NameTaken:   "give that table another name or place, or drop it, then tarn table flush goes on; or set tarn.table.name to another table",
 	LogReplaced: "after tarn restore, restore again with --new-tables and start with an empty --warehouse to have tables written anew, or with --same-log and the old --warehouse if nobody has written to the log since; else, to go on with this log, move the old table and its dead letters away (drop them in the catalog, or move their folders), and restart; or set tarn.table.name to another table",
 	TableAhead:  "the log is older than the table: restore a newer log; or run tarn restore with --new-tables and start with an empty --warehouse; or move the table and its dead letters away and restart",
 	RolledBack:  "roll the table forward again and it goes on; or move it and its dead letters away and restart to write it anew from the log",

@@ -23,6 +23,9 @@ var (
 	// ErrForeign is refused: the table at this place belongs to another topic
 	// id or incarnation, or is no table of Tarn's.
 	ErrForeign = errors.New("table belongs to another log")
+	// ErrNotOurs is refused: what is at this place is nothing that Tarn has made. It is
+	// an ErrForeign, too.
+	ErrNotOurs error = notOurs{}
 	// ErrFeature is refused: another writer has brought something into the table that
 	// this format's code does not read. Once it is taken out, the table goes on.
 	ErrFeature = errors.New("the table has what Tarn does not read")
@@ -267,3 +270,11 @@ type Item struct {
 	Version int64
 	Delete  bool
 }
+
+type notOurs struct{}
+
+// Error implements error.
+func (notOurs) Error() string { return "not made by Tarn" }
+
+// Is implements the interface of errors.Is.
+func (notOurs) Is(target error) bool { return target == ErrForeign }

@@ -105,7 +105,7 @@ func (s *state) setMeta(meta *metaData) error {
 	conf := meta.Configuration
 	text, ok := conf[keySchema]
 	if !ok {
-		return fmt.Errorf("version %d: no schema of Tarn's in the configuration: %w", s.version, tables.ErrForeign)
+		return fmt.Errorf("version %d: no schema of Tarn's in the configuration: %w", s.version, tables.ErrNotOurs)
 	}
 	var schema tables.Schema
 	if err := json.Unmarshal([]byte(text), &schema); err != nil {

@@ -88,7 +88,7 @@ func extend(s *tables.Schema, meta *metadata.Table) (*iceberg.Schema, error) {
 func schemaOf(meta *metadata.Table) (*tables.Schema, error) {
 	text, ok := meta.Properties[schemaKey]
 	if !ok {
-		return nil, fmt.Errorf("not made by Tarn: %w", tables.ErrForeign)
+		return nil, tables.ErrNotOurs
 	}
 	stored := new(tables.Schema)
 	if err := stored.UnmarshalJSON([]byte(text)); err != nil {

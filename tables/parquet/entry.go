@@ -94,7 +94,7 @@ func decodeEntry(data []byte, number int64) (*entry, error) {
 	}
 	switch {
 	case e.Format != entryFormat:
-		return nil, fmt.Errorf("log entry %d says format %q: %w", number, e.Format, tables.ErrForeign)
+		return nil, fmt.Errorf("log entry %d says format %q: %w", number, e.Format, tables.ErrNotOurs)
 	case e.Version != entryVersion && e.Version != replaceVersion:
 		return nil, fmt.Errorf("log entry %d has version %d, known are %d and %d: %w", number, e.Version, entryVersion, replaceVersion, tables.ErrForeign)
 	case e.Number != number:

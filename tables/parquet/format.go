@@ -106,7 +106,7 @@ func (t *table) create(ctx context.Context, s tables.Spec) (*state, error) {
 			return nil, err
 		}
 		if t.liveName(info.Key) != "" {
-			return nil, fmt.Errorf("%s lies where the table would: %w", info.Key, tables.ErrForeign)
+			return nil, fmt.Errorf("%s lies where the table would: %w", info.Key, tables.ErrNotOurs)
 		}
 	}
 	if s.Schema == nil {

@@ -192,7 +192,7 @@ func (p *Pointers) Get(ctx context.Context, ident catalog.Identifier) (catalog.P
 		return catalog.Pointer{}, err
 	}
 	if !strings.EqualFold(e.Parameters[typeKey], typeIceberg) || e.Parameters[locationKey] == "" {
-		return catalog.Pointer{}, fmt.Errorf("table %s of Glue is no Iceberg table: %w", strings.Join(ident, "."), tables.ErrForeign)
+		return catalog.Pointer{}, fmt.Errorf("table %s of Glue is no Iceberg table: %w", strings.Join(ident, "."), tables.ErrNotOurs)
 	}
 	return catalog.Pointer{Metadata: e.Parameters[locationKey], Version: e.Version}, nil
 }
