@@ -345,7 +345,7 @@ const manyFiles = 1000
 
 // notice says which readers refuse a table or are slow on it, and what to do about it.
 func (s *sink) notice(st tables.Status) string {
-	if st.Format == "parquet" && s.topic.Compact != CompactAll && st.Files >= manyFiles && st.Bytes/int64(st.Files) < s.topic.CompactBytes/2 {
+	if st.Format == "parquet" && s.topic.Compact != CompactAll && st.Files >= manyFiles && st.Bytes/st.Files < s.topic.CompactBytes/2 {
 		return fmt.Sprintf("%d small files, which readers open one by one: tarn table compact %s merges them, and tarn.table.compact=all does so always (a reader by glob sees fewer rows while files change places)", st.Files, s.topic.Name)
 	}
 	if !slices.Contains(st.Features, typeWidening) {

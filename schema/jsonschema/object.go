@@ -40,7 +40,7 @@ func (w *walker) object(n *node, c *schema.Column) bool {
 		w.pos++
 	} else {
 		for {
-			some := 0
+			var some int
 			if n.quickEntries {
 				some = w.usualEntries(n, c)
 			} else {
