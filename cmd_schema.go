@@ -86,14 +86,19 @@ type schemaRegisterCmd struct {
 	AsVersion int `placeholder:"N" help:"The version that it has there; wants --id."`
 }
 
+// Validate refuses a version of another registry whose id there is not said.
+func (c *schemaRegisterCmd) Validate() error {
+	if c.AsVersion != 0 && c.ID == 0 {
+		return errors.New("--as-version wants --id: a version that comes from another registry has an id there")
+	}
+	return nil
+}
+
 // Run registers a schema.
 func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 	s, err := c.schema()
 	if err != nil {
 		return err
-	}
-	if c.AsVersion != 0 && c.ID == 0 {
-		return errors.New("--as-version wants --id: a version that comes from another registry has an id there")
 	}
 	asked, got := sr.SubjectSchema{Schema: s, ID: c.ID, Version: c.AsVersion}, sr.SubjectSchema{}
 	if err := c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(c.Subject)+"/versions", asked, &got); err != nil {
@@ -193,13 +198,18 @@ type schemaLevelCmd struct {
 	Set     string `placeholder:"LEVEL" help:"New level: NONE, BACKWARD, FORWARD, FULL, each but NONE also with _TRANSITIVE; TABLE asks only whether tables can take a schema."`
 }
 
+// ofSubject is where a setting of a subject is, and what it is called; of all, for "".
+func ofSubject(path, subject string) (at, name string) {
+	if subject == "" {
+		return path, "(global)"
+	}
+	return path + "/" + url.PathEscape(subject), subject
+}
+
 // Run shows or sets a compatibility level. It speaks to the registry itself: clients
 // of Confluent's cannot set TABLE.
 func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
-	path, name := "/config", "(global)"
-	if c.Subject != "" {
-		path, name = path+"/"+url.PathEscape(c.Subject), c.Subject
-	}
+	path, name := ofSubject("/config", c.Subject)
 	var config struct {
 		Set   string `json:"compatibility,omitempty"`
 		Level string `json:"compatibilityLevel,omitempty"`
@@ -238,10 +248,7 @@ func (c *schemaModeCmd) Help() string {
 
 // Run shows or sets a mode.
 func (c *schemaModeCmd) Run(ctx context.Context, std stdio) error {
-	path, name := "/mode", "(global)"
-	if c.Subject != "" {
-		path, name = path+"/"+url.PathEscape(c.Subject), c.Subject
-	}
+	path, name := ofSubject("/mode", c.Subject)
 	var mode struct {
 		Mode string `json:"mode"`
 	}

@@ -238,15 +238,6 @@ type tableGlance struct {
 	NextMs  int64  `json:"next_commit_ms"`
 }
 
-// mayOverview asks for Describe on the cluster; false means that it has been answered.
-func (n *node) mayOverview(w http.ResponseWriter, r *http.Request) bool {
-	if n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, false) {
-		return true
-	}
-	answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Describe Cluster " + acl.ClusterName})
-	return false
-}
-
 // overview answers how the broker is: all of it, or what one may describe.
 func (n *node) overview(w http.ResponseWriter, r *http.Request) {
 	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, true)
@@ -357,9 +348,10 @@ func resident() int64 {
 // may be described.
 func (n *node) overviewSeries(w http.ResponseWriter, r *http.Request) {
 	names := r.URL.Query()["name"]
-	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, true)
-	if !whole && (len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !n.maySeries(r, name, false) })) {
-		n.mayOverview(w, r) // says no
+	few := len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !n.maySeries(r, name, false) })
+	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, few)
+	if !whole && !few {
+		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Describe Cluster " + acl.ClusterName})
 		return
 	}
 	span, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("span"), "1h"))

@@ -38,7 +38,7 @@ func (s stuckStore) Put(ctx context.Context, key string, data []byte) error {
 }
 
 // TestRebuildOfDeletedTopic deletes a topic while its tables are rebuilt: who asked is
-// told that the sink has stopped, and nothing of the rebuild stays.
+// told that the sink has stopped, and no file stays that nobody refers to.
 func TestRebuildOfDeletedTopic(t *testing.T) {
 	w := newWorld(t)
 	w.topics[0].Formats = []string{"parquet"}
@@ -57,6 +57,7 @@ func TestRebuildOfDeletedTopic(t *testing.T) {
 	}()
 	<-store.entered
 	w.mu.Lock()
+	there := w.topics
 	w.topics = nil
 	close(w.changed)
 	w.changed = make(chan struct{})
@@ -68,4 +69,6 @@ func TestRebuildOfDeletedTopic(t *testing.T) {
 		t.Errorf("asked again: got %v, want %v", err, sink.ErrNoTable)
 	}
 	w.halt()
+	w.topics = there
+	w.noLeft()
 }
