@@ -26,7 +26,8 @@ RUN printf 'kafka: {listen: "0.0.0.0:9092", advertise: "localhost:9092"}\nhttp: 
 FROM scratch
 LABEL org.opencontainers.image.title="Tarn" org.opencontainers.image.description="A schema-aware, Kafka-compatible broker with a lake inside" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 /out/tmp /tmp
+# A tmpfs that an engine mounts here takes the mode of what it covers.
+COPY --from=build --chmod=1777 /out/tmp /tmp
 COPY --from=build --chown=65532:65532 /out/data /var/lib/tarn
 COPY --from=build /out/tarn.yaml /etc/tarn/tarn.yaml
 COPY --from=build /out/tarn /usr/local/bin/tarn

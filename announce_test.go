@@ -44,7 +44,8 @@ func TestExposed(t *testing.T) {
 			cmd.Serve.ReadyJSON = ready
 			var said bytes.Buffer
 			n := &node{cmd: &cmd.Serve, lg: slog.New(slog.NewTextHandler(&said, nil))}
-			if err := n.announce(stdio{out: io.Discard}, runFile{}, 0); err != nil {
+			ends, _ := cmd.Serve.endpoints()
+			if err := n.announce(stdio{out: io.Discard}, runFile{}, make([]string, len(ends)), 0); err != nil {
 				t.Fatal(err)
 			}
 			loud := 0
@@ -54,6 +55,30 @@ func TestExposed(t *testing.T) {
 			if got := strings.Count(said.String(), "LISTENING BEYOND"); got != loud || got > 0 && !strings.Contains(said.String(), "level=WARN") {
 				t.Errorf("%q, ready-json %v: said %d times, want %d", c.args, ready, got, loud)
 			}
+		}
+	}
+}
+
+// TestKafkaLines gives each listener a line of the banner, and advises the address that
+// a client on this machine can take.
+func TestKafkaLines(t *testing.T) {
+	for _, c := range []struct {
+		args, advertised []string
+		lines, here      string
+	}{
+		{[]string{"--kafka.listen", "127.0.0.1:0"}, []string{"127.0.0.1:9092"},
+			"  Kafka      127.0.0.1:9092                   plaintext, no authentication\n", "127.0.0.1:9092"},
+		{[]string{
+			"--kafka.listen", "INTERNAL://0.0.0.0:29092,EXTERNAL://0.0.0.0:9092", "--kafka.protocols", "INTERNAL:PLAINTEXT,EXTERNAL:SASL_PLAINTEXT",
+			"--kafka.advertise", "INTERNAL://tarn:29092,EXTERNAL://localhost:9092", "--kafka.sasl.mechanisms", "PLAIN",
+		}, []string{"tarn:29092", "localhost:9092"},
+			"  Kafka      tarn:29092                       plaintext, no authentication, for INTERNAL\n" +
+				"             localhost:9092                   plaintext, SASL PLAIN, for EXTERNAL\n", "localhost:9092"},
+	} {
+		cmd := serveWith(t, append([]string{"serve"}, c.args...)...)
+		lines, here := cmd.kafkaLines(c.advertised)
+		if lines != c.lines || here != c.here {
+			t.Errorf("%q: got %q and %s, want %q and %s", c.args, lines, here, c.lines, c.here)
 		}
 	}
 }

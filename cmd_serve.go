@@ -143,7 +143,7 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	err := n.run(ctx, func() error {
 		startEbb(ctx)
 		n.tell(ctx, "READY=1\nSTATUS=Kafka at "+run.Kafka+", HTTP at "+run.HTTP)
-		return n.announce(std, run, time.Since(begun))
+		return n.announce(std, run, n.broker.AdvertisedByListener(), time.Since(begun))
 	})
 	n.lg.Info("stopped")
 	return err
@@ -374,9 +374,9 @@ func reachable(addr net.Addr) string {
 	return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
 }
 
-// announce tells where everything is, whether data survives, and who may do
-// everything.
-func (n *node) announce(std stdio, run runFile, took time.Duration) error {
+// announce tells where everything is, for Kafka by what clients of each listener are
+// told, whether data survives, and who may do everything.
+func (n *node) announce(std stdio, run runFile, advertised []string, took time.Duration) error {
 	open, _ := n.cmd.exposed() // has been looked at before
 	for _, flag := range open {
 		n.lg.Warn("LISTENING BEYOND THIS MACHINE WITHOUT AUTHENTICATION: anyone who can reach this address can read and write everything",
@@ -394,16 +394,16 @@ func (n *node) announce(std stdio, run runFile, took time.Duration) error {
 	if strings.HasPrefix(n.cmd.Storage, "memory://") {
 		kept = "in memory, gone when this process ends"
 	}
+	kafka, here := n.cmd.kafkaLines(advertised)
 	_, err := fmt.Fprintf(std.out, `tarn %s  ready in %d ms
-  Kafka      %-32s %s
-  Registry   %-32s Confluent-compatible
+%s  Registry   %-32s Confluent-compatible
   Catalog    %-32s Iceberg REST
   Console    %s
   Data       %-32s %s
   Tables     %s
 Next:  tarn demo%s        orders, users and clicks to look at, and tables that fill
        kcat -b %s -L    any Kafka client works
-`, version, took.Milliseconds(), run.Kafka, n.cmd.kafkaSecurity(), run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, n.cmd.elsewhere(), run.Kafka)
+`, version, took.Milliseconds(), kafka, run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, n.cmd.elsewhere(), here)
 	return err
 }
 

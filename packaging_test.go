@@ -57,6 +57,9 @@ func TestImageSettings(t *testing.T) {
 			ReadOnly    bool              `yaml:"read_only"`
 			Volumes     []string          `yaml:"volumes"`
 			Command     []string          `yaml:"command"`
+			Healthcheck struct {
+				Disable bool `yaml:"disable"`
+			} `yaml:"healthcheck"`
 		} `yaml:"services"`
 		Volumes map[string]any `yaml:"volumes"`
 	}
@@ -100,6 +103,9 @@ func TestImageSettings(t *testing.T) {
 		t.Errorf("compose: read-only %v, volumes %v", service.ReadOnly, service.Volumes)
 	}
 	serveWith(t, compose.Services["demo"].Command...)
+	if service.Healthcheck.Disable || !compose.Services["demo"].Healthcheck.Disable {
+		t.Error("compose: the image's health check is for the service that serves, and for no other")
+	}
 }
 
 // TestUnit holds the unit to what systemd is told and to where data and settings lie.

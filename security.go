@@ -288,18 +288,38 @@ func (c *serveCmd) listenersConfig() string {
 	return strings.Join(words, ",")
 }
 
-// kafkaSecurity says for the banner how the first endpoint is kept.
-func (c *serveCmd) kafkaSecurity() string {
-	ends, _ := c.endpoints() // has been looked at before
+// kept says for the banner how an endpoint is protected.
+func (c *serveCmd) kept(e endpoint) string {
 	out := "plaintext, "
-	if ends[0].tls {
+	if e.tls {
 		out = "TLS, "
 	}
 	switch {
-	case ends[0].sasl:
+	case e.sasl:
 		return out + "SASL " + strings.Join(c.SASLMechanisms, " ")
-	case ends[0].tls && c.TLSClientAuth == "required":
+	case e.tls && c.TLSClientAuth == "required":
 		return out + "client certificates"
 	}
 	return out + "no authentication"
+}
+
+// kafkaLines are the banner's lines of endpoints, with their names where there are
+// several, and the address that a client on this machine may take.
+func (c *serveCmd) kafkaLines(advertised []string) (lines, here string) {
+	ends, _ := c.endpoints() // has been looked at before
+	here = advertised[0]
+	for i, e := range ends {
+		title, name := "Kafka", ""
+		if i > 0 {
+			title = ""
+		}
+		if len(ends) > 1 {
+			name = ", for " + e.name
+		}
+		lines += fmt.Sprintf("  %-10s %-32s %s%s\n", title, advertised[i], c.kept(e), name)
+		if was, _, _ := net.SplitHostPort(here); was != "localhost" && strings.HasPrefix(advertised[i], "localhost:") {
+			here = advertised[i]
+		}
+	}
+	return lines, here
 }

@@ -373,6 +373,16 @@ func (b *Broker) Advertised() string {
 	return b.listeners[0].advertised.Load().String()
 }
 
+// AdvertisedByListener are the addresses that clients of each listener are told,
+// HOST:PORT, in the order in which the listeners were given.
+func (b *Broker) AdvertisedByListener() []string {
+	out := make([]string, len(b.listeners))
+	for i, ln := range b.listeners {
+		out[i] = ln.advertised.Load().String()
+	}
+	return out
+}
+
 // ClusterID is constant for the life of the store.
 func (b *Broker) ClusterID() string { return b.clusterID }
 

@@ -98,13 +98,18 @@ func inContainer(text string, args []string) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
 	}
-	target := filepath.Join(s.Root, s.Target)
+	target, tmp := filepath.Join(s.Root, s.Target), filepath.Join(s.Root, "tmp")
+	// As Docker does it: the tmpfs is root's, with the mode of the folder below it.
+	var below syscall.Stat_t
+	if err := syscall.Stat(tmp, &below); err != nil {
+		return err
+	}
 	err := errors.Join(
 		syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""),
 		syscall.Mount(s.Root, s.Root, "", syscall.MS_BIND, ""),
 		syscall.Mount("", s.Root, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, ""),
 		syscall.Mount(s.Volume, target, "", syscall.MS_BIND, ""),
-		syscall.Mount("tmpfs", filepath.Join(s.Root, "tmp"), "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=1777"),
+		syscall.Mount("tmpfs", tmp, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, fmt.Sprintf("mode=%o", below.Mode&0o7777)),
 		syscall.Chroot(s.Root),
 		syscall.Chdir(s.WorkingDir),
 	)

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -97,9 +98,9 @@ func newLayer(layout string) (*layerWriter, error) {
 	return l, nil
 }
 
-// add adds a file, or a folder that is empty. Times are zero, so that the same
-// files are the same layer.
-func (l *layerWriter) add(from, to string, uid, gid int) error {
+// add adds a file, or a folder that is empty, with the mode that it has if mode is below
+// 0. Times are zero, so that the same files are the same layer.
+func (l *layerWriter) add(from, to string, mode int64, uid, gid int) error {
 	info, err := os.Stat(from)
 	if err != nil {
 		return err
@@ -108,7 +109,10 @@ func (l *layerWriter) add(from, to string, uid, gid int) error {
 	if err := l.parents(path.Dir(name)); err != nil {
 		return err
 	}
-	head := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), Uid: uid, Gid: gid, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	if mode < 0 {
+		mode = int64(info.Mode().Perm())
+	}
+	head := &tar.Header{Name: name, Mode: mode, Uid: uid, Gid: gid, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
 	if info.IsDir() {
 		if inside, err := os.ReadDir(from); err != nil || len(inside) > 0 {
 			return errors.Join(err, fmt.Errorf("folder %s has %d files; only empty ones are understood", from, len(inside)))
@@ -276,7 +280,8 @@ func unpack(layer, root string) error {
 			if err := os.MkdirAll(name, os.FileMode(h.Mode)); err != nil {
 				return err
 			}
-			return errors.Join(os.Chmod(name, os.FileMode(h.Mode)), os.Chown(name, h.Uid, h.Gid))
+			// As a number: the sticky bit of os.FileMode is another.
+			return errors.Join(os.Chown(name, h.Uid, h.Gid), syscall.Chmod(name, uint32(h.Mode)))
 		}
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, os.FileMode(h.Mode))
 		if err != nil {

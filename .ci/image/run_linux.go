@@ -109,6 +109,7 @@ func (t *tester) use(ctx context.Context) {
 		{"table", "flush", topicName},
 		{"sql", "select 1"},
 		{"doctor"},
+		{"backup", "/tmp/small.db"},
 	} {
 		_, err := t.c.output(ctx, `{"hello":"world"}`+"\n", cmd...)
 		t.check("tarn "+strings.Join(cmd, " "), err)
