@@ -39,7 +39,7 @@ type connect struct {
 
 // fromEnvironment is what the flags are where none is given.
 func (c *connect) fromEnvironment() error {
-	parser, err := kong.New(c, kong.DefaultEnvars("TARN"), kong.WithBeforeResolve(func(kctx *kong.Context) error {
+	parser, err := kong.New(c, kong.DefaultEnvars("TARN"), kong.WithBeforeReset(passEmptyPaths), kong.WithBeforeResolve(func(kctx *kong.Context) error {
 		profile, err := newProfileResolver(kctx, os.Getenv(profileVariable))
 		if err != nil {
 			return err

@@ -180,7 +180,7 @@ func (s *settingsFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Fl
 		return nil, nil
 	}
 	v, ok := s.values[flag.Name]
-	if !ok || fromEnvironment(flag) != "" {
+	if !ok || noPath(flag, v) || fromEnvironment(flag) != "" {
 		return nil, nil // the environment goes before the file
 	}
 	return v, nil

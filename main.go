@@ -194,7 +194,7 @@ func newParser(c *cli, std stdio) (*kong.Kong, error) {
 		kong.Bind(c, std),
 		kong.Writers(std.out, std.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.DefaultEnvars("TARN"),
+		kong.DefaultEnvars("TARN"), kong.WithBeforeReset(passEmptyPaths),
 		kong.WithBeforeResolve(func(kctx *kong.Context, c *cli) error { return loadSettings(kctx, c) }),
 		kong.Vars{"version": versionText()},
 	)

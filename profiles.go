@@ -176,6 +176,9 @@ func (r *profileResolver) Resolve(_ *kong.Context, parent *kong.Path, flag *kong
 	if err != nil {
 		return nil, fmt.Errorf("profile %q: %s: %w", r.name, flag.Name, err)
 	}
+	if noPath(flag, value) {
+		return nil, nil
+	}
 	return value, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -73,11 +74,41 @@ func readSecret(path string) (string, error) {
 // fromEnvironment is the variable that sets a flag, "" if none does.
 func fromEnvironment(f *kong.Flag) string {
 	for _, env := range f.Envs {
-		if _, ok := os.LookupEnv(env); ok {
+		if value, ok := os.LookupEnv(env); ok && !noPath(f, value) {
 			return env
 		}
 	}
 	return ""
+}
+
+// noPath reports whether a value of a flag that names a file or a directory names none.
+// Such a value says nothing, wherever it stands: it is not the working directory, as the
+// library that reads flags would have it.
+func noPath(f *kong.Flag, value string) bool {
+	isPath := f.Tag.Type == "path" || f.PlaceHolder == "FILE" || f.PlaceHolder == "DIR"
+	return isPath && value == ""
+}
+
+// passEmptyPaths takes variables that are set to no path away from their flags, for the
+// library that would take them for one. Flag.Envs, what the reference shows, stays.
+func passEmptyPaths(kctx *kong.Context) error {
+	eachFlag(kctx.Model.Node, func(f *kong.Flag) {
+		f.Tag.Envs = slices.DeleteFunc(slices.Clone(f.Tag.Envs), func(env string) bool {
+			value, set := os.LookupEnv(env)
+			return set && noPath(f, value)
+		})
+	})
+	return nil
+}
+
+// eachFlag visits the flags of a command and of all below it.
+func eachFlag(n *kong.Node, visit func(*kong.Flag)) {
+	for _, f := range n.Flags {
+		visit(f)
+	}
+	for _, c := range n.Children {
+		eachFlag(c, visit)
+	}
 }
 
 // fileVariables reads flags from files that variables name: TARN_PASSWORD_FILE has the
@@ -90,18 +121,11 @@ type fileVariables struct {
 // newFileVariables looks at all flags of the program.
 func newFileVariables(app *kong.Node) *fileVariables {
 	v := &fileVariables{taken: map[string]bool{}}
-	var look func(n *kong.Node)
-	look = func(n *kong.Node) {
-		for _, f := range n.Flags {
-			for _, env := range f.Envs {
-				v.taken[env] = true
-			}
+	eachFlag(app, func(f *kong.Flag) {
+		for _, env := range f.Envs {
+			v.taken[env] = true
 		}
-		for _, c := range n.Children {
-			look(c)
-		}
-	}
-	look(app)
+	})
 	return v
 }
 
