@@ -35,6 +35,8 @@ type connect struct {
 	Data    string `default:"./tarn-data" placeholder:"DIR" help:"Data directory whose running broker is meant."`
 	outputFlag
 	credentials
+
+	dataNamed bool // Data was given, and is no default
 }
 
 // fromEnvironment is what the flags are where none is given.
@@ -55,33 +57,58 @@ func (c *connect) fromEnvironment() error {
 	return err
 }
 
-// addresses fills in what the flags leave open from run.json.
-func (c *connect) addresses() (kafka, httpURL string, err error) {
-	kafka, httpURL = c.Brokers, strings.TrimSuffix(c.HTTP, "/")
-	if kafka == "" || httpURL == "" {
-		r, ok, err := readRunFile(c.Data)
+// AfterApply implements kong's hook: it notes whether somebody said which directory is
+// meant, on the command line or in a profile. Variables alone do not: that of an image
+// says where its own broker keeps things.
+func (c *connect) AfterApply(kctx *kong.Context) error {
+	for _, p := range kctx.Path {
+		c.dataNamed = c.dataNamed || p.Flag != nil && p.Flag.Name == "data"
+	}
+	return nil
+}
+
+// kafkaAddress is that of the flag, else of the broker on --data, else the usual one.
+func (c *connect) kafkaAddress() (string, error) {
+	if c.Brokers != "" {
+		return c.Brokers, nil
+	}
+	r, err := c.running("-b HOST:PORT")
+	return r.Kafka, err
+}
+
+// httpAddress is the URL of the flag, else of the broker on --data, else the usual one.
+func (c *connect) httpAddress() (string, error) {
+	at := strings.TrimSuffix(c.HTTP, "/")
+	if at == "" {
+		r, err := c.running("--http URL")
 		if err != nil {
-			return "", "", err
+			return "", err
 		}
-		if !ok {
-			r = runFile{Kafka: "localhost:9092", HTTP: "http://localhost:8081"}
-		}
-		if kafka == "" {
-			kafka = r.Kafka
-		}
-		if httpURL == "" {
-			httpURL = r.HTTP
-		}
+		at = r.HTTP
 	}
-	if !strings.Contains(httpURL, "://") {
-		httpURL = "http://" + httpURL
+	if !strings.Contains(at, "://") {
+		at = "http://" + at
 	}
-	return kafka, httpURL, nil
+	return at, nil
+}
+
+// running is the broker on --data. Where there is none it is the one at the usual
+// addresses, unless the directory was named: another broker is not meant then, and else
+// is the flag that would name it.
+func (c *connect) running(other string) (runFile, error) {
+	r, ok, err := readRunFile(c.Data)
+	switch {
+	case err != nil || ok:
+		return r, err
+	case c.dataNamed:
+		return r, fmt.Errorf("no broker runs on %s: start one with tarn serve --data %s, or give %s in place of --data", c.Data, c.Data, other)
+	}
+	return runFile{Kafka: "localhost:9092", HTTP: "http://localhost:8081"}, nil
 }
 
 // kafka connects a Kafka client and makes sure that somebody answers.
 func (c *connect) kafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
-	addr, _, err := c.addresses()
+	addr, err := c.kafkaAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +160,7 @@ func (c *connect) admin(ctx context.Context) (*kadm.Client, error) {
 
 // registry is a client of the broker's schema registry.
 func (c *connect) registry() (*sr.Client, error) {
-	_, url, err := c.addresses()
+	url, err := c.httpAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +234,7 @@ func (c *connect) call(ctx context.Context, method, path string, in, out any) er
 
 // ask sends a request to Tarn's own HTTP API; the answer's body is to be closed.
 func (c *connect) ask(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	_, base, err := c.addresses()
+	base, err := c.httpAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,10 @@ func (c *connect) parts(ctx context.Context, query string, of func(cluster strin
 			return fmt.Errorf("open %s: %w", path, err)
 		}
 	}
-	_, base, err := c.addresses()
+	base, err := c.httpAddress()
+	if err != nil && missing != nil && query == "" {
+		return fmt.Errorf("%w; there is no store either: %w", err, missing)
+	}
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (c *debugBundleCmd) Run(ctx context.Context, std stdio) (err error) {
 	if c.File == "" {
 		c.File = "tarn-debug-" + now.UTC().Format("20060102-150405") + ".zip"
 	}
-	_, base, err := c.addresses()
+	base, err := c.httpAddress()
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func (d *demo) show(ctx context.Context) error {
 // queries prints three queries to paste.
 func (d *demo) queries(w io.Writer, location string) {
 	orders, at := d.streams[0].topic, d.cmd.again()
-	_, web, err := d.cmd.addresses()
+	web, err := d.cmd.httpAddress()
 	if err != nil {
 		return
 	}

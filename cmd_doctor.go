@@ -138,7 +138,10 @@ func (d *doctor) find() error {
 	default:
 		d.warn("broker", "start one with tarn, or give -b HOST:PORT, or --data DIR", "no broker has left its addresses in %s; looking at localhost:9092", d.Data)
 	}
-	d.Brokers, d.HTTP, err = d.addresses()
+	if d.Brokers, err = d.kafkaAddress(); err != nil {
+		return err
+	}
+	d.HTTP, err = d.httpAddress()
 	return err
 }
 

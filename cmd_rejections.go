@@ -58,7 +58,7 @@ func outcome(monitored bool) string {
 
 // follow prints events until the broker or the user ends it.
 func (c *rejectionsCmd) follow(ctx context.Context, std stdio, path string) error {
-	_, base, err := c.addresses()
+	base, err := c.httpAddress()
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func (c *sqlCmd) statement(std stdio) (string, error) {
 // ask sends the query; the caller closes the answer's body. It has no limit of its own: the
 // broker bounds results.
 func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (*http.Response, error) {
-	_, base, err := c.addresses()
+	base, err := c.httpAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,62 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// TestDataOfNoBroker refuses to look elsewhere where a directory was named, on the command
+// line or in a profile, and no broker runs on it.
+func TestDataOfNoBroker(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	for _, name := range []string{"TARN_BROKERS", "TARN_HTTP", "TARN_DATA"} {
+		t.Setenv(name, "")
+	}
+	named := &profiles{Profiles: map[string]map[string]string{"p": {"data": "there"}}}
+	if err := named.write(); err != nil {
+		t.Fatal(err)
+	}
+	const kafka, web = "give -b HOST:PORT in place of --data", "give --http URL in place of --data"
+	for _, tt := range []struct{ line, want string }{
+		{"topic list --data there", kafka},
+		{"topic list --profile p", kafka},
+		{"topic list --data there --http http://127.0.0.1:1", kafka},
+		{"schema list --data there", web},
+		{"schema list --data there -b 127.0.0.1:1", web},
+		{"table list --data there --output json", web},
+		{"doctor --data there", kafka},
+		{"backup --data there file", "there is no store either"},
+	} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), strings.Fields(tt.line), stdio{in: strings.NewReader(""), out: &out, err: &errs})
+		if code != 1 || !strings.Contains(errs.String(), "no broker runs on there: start one with tarn serve --data there, or give ") || !strings.Contains(errs.String(), tt.want) {
+			t.Errorf("%s: exit %d: %s%s", tt.line, code, out.String(), errs.String())
+		}
+	}
+
+	// What runs on a directory that is named is found, and what nobody named is the usual.
+	here := runFile{Kafka: "127.0.0.1:1", HTTP: "http://127.0.0.1:2"}
+	if err := here.write("."); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ line, kafka, http string }{
+		{"topic list --data .", here.Kafka, here.HTTP},
+		{"topic list --data there -b x:1 --http y", "x:1", "http://y"},
+		{"topic list", "localhost:9092", "http://localhost:8081"},
+	} {
+		var c cli
+		k, err := newParser(&c, stdio{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Parse(strings.Fields(tt.line)); err != nil {
+			t.Fatal(err)
+		}
+		kafka, err := c.Topic.List.kafkaAddress()
+		web, webErr := c.Topic.List.httpAddress()
+		if kafka != tt.kafka || web != tt.http || err != nil || webErr != nil {
+			t.Errorf("%s: %q and %q: %v, %v", tt.line, kafka, web, err, webErr)
+		}
+	}
+}
+
 // TestWatchInterval takes an interval, or none: what follows is then what it was.
 func TestWatchInterval(t *testing.T) {
 	for line, want := range map[string]time.Duration{

@@ -65,7 +65,7 @@ func (c *sqlCmd) shell(ctx context.Context, std stdio) error {
 	t := newTerminalLines(in, std.out)
 	t.edit.AutoCompleteCallback = completer(func() []string { return s.words(ctx) })
 	s.lines = t
-	if _, base, err := c.addresses(); err == nil {
+	if base, err := c.httpAddress(); err == nil {
 		fmt.Fprintf(s.out, "tarn %s at %s: .help says more\n", version, base)
 	}
 	return s.run(ctx)
