@@ -19,7 +19,7 @@ type alias struct {
 }
 
 // aliases is the table of them. It is never written.
-var aliases = slices.Concat(confluentAliases(), redpandaAliases(), automqAliases(), tansuAliases(), bufstreamAliases(), ownAliases())
+var aliases = slices.Concat(confluentAliases(), redpandaAliases(), redpandaTiers(), automqAliases(), tansuAliases(), bufstreamAliases(), ownAliases())
 
 func findAlias(name string) (alias, bool) {
 	for _, a := range aliases {
@@ -126,6 +126,35 @@ func redpandaAliases() []alias {
 			map[string][]pair{"false": nil}),
 		words("redpanda.iceberg.invalid.record.action", "Tarn drops no record: use dlq_table",
 			map[string][]pair{"dlq_table": {{"tarn.table.invalid", "dlq"}}}))
+}
+
+// redpandaTiers are Redpanda's keys of tiered storage, of caches and of a
+// cluster of many brokers: values that say how things are here are taken.
+func redpandaTiers() []alias {
+	const tiers = "Tarn has no second tier: the storage engine holds the whole log"
+	out := []alias{
+		flag("redpanda.remote.delete", nil, nil), // nothing is remote
+		refused("redpanda.remote.readreplica", tiers),
+		flagOff("redpanda.cloud_topic.enabled", tiers),
+		words("write.caching", "Tarn acknowledges what is on the disk; --storage.synchronous=normal makes it faster for all topics, at the price of the last moments before a power cut",
+			map[string][]pair{"false": nil, "disabled": nil}),
+		refused("flush.bytes", "Tarn syncs whatever it acknowledges: leave this key out"),
+		words("redpanda.leaders.preference", "there is one broker, which leads all partitions: use none, or leave the key out",
+			map[string][]pair{"none": nil}),
+		refused("redpanda.virtual.cluster.id", "there are no virtual clusters"),
+		words("compaction.strategy", "compaction keeps the last record of each key: use offset, or leave the key out",
+			map[string][]pair{"offset": nil}),
+		refused("replication.factor", "one broker keeps one replica: leave this key out"),
+	}
+	for _, what := range []string{"read", "write", "recovery"} {
+		out = append(out, flagOff("redpanda.remote."+what, tiers))
+	}
+	for _, unit := range []string{"bytes", "ms"} {
+		out = append(out,
+			refused("retention.local.target."+unit, tiers),
+			refused("initial.retention.local.target."+unit, tiers))
+	}
+	return out
 }
 
 func automqAliases() []alias {
