@@ -31,8 +31,8 @@ const (
 type perfLoad struct {
 	Size        int           `default:"1024" placeholder:"BYTES" help:"Size of a value, unless the topic has a schema."`
 	Payload     string        `enum:"auto,schema,random,zeros" default:"auto" help:"What values are: made by the topic's schema, random bytes (which do not compress), or zeros; auto is by the schema if there is one, else random."`
-	Acks        string        `enum:"all,1,0" default:"all" help:"Who has to have a record before it is acknowledged."`
-	Compression string        `enum:"none,gzip,snappy,lz4,zstd" default:"none" help:"How the client compresses batches."`
+	Acks        acksFlag      `default:"all" placeholder:"all|1|0" help:"Who has to have a record before it is acknowledged: all (or -1), 1 (the leader), 0 (nobody)."`
+	Compression string        `short:"z" enum:"none,gzip,snappy,lz4,zstd" default:"none" help:"How the client compresses batches: none, gzip, snappy, lz4 or zstd."`
 	Linger      time.Duration `default:"0s" help:"How long the client waits for a batch to fill."`
 	BatchBytes  int32         `default:"1000012" placeholder:"BYTES" help:"Largest batch of the client."`
 	Seed        uint64        `default:"1" help:"Where randomness begins."`
@@ -46,17 +46,7 @@ func (l *perfLoad) options() ([]kgo.Opt, error) {
 	if l.BatchBytes < 1<<10 {
 		return nil, fmt.Errorf("--batch-bytes %d: at least 1024", l.BatchBytes)
 	}
-	codec := map[string]kgo.CompressionCodec{
-		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
-	}[l.Compression]
-	out := []kgo.Opt{kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(l.Linger), kgo.ProducerBatchMaxBytes(l.BatchBytes)}
-	switch l.Acks {
-	case "1":
-		out = append(out, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
-	case "0":
-		out = append(out, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
-	}
-	return out, nil
+	return append(sending(l.Compression, l.Acks), kgo.ProducerLinger(l.Linger), kgo.ProducerBatchMaxBytes(l.BatchBytes)), nil
 }
 
 // pool makes the values that are sent, over and over.

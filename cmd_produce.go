@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -31,6 +32,8 @@ type produceCmd struct {
 	Headers   []string `name:"header" short:"H" sep:"none" placeholder:"KEY=VALUE" help:"Header for every record; may be repeated."`
 	Partition int32    `short:"p" default:"-1" help:"Partition; by key if not given."`
 	Raw       bool     `help:"Send each line as it is, without schema."`
+	Codec     string   `name:"compression" short:"z" enum:"none,gzip,snappy,lz4,zstd" default:"snappy" help:"How batches are compressed: none, gzip, snappy, lz4 or zstd. The topic's compression.type may change it."`
+	Acks      acksFlag `default:"all" placeholder:"all|1|0" help:"Who has to have a record before it counts as produced: all (or -1); 1, the leader; 0, nobody: what the broker refuses is not told then."`
 	TxnID     string   `name:"transaction" placeholder:"ID" help:"Produce all lines in one transaction of this id, or, if any is refused, none."`
 	Skip      int64    `placeholder:"N" help:"Leave out the first N records of the input: how to go on after an interruption."`
 	FailFast  bool     `help:"End at the first record that is refused, instead of going on with the others."`
@@ -47,7 +50,40 @@ go on, and the command exits 1.
   tarn produce orders orders.csv more.parquet --key-field customer
   tarn produce notes -f '%k\t%v\n' < notes.tsv
   tarn produce orders orders.jsonl --refused bad.jsonl
+  tarn produce clicks clicks.jsonl -z zstd --acks 1
   tarn consume orders | tarn produce orders-copy`
+}
+
+// acksFlag says who has to have a record: all, 1 or 0.
+type acksFlag string
+
+// Decode implements kong.MapperValue: -1 is no flag here.
+func (f *acksFlag) Decode(ctx *kong.DecodeContext) error {
+	word := ctx.Scan.Pop().String()
+	switch word {
+	case "-1":
+		word = "all"
+	case "all", "1", "0":
+	default:
+		return fmt.Errorf("%q is none of all (-1), 1 and 0", word)
+	}
+	*f = acksFlag(word)
+	return nil
+}
+
+// sending are the options of a client that produces so. Who does not wait for all cannot
+// have duplicates recognised.
+func sending(codec string, acks acksFlag) []kgo.Opt {
+	out := []kgo.Opt{kgo.ProducerBatchCompression(map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}[codec])}
+	switch acks {
+	case "1":
+		return append(out, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	case "0":
+		return append(out, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	}
+	return out
 }
 
 // line is a record as JSON: what tarn consume writes and tarn produce reads.
@@ -114,6 +150,9 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) (err error) {
 	if c.Format != "" && c.Input != "auto" {
 		return errors.New("give --format or --input, not both")
 	}
+	if c.TxnID != "" && c.Acks != "all" {
+		return &exitError{2, errors.New("a transaction needs --acks all")}
+	}
 	reg, err := c.registry()
 	if err != nil {
 		return err
@@ -138,7 +177,7 @@ func (c *produceCmd) Run(ctx context.Context, std stdio) (err error) {
 			return fmt.Errorf("--refused: %w", err)
 		}
 	}
-	opts := []kgo.Opt{kgo.DefaultProduceTopic(c.Topic), kgo.AllowAutoTopicCreation()}
+	opts := append(sending(c.Codec, c.Acks), kgo.DefaultProduceTopic(c.Topic), kgo.AllowAutoTopicCreation())
 	if c.Partition >= 0 || strings.Contains(c.Format, "%p") {
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
