@@ -33,7 +33,7 @@ type configAlterCmd struct {
 	connect
 	Set     []string `name:"set" short:"c" sep:"none" required:"" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value takes it back. Defaults of topics (log.retention.ms), limits of connections and advertised.listeners can be set."`
 	Cluster bool     `help:"Set it for all brokers; what is set for the broker itself goes first."`
-	DryRun  bool     `help:"Only ask whether the broker would take it."`
+	dryRunFlag
 }
 
 // Run changes configs of the running broker, for good.
@@ -42,9 +42,5 @@ func (c *configAlterCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.alterConfigs(ctx, of, c.Set, c.DryRun); err != nil {
 		return err
 	}
-	status := "changed"
-	if c.DryRun {
-		status = "can be changed so"
-	}
-	return c.say(std, map[string]any{"broker": of.name, "status": status}, of.word+" "+status)
+	return c.say(std, map[string]any{"broker": of.name, "status": c.did("changed")}, of.word+" "+c.did("changed"))
 }

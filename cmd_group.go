@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -187,6 +188,7 @@ func (c *groupDescribeCmd) classic(ctx context.Context, adm *kadm.Client) (*grou
 
 type groupDeleteCmd struct {
 	connect
+	dryRunFlag
 	Names []string `arg:"" name:"name" help:"Groups to delete."`
 }
 
@@ -197,22 +199,35 @@ func (c *groupDeleteCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer adm.Close()
+	var all []deed
+	if c.DryRun {
+		there, err := adm.ListGroups(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(c.Names))) {
+			g, ok := there[name]
+			all = append(all, deed{name, c.did("deleted"), wouldDeleteGroup(g, ok)})
+		}
+		return c.tell(std, "GROUP", all)
+	}
 	answers, err := adm.DeleteGroups(ctx, c.Names...)
 	if err != nil {
 		return err
 	}
-	s := sheet{Columns: []string{"GROUP", "STATUS"}}
-	var failed []error
 	for _, a := range answers.Sorted() {
-		status := "deleted"
-		if a.Err != nil {
-			status = "failed: " + a.Err.Error()
-			failed = append(failed, fmt.Errorf("%s: %w", a.Group, a.Err))
-		}
-		s.add(a.Group, status)
+		all = append(all, deed{a.Group, "deleted", a.Err})
 	}
-	if err := s.write(std.out, c.Output); err != nil {
-		return err
+	return c.tell(std, "GROUP", all)
+}
+
+// wouldDeleteGroup is why a group would not be deleted; nil if it would.
+func wouldDeleteGroup(g kadm.ListedGroup, there bool) error {
+	switch {
+	case !there || g.State == "Dead":
+		return kerr.GroupIDNotFound
+	case g.State != "Empty":
+		return kerr.NonEmptyGroup
 	}
-	return errors.Join(failed...)
+	return nil
 }

@@ -32,12 +32,13 @@ type groupConfigSetCmd struct {
 	connect
 	Name string   `arg:"" help:"Group; it need not exist yet."`
 	Set  []string `name:"set" short:"c" sep:"none" required:"" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value sets it back to its default."`
+	dryRunFlag
 }
 
 // Run sets configs.
 func (c *groupConfigSetCmd) Run(ctx context.Context, std stdio) error {
-	if err := c.alterConfigs(ctx, groupConfigs(c.Name), c.Set, false); err != nil {
+	if err := c.alterConfigs(ctx, groupConfigs(c.Name), c.Set, c.DryRun); err != nil {
 		return err
 	}
-	return c.say(std, map[string]any{"group": c.Name, "status": "changed"}, c.Name+" changed")
+	return c.say(std, map[string]any{"group": c.Name, "status": c.did("changed")}, c.Name+" "+c.did("changed"))
 }

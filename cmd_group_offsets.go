@@ -18,8 +18,8 @@ type groupSeekCmd struct {
 	Topics     []string  `arg:"" optional:"" name:"topic" help:"Topics; all that the group has offsets of if none is given."`
 	To         placeFlag `required:"" placeholder:"WHERE" help:"start, end, an offset, +N after the start, -N before the end, or a time: @2026-01-31T12:00:00Z, @-1h."`
 	Partitions []int32   `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
-	DryRun     bool      `help:"Only show what would change."`
-	Share      bool      `help:"It is a share group; one that does not exist is made."`
+	dryRunFlag
+	Share bool `help:"It is a share group; one that does not exist is made."`
 }
 
 // Help shows examples.
@@ -146,6 +146,7 @@ func placesOf(ctx context.Context, adm *kadm.Client, topic string, p logPlace, c
 
 type groupForgetCmd struct {
 	connect
+	dryRunFlag
 	Name   string   `arg:"" help:"Group."`
 	Topics []string `arg:"" name:"topic" help:"Topics whose offsets go; no member may be reading them."`
 }
@@ -170,14 +171,19 @@ func (c *groupForgetCmd) Run(ctx context.Context, std stdio) error {
 			return fmt.Errorf("group %q has no offsets of topic %q", c.Name, topic)
 		}
 	}
-	answers, err := adm.DeleteOffsets(ctx, c.Name, set)
+	var answers kadm.DeleteOffsetsResponses
+	if c.DryRun {
+		answers, err = c.wouldForget(ctx, adm, set)
+	} else {
+		answers, err = adm.DeleteOffsets(ctx, c.Name, set)
+	}
 	if err != nil {
 		return err
 	}
 	s, failed := sheet{Columns: []string{"TOPIC", "PARTITION", "STATUS"}}, []error(nil)
 	for _, t := range set.Sorted() {
 		for _, p := range t.Partitions {
-			status := "deleted"
+			status := c.did("deleted")
 			if err, _ := answers.Lookup(t.Topic, p); err != nil {
 				status = "failed: " + err.Error()
 				failed = append(failed, fmt.Errorf("%s partition %d: %w", t.Topic, p, err))
@@ -189,4 +195,55 @@ func (c *groupForgetCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	return errors.Join(failed...)
+}
+
+// wouldForget is what the broker would answer to a deletion of the group's offsets: those
+// of topics that a member reads stay.
+func (c *groupForgetCmd) wouldForget(ctx context.Context, adm *kadm.Client, set kadm.TopicsSet) (kadm.DeleteOffsetsResponses, error) {
+	read, err := c.read(ctx, adm)
+	if err != nil {
+		return nil, err
+	}
+	out := kadm.DeleteOffsetsResponses{}
+	for topic, partitions := range set {
+		out[topic] = map[int32]error{}
+		for p := range partitions {
+			if slices.Contains(read, topic) {
+				out[topic][p] = kerr.GroupSubscribedToTopic
+			} else {
+				out[topic][p] = nil
+			}
+		}
+	}
+	return out, nil
+}
+
+// read lists the topics that members of the group read.
+func (c *groupForgetCmd) read(ctx context.Context, adm *kadm.Client) (topics []string, err error) {
+	classic, err := adm.DescribeGroups(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	g := classic[c.Name]
+	switch {
+	case errors.Is(g.Err, kerr.GroupIDNotFound), g.Err == nil && g.State == "Dead":
+		all, err := adm.DescribeConsumerGroups(ctx, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range all[c.Name].Members {
+			topics = append(append(topics, m.SubscribedTopics...), m.Assignment.Topics()...)
+		}
+		return topics, all[c.Name].Err
+	case g.Err != nil:
+		return nil, g.Err
+	case g.State != "Empty" && g.ProtocolType != "consumer":
+		return nil, kerr.NonEmptyGroup
+	}
+	for _, m := range g.Members {
+		if joined, ok := m.Join.AsConsumer(); ok {
+			topics = append(topics, joined.Topics...)
+		}
+	}
+	return topics, nil
 }

@@ -155,10 +155,10 @@ func (c *schemaReportCmd) Run(ctx context.Context, std stdio) error {
 
 type topicRedriveCmd struct {
 	connect
-	Topic  string `arg:"" help:"Topic whose dead letters are meant."`
-	DryRun bool   `help:"Only say how many would be produced."`
-	Limit  int64  `placeholder:"N" help:"Stop after looking at about so many; default: go to the end."`
-	From   string `placeholder:"PARTITION/OFFSET" help:"Begin there, where an earlier run stopped."`
+	Topic string `arg:"" help:"Topic whose dead letters are meant."`
+	dryRunFlag
+	Limit int64  `placeholder:"N" help:"Stop after looking at about so many; default: go to the end."`
+	From  string `placeholder:"PARTITION/OFFSET" help:"Begin there, where an earlier run stopped."`
 }
 
 // Run redrives a topic's dead letters, one bounded request after the other, and

@@ -16,7 +16,7 @@ import (
 type topicCmd struct {
 	Create   topicCreateCmd   `cmd:"" help:"Create topics."`
 	List     topicListCmd     `cmd:"" help:"List topics."`
-	Describe topicDescribeCmd `cmd:"" help:"Show a topic's partitions and configs."`
+	Describe topicDescribeCmd `cmd:"" help:"Show partitions and configs of topics."`
 	Alter    topicAlterCmd    `cmd:"" help:"Change configs or add partitions."`
 	Trim     topicTrimCmd     `cmd:"" help:"Delete a topic's oldest records."`
 	Replay   topicReplayCmd   `cmd:"" help:"Copy records of a topic into another one, at the pace at which they came, or another."`
@@ -31,6 +31,7 @@ type topicCreateCmd struct {
 	Partitions  int32    `short:"p" default:"-1" help:"Number of partitions; the broker's default if not given."`
 	Set         []string `name:"set" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Topic config; may be repeated."`
 	IfNotExists bool     `help:"Succeed if a topic is there already."`
+	dryRunFlag
 }
 
 // Run creates the topics.
@@ -48,37 +49,26 @@ func (c *topicCreateCmd) Run(ctx context.Context, std stdio) error {
 	for k, v := range configs {
 		set[k] = &v
 	}
-	answers, err := adm.CreateTopics(ctx, c.Partitions, -1, set, c.Names...)
+	create := adm.CreateTopics
+	if c.DryRun {
+		create = adm.ValidateCreateTopics
+	}
+	answers, err := create(ctx, c.Partitions, -1, set, c.Names...)
 	if err != nil {
 		return err
 	}
-	s := sheet{Columns: []string{"TOPIC", "STATUS"}}
 	inOrder := slices.SortedFunc(maps.Values(answers), func(a, b kadm.CreateTopicResponse) int {
 		return cmp.Compare(slices.Index(c.Names, a.Topic), slices.Index(c.Names, b.Topic))
 	})
-	return c.each(std, &s, inOrder, func(a kadm.CreateTopicResponse) (string, string, error) {
+	var all []deed
+	for _, a := range inOrder {
+		one := deed{a.Topic, c.did("created"), told(a.Err, a.ErrMessage)}
 		if c.IfNotExists && errors.Is(a.Err, kerr.TopicAlreadyExists) {
-			return a.Topic, "exists", nil
+			one = deed{a.Topic, "exists", nil}
 		}
-		return a.Topic, "created", told(a.Err, a.ErrMessage)
-	})
-}
-
-// each fills s with one row an answer and fails if any of them did.
-func (c *connect) each(std stdio, s *sheet, answers []kadm.CreateTopicResponse, row func(kadm.CreateTopicResponse) (string, string, error)) error {
-	var failed []error
-	for _, a := range answers {
-		name, status, err := row(a)
-		if err != nil {
-			status = "failed: " + err.Error()
-			failed = append(failed, fmt.Errorf("%s: %w", name, err))
-		}
-		s.add(name, status)
+		all = append(all, one)
 	}
-	if err := s.write(std.out, c.Output); err != nil {
-		return err
-	}
-	return errors.Join(failed...)
+	return c.tell(std, "TOPIC", all)
 }
 
 // told joins a protocol error with the broker's own words.
@@ -136,18 +126,40 @@ func keyValues(words []string) (map[string]string, error) {
 
 type topicListCmd struct {
 	connect
+	regexFlag
+	Names []string `arg:"" optional:"" name:"name" help:"Topics, or with -r patterns of their names; all if none is given."`
 }
 
-// Run lists the topics.
+// Help shows examples.
+func (c *topicListCmd) Help() string {
+	return `tarn topic delete takes the same patterns: look here what they fit.
+
+  tarn topic list
+  tarn topic list orders users --output json
+  tarn topic list -r 'shop\..*' '.*-dlq'`
+}
+
+// Run lists topics. One that is not there does not keep the others from being listed.
 func (c *topicListCmd) Run(ctx context.Context, std stdio) error {
 	adm, err := c.admin(ctx)
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
-	topics, err := adm.ListTopics(ctx)
+	topics, err := c.find(ctx, adm, c.Names)
 	if err != nil {
 		return err
+	}
+	var missing []error
+	for _, t := range topics.Sorted() {
+		if t.Err != nil {
+			missing = append(missing, ofTopic(t.Topic, t.Err))
+			delete(topics, t.Topic)
+		}
+	}
+	s := sheet{Columns: []string{"TOPIC", "PARTITIONS", "RECORDS"}}
+	if len(topics) == 0 { // no names ask for the offsets of all topics
+		return errors.Join(append([]error{s.write(std.out, c.Output)}, missing...)...)
 	}
 	ends, err := adm.ListEndOffsets(ctx, topics.Names()...)
 	if err != nil {
@@ -157,7 +169,6 @@ func (c *topicListCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	s := sheet{Columns: []string{"TOPIC", "PARTITIONS", "RECORDS"}}
 	for _, t := range topics.Sorted() {
 		var n int64
 		for p := range t.Partitions {
@@ -167,88 +178,7 @@ func (c *topicListCmd) Run(ctx context.Context, std stdio) error {
 		}
 		s.add(t.Topic, len(t.Partitions), n)
 	}
-	return s.write(std.out, c.Output)
-}
-
-type topicDescribeCmd struct {
-	connect
-	Name string `arg:"" help:"Topic."`
-	All  bool   `help:"Show configs that have their default value, too."`
-	// Configs is for CSV, which is one table.
-	Configs bool `help:"Show the configs alone. CSV, which is one table, has the partitions without it."`
-}
-
-// Run describes one topic.
-func (c *topicDescribeCmd) Run(ctx context.Context, std stdio) error {
-	adm, err := c.admin(ctx)
-	if err != nil {
-		return err
-	}
-	defer adm.Close()
-	topics, err := adm.ListTopics(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	t := topics[c.Name]
-	if t.Err != nil {
-		return ofTopic(c.Name, t.Err)
-	}
-	starts, err := adm.ListStartOffsets(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	ends, err := adm.ListEndOffsets(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	parts := sheet{Columns: []string{"PARTITION", "LEADER", "START", "END"}}
-	for _, p := range t.Partitions.Sorted() {
-		start, _ := starts.Lookup(c.Name, p.Partition)
-		end, _ := ends.Lookup(c.Name, p.Partition)
-		parts.add(p.Partition, p.Leader, start.Offset, end.Offset)
-	}
-	rcs, err := adm.DescribeTopicConfigs(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	configs := sheet{Columns: []string{"CONFIG", "VALUE", "SOURCE"}}
-	for _, rc := range rcs {
-		slices.SortFunc(rc.Configs, func(a, b kadm.Config) int { return strings.Compare(a.Key, b.Key) })
-		for _, e := range rc.Configs {
-			if source := e.Source.String(); c.All || source == "DYNAMIC_TOPIC_CONFIG" {
-				configs.add(e.Key, e.MaybeValue(), source)
-			}
-		}
-	}
-	if c.Output == "json" && !c.Configs {
-		return writeJSON(std.out, map[string]any{
-			"topic": c.Name, "id": t.ID.String(), "partitions": objects(parts), "configs": objects(configs),
-		})
-	}
-	switch {
-	case c.Configs:
-		return configs.write(std.out, c.Output)
-	case c.Output == "csv":
-		return parts.write(std.out, c.Output)
-	}
-	fmt.Fprintf(std.out, "%s  id %s  %d partitions\n\n", c.Name, t.ID, len(t.Partitions))
-	if err := parts.write(std.out, c.Output); err != nil {
-		return err
-	}
-	fmt.Fprintln(std.out)
-	return configs.write(std.out, c.Output)
-}
-
-// objects turns a sheet's rows into objects by column.
-func objects(s sheet) []map[string]any {
-	out := make([]map[string]any, len(s.Rows))
-	for i, row := range s.Rows {
-		out[i] = map[string]any{}
-		for j, v := range row {
-			out[i][strings.ToLower(s.Columns[j])] = v
-		}
-	}
-	return out
+	return errors.Join(append([]error{s.write(std.out, c.Output)}, missing...)...)
 }
 
 type topicAlterCmd struct {
@@ -256,6 +186,7 @@ type topicAlterCmd struct {
 	Name       string   `arg:"" help:"Topic."`
 	Partitions int32    `short:"p" help:"New number of partitions; only ever more."`
 	Set        []string `name:"set" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value sets it back to its default."`
+	dryRunFlag
 }
 
 // Run changes one topic.
@@ -273,7 +204,11 @@ func (c *topicAlterCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer adm.Close()
 	if c.Partitions != 0 {
-		answers, err := adm.UpdatePartitions(ctx, int(c.Partitions), c.Name)
+		update := adm.UpdatePartitions
+		if c.DryRun {
+			update = adm.ValidateUpdatePartitions
+		}
+		answers, err := update(ctx, int(c.Partitions), c.Name)
 		if err != nil {
 			return err
 		}
@@ -290,7 +225,11 @@ func (c *topicAlterCmd) Run(ctx context.Context, std stdio) error {
 		changes = append(changes, ch)
 	}
 	if len(changes) > 0 {
-		answers, err := adm.AlterTopicConfigs(ctx, changes, c.Name)
+		alter := adm.AlterTopicConfigs
+		if c.DryRun {
+			alter = adm.ValidateAlterTopicConfigs
+		}
+		answers, err := alter(ctx, changes, c.Name)
 		if err != nil {
 			return err
 		}
@@ -300,12 +239,22 @@ func (c *topicAlterCmd) Run(ctx context.Context, std stdio) error {
 			}
 		}
 	}
-	return c.say(std, map[string]any{"topic": c.Name, "status": "changed"}, c.Name+" changed")
+	return c.say(std, map[string]any{"topic": c.Name, "status": c.did("changed")}, c.Name+" "+c.did("changed"))
 }
 
 type topicDeleteCmd struct {
 	connect
-	Names []string `arg:"" name:"name" help:"Topics to delete."`
+	regexFlag
+	dryRunFlag
+	Names []string `arg:"" name:"name" help:"Topics to delete, or with -r patterns of their names."`
+}
+
+// Help shows examples.
+func (c *topicDeleteCmd) Help() string {
+	return `Tables and schemas of the topics stay.
+
+  tarn topic delete orders users
+  tarn topic delete -r 'test-.*' --dry-run`
 }
 
 // Run deletes the topics.
@@ -315,22 +264,26 @@ func (c *topicDeleteCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer adm.Close()
-	answers, err := adm.DeleteTopics(ctx, c.Names...)
-	if err != nil {
-		return err
-	}
-	s := sheet{Columns: []string{"TOPIC", "STATUS"}}
-	var failed []error
-	for _, a := range answers.Sorted() {
-		status := "deleted"
-		if err := told(a.Err, a.ErrMessage); err != nil {
-			status = "failed: " + err.Error()
-			failed = append(failed, fmt.Errorf("%s: %w", a.Topic, err))
+	names, all := c.Names, []deed(nil)
+	if c.Regex || c.DryRun {
+		found, err := c.some(kadm.WithAuthorizedOps(ctx), adm, names)
+		if err != nil {
+			return err
 		}
-		s.add(a.Topic, status)
+		names = found.Names()
+		for _, t := range found.Sorted() {
+			all = append(all, deed{t.Topic, c.did("deleted"), wouldDelete(t)})
+		}
 	}
-	if err := s.write(std.out, c.Output); err != nil {
-		return err
+	if !c.DryRun {
+		answers, err := adm.DeleteTopics(ctx, names...)
+		if err != nil {
+			return err
+		}
+		all = nil
+		for _, a := range answers.Sorted() {
+			all = append(all, deed{a.Topic, c.did("deleted"), told(a.Err, a.ErrMessage)})
+		}
 	}
-	return errors.Join(failed...)
+	return c.tell(std, "TOPIC", all)
 }

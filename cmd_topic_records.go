@@ -15,7 +15,7 @@ type topicTrimCmd struct {
 	Name       string    `arg:"" help:"Topic."`
 	Before     placeFlag `required:"" placeholder:"WHERE" help:"Delete records before this: end, an offset, +N after the start, -N before the end, or a time: @2026-01-31T12:00:00Z, @-7d."`
 	Partitions []int32   `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
-	DryRun     bool      `help:"Only show which offset each partition would begin at."`
+	dryRunFlag
 }
 
 // Help shows examples.
