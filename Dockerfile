@@ -17,7 +17,7 @@ ARG TARGETOS=linux
 ARG TARGETARCH=amd64
 ARG VERSION=0.1.0-dev
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/tarn .
-RUN mkdir -p /out/data /out/tmp
+RUN mkdir -p /out/data /out/root/tmp && chmod 1777 /out/root/tmp
 # A container is reached by its published ports only, so it listens on all its own
 # addresses. Publish them to 127.0.0.1, or put another file in its place that sets up
 # authentication as README.md says. TARN_… variables go over it.
@@ -26,8 +26,9 @@ RUN printf 'kafka: {listen: "0.0.0.0:9092", advertise: "localhost:9092"}\nhttp: 
 FROM scratch
 LABEL org.opencontainers.image.title="Tarn" org.opencontainers.image.description="A schema-aware, Kafka-compatible broker with a lake inside" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# A tmpfs that an engine mounts here takes the mode of what it covers.
-COPY --from=build --chmod=1777 /out/tmp /tmp
+# With /tmp, whose mode is kept because it is copied as part of a folder: a tmpfs that an
+# engine mounts over it takes that mode.
+COPY --from=build /out/root/ /
 COPY --from=build --chown=65532:65532 /out/data /var/lib/tarn
 COPY --from=build /out/tarn.yaml /etc/tarn/tarn.yaml
 COPY --from=build /out/tarn /usr/local/bin/tarn

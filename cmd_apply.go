@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -148,9 +149,39 @@ func parseWanted(text []byte) (*wanted, error) {
 	d.DisallowUnknownFields()
 	w := new(wanted)
 	if err := d.Decode(w); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+		said := strings.TrimPrefix(err.Error(), "json: ")
+		if name, is := strings.CutPrefix(said, "unknown field "); is {
+			said = linesOf(text, strings.Trim(name, `"`)) + said
+		}
+		return nil, errors.New(said)
 	}
 	return w, nil
+}
+
+// linesOf says on which lines of a YAML text a name stands as a key, "line 3: ".
+func linesOf(text []byte, name string) string {
+	var at []string
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		for i, child := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 0 && child.Value == name {
+				at = append(at, strconv.Itoa(child.Line))
+			}
+			walk(child)
+		}
+	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return ""
+	}
+	walk(&tree)
+	switch len(at) {
+	case 0: // of a mapping that an alias brings
+		return ""
+	case 1:
+		return "line " + at[0] + ": "
+	}
+	return "one of lines " + strings.Join(at, ", ") + ": "
 }
 
 // print shows the changes.

@@ -464,7 +464,7 @@ func (c *produceCmd) record(ctx context.Context, p *production, text []byte) (*k
 		return r, nil
 	}
 	if !json.Valid(text) {
-		return nil, fmt.Errorf("is not JSON: %.80s", text)
+		return nil, p.noJSON(ctx, text)
 	}
 	value := json.RawMessage(bytes.Clone(text))
 	if l, ok := envelope(text); ok {
@@ -497,6 +497,16 @@ func (c *produceCmd) record(ctx context.Context, p *production, text []byte) (*k
 	}
 	r.Value = v
 	return r, p.keyFrom(ctx, r, value)
+}
+
+// noJSON is why a line is refused; a topic without schema would take it as it is.
+func (p *production) noJSON(ctx context.Context, text []byte) error {
+	if p.value.err == nil {
+		if s, err := p.payloads.forSubject(ctx, p.value.subject); err == nil && s == nil {
+			return fmt.Errorf("is not JSON: %.80s (--raw sends lines as they are)", text)
+		}
+	}
+	return fmt.Errorf("is not JSON: %.80s", text)
 }
 
 // envelope reports whether text is a record and not a bare value: it has a

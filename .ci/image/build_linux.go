@@ -253,12 +253,5 @@ func (b *builder) copyStage(in instruction) error {
 			return fmt.Errorf("an image without a list of users wants numbers: %w", err)
 		}
 	}
-	mode := int64(-1) // the file's own
-	if given := in.flags["chmod"]; given != "" {
-		var err error
-		if mode, err = strconv.ParseInt(given, 8, 64); err != nil {
-			return fmt.Errorf("mode %s: %w", given, err)
-		}
-	}
-	return b.layer.add(filepath.Join(root, words[0]), words[1], mode, uid, gid)
+	return b.layer.add(filepath.Join(root, words[0]), words[1], uid, gid)
 }

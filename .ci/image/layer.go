@@ -98,9 +98,10 @@ func newLayer(layout string) (*layerWriter, error) {
 	return l, nil
 }
 
-// add adds a file, or a folder that is empty, with the mode that it has if mode is below
-// 0. Times are zero, so that the same files are the same layer.
-func (l *layerWriter) add(from, to string, mode int64, uid, gid int) error {
+// add adds a file, or what is in a folder, as COPY does it: the target of a folder has
+// mode 755 whatever the folder has, and folders in it keep theirs. Times are zero, so that
+// the same files are the same layer.
+func (l *layerWriter) add(from, to string, uid, gid int) error {
 	info, err := os.Stat(from)
 	if err != nil {
 		return err
@@ -109,19 +110,38 @@ func (l *layerWriter) add(from, to string, mode int64, uid, gid int) error {
 	if err := l.parents(path.Dir(name)); err != nil {
 		return err
 	}
-	if mode < 0 {
-		mode = int64(info.Mode().Perm())
+	if !info.IsDir() {
+		return l.regular(from, &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), Size: info.Size(), Uid: uid, Gid: gid})
 	}
-	head := &tar.Header{Name: name, Mode: mode, Uid: uid, Gid: gid, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
-	if info.IsDir() {
-		if inside, err := os.ReadDir(from); err != nil || len(inside) > 0 {
-			return errors.Join(err, fmt.Errorf("folder %s has %d files; only empty ones are understood", from, len(inside)))
+	if name != "" {
+		if err := l.folder(name, 0o755, uid, gid); err != nil {
+			return err
 		}
-		head.Typeflag, head.Name = tar.TypeDir, name+"/"
-		l.dirs[name] = true
-		return l.tar.WriteHeader(head)
 	}
-	head.Typeflag, head.Size = tar.TypeReg, info.Size()
+	inside, err := os.ReadDir(from)
+	for _, e := range inside {
+		below := filepath.Join(from, e.Name())
+		info, infoErr := os.Stat(below)
+		if infoErr != nil || !info.IsDir() {
+			return errors.Join(infoErr, fmt.Errorf("%s: only folders are understood in a folder", below))
+		}
+		if inside, err := os.ReadDir(below); err != nil || len(inside) > 0 {
+			return errors.Join(err, fmt.Errorf("%s has %d files; only empty folders are understood", below, len(inside)))
+		}
+		mode := int64(info.Mode().Perm())
+		if info.Mode()&os.ModeSticky != 0 {
+			mode |= 0o1000
+		}
+		if err := l.folder(path.Join(name, e.Name()), mode, uid, gid); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// regular adds a file.
+func (l *layerWriter) regular(from string, head *tar.Header) error {
+	head.Typeflag, head.ModTime, head.Format = tar.TypeReg, time.Unix(0, 0), tar.FormatPAX
 	if err := l.tar.WriteHeader(head); err != nil {
 		return err
 	}
@@ -134,6 +154,14 @@ func (l *layerWriter) add(from, to string, mode int64, uid, gid int) error {
 	return err
 }
 
+// folder adds an empty folder.
+func (l *layerWriter) folder(name string, mode int64, uid, gid int) error {
+	l.dirs[name] = true
+	return l.tar.WriteHeader(&tar.Header{
+		Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: uid, Gid: gid, ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
+	})
+}
+
 func (l *layerWriter) parents(dir string) error {
 	if l.dirs[dir] {
 		return nil
@@ -141,8 +169,7 @@ func (l *layerWriter) parents(dir string) error {
 	if err := l.parents(path.Dir(dir)); err != nil {
 		return err
 	}
-	l.dirs[dir] = true
-	return l.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: time.Unix(0, 0), Format: tar.FormatPAX})
+	return l.folder(dir, 0o755, 0, 0)
 }
 
 // finish writes what stands beside the layer.
