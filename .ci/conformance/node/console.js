@@ -77,7 +77,9 @@ async function pages(page, scheme) {
       await page.waitForTimeout(200);
       await page.screenshot({ path: `${folder}/${scheme}-${name.replaceAll(' ', '-')}-phone.png` });
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const cut = name === 'home' ? await page.evaluate(() => [...document.querySelectorAll('.scroll')].filter((s) => s.scrollWidth > s.clientWidth).length) : 0;
       await page.setViewportSize({ width: 1400, height: 900 });
+      want(!cut, `on a telephone ${cut} lists of Home are cut off`);
       want(over <= 0, `on a telephone the page sticks out by ${over} pixels`);
     }, allowed);
   }

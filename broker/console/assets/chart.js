@@ -46,7 +46,7 @@ export function Chart({ times, lines, show = String, height = 120 }) {
         tzDate: (ts) => (utc.value ? UPlot.tzDate(new Date(ts * 1000), 'Etc/UTC') : new Date(ts * 1000)),
         cursor: { points: { size: 5 }, drag: { x: false, y: false } },
         scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-        padding: [8, 8, 0, 0], axes: [{ ...axis, space: 44, incrs: ticks, size: 22, values: (u, list) => list.map((v) => clock(v)) }, { ...axis, size: 52, space: 30, values: (u, list) => list.map((v) => show(v)) }],
+        padding: [8, 16, 0, 0], axes: [{ ...axis, space: 44, incrs: ticks, size: 22, values: (u, list) => list.map((v) => clock(v)) }, { ...axis, size: 52, space: 30, values: (u, list) => list.map((v) => show(v)) }],
         series: [{ value: (u, v) => (v === null ? '–' : clock(v)) }, ...lines.map((l, i) => {
           const stroke = l.color || colours[i % colours.length];
           return { label: l.label, stroke, width: 1.4, fill: lines.length === 1 ? stroke + '22' : undefined, points: { show: false }, spanGaps: false, value: (u, v) => (v === null || v === undefined ? '–' : show(v)) };

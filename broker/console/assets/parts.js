@@ -92,8 +92,9 @@ export function steps(e, open) {
 }
 
 /**
- * Grid is a table that sorts by its columns; which one is in the URL.
- * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string}} o
+ * Grid is a table that sorts by its columns; which one is in the URL. A roomy column is
+ * left out on a telephone.
+ * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, roomy?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string}} o
  */
 export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
   const given = param('sort' + id) || sort;
@@ -112,12 +113,12 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
     const sorts = c.value && c.key;
     const next = name === c.key ? (down ? c.key : '-' + c.key) : (c.num ? '-' : '') + c.key;
     const text = html`${c.name}${name === c.key && c.key ? html`<span class="arrow" aria-hidden="true">${down ? '↓' : '↑'}</span>` : null}`;
-    return html`<th scope="col" class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${sorts && name === c.key ? (down ? 'descending' : 'ascending') : undefined}>${sorts
+    return html`<th scope="col" class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${sorts && name === c.key ? (down ? 'descending' : 'ascending') : undefined}>${sorts
       ? html`<button class="sorter" onClick=${() => setParams({ ['sort' + id]: next === sort ? '' : next })}>${text}</button>` : text}</th>`;
   };
   return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
     tabindex=${onRow ? 0 : undefined} onKeyDown=${onRow && ((e) => steps(e, () => onRow(r)))}
-    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>`;
+    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
 /** Dialog lies above the page until it is closed. */

@@ -23,9 +23,9 @@ export default function Home() {
     <${Loaded} of=${it}>${(o) => html`
       <div class="row" style=${{ marginBottom: '12px' }}>${(o.checks || []).map((c) => html`<span class="badge ${c.ok ? 'good' : 'bad'}" title=${c.message || 'in order'}>${c.ok ? '✓' : '✕'} ${c.name}${c.ok ? '' : ': ' + c.message}</span>`)}
         <span class="faint">up ${span((Date.now() - o.started_ms) / 1000)}</span></div>
-      <div class=${o.partial ? 'cards' : 'cards eight'}>
+      <div class=${o.partial ? 'cards three' : 'cards eight'}>
         ${!o.partial && html`<${Card} label="Records in" value=${newest('records') === undefined ? '–' : rate(newest('records'))} more=${plural(o.partitions, 'partition')} />`}
-        <${Card} label="Topics" value=${count(o.topics)} to=${['topics']} more=${o.partial ? plural(o.partitions, 'partition') : plural(o.subjects, 'schema subject')} />
+        <${Card} label="Topics" value=${count(o.topics)} to=${['topics']} more=${o.partial ? plural(o.partitions, 'partition') : plural(o.subjects, 'subject')} />
         ${o.partial ? html`<${Card} label="Groups" value=${count(o.groups)} to=${['groups']} />` : html`<${Card} label="Lag of all groups" value=${newest('lag') === undefined ? '–' : brief(newest('lag'))} to=${['groups']} more=${plural(o.groups, 'group')} />`}
         ${o.partial ? html`<${Card} label="Tables" value=${count(o.tables.length)} to=${['tables']} />` : html`<${Card} label="Rejected" value=${brief(o.rejected)} more="since the start" />
         <${Card} label="Tables fresh to" value=${o.tables.length ? span(newest('freshness') ?? 0) : '–'} to=${['tables']} more=${plural(o.tables.length, 'table')} />
@@ -43,7 +43,7 @@ export default function Home() {
         <div><h2>Topics with lag</h2>${topics.data && topLag(topics.data)}</div>
         <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${byTopic(o.tables)} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
           { name: 'Topic', show: (t) => html`<${A} to=${['tables', t.topic]}>${t.topic}</${A}>` },
-          { name: 'Formats', show: (t) => html`<span class="badges">${t.formats.map((f) => html`<${Badge} kind=${stateKind(f.state)} title=${f.state.replaceAll('_', ' ')}>${f.format}</${Badge}>`)}</span>` },
+          { name: 'Formats', roomy: true, show: (t) => html`<span class="badges">${t.formats.map((f) => html`<${Badge} kind=${stateKind(f.state)} title=${f.state.replaceAll('_', ' ')}>${f.format}</${Badge}>`)}</span>` },
           { name: 'State', show: (t) => html`<${Badge} kind=${stateKind(t.state)}>${t.state.replaceAll('_', ' ')}</${Badge}>` },
           { name: 'Fresh to', num: true, show: (t) => (t.fresh_ms ? ago(t.fresh_ms) : '–') }, { name: 'Waiting', num: true, value: (t) => count(t.waiting) },
         ]} />` : html`<${Empty} title="No topic fills a table yet" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in.</${Empty}>`}</div>
