@@ -94,7 +94,7 @@ func (n *node) layHTTP(ctx context.Context) {
 	mux.HandleFunc("GET /api/debug/cpu", n.debugCPU)
 	mux.HandleFunc("GET /api/debug/trace", n.debugTrace)
 	n.schemaREST = rest.Handler(n.registry, rest.Options{
-		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(),
+		Version: version, ClusterID: n.broker.ClusterID(), Keys: n.keys, Allow: n.subjectRules(), Refusal: n.deniedSubject,
 		RequestsPerSecond: n.cmd.RegistryRate, Client: registryClient,
 		Log: n.lg.With("component", "registry"),
 	})

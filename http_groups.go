@@ -106,7 +106,7 @@ func (n *node) groupInfo(g *group.Summary, parts []partitionLag) groupInfo {
 func (n *node) describeGroup(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("group")
 	if !n.allowed(r, acl.Describe, acl.Group, name, false) {
-		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Describe Group " + name})
+		n.notAllowed(w, r, right{acl.Describe, acl.Group, name})
 		return
 	}
 	wanted := func(t string) bool { return n.allowed(r, acl.Describe, acl.Topic, t, true) }
@@ -142,7 +142,7 @@ func (n *node) describeGroup(w http.ResponseWriter, r *http.Request) {
 // deleteGroup deletes a group as DeleteGroups does: one without members.
 func (n *node) deleteGroup(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("group")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Delete, acl.Group, name}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DeleteGroups(ctx, name)
 		if err != nil {
 			return nil, err
@@ -194,7 +194,7 @@ func (n *node) seekGroup(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.PathValue("group")
 	g, shared := n.membersOf(r.Context(), name) // without one, the rules decide below
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Describe, acl.Group, name}, right{acl.Read, acl.Group, name}, right{acl.Read, acl.Topic, in.Topic}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		out, offsets, err := n.sought(ctx, adm, name, shared, &in)
 		if err != nil {
 			return nil, err

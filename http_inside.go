@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -40,6 +41,10 @@ func (n *node) withAdmin(w http.ResponseWriter, r *http.Request, do func(ctx con
 	}
 	defer cl.Close()
 	got, err := do(ctx, kadm.NewClient(cl.Client))
+	if lacks, is := n.missing(r); is && unauthorized(err) {
+		n.notAllowed(w, r, lacks)
+		return
+	}
 	if err != nil {
 		refuseKafka(w, err)
 		return
@@ -92,7 +97,7 @@ func refuseKafka(w http.ResponseWriter, err error) {
 		errs         []error
 		status, code int
 	}{
-		{[]error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, errNotAllowed}, http.StatusForbidden, 40301},
+		{append(refusals(), errNotAllowed), http.StatusForbidden, 40301},
 		{[]error{kerr.UnknownTopicOrPartition, kerr.GroupIDNotFound, kerr.ResourceNotFound, errMissing}, http.StatusNotFound, 40401},
 		{[]error{kerr.TopicAlreadyExists, kerr.NonEmptyGroup, kerr.UnknownMemberID, kerr.GroupSubscribedToTopic, errState}, http.StatusConflict, 40901},
 		{[]error{kerr.InvalidConfig, kerr.InvalidPartitions, kerr.InvalidTopicException, kerr.InvalidReplicationFactor, kerr.InvalidRequest, kerr.PolicyViolation,
@@ -106,6 +111,16 @@ func refuseKafka(w http.ResponseWriter, err error) {
 		}
 	}
 	answer(w, status, apiError{Code: code, Message: err.Error()})
+}
+
+// refusals are what Kafka clients are told when rules refuse what they ask for.
+func refusals() []error {
+	return []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed}
+}
+
+// unauthorized reports whether an error is one of the refusals.
+func unauthorized(err error) bool {
+	return slices.ContainsFunc(refusals(), func(e error) bool { return errors.Is(err, e) })
 }
 
 // Errors of the console's routes; all are refused.

@@ -351,7 +351,7 @@ func (n *node) overviewSeries(w http.ResponseWriter, r *http.Request) {
 	few := len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !n.maySeries(r, name, false) })
 	whole := n.allowed(r, acl.Describe, acl.Cluster, acl.ClusterName, few)
 	if !whole && !few {
-		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Describe Cluster " + acl.ClusterName})
+		n.notAllowed(w, r, right{acl.Describe, acl.Cluster, acl.ClusterName})
 		return
 	}
 	span, err := time.ParseDuration(cmp.Or(r.URL.Query().Get("span"), "1h"))

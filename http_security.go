@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/tarn-io/tarn/broker/acl"
 )
 
 // userInfo is a user with kinds of credential.
@@ -23,7 +25,7 @@ type credentialInfo struct {
 
 // listUsers answers the users, as DescribeUserScramCredentials does.
 func (n *node) listUsers(w http.ResponseWriter, r *http.Request) {
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Describe, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DescribeUserSCRAMs(ctx)
 		if err != nil {
 			return nil, err
@@ -53,7 +55,7 @@ func (n *node) setUser(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("user")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Alter, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		var set []kadm.UpsertSCRAM
 		for _, m := range []kadm.ScramMechanism{kadm.ScramSha256, kadm.ScramSha512} {
 			set = append(set, kadm.UpsertSCRAM{User: name, Mechanism: m, Iterations: 4096, Password: in.Password})
@@ -69,7 +71,7 @@ func (n *node) setUser(w http.ResponseWriter, r *http.Request) {
 // deleteUser takes all credentials of a user away.
 func (n *node) deleteUser(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("user")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Alter, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DescribeUserSCRAMs(ctx, name)
 		if err != nil {
 			return nil, err
@@ -108,7 +110,7 @@ type quotaInfo struct {
 
 // listQuotas answers all quotas, as DescribeClientQuotas does.
 func (n *node) listQuotas(w http.ResponseWriter, r *http.Request) {
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.DescribeConfigs, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DescribeClientQuotas(ctx, false, nil)
 		if err != nil {
 			return nil, err
@@ -149,7 +151,7 @@ func (n *node) setQuota(w http.ResponseWriter, r *http.Request) {
 		}
 		entry.Ops = append(entry.Ops, op)
 	}
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.AlterConfigs, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{entry})
 		for _, a := range all {
 			err = errors.Join(err, told(a.Err, a.ErrMessage))

@@ -36,7 +36,7 @@ func (n *node) brokerSettings(w http.ResponseWriter, r *http.Request) {
 	for _, c := range n.cmd.settings() {
 		docs[c.Name] = c
 	}
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.DescribeConfigs, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DescribeBrokerConfigs(ctx, api.NodeID)
 		if err != nil {
 			return nil, err
@@ -97,7 +97,7 @@ func (n *node) alterBrokerSettings(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"changed": 1, "dry_run": in.DryRun})
 		return
 	}
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.AlterConfigs, acl.Cluster, acl.ClusterName}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		alter := adm.AlterBrokerConfigs
 		if in.DryRun {
 			alter = adm.ValidateAlterBrokerConfigs
@@ -110,7 +110,7 @@ func (n *node) alterBrokerSettings(w http.ResponseWriter, r *http.Request) {
 // answered.
 func (n *node) setLogLevel(w http.ResponseWriter, r *http.Request, word string, dry bool) bool {
 	if !n.allowed(r, acl.AlterConfigs, acl.Cluster, acl.ClusterName, false) {
-		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: AlterConfigs Cluster " + acl.ClusterName})
+		n.notAllowed(w, r, right{acl.AlterConfigs, acl.Cluster, acl.ClusterName})
 		return false
 	}
 	var level slog.Level

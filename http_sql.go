@@ -99,7 +99,7 @@ var errNotAllowed = errors.New("not allowed")
 func (n *node) readableTopics(r *http.Request, op acl.Operation, quiet bool) func(string) error {
 	return func(name string) error {
 		if !n.allowed(r, op, acl.Topic, name, quiet) {
-			return fmt.Errorf("%w: %s Topic %s", errNotAllowed, op, name)
+			return fmt.Errorf("%w: %s", errNotAllowed, n.lacking(r, right{op, acl.Topic, name}))
 		}
 		return nil
 	}

@@ -66,7 +66,7 @@ type topicDetail struct {
 func (n *node) topicFor(w http.ResponseWriter, r *http.Request, op acl.Operation) *topic.Topic {
 	name := r.PathValue("topic")
 	if !n.allowed(r, op, acl.Topic, name, false) {
-		answer(w, http.StatusForbidden, apiError{Code: 40301, Message: fmt.Sprintf("not allowed: %s Topic %s", op, name)})
+		n.notAllowed(w, r, right{op, acl.Topic, name})
 		return nil
 	}
 	t := n.broker.Topics().View().ByName(name)
@@ -187,7 +187,7 @@ func (n *node) createTopic(w http.ResponseWriter, r *http.Request) {
 	if !readJSON(w, r, maxTopicRequest, &in) {
 		return
 	}
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Create, acl.Topic, in.Name}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		configs := map[string]*string{}
 		for k, v := range in.Configs {
 			configs[k] = kadm.StringPtr(v)
@@ -215,7 +215,7 @@ func (n *node) createTopic(w http.ResponseWriter, r *http.Request) {
 // deleteTopic deletes a topic as DeleteTopics does.
 func (n *node) deleteTopic(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("topic")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Delete, acl.Topic, name}, right{acl.Describe, acl.Topic, name}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.DeleteTopics(ctx, name)
 		if err != nil {
 			return nil, err
@@ -234,7 +234,7 @@ func (n *node) addPartitions(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("topic")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.Alter, acl.Topic, name}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		all, err := adm.UpdatePartitions(ctx, in.Total, name)
 		if err != nil {
 			return nil, err
@@ -307,7 +307,7 @@ func (n *node) alterTopicConfig(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("topic")
-	n.withAdmin(w, r, func(ctx context.Context, adm *kadm.Client) (any, error) {
+	n.withAdmin(w, needing(r, right{acl.AlterConfigs, acl.Topic, name}), func(ctx context.Context, adm *kadm.Client) (any, error) {
 		alter := adm.AlterTopicConfigs
 		if in.DryRun {
 			alter = adm.ValidateAlterTopicConfigs

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 
@@ -16,11 +15,7 @@ func (n *node) allowed(r *http.Request, op acl.Operation, res acl.Resource, name
 	if n.who.rules == nil {
 		return true
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	who := principalOf(r).String()
+	who, host := principalOf(r).String(), hostOf(r)
 	if n.who.rules.Allowed(who, host, op, res, name) {
 		return true
 	}
@@ -75,7 +70,7 @@ func (n *node) authorize(mux *http.ServeMux) http.Handler {
 			op = acl.Read // they show what is in records
 		}
 		if !n.allowed(r, op, res, name, false) {
-			refuse(w, r, http.StatusForbidden, 40301, "not allowed: "+op.String()+" "+res.String()+" "+name)
+			refuse(w, r, http.StatusForbidden, 40301, "not allowed: "+n.lacking(r, right{op, res, name}))
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -90,7 +85,7 @@ const schemaPages = "/api/schemas/"
 func (n *node) readable(w http.ResponseWriter, r *http.Request, subjects ...string) bool {
 	for _, s := range subjects {
 		if !n.allowed(r, acl.Read, acl.Subject, s, false) {
-			answer(w, http.StatusForbidden, apiError{Code: 40301, Message: "not allowed: Read Subject " + s})
+			n.notAllowed(w, r, right{acl.Read, acl.Subject, s})
 			return false
 		}
 	}

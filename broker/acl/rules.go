@@ -119,6 +119,18 @@ func (r *Rules) Allowed(principal, host string, op Operation, res Resource, name
 	return allowed && !denied
 }
 
+// Denied reports whether a rule denies principal at host an operation on a resource,
+// so that none can allow it.
+func (r *Rules) Denied(principal, host string, op Operation, res Resource, name string) bool {
+	denied := false
+	r.index.Load().kinds[res].about(name, func(bs []Binding) {
+		for i := range bs {
+			denied = denied || bs[i].Permission == Deny && bs[i].covers(principal, host, op)
+		}
+	})
+	return denied
+}
+
 // AllowedSomewhere reports whether there is any name of a kind on which
 // principal may do op: what a producer needs for its id.
 func (r *Rules) AllowedSomewhere(principal, host string, op Operation, res Resource) bool {

@@ -75,14 +75,25 @@ func (a *api) guarded(rt route) handle {
 			name = a.target(req)
 		}
 		if !a.opts.Allow(req, op, name) {
-			return nil, forbidden()
+			if name != "" && name != subject(req) {
+				return nil, forbidden("") // the subject that an alias stands for was not named
+			}
+			return nil, forbidden(a.refusal(req, op, name))
 		}
 		return rt.handle(req)
 	}
 }
 
-func forbidden() error {
-	return &problem{http.StatusForbidden, 40301, "User is denied operation on this server."}
+// forbidden is Confluent's refusal, and more words if there are.
+func forbidden(more string) error {
+	return &problem{http.StatusForbidden, 40301, strings.TrimSpace("User is denied operation on this server. " + more)}
+}
+
+func (a *api) refusal(req *http.Request, op Operation, subject string) string {
+	if a.opts.Refusal == nil {
+		return ""
+	}
+	return a.opts.Refusal(req, op, subject)
 }
 
 // readable answers about a schema to those who may read a subject that has it.
@@ -111,7 +122,7 @@ func (a *api) readable(rt route, req *http.Request) (any, error) {
 		}
 	}
 	if !slices.ContainsFunc(list, func(v registry.Version) bool { return a.opts.Allow(req, Read, v.Subject) }) {
-		return nil, forbidden()
+		return nil, forbidden("") // its subjects were not named
 	}
 	return rt.handle(req)
 }

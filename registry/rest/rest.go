@@ -52,6 +52,9 @@ type Options struct {
 	Keys *dek.Store
 	// Allow judges what a client may do; nil lets everybody do everything.
 	Allow Allow
+	// Refusal says what a refused client lacks, of a subject that it named; "" stands
+	// for the registry. nil says no more than that it is refused.
+	Refusal func(req *http.Request, op Operation, subject string) string
 }
 
 // Handler serves r from the root of its server. It answers every path, with

@@ -258,7 +258,7 @@ async function signIn(page) {
     const cookie = (await page.context().cookies())[0];
     want(cookie.httpOnly && cookie.sameSite === 'Strict', 'cookie: ' + JSON.stringify(cookie));
     await page.goto(base + '/console/topics/theirs');
-    await page.getByText('You may not see this').first().waitFor();
+    await page.getByText('Not allowed: alice needs Describe on Topic theirs; who may alter the cluster gives it: tarn acl create --principal alice --operation describe --topic theirs').first().waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Password').waitFor();
   }, /40[13]/);

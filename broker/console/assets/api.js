@@ -35,6 +35,8 @@ function refused(r, text) {
   let message = text || r.statusText;
   try { message = JSON.parse(text).message || message; } catch { /* no JSON: as it is */ }
   if (r.status === 401 && session.value && session.value.needed) session.value = { ...session.value, signed_in: false };
+  // Who refuses has words of its own before those that say which right is missing.
+  if (r.status === 403) message = message.replace(/^((refused: )?not allowed: |User is denied operation on this server\. (?=\S))/, 'Not allowed: ');
   return new Refused(r.status, message);
 }
 

@@ -64,7 +64,7 @@ export const Badge = ({ kind = '', children, title }) => html`<span class=${'bad
 
 /** Trouble says what went wrong; nothing without an error. */
 export const Trouble = ({ error }) => error && (error.status === 403
-  ? html`<div class="note" role="status">You may not see this: ${error.message}</div>`
+  ? html`<div class="note" role="status">${error.message}</div>`
   : html`<div class="note bad" role="alert">${error.message}</div>`);
 
 /** Empty says that there is nothing yet, and the command that changes it. */
