@@ -73,6 +73,9 @@ func numbered(name string, value, fallback int, doc string) api.BrokerConfig {
 	return api.BrokerConfig{Name: name, Value: strconv.Itoa(value), Default: strconv.Itoa(fallback), Kind: topic.Int, Doc: doc}
 }
 
+// kafkaVersion is the newest that inter.broker.protocol.version can be.
+const kafkaVersion = "3.9-IV0"
+
 // settings shows the flags as DescribeConfigs of the broker does.
 func (c *serveCmd) settings() []api.BrokerConfig {
 	return append(append(c.timeFlags.settings(), c.connectionFlags.settings()...), []api.BrokerConfig{
@@ -83,6 +86,10 @@ func (c *serveCmd) settings() []api.BrokerConfig {
 		{Name: "default.replication.factor", Value: "1", Default: "1", Kind: topic.Int, Doc: "There is one broker; any replication factor is accepted and one replica kept."},
 		{Name: "group.initial.rebalance.delay.ms", Value: strconv.FormatInt(c.KafkaGroupDelay.Milliseconds(), 10), Default: "0", Kind: topic.Int, Doc: "How long an empty group waits for more members (--kafka.group.initial-rebalance-delay)."},
 		{Name: "node.id", Value: strconv.Itoa(int(api.NodeID)), Default: strconv.Itoa(int(api.NodeID)), Kind: topic.Int, Doc: "There is one broker, and this is its number."},
+		// Kafka UI and other consoles look here for Kafka's version, and switch off
+		// quotas, documentation of settings and changes of single ones without it.
+		// Kafka 4 has it no more, so this is its last value.
+		{Name: "inter.broker.protocol.version", Value: kafkaVersion, Default: kafkaVersion, Doc: "What tools take for Kafka's version; there is one broker, which speaks this protocol with none."},
 		{Name: "log.cleaner.enable", Value: "true", Default: "true", Kind: topic.Bool, Doc: "Compaction always runs for topics that ask for it."},
 		{Name: "log.cleaner.backoff.ms", Value: strconv.FormatInt(c.CompactionCheck.Milliseconds(), 10), Default: "15000", Kind: topic.Long, Doc: "How often logs are looked at that may be compacted (--kafka.compaction-check)."},
 		{Name: "log.retention.check.interval.ms", Value: strconv.FormatInt(c.RetentionCheck.Milliseconds(), 10), Default: "300000", Kind: topic.Long, Doc: "How often old records are looked for (--kafka.retention-check)."},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -39,4 +40,21 @@ func TestTimes(t *testing.T) {
 
 func failsOn(_ broker.Times, err error) bool {
 	return err != nil && strings.Contains(err.Error(), "--kafka.")
+}
+
+// TestKafkaVersionIsShown: consoles that find no version there take the broker
+// for one of which they know nothing.
+func TestKafkaVersionIsShown(t *testing.T) {
+	var major, minor, internal int
+	for _, s := range (&serveCmd{}).settings() {
+		if s.Name != "inter.broker.protocol.version" {
+			continue
+		}
+		if _, err := fmt.Sscanf(s.Value, "%d.%d-IV%d", &major, &minor, &internal); err != nil || s.Value != s.Default {
+			t.Errorf("%q, default %q: %v", s.Value, s.Default, err)
+		}
+	}
+	if major < 3 {
+		t.Errorf("version %d.%d", major, minor)
+	}
 }
