@@ -54,6 +54,7 @@ type aclCreateCmd struct {
 	Host       string   `default:"*" placeholder:"ADDR" help:"Address the principal comes from."`
 	Prefix     bool     `help:"The name is the beginning of names."`
 	Deny       bool     `help:"Deny instead of allowing; denying wins."`
+	dryRunFlag
 }
 
 // Run adds one rule for each principal and operation.
@@ -79,12 +80,19 @@ func (c *aclCreateCmd) Run(ctx context.Context, std stdio) error {
 			all = append(all, b)
 		}
 	}
+	path := "/api/acls"
+	if c.DryRun {
+		path = aclCheck
+	}
 	var made []acl.Binding
-	if err := c.call(ctx, http.MethodPost, "/api/acls", all, &made); err != nil {
+	if err := c.call(ctx, http.MethodPost, path, all, &made); err != nil {
 		return err
 	}
 	return c.show(std, made)
 }
+
+// aclCheck says whether rules could be made, by who asks.
+const aclCheck = "/api/acls/check"
 
 // aclFilter are the flags that choose rules.
 type aclFilter struct {
@@ -129,6 +137,7 @@ type aclDeleteCmd struct {
 	connect
 	aclFilter
 	All bool `help:"Delete all rules, if nothing else is chosen."`
+	dryRunFlag
 }
 
 // Run deletes rules and shows which they were.
@@ -136,7 +145,13 @@ func (c *aclDeleteCmd) Run(ctx context.Context, std stdio) error {
 	if res, _ := c.resource(); res == 0 && c.Principal == "" && c.Operation == "" && !c.All {
 		return fmt.Errorf("this would delete all rules: choose some, or say --all")
 	}
-	return c.chosen(ctx, std, "/api/acls/delete", &c.aclFilter)
+	if !c.DryRun {
+		return c.chosen(ctx, std, "/api/acls/delete", &c.aclFilter)
+	}
+	if err := c.call(ctx, http.MethodPost, aclCheck, []acl.Binding{}, nil); err != nil {
+		return err // who may make no rules may delete none
+	}
+	return c.chosen(ctx, std, "/api/acls/list", &c.aclFilter)
 }
 
 // chosen sends a filter and shows the rules that come back.

@@ -22,6 +22,8 @@ type applyCmd struct {
 	connect
 	File  string `short:"f" required:"" placeholder:"FILE" help:"YAML that says how things are to be; - is standard input."`
 	Check bool   `help:"Change nothing: print what would change, and exit 1 if anything would."`
+	// DryRun is Check for people: that something would change is no failure.
+	DryRun bool `help:"Change nothing: print what would change, and exit 1 only if any of it would be refused."`
 }
 
 // wanted is the file of tarn apply: how things are to be. What it does not name
@@ -63,6 +65,9 @@ func (a *applier) add(c change) { a.changes = append(a.changes, c) }
 // difference is worked out and checked first, and nothing is done if any part of
 // it would be refused. Run again it changes nothing.
 func (c *applyCmd) Run(ctx context.Context, std stdio) error {
+	if c.Check && c.DryRun {
+		return &exitError{2, errors.New("give --check or --dry-run, not both: they differ in the exit code")}
+	}
 	err := c.run(ctx, std)
 	if c.Check && err != nil && !errors.As(err, new(*exitError)) {
 		return &exitError{2, err} // it could not be told
@@ -91,7 +96,7 @@ func (c *applyCmd) run(ctx context.Context, std stdio) error {
 			refused++
 		}
 	}
-	if err := a.print(std, c.Check); err != nil {
+	if err := a.print(std, c.Check || c.DryRun); err != nil {
 		return err
 	}
 	switch {
@@ -99,7 +104,7 @@ func (c *applyCmd) run(ctx context.Context, std stdio) error {
 		return &exitError{1, fmt.Errorf("%d changes would be refused; nothing was done", refused)}
 	case c.Check && len(a.changes) > 0:
 		return &exitError{1, nil}
-	case c.Check:
+	case c.Check, c.DryRun:
 		return nil
 	}
 	for i, ch := range a.changes {

@@ -58,9 +58,14 @@ func put(std stdio, form, partial, name string, state time.Time) error {
 	if err != nil {
 		return fmt.Errorf("put %s in place: %w", name, err)
 	}
-	state = state.UTC()
-	answer := []field{{"file", name}, {"state", state.Format(time.RFC3339Nano)}, {"bytes", info.Size()}}
-	return (&outputFlag{form}).sayFields(std, answer, fmt.Sprintf("%s: the log as of %s, %d bytes, checked", name, state.Format(time.RFC3339Nano), info.Size()))
+	return sayStore(std, form, name, "the log", state, info.Size())
+}
+
+// sayStore says what a store is.
+func sayStore(std stdio, form, name, is string, state time.Time, size int64) error {
+	at := state.UTC().Format(time.RFC3339Nano)
+	answer := []field{{"file", name}, {"state", at}, {"bytes", size}}
+	return (&outputFlag{form}).sayFields(std, answer, fmt.Sprintf("%s: %s as of %s, %d bytes, checked", name, is, at, size))
 }
 
 func syncDir(dir string) error {

@@ -205,9 +205,17 @@ func (c *groupDeleteCmd) Run(ctx context.Context, std stdio) error {
 		if err != nil {
 			return err
 		}
+		described, err := adm.DescribeGroups(ctx, c.Names...)
+		if err != nil {
+			return err
+		}
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(c.Names))) {
 			g, ok := there[name]
-			all = append(all, deed{name, c.did("deleted"), wouldDeleteGroup(g, ok)})
+			why := mayDo(described[name].AuthorizedOperations, kadm.OpDelete, kerr.GroupAuthorizationFailed)
+			if why == nil {
+				why = wouldDeleteGroup(g, ok)
+			}
+			all = append(all, deed{name, c.did("deleted"), why})
 		}
 		return c.tell(std, "GROUP", all)
 	}

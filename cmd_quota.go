@@ -54,6 +54,7 @@ type quotaSetCmd struct {
 	ForClient string   `name:"for-client" placeholder:"ID" help:"Client id, alone or with --for-user; * is all others."`
 	ForIP     string   `name:"for-ip" placeholder:"ADDR" help:"Address; * is all others."`
 	Quotas    []string `arg:"" name:"quota" placeholder:"KEY=VALUE" help:"producer_byte_rate, consumer_byte_rate, request_percentage, controller_mutation_rate; of addresses connection_creation_rate. KEY= takes one back."`
+	dryRunFlag
 }
 
 // Run changes the quotas of one entity.
@@ -89,7 +90,11 @@ func (c *quotaSetCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer adm.Close()
-	answers, err := adm.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{entry})
+	alter := adm.AlterClientQuotas
+	if c.DryRun {
+		alter = adm.ValidateAlterClientQuotas
+	}
+	answers, err := alter(ctx, []kadm.AlterClientQuotaEntry{entry})
 	if err != nil {
 		return err
 	}
@@ -98,5 +103,5 @@ func (c *quotaSetCmd) Run(ctx context.Context, std stdio) error {
 			return told(a.Err, a.ErrMessage)
 		}
 	}
-	return c.say(std, map[string]any{"entity": entityText(entry.Entity), "status": "changed"}, entityText(entry.Entity)+" changed")
+	return c.say(std, map[string]any{"entity": entityText(entry.Entity), "status": c.did("changed")}, entityText(entry.Entity)+" "+c.did("changed"))
 }

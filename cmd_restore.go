@@ -23,6 +23,7 @@ type restoreCmd struct {
 	To        string `required:"" type:"path" placeholder:"DIR" help:"Data directory to make, or an existing one without a log."`
 	SameLog   bool   `name:"same-log" help:"The log goes on where it was: nobody has written to it since, and nobody will. Tables go on too. Without it the restored log is another one, and tables that were written from the old one stop as log_replaced."`
 	NewTables bool   `name:"new-tables" help:"Forget the tables: they are written anew from what the log holds, into an empty warehouse."`
+	DryRun    bool   `help:"Only see whether it can be restored, and what it would hold: the store is put together and checked beside its place, and removed."`
 	outputFlag
 }
 
@@ -38,6 +39,13 @@ func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
 		return fmt.Errorf("make the data directory (--to): %w", err)
 	}
 	partial := name + ".partial"
+	undo := func() error {
+		err := removeIfThere(partial)
+		if made {
+			_ = os.Remove(c.To) // it was not there before, and stays if something is in it
+		}
+		return err
+	}
 	state, err := c.fetch(ctx, partial)
 	if err == nil {
 		err = sqlite.Forget(ctx, partial, c.forgotten()...)
@@ -50,11 +58,14 @@ func (c *restoreCmd) Run(ctx context.Context, std stdio) error {
 		err = sqlite.Check(ctx, partial)
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), removeIfThere(partial))
-		if made {
-			_ = os.Remove(c.To) // it was not there before, and stays if something is in it
+		return errors.Join(fmt.Errorf("restore %s: %w", c.Source, err), undo())
+	}
+	if c.DryRun {
+		info, err := os.Stat(partial)
+		if err = errors.Join(err, undo()); err != nil {
+			return err
 		}
-		return err
+		return sayStore(std, c.Output, name, "would be the log", state, info.Size())
 	}
 	if err := put(std, c.Output, partial, name, state); err != nil || !tables {
 		return err

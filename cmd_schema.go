@@ -84,6 +84,7 @@ type schemaRegisterCmd struct {
 	schemaSource
 	ID        int `placeholder:"N" help:"The id that the schema has in another registry, whose records are to be read: wants mode IMPORT (tarn schema mode)."`
 	AsVersion int `placeholder:"N" help:"The version that it has there; wants --id."`
+	dryRunFlag
 }
 
 // Validate refuses a version of another registry whose id there is not said.
@@ -101,10 +102,13 @@ func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	asked, got := sr.SubjectSchema{Schema: s, ID: c.ID, Version: c.AsVersion}, sr.SubjectSchema{}
-	if err := c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(c.Subject)+"/versions", asked, &got); err != nil {
+	if err := c.call(ctx, http.MethodPost, c.route("/subjects/"+url.PathEscape(c.Subject)+"/versions"), asked, &got); err != nil {
 		return err
 	}
-	if got.Version == 0 { // older registries answer the id alone
+	would := ""
+	if c.DryRun {
+		would = "would be "
+	} else if got.Version == 0 { // older registries answer the id alone
 		reg, err := c.registry()
 		if err != nil {
 			return err
@@ -113,7 +117,7 @@ func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 			return err
 		}
 	}
-	return c.sayFields(std, []field{{"subject", c.Subject}, {"version", got.Version}, {"id", got.ID}}, fmt.Sprintf("%s version %d id %d", c.Subject, got.Version, got.ID))
+	return c.sayFields(std, []field{{"subject", c.Subject}, {"version", got.Version}, {"id", got.ID}}, fmt.Sprintf("%s %sversion %d id %d", c.Subject, would, got.Version, got.ID))
 }
 
 type schemaListCmd struct {
@@ -169,33 +173,34 @@ type schemaDeleteCmd struct {
 	Subject   string `arg:"" help:"Subject."`
 	Version   int    `default:"0" help:"Only this version."`
 	Permanent bool   `help:"Remove for good what was deleted before."`
+	dryRunFlag
 }
 
 // Run deletes a subject or one version.
 func (c *schemaDeleteCmd) Run(ctx context.Context, std stdio) error {
-	reg, err := c.registry()
-	if err != nil {
-		return err
-	}
-	how := sr.SoftDelete
-	if c.Permanent {
-		how = sr.HardDelete
-	}
+	path := "/subjects/" + url.PathEscape(c.Subject)
 	if c.Version != 0 {
-		err = reg.DeleteSchema(ctx, c.Subject, c.Version, how)
-	} else {
-		_, err = reg.DeleteSubject(ctx, c.Subject, how)
+		path += "/versions/" + strconv.Itoa(c.Version)
 	}
-	if err != nil {
+	if err := c.call(ctx, http.MethodDelete, c.route(path)+"?permanent="+strconv.FormatBool(c.Permanent), nil, nil); err != nil {
 		return err
 	}
-	return c.say(std, map[string]any{"subject": c.Subject, "status": "deleted"}, c.Subject+" deleted")
+	return c.say(std, map[string]any{"subject": c.Subject, "status": c.did("deleted")}, c.Subject+" "+c.did("deleted"))
+}
+
+// route is where the registry makes a change, or says what would become of it.
+func (f *dryRunFlag) route(path string) string {
+	if f.DryRun {
+		return strings.TrimSuffix(dryRunPages, "/") + path
+	}
+	return path
 }
 
 type schemaLevelCmd struct {
 	connect
 	Subject string `arg:"" optional:"" help:"Subject; the global level if not given."`
 	Set     string `placeholder:"LEVEL" help:"New level: NONE, BACKWARD, FORWARD, FULL, each but NONE also with _TRANSITIVE; TABLE asks only whether tables can take a schema."`
+	dryRunFlag
 }
 
 // ofSubject is where a setting of a subject is, and what it is called; of all, for "".
@@ -217,15 +222,17 @@ func (c *schemaLevelCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if c.Set != "" {
 		config.Set = c.Set
-		if err := c.call(ctx, http.MethodPut, path, config, nil); err != nil {
+		if err := c.call(ctx, http.MethodPut, c.route(path), config, nil); err != nil {
 			return err
 		}
 	}
-	if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &config); err != nil {
-		return err
+	if !c.DryRun || c.Set == "" {
+		if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &config); err != nil {
+			return err
+		}
 	}
 	out := sheet{Columns: []string{"SUBJECT", "LEVEL"}}
-	out.add(name, cmp.Or(config.Ours, config.Level))
+	out.add(name, cmp.Or(config.Ours, config.Level, strings.ToUpper(config.Set)))
 	return out.write(std.out, c.Output)
 }
 
@@ -234,6 +241,7 @@ type schemaModeCmd struct {
 	Subject string `arg:"" optional:"" help:"Subject, or a context as :.NAME:; the global mode if not given."`
 	Set     string `enum:"READWRITE,READONLY,READONLY_OVERRIDE,FORWARD,IMPORT," default:"" placeholder:"MODE" help:"New mode: READWRITE, READONLY, READONLY_OVERRIDE, FORWARD or IMPORT."`
 	Force   bool   `help:"Set IMPORT although there are schemas."`
+	dryRunFlag
 }
 
 // Help shows how schemas come from another registry.
@@ -254,12 +262,14 @@ func (c *schemaModeCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if c.Set != "" {
 		mode.Mode = c.Set
-		if err := c.call(ctx, http.MethodPut, path+"?force="+strconv.FormatBool(c.Force), mode, nil); err != nil {
+		if err := c.call(ctx, http.MethodPut, c.route(path)+"?force="+strconv.FormatBool(c.Force), mode, nil); err != nil {
 			return err
 		}
 	}
-	if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &mode); err != nil {
-		return err
+	if !c.DryRun || c.Set == "" {
+		if err := c.call(ctx, http.MethodGet, path+"?defaultToGlobal=true", nil, &mode); err != nil {
+			return err
+		}
 	}
 	out := sheet{Columns: []string{"SUBJECT", "MODE"}}
 	out.add(name, mode.Mode)

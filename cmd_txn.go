@@ -130,14 +130,20 @@ func (c *txnProducersCmd) Run(ctx context.Context, std stdio) error {
 
 type txnAbortCmd struct {
 	connect
+	dryRunFlag
 	ID string `arg:"" help:"Transactional id."`
 }
 
 // Run takes the id over, which aborts what is open and fences who had it, as a
 // new producer of that id would.
 func (c *txnAbortCmd) Run(ctx context.Context, std stdio) error {
-	if _, err := c.transaction(ctx, c.ID); err != nil {
+	x, err := c.transaction(ctx, c.ID)
+	if err != nil {
 		return err // an id that nobody has is not made by asking for it
+	}
+	if c.DryRun {
+		return c.say(std, map[string]any{"transactional_id": c.ID, "producer_id": x.ProducerID, "producer_epoch": x.ProducerEpoch},
+			fmt.Sprintf("%s: its state is %s; producers up to %d epoch %d would be fenced", c.ID, x.State, x.ProducerID, x.ProducerEpoch))
 	}
 	cl, err := c.kafka(ctx, kgo.TransactionalID(c.ID))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 type userCmd struct {
@@ -21,6 +22,7 @@ type userCreateCmd struct {
 	Name       string   `arg:"" help:"User; the password is the first line of standard input."`
 	Mechanisms []string `name:"mechanism" enum:"SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256,SCRAM-SHA-512" help:"Kinds of credential; PLAIN takes any of them."`
 	Iterations int32    `default:"4096" help:"Iterations, 4096 to 16384."`
+	dryRunFlag
 }
 
 // Run creates the user. The password is salted here, and never sent.
@@ -38,6 +40,15 @@ func (c *userCreateCmd) Run(ctx context.Context, std stdio) error {
 	var set []kadm.UpsertSCRAM
 	for _, m := range c.Mechanisms {
 		set = append(set, kadm.UpsertSCRAM{User: c.Name, Mechanism: scramOf(m), Iterations: c.Iterations, Password: password})
+	}
+	if c.DryRun {
+		if err := c.mayAlterCluster(ctx); err != nil {
+			return err
+		}
+		if c.Iterations < 4096 || c.Iterations > 16384 {
+			return told(kerr.UnacceptableCredential, "iterations are 4096 to 16384")
+		}
+		return c.say(std, map[string]any{"user": c.Name, "status": "could sign in"}, c.Name+" could sign in")
 	}
 	answers, err := adm.AlterUserSCRAMs(ctx, nil, set)
 	if err != nil {
@@ -82,6 +93,7 @@ func (c *userListCmd) Run(ctx context.Context, std stdio) error {
 
 type userDeleteCmd struct {
 	connect
+	dryRunFlag
 	Names []string `arg:"" name:"name" help:"Users to delete."`
 }
 
@@ -105,22 +117,22 @@ func (c *userDeleteCmd) Run(ctx context.Context, std stdio) error {
 			del = append(del, kadm.DeleteSCRAM{User: u.User, Mechanism: i.Mechanism})
 		}
 	}
+	var done []deed
+	if c.DryRun {
+		if err := c.mayAlterCluster(ctx); err != nil {
+			return err
+		}
+		for _, u := range all.Sorted() {
+			done = append(done, deed{u.User, c.did("deleted"), nil})
+		}
+		return c.tell(std, "USER", done)
+	}
 	answers, err := adm.AlterUserSCRAMs(ctx, del, nil)
 	if err != nil {
 		return err
 	}
-	s := sheet{Columns: []string{"USER", "STATUS"}}
-	var failed []error
 	for _, a := range answers.Sorted() {
-		status := "deleted"
-		if err := told(a.Err, a.ErrMessage); err != nil {
-			status = "failed: " + err.Error()
-			failed = append(failed, fmt.Errorf("%s: %w", a.User, err))
-		}
-		s.add(a.User, status)
+		done = append(done, deed{a.User, "deleted", told(a.Err, a.ErrMessage)})
 	}
-	if err := s.write(std.out, c.Output); err != nil {
-		return err
-	}
-	return errors.Join(failed...)
+	return c.tell(std, "USER", done)
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // dryRunFlag is that of commands that change or delete.
@@ -64,4 +66,23 @@ func wouldDelete(t kadm.TopicDetail) error {
 		return t.Err
 	}
 	return mayDo(t.AuthorizedOperations, kadm.OpDelete, kerr.TopicAuthorizationFailed)
+}
+
+// mayAlterCluster is refused for who may not alter the cluster, as far as the broker says.
+func (c *connect) mayAlterCluster(ctx context.Context) error {
+	cl, err := c.kafka(ctx)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrDescribeClusterRequest()
+	req.IncludeClusterAuthorizedOperations = true
+	resp, err := req.RequestWith(ctx, cl)
+	if err == nil {
+		err = answerError(resp.ErrorCode, resp.ErrorMessage)
+	}
+	if err != nil {
+		return fmt.Errorf("ask what may be done to the cluster: %w", err)
+	}
+	return mayDo(kadm.DecodeACLOperations(resp.ClusterAuthorizedOperations), kadm.OpAlter, kerr.ClusterAuthorizationFailed)
 }

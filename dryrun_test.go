@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -48,6 +49,34 @@ func TestDryRunTopics(t *testing.T) {
 		{"group config set workers -c share.isolation.level=read_committed", "workers would be changed", "workers changed", 0, "group config describe workers"},
 		{"group config set workers -c share.isolation.level=none", "INVALID_CONFIG", "INVALID_CONFIG", 1, "group config describe workers"},
 		{"config alter -c log.retention.ms=1000000", "would be changed", "changed", 0, "config describe"},
+	} {
+		s.check(c)
+	}
+}
+
+// TestDryRunRights refuses a dry run to who may not do it.
+func TestDryRunRights(t *testing.T) {
+	n := openNode(t, "--auth.acl", "--auth.super-users", "User:ANONYMOUS")
+	c := cliOn{t, n.addresses()}
+	c.do(0, "topic create mine other")
+	c.with(0, "\"x\"\n", "produce", "other")
+	c.do(0, "group seek mine other --to end")
+	c.do(0, "group seek other other --to end")
+	c.with(0, "secret\n", "user", "create", "ann")
+	for _, line := range []string{"--operation describe --topic *", "--operation describe --group *", "--operation describe --cluster", "--operation describe --subject *",
+		"--operation delete --topic mine", "--operation delete --group mine"} {
+		c.do(0, "acl create --principal * "+line)
+	}
+	n.who.rules.SetSuper(nil)
+	for _, s := range []same{
+		{"topic delete mine other", "TOPIC_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", 1, "group list"},
+		{"topic create more", "AUTHORIZATION_FAILED", "AUTHORIZATION_FAILED", 1, "topic list"},
+		{"topic alter other -p 5", "TOPIC_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", 1, "topic list"},
+		{"group delete mine other", "GROUP_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", 1, "topic list"},
+		{"user delete ann", "CLUSTER_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", 1, "user list"},
+		{"acl delete --all", "not allowed: alter cluster", "not allowed: alter cluster", 1, "acl list"},
+		{"schema level --set NONE", "denied operation", "denied operation", 1, "topic list"},
+		{"quota set --for-user ann producer_byte_rate=1000", "CLUSTER_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", 1, "topic list"},
 	} {
 		s.check(c)
 	}
@@ -117,5 +146,73 @@ func TestTopicNames(t *testing.T) {
 		if !strings.Contains(out+problems, tt.want) {
 			t.Errorf("%s: got %s%s, want %s", tt.line, out, problems, tt.want)
 		}
+	}
+}
+
+// TestDryRunSchemas has the registry say what would become of its changes.
+func TestDryRunSchemas(t *testing.T) {
+	n := openNode(t)
+	c := cliOn{t, n.addresses()}
+	t.Chdir(t.TempDir())
+	for file, text := range map[string]string{
+		"one.avsc":   `{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`,
+		"two.avsc":   `{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":["null","int"],"default":null}]}`,
+		"three.avsc": `{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`,
+		"use.avsc":   `{"type":"record","name":"U","fields":[{"name":"r","type":"R"}]}`,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const list = "schema list"
+	for _, s := range []same{
+		{"schema register s one.avsc", "s would be version 1 id 1", "s version 1 id 1", 0, list},
+		{"schema register s two.avsc", "s would be version 2 id 2", "s version 2 id 2", 0, list},
+		{"schema register s one.avsc", "s would be version 1 id 1", "s version 1 id 1", 0, list},
+		{"schema register s three.avsc", "incompatible", "incompatible", 1, list},
+		{"schema register u use.avsc --reference R=s:2", "u would be version 1 id 3", "u version 1 id 3", 0, list},
+		{"schema delete s --version 2", "references exist", "references exist", 1, list},
+		{"schema delete u --permanent", "not deleted first", "not deleted first", 1, list},
+		{"schema level s --set none", "s        NONE", "s        NONE", 0, "schema level s"},
+		{"schema level s --set some", "ompatibility level", "ompatibility level", 1, "schema level s"},
+		{"schema mode s --set READONLY", "s        READONLY", "s        READONLY", 0, "schema mode s"},
+		{"schema mode u --set IMPORT", "Cannot import", "Cannot import", 1, "schema mode u"},
+		{"schema register s three.avsc", "read-only", "read-only", 1, list},
+		{"schema mode s --set READWRITE", "READWRITE", "READWRITE", 0, "schema mode s"},
+		{"schema delete u", "u would be deleted", "u deleted", 0, list},
+		{"schema delete none", "not found", "not found", 1, list},
+	} {
+		s.check(c)
+	}
+	// What is no change of the registry is not below this path.
+	a := asks{t: t, n: n}
+	for _, path := range []string{"dek-registry/v1/keks/k", "api/topics/t", "dry-run/subjects/s", ""} {
+		want[map[string]any](a, "DELETE", dryRunPages+path, "", 404)
+	}
+}
+
+// TestDryRunAccess holds dry runs about users, rules, quotas and transactions to what is
+// done then.
+func TestDryRunAccess(t *testing.T) {
+	n := openNode(t, "--auth.acl", "--auth.super-users", "User:ANONYMOUS")
+	c := cliOn{t, n.addresses()}
+	c.with(0, "secret\n", "user", "create", "bob", "--dry-run")
+	if out, _ := c.do(0, "user list"); strings.Contains(out, "bob") {
+		t.Errorf("a dry run has made a user: %s", out)
+	}
+	if _, problems := c.with(1, "secret\n", "user", "create", "bob", "--iterations", "5", "--dry-run"); !strings.Contains(problems, "UNACCEPTABLE_CREDENTIAL") {
+		t.Error(problems)
+	}
+	c.with(0, "secret\n", "user", "create", "ann")
+	for _, s := range []same{
+		{"user delete ann", "ann   would be deleted", "ann   deleted", 0, "user list"},
+		{"user delete ann", "RESOURCE_NOT_FOUND", "RESOURCE_NOT_FOUND", 1, "user list"},
+		{"acl create --principal ann --operation read --topic shop", "User:ann", "User:ann", 0, "acl list"},
+		{"acl create --principal ann --operation read --topic " + strings.Repeat("x", 5000), "a text of more than", "a text of more than", 1, "acl list"},
+		{"acl delete --principal ann", "User:ann", "User:ann", 0, "acl list"},
+		{"quota set --for-user ann producer_byte_rate=1000", "would be changed", "changed", 0, "quota list"},
+		{"quota set --for-user ann producer_byte_rate=-1", "INVALID_REQUEST", "INVALID_REQUEST", 1, "quota list"},
+	} {
+		s.check(c)
 	}
 }

@@ -46,11 +46,12 @@ tarn schema check orders-value new.avsc --level TABLE --output json`,
 		"schema describe": `tarn schema describe orders`,
 		"schema diff":     `tarn schema diff orders-value 1 2`,
 		"schema infer":    `tarn schema infer clicks > clicks.json`,
-		"schema delete":   `tarn schema delete orders-value --version 1`,
+		"schema delete":   `tarn schema delete orders-value --version 1 --dry-run`,
 		"schema report":   `tarn schema report orders`,
 		"schema level": `tarn schema level
 tarn schema level orders-value --set FULL_TRANSITIVE`,
 		"apply": `tarn apply -f shop.yaml --check
+tarn apply -f shop.yaml --dry-run
 tarn apply -f shop.yaml`,
 		"rejections": `tarn rejections orders -f
 tarn rejections orders --output json`,
@@ -75,7 +76,7 @@ tarn rejections orders --output json`,
 		"token expire":         `tarn token expire 3f2a`,
 		"acl create":           `tarn acl create --principal ann --operation read --operation describe --topic shop. --prefix`,
 		"acl list":             `tarn acl list --topic orders --pattern match`,
-		"acl delete":           `tarn acl delete --principal ann --topic orders`,
+		"acl delete":           `tarn acl delete --principal ann --topic orders --dry-run`,
 		"quota list":           `tarn quota list`,
 		"quota set":            `tarn quota set --for-user ann producer_byte_rate=1000000 consumer_byte_rate=`,
 		"txn list":             `tarn txn list`,
@@ -94,7 +95,7 @@ tarn rejections orders --output json`,
 		"healthcheck":          `tarn healthcheck --http http://127.0.0.1:8081`,
 		"backup":               `tarn backup tarn-2026-01-31.db`,
 		"restore": `tarn restore tarn-2026-01-31.db --to ./restored
-tarn restore /mnt/replica --to ./restored --at 5m`,
+tarn restore /mnt/replica --to ./restored --at 5m --dry-run`,
 		"replicate": `tarn replicate /mnt/replica
 tarn replicate 's3://backups/tarn?region=eu-central-1' --retention 72h`,
 		"completion": `tarn completion bash > /etc/bash_completion.d/tarn

@@ -99,6 +99,7 @@ func (n *node) layHTTP(ctx context.Context) {
 		Log: n.lg.With("component", "registry"),
 	})
 	n.schemaREST = n.registryCodes.count(n.schemaREST)
+	mux.Handle(dryRunPages, n.dryRun())
 	mux.Handle("/", home(n.schemaREST))
 	n.mountConsole(mux)
 	n.web = &http.Server{

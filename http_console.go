@@ -73,7 +73,7 @@ func (n *node) mountConsole(mux *http.ServeMux) {
 // judgesItself reports whether a route, by its pattern in the outer mux, asks for
 // rules by itself.
 func judgesItself(pattern string) bool {
-	return pattern == "/" || pattern == tablesPage || pattern == sqlPages || pattern == sqlPages+"/" || slices.Contains(consolePages(), pattern)
+	return pattern == "/" || pattern == dryRunPages || pattern == tablesPage || pattern == sqlPages || pattern == sqlPages+"/" || slices.Contains(consolePages(), pattern)
 }
 
 // consolePage reports whether a request is for the console's own files, which hold

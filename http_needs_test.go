@@ -143,6 +143,7 @@ func TestNeededRules(t *testing.T) {
 const neededRules = `
 GET /api <- describe cluster
 POST /api/acls <- alter cluster
+POST /api/acls/check <- alter cluster
 POST /api/acls/delete <- alter cluster
 POST /api/acls/list <- describe cluster
 POST /api/backup <- alter cluster

@@ -100,6 +100,7 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "POST", Path: "/api/quotas", Tag: "access", Does: "Set the quotas of users, clients or addresses", In: quotaInfo{}, Out: quotaInfo{}},
 
 		{Method: "POST", Path: "/api/acls", Tag: "access", Does: "Make rules", In: []acl.Binding{}, Out: []acl.Binding{}},
+		{Method: "POST", Path: "/api/acls/check", Tag: "access", Does: "Say whether rules could be made, and make none", In: []acl.Binding{}, Out: []acl.Binding{}},
 		{Method: "POST", Path: "/api/acls/list", Tag: "access", Does: "List rules", In: acl.Filter{}, Out: []acl.Binding{}},
 		{Method: "POST", Path: "/api/acls/delete", Tag: "access", Does: "Delete rules", In: acl.Filter{}, Out: []acl.Binding{}},
 	}

@@ -18,7 +18,7 @@ import (
 // have tests of their own, and what answers a path that nobody has.
 func mounts() []string {
 	return []string{
-		`.HandleFunc("POST "+tokenRoute`, `.Handle("/iceberg/"`, `.Handle("/", home(n.schemaREST))`,
+		`.HandleFunc("POST "+tokenRoute`, `.Handle("/iceberg/"`, `.Handle("/", home(n.schemaREST))`, `.Handle(dryRunPages`,
 		`.Handle(page, api)`, `.Handle(console.Path`,
 		`.Handle(path, n.tablesAPI`, `.Handle("/api/acls", n.aclAPI`, `.Handle("/api/acls/", n.aclAPI`,
 		`.Handle(path, n.sqlAPI`, `.Handle(path, n.clientsAPI`, `.HandleFunc("/api/", `,

@@ -22,6 +22,23 @@ import (
 // room for escapes.
 const maxSchemaRequest = 2*registry.MaxSchemaBytes + 1<<20
 
+// dryRunPages are the registry's routes below it, which change nothing here: they answer
+// how things would be, or are refused as the real ones would. It is a path, and no
+// parameter, since a broker that does not know it is to change nothing either.
+const dryRunPages = "/api/dry-run/"
+
+// dryRun serves the routes that change subjects, levels and modes.
+func (n *node) dryRun() http.Handler {
+	return http.StripPrefix(strings.TrimSuffix(dryRunPages, "/"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
+		case "subjects", "config", "mode":
+			n.schemaREST.ServeHTTP(w, r.WithContext(registry.DryRun(r.Context())))
+		default:
+			answer(w, http.StatusNotFound, apiError{Code: 404, Message: "no such route: " + r.Method + " " + dryRunPages + strings.TrimPrefix(r.URL.Path, "/")})
+		}
+	}))
+}
+
 // schemaDiff answers what changes from one version of a subject to another.
 func (n *node) schemaDiff(w http.ResponseWriter, r *http.Request) {
 	subject := n.registry.Alias(r.URL.Query().Get("subject"))

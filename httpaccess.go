@@ -100,17 +100,17 @@ func (n *node) aclAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/acls", func(w http.ResponseWriter, r *http.Request) {
 		var bs []acl.Binding
-		if n.readRules(w, r, &bs) {
-			for _, b := range bs { // all of them are made, or none
-				if err := b.Check(); err != nil {
-					refuseRules(w, err)
-					return
-				}
-			}
+		if n.readChecked(w, r, &bs) { // all of them are made, or none
 			if err := errors.Join(n.who.rules.Create(r.Context(), bs)...); err != nil {
 				refuseRules(w, err)
 				return
 			}
+			answer(w, http.StatusOK, bs)
+		}
+	})
+	mux.HandleFunc("POST /api/acls/check", func(w http.ResponseWriter, r *http.Request) {
+		bs := []acl.Binding{}
+		if n.readChecked(w, r, &bs) {
 			answer(w, http.StatusOK, bs)
 		}
 	})
@@ -136,6 +136,21 @@ func (n *node) aclAPI() http.Handler {
 		}
 	})
 	return mux
+}
+
+// readChecked reads rules that are to be made, each of which could be; false means that
+// the request has been answered.
+func (n *node) readChecked(w http.ResponseWriter, r *http.Request, into *[]acl.Binding) bool {
+	if !n.readRules(w, r, into) {
+		return false
+	}
+	for _, b := range *into {
+		if err := b.Check(); err != nil {
+			refuseRules(w, err)
+			return false
+		}
+	}
+	return true
 }
 
 // readRules reads a request's body; false means that it has been answered.

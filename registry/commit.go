@@ -9,6 +9,13 @@ import (
 	"github.com/tarn-io/tarn/broker/storage"
 )
 
+// dryRunKey marks a context.
+type dryRunKey struct{}
+
+// DryRun returns a context under which a change is worked out, and refused where it would
+// be, and is not made: what it returns is how things would be.
+func DryRun(ctx context.Context) context.Context { return context.WithValue(ctx, dryRunKey{}, true) }
+
 // mutate makes one change to a context. plan computes it from the context's
 // view, at that view's item versions; nothing to write means nothing to do. It is called again if another
 // process changed an item in between, so what it leaves behind for its caller
@@ -28,7 +35,7 @@ func (r *Registry) mutate(ctx context.Context, name string, plan func(*view) (st
 			}
 		}
 		w, err := plan(r.world.Load().view(name))
-		if err != nil || w.Empty() {
+		if err != nil || w.Empty() || ctx.Value(dryRunKey{}) != nil {
 			return err
 		}
 		conflict, err := r.commit(ctx, w)
