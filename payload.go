@@ -46,6 +46,7 @@ type payloadSchema struct {
 	id    int
 	typ   sr.SchemaType
 	avro  *avro.Schema
+	exact *decimals // of avro
 	proto *protobuf.Schema
 	text  string
 	refs  []schema.Named // what text refers to
@@ -150,7 +151,9 @@ func (p *payloads) parse(ctx context.Context, in string, s sr.Schema) (*payloadS
 				return nil, fmt.Errorf("reference %s: %w", r.Name, err)
 			}
 		}
-		out.avro, err = cache.Parse(s.Schema)
+		if out.avro, err = cache.Parse(s.Schema); err == nil {
+			out.exact = decimalsOf(out.avro)
+		}
 	case sr.TypeProtobuf:
 		var parsed schema.Schema
 		if parsed, err = protobuf.Parse(schema.Source{Type: schema.Protobuf, Text: s.Schema, References: refs, Lax: true}); err == nil {
@@ -233,7 +236,11 @@ func (s *payloadSchema) decode(f schema.Frame) (json.RawMessage, error) {
 		if _, err := s.avro.Decode(f.Payload, &v); err != nil {
 			return nil, err
 		}
-		return s.avro.EncodeJSON(v)
+		text, err := s.avro.EncodeJSON(v)
+		if err != nil {
+			return nil, err
+		}
+		return s.exact.show(text)
 	case sr.TypeProtobuf:
 		index, rest, err := f.Split(schema.Protobuf)
 		if err != nil {
@@ -306,6 +313,9 @@ func (s *payloadSchema) encode(message string, text json.RawMessage) ([]byte, er
 	case sr.TypeAvro:
 		var v any
 		if err := s.avro.DecodeJSON(text, &v); err != nil {
+			return nil, err
+		}
+		if err := s.exact.check(text); err != nil {
 			return nil, err
 		}
 		return s.avro.AppendEncode(out, v)
