@@ -190,7 +190,8 @@ func TestCompletions(t *testing.T) {
 		{"topic describe ", "orders users"},
 		{"topic describe --all or", "orders"},
 		{"topic describe -b host:1 or", "orders"},
-		{"topic describe orders ", ""},
+		{"topic describe orders ", "orders users"}, // it takes several
+		{"table explain orders ", ""},
 		{"topic delete orders u", "users"},
 		{"topic create ", ""},
 		{"consume o", "orders"},
