@@ -101,10 +101,17 @@ export default function Records({ name, topic }) {
     ${view.error && html`<div class="note bad" role="alert">${view.error.message}</div>`}
     ${view.rows.length ? html`<${Rows} rows=${view.rows} name=${name} />` : view.state === 'searching' ? html`<${Loading} />` : view.error ? null
       : live ? html`<${Empty} title="Waiting for records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>What comes in from now on appears here at once.</${Empty}>`
-      : filtered ? html`<${Empty} title="No record fits">${count(view.total)} records were looked at.</${Empty}>`
+      : filtered ? html`<${Empty} title="No record fits">${count(view.total)} records were looked at. <${AsSQL} /></${Empty}>`
       : html`<${Empty} title="No records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>Produce one here, or:</${Empty}>`}
     ${!live && view.state !== 'searching' && view.end && view.end.why !== 'end' && view.rows.length > 0 && html`<div class="bar-line"><button onClick=${s.more}>Load more</button><span>${count(view.end.left)} records further</span></div>`}
     ${producing && topic && html`<${Produce} name=${name} topic=${topic} onClose=${() => produce(false)} onDone=${() => { if (!live) s.again(); }} />`}`;
+}
+
+/** A text that compares something was meant for the field below. */
+function AsSQL() {
+  const text = param('text');
+  if (!/[=<>]|\b(like|in|between|is)\b/i.test(text) || param('where')) return null;
+  return html`<button onClick=${() => setParams({ text: '', where: text, open: '' })}>Take the text as SQL</button>`;
 }
 
 /** Filters are fields that take effect with Enter or when they are left. */
