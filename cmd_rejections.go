@@ -200,6 +200,9 @@ func (c *topicRedriveCmd) print(std stdio, r *redriven) error {
 	if c.Output == "json" {
 		return writeJSON(std.out, r)
 	}
+	if c.Output == "csv" {
+		return c.sayFields(std, []field{{"topic", r.Topic}, {"from", r.From}, {"looked", r.Looked}, {"passed", r.Passed}, {"still_invalid", r.Invalid}, {"earlier", r.Earlier}, {"next", r.Next}}, "")
+	}
 	verb := "produced again"
 	if r.DryRun {
 		verb = "would be produced again"

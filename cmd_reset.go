@@ -25,13 +25,20 @@ type resetCmd struct {
 	Topic string `placeholder:"NAME" help:"Make a topic anew, empty: with its partitions and configs, without its records, tables and groups' offsets. Its schemas stay."`
 	Group string `placeholder:"NAME" help:"Delete a group with all its offsets; it must have no members."`
 	Yes   bool   `short:"y" help:"Do not ask for the name."`
+	dryRunFlag
+
+	would string // be deleted, in a dry run
 }
+
+// errDryRun ends a dry run where it would begin to delete.
+var errDryRun = errors.New("a dry run deletes nothing")
 
 // Help shows examples.
 func (c *resetCmd) Help() string {
 	return `For development: it begins anew. Before anything is deleted it asks for the name of it.
 
   tarn reset --all --data ./tarn-data
+  tarn reset --topic orders --dry-run
   tarn reset --topic orders -y
   tarn reset --group billing
   tarn reset --dev --http http://127.0.0.1:8081`
@@ -48,35 +55,45 @@ func (c *resetCmd) Run(ctx context.Context, std stdio) error {
 	if given != 1 {
 		return &exitError{code: 2, err: errors.New("say what to reset, by one of --all, --dev, --topic NAME and --group NAME")}
 	}
-	done := func(what, name, text string) error {
-		return c.say(std, map[string]any{what: name, "status": "reset"}, text)
+	done := func(err error, what, name, text string) error {
+		if errors.Is(err, errDryRun) {
+			text = "this would delete " + c.would
+		} else if err != nil {
+			return err
+		}
+		return c.say(std, map[string]any{what: name, "status": c.did("reset")}, text)
 	}
 	switch {
 	case c.All:
 		dir := absolute(c.Data)
-		if err := c.data(ctx, std, dir); err != nil {
-			return err
-		}
-		return done("data", dir, dir+" is empty: the next tarn serve begins anew")
+		return done(c.data(ctx, std, dir), "data", dir, dir+" is empty: the next tarn serve begins anew")
 	case c.Dev:
-		if err := c.call(ctx, http.MethodPost, "/_dev/reset", nil, nil); err != nil {
-			return fmt.Errorf("reset tarn dev (is it one, and not tarn serve?): %w", err)
-		}
-		return done("dev", "", "tarn dev is as it began")
+		return done(c.dev(ctx), "dev", "", "tarn dev is as it began")
 	case c.Topic != "":
-		if err := c.topic(ctx, std); err != nil {
-			return err
-		}
-		return done("topic", c.Topic, c.Topic+" is empty, with its partitions and configs")
+		return done(c.topic(ctx, std), "topic", c.Topic, c.Topic+" is empty, with its partitions and configs")
 	}
-	if err := c.group(ctx, std); err != nil {
-		return err
-	}
-	return done("group", c.Group, c.Group+" and its offsets are deleted")
+	return done(c.group(ctx, std), "group", c.Group, c.Group+" and its offsets are deleted")
 }
 
-// sure asks a person to type the name of what is to be deleted.
+// dev sets a running tarn dev back.
+func (c *resetCmd) dev(ctx context.Context) error {
+	method, path, then := http.MethodPost, "/_dev/reset", error(nil)
+	if c.DryRun {
+		c.would = "all that tarn dev holds and its --seed does not bring"
+		method, path, then = http.MethodGet, "/_dev", errDryRun
+	}
+	if err := c.call(ctx, method, path, nil, nil); err != nil {
+		return fmt.Errorf("reset tarn dev (is it one, and not tarn serve?): %w", err)
+	}
+	return then
+}
+
+// sure asks a person to type the name of what is to be deleted. A dry run ends here.
 func (c *resetCmd) sure(std stdio, what, name string) error {
+	if c.DryRun {
+		c.would = what
+		return errDryRun
+	}
 	if c.Yes {
 		return nil
 	}
@@ -126,11 +143,11 @@ func (c *resetCmd) topic(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer adm.Close()
-	found, err := adm.ListTopics(ctx, c.Topic)
+	found, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), c.Topic)
 	if err != nil {
 		return fmt.Errorf("look at topic %q: %w", c.Topic, err)
 	}
-	if err := found[c.Topic].Err; err != nil {
+	if err := wouldDelete(found[c.Topic]); err != nil {
 		return ofTopic(c.Topic, err)
 	}
 	configs, err := ownConfigs(ctx, adm, c.Topic)
@@ -194,6 +211,16 @@ func (c *resetCmd) group(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer adm.Close()
+	if c.DryRun {
+		there, err := adm.ListGroups(ctx)
+		if err != nil {
+			return err
+		}
+		g, ok := there[c.Group]
+		if err := wouldDeleteGroup(g, ok); err != nil {
+			return fmt.Errorf("group %q: %w", c.Group, err)
+		}
+	}
 	if err := c.sure(std, "group "+c.Group+" and its offsets", c.Group); err != nil {
 		return err
 	}

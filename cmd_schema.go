@@ -164,8 +164,7 @@ func (c *schemaGetCmd) Run(ctx context.Context, std stdio) error {
 	if c.Output == "json" {
 		return writeJSON(std.out, s)
 	}
-	_, err = fmt.Fprintln(std.out, s.Schema.Schema)
-	return err
+	return c.sayFields(std, []field{{"subject", s.Subject}, {"version", s.Version}, {"id", s.ID}, {"type", s.Type.String()}, {"schema", s.Schema.Schema}}, s.Schema.Schema)
 }
 
 type schemaDeleteCmd struct {

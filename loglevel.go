@@ -129,6 +129,5 @@ func (c *logLevelCmd) Run(ctx context.Context, std stdio) error {
 	if got.ForMs > 0 {
 		text += fmt.Sprintf(" for %v, then %s", (time.Duration(got.ForMs) * time.Millisecond).Round(time.Second), got.Then)
 	}
-	_, err := fmt.Fprintln(std.out, text)
-	return err
+	return c.sayFields(std, []field{{"level", got.Level}, {"for_ms", got.ForMs}, {"then", got.Then}}, text)
 }
