@@ -74,7 +74,7 @@ func TestDryRunRights(t *testing.T) {
 		{"topic alter other -p 5", "TOPIC_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", 1, "topic list"},
 		{"group delete mine other", "GROUP_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", 1, "topic list"},
 		{"user delete ann", "CLUSTER_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", 1, "user list"},
-		{"acl delete --all", "not allowed: alter cluster", "not allowed: alter cluster", 1, "acl list"},
+		{"acl delete --all", "needs Alter on Cluster", "needs Alter on Cluster", 1, "acl list"},
 		{"schema level --set NONE", "denied operation", "denied operation", 1, "topic list"},
 		{"quota set --for-user ann producer_byte_rate=1000", "CLUSTER_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", 1, "topic list"},
 	} {
