@@ -21,7 +21,7 @@ type credentials struct {
 	User      string `placeholder:"NAME" help:"User to sign in as."`
 	Password  string `placeholder:"TEXT" help:"Password; better in TARN_PASSWORD."`
 	Token     string `placeholder:"TEXT" help:"Token of an OAuth issuer to sign in with instead (OAUTHBEARER); better in TARN_TOKEN."`
-	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka."`
+	Mechanism string `name:"sasl" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256" help:"How to sign in to Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
 	Delegated bool   `name:"delegation-token" help:"User and password are the id and the HMAC of a delegation token (tarn token)."`
 	TLS       bool   `name:"tls" help:"Speak TLS to Kafka; HTTP says so by https://."`
 	CA        string `name:"tls-ca" type:"path" default:"" placeholder:"FILE" help:"Authorities to trust instead of the system's (PEM); speaks TLS."`

@@ -16,7 +16,7 @@ type consumeCmd struct {
 	Topic      string     `arg:"" help:"Topic."`
 	Offset     spanFlag   `name:"offset" short:"o" aliases:"from" default:"start" placeholder:"WHERE" help:"Where to begin, or FROM:TO: start, end, an offset, +N after the start, -N before the end, @TIME, @-1h:@now."`
 	Partitions []int32    `name:"partition" short:"p" aliases:"partitions" placeholder:"N,…" help:"Only these partitions."`
-	Num        int64      `short:"n" help:"Stop after that many records."`
+	Num        int64      `short:"n" placeholder:"N" help:"Stop after that many records."`
 	Follow     followFlag `short:"f" help:"Go on with new records instead of ending at the log end. With a format behind it (-f '%k %v\\n') it is --format."`
 	Committed  bool       `help:"Leave out transactions that are open or aborted (read_committed)."`
 	recordFlags
@@ -24,7 +24,7 @@ type consumeCmd struct {
 	Group      string `short:"g" xor:"member" placeholder:"GROUP" help:"Read as a member of this consumer group, from its committed offsets, and commit."`
 	Protocol   string `enum:"consumer,classic" default:"consumer" help:"Protocol of the consumer group: consumer (KIP-848) or classic."`
 	ShareGroup string `xor:"member" placeholder:"GROUP" help:"Read as a member of this share group (KIP-932), and acknowledge each record."`
-	Ack        string `enum:"accept,release,reject" default:"accept" help:"What becomes of records of a share group: done, given back (then it ends after the first ones, or -n), or refused for ever."`
+	Ack        string `enum:"accept,release,reject" default:"accept" help:"What becomes of records of a share group: accept (done), release (given back; then it ends after the first ones, or -n), or reject (refused for ever)."`
 }
 
 // Help shows examples.

@@ -20,7 +20,7 @@ type demoCmd struct {
 	For         time.Duration `default:"0s" placeholder:"DURATION" help:"How long; default: until Ctrl-C or tarn demo --stop."`
 	EvolveAfter time.Duration `default:"20s" placeholder:"DURATION" help:"When orders get the second version of their schema."`
 	BadEvery    time.Duration `default:"10s" placeholder:"DURATION" help:"How often a record is sent that does not fit its schema; 0s: never."`
-	Prefix      string        `help:"What names of topics, subjects and the group begin with."`
+	Prefix      string        `placeholder:"TEXT" help:"What names of topics, subjects and the group begin with."`
 	Seed        uint64        `default:"1" help:"Where the made-up data begins."`
 	Stop        bool          `help:"End the demo that runs against this broker."`
 	Clean       bool          `help:"Delete what the demo has made: topics, schemas, tables and the group. Ends it first."`

@@ -30,7 +30,7 @@ type devFlags struct {
 	KafkaAdvertise string   `name:"kafka.advertise" placeholder:"ADDR" help:"Address that Kafka clients are told; can be set later over HTTP, too."`
 	HTTPListen     string   `name:"http.listen" default:"127.0.0.1:0" placeholder:"ADDR" help:"HTTP address."`
 	Partitions     int32    `name:"kafka.partitions" default:"1" help:"Partitions of a new topic unless it says otherwise."`
-	LogLevel       string   `name:"log.level" enum:"debug,info,warn,error" default:"warn" help:"Log level."`
+	LogLevel       string   `name:"log.level" enum:"debug,info,warn,error" default:"warn" help:"What is logged: debug, info, warn or error, and all that is worse."`
 	InsecureListen bool     `name:"insecure-listen" help:"Listen beyond this machine: everybody may do everything, also reset and break it."`
 }
 

@@ -19,7 +19,7 @@ const usualRate = 10
 type generateCmd struct {
 	connect
 	Topic   string   `arg:"" help:"Topic; it must have a schema. An unknown one is made if the broker does so."`
-	Num     int64    `short:"n" help:"End after that many records; without it, go on until interrupted."`
+	Num     int64    `short:"n" placeholder:"N" help:"End after that many records; without it, go on until interrupted."`
 	Rate    *float64 `short:"r" placeholder:"N" help:"Records a second, 0 as fast as it goes. Default: 10, or with -n as fast as it goes."`
 	Seed    uint64   `default:"1" help:"Where randomness begins: the same seed makes the same records."`
 	Invalid float64  `placeholder:"SHARE" help:"So large a part of the records does not fit the schema: 0.01 is one in a hundred."`

@@ -15,7 +15,7 @@ import (
 type groupCmd struct {
 	List     groupListCmd     `cmd:"" help:"List groups."`
 	Describe groupDescribeCmd `cmd:"" help:"Show a group's members, offsets and lag."`
-	Seek     groupSeekCmd     `cmd:"" help:"Set a group's offsets on a topic."`
+	Seek     groupSeekCmd     `cmd:"" help:"Set a group's offsets on topics: start, end, a time, an offset."`
 	Config   groupConfigCmd   `cmd:"" help:"Show and set configs of groups."`
 	Forget   groupForgetCmd   `cmd:"" help:"Delete a group's offsets of topics."`
 	Delete   groupDeleteCmd   `cmd:"" help:"Delete groups that have no members."`

@@ -13,7 +13,7 @@ import (
 type perfConsumeCmd struct {
 	connect
 	Topic      string   `arg:"" help:"Topic."`
-	Num        int64    `short:"n" help:"End after that many records; without it, at the end that the log has at the start."`
+	Num        int64    `short:"n" placeholder:"N" help:"End after that many records; without it, at the end that the log has at the start."`
 	Offset     spanFlag `short:"o" default:"start" placeholder:"WHERE" help:"Where to begin, or FROM:TO, as of tarn consume."`
 	Partitions []int32  `name:"partition" short:"p" placeholder:"N,…" help:"Only these partitions."`
 	Committed  bool     `help:"Leave out transactions that are open or aborted (read_committed)."`

@@ -26,8 +26,8 @@ type produceCmd struct {
 	Topic     string   `arg:"" help:"Topic."`
 	Files     []string `arg:"" optional:"" name:"file" help:"Files to read: JSON lines, .csv and .tsv with a header, .parquet; - or none is standard input."`
 	Format    string   `short:"f" placeholder:"FORMAT" help:"How records stand in the input, as scanf has it: %k key, %v value, %V{big32}%v with a length before it, %h{…} headers, %p partition, %d time in ms. '%k\\t%v\\n' is a key, a tab and a value a line."`
-	Input     string   `enum:"json,csv,tsv,parquet,auto" default:"auto" help:"What the input is; auto goes by the files' names."`
-	Key       string   `short:"k" help:"Key for records that bring none."`
+	Input     string   `enum:"json,csv,tsv,parquet,auto" default:"auto" help:"What the input is: json (lines), csv, tsv or parquet; auto goes by the files' names."`
+	Key       string   `short:"k" placeholder:"TEXT" help:"Key for records that bring none."`
 	KeyField  string   `placeholder:"NAME" help:"Take the key from this field of the value."`
 	Headers   []string `name:"header" short:"H" sep:"none" placeholder:"KEY=VALUE" help:"Header for every record; may be repeated."`
 	Partition int32    `short:"p" default:"-1" help:"Partition; by key if not given."`

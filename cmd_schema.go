@@ -17,7 +17,7 @@ import (
 
 type schemaCmd struct {
 	Register schemaRegisterCmd `cmd:"" help:"Register a schema under a subject."`
-	List     schemaListCmd     `cmd:"" help:"List subjects with their versions."`
+	List     schemaListCmd     `cmd:"" help:"List subjects with their latest versions."`
 	Get      schemaGetCmd      `cmd:"" help:"Print a subject's schema."`
 	Check    schemaCheckCmd    `cmd:"" help:"Say what a schema would change, for readers and tables, and whether it could be registered."`
 	Describe schemaDescribeCmd `cmd:"" help:"Say which columns a subject's or topic's schema makes, how payloads are read, and their limits."`
@@ -33,7 +33,7 @@ type schemaCmd struct {
 type schemaSource struct {
 	Subject    string   `arg:"" help:"Subject, for example orders-value."`
 	File       string   `arg:"" type:"existingfile" help:"Schema text: .avsc, .proto or .json."`
-	Type       string   `enum:"AVRO,PROTOBUF,JSON," default:"" help:"AVRO, PROTOBUF or JSON; by default by the file's ending."`
+	Type       string   `enum:"AVRO,PROTOBUF,JSON," default:"" placeholder:"LANGUAGE" help:"AVRO, PROTOBUF or JSON; by default by the file's ending."`
 	References []string `name:"reference" sep:"none" placeholder:"NAME=SUBJECT:VERSION" help:"A schema that the text refers to; may be repeated."`
 }
 
@@ -170,7 +170,7 @@ func (c *schemaGetCmd) Run(ctx context.Context, std stdio) error {
 type schemaDeleteCmd struct {
 	connect
 	Subject   string `arg:"" help:"Subject."`
-	Version   int    `default:"0" help:"Only this version."`
+	Version   int    `placeholder:"N" help:"Only this version; all if none is given."`
 	Permanent bool   `help:"Remove for good what was deleted before."`
 	dryRunFlag
 }

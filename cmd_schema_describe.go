@@ -17,7 +17,7 @@ type schemaDescribeCmd struct {
 	connect
 	Name    string `arg:"" name:"subject-or-topic" help:"Subject; or topic, for the schemas of its keys and values."`
 	Version int    `default:"-1" help:"Version; -1 is the latest."`
-	Message string `help:"Full name of a Protobuf message. Without it, the one that the topic takes, or the file's first."`
+	Message string `placeholder:"NAME" help:"Full name of a Protobuf message. Without it, the one that the topic takes, or the file's first."`
 }
 
 // Run says which columns a schema makes, how its payloads are read, and their

@@ -57,7 +57,7 @@ type serveCmd struct {
 	RegistryRate      float64       `name:"registry.max-requests-per-second" placeholder:"N" help:"Requests of one user or address to the registry, counted over 5 seconds; beyond it they are answered with 429. Default: no limit."`
 	RegistryKMSSecret string        `name:"registry.kms.secret-file" type:"path" placeholder:"FILE" help:"Secret of the local KMS, for encryption keys that are shared with the registry; default: what LOCAL_SECRET holds."`
 
-	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"Log level."`
+	LogLevel  string `name:"log.level" enum:"debug,info,warn,error" default:"info" help:"What is logged: debug, info, warn or error, and all that is worse."`
 	LogFormat string `name:"log.format" enum:"auto,text,json" default:"auto" help:"Log format: auto is text on a terminal and JSON elsewhere."`
 
 	catalogFlags

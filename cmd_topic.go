@@ -184,7 +184,7 @@ func (c *topicListCmd) Run(ctx context.Context, std stdio) error {
 type topicAlterCmd struct {
 	connect
 	Name       string   `arg:"" help:"Topic."`
-	Partitions int32    `short:"p" help:"New number of partitions; only ever more."`
+	Partitions int32    `short:"p" placeholder:"N" help:"New number of partitions; only ever more."`
 	Set        []string `name:"set" short:"c" sep:"none" placeholder:"KEY=VALUE" help:"Set a config; KEY= without value sets it back to its default."`
 	dryRunFlag
 }

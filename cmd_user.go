@@ -12,7 +12,7 @@ import (
 )
 
 type userCmd struct {
-	Create userCreateCmd `cmd:"" help:"Create users, or change their passwords."`
+	Create userCreateCmd `cmd:"" help:"Create a user, or change the password."`
 	List   userListCmd   `cmd:"" help:"List users."`
 	Delete userDeleteCmd `cmd:"" help:"Delete users."`
 }
@@ -20,7 +20,7 @@ type userCmd struct {
 type userCreateCmd struct {
 	connect
 	Name       string   `arg:"" help:"User; the password is the first line of standard input."`
-	Mechanisms []string `name:"mechanism" enum:"SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256,SCRAM-SHA-512" help:"Kinds of credential; PLAIN takes any of them."`
+	Mechanisms []string `name:"mechanism" enum:"SCRAM-SHA-256,SCRAM-SHA-512" default:"SCRAM-SHA-256,SCRAM-SHA-512" help:"Kinds of credential: SCRAM-SHA-256, SCRAM-SHA-512 or both; PLAIN takes any of them."`
 	Iterations int32    `default:"4096" help:"Iterations, 4096 to 16384."`
 	dryRunFlag
 }

@@ -134,6 +134,29 @@ func TestExamplesOfCommands(t *testing.T) {
 	}
 }
 
+// TestFlagsSay holds that a flag says what it takes: the words that may stand there are in
+// its help, and no type of Go's stands for a value.
+func TestFlagsSay(t *testing.T) {
+	root := tree(t)
+	for _, leaf := range root.leaves() {
+		for _, f := range leaf.Flags {
+			for _, word := range f.Enum {
+				if !strings.Contains(strings.ToLower(f.Help), strings.ToLower(word)) {
+					t.Errorf("%s --%s: %q is not in its help: %s", leaf.Name, f.Name, word, f.Help)
+				}
+			}
+			for _, kind := range []string{"INT", "UINT", "FLOAT", "STRING", "BOOL"} {
+				if strings.HasPrefix(f.Placeholder, kind) {
+					t.Errorf("%s --%s=%s: give it a placeholder", leaf.Name, f.Name, f.Placeholder)
+				}
+			}
+			if f.Help == "" {
+				t.Errorf("%s --%s has no help", leaf.Name, f.Name)
+			}
+		}
+	}
+}
+
 // TestHelpJSON prints the tree, whole and in part, and the help of every command.
 func TestHelpJSON(t *testing.T) {
 	ask := func(args ...string) string {

@@ -39,7 +39,7 @@ type cli struct {
 	Perf        perfCmd        `cmd:"" help:"Measure throughput and latency of producing, of consuming, and end to end."`
 	Group       groupCmd       `cmd:"" help:"List, describe and delete consumer groups, and set their offsets."`
 	Schema      schemaCmd      `cmd:"" help:"Register, list and check schemas."`
-	Apply       applyCmd       `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check only shows what differs."`
+	Apply       applyCmd       `cmd:"" help:"Make schemas, levels, topics, configs, access rules and quotas as one YAML file says; --check and --dry-run only show what differs."`
 	Rejections  rejectionsCmd  `cmd:"" help:"List the last records that did not fit a topic's schema."`
 	SQL         sqlCmd         `cmd:"" name:"sql" help:"Ask topics and tables by SQL, live."`
 	Table       tableCmd       `cmd:"" help:"Show, flush and verify the tables of topics."`
