@@ -13,7 +13,7 @@ import (
 // as a Kafka client does.
 func consolePages() []string {
 	return []string{
-		"/api/session",
+		"/api/session", "/api/session/rights",
 		"/api/overview", "/api/overview/series",
 		"/api/topics", "/api/topics/{topic}", "/api/topics/{topic}/config", "/api/topics/{topic}/partitions",
 		"/api/topics/{topic}/records", "/api/topics/{topic}/check", "/api/topics/{topic}/template",
@@ -29,6 +29,7 @@ func (n *node) consoleAPI() http.Handler {
 	mux.HandleFunc("GET /api/session", n.whoAmI)
 	mux.HandleFunc("POST /api/session", n.signIn)
 	mux.HandleFunc("DELETE /api/session", n.signOut)
+	mux.HandleFunc("GET /api/session/rights", n.rights)
 	mux.HandleFunc("GET /api/overview", n.overview)
 	mux.HandleFunc("GET /api/overview/series", n.overviewSeries)
 	mux.HandleFunc("GET /api/topics", n.listTopics)

@@ -71,6 +71,7 @@ func ownRoutes() []rest.Endpoint {
 		{Method: "GET", Path: "/api/session", Tag: "console", Does: "Say who asks, and whether he has to sign in", Out: sessionInfo{}},
 		{Method: "POST", Path: "/api/session", Tag: "console", Does: "Sign in with a user's password, for a cookie", In: map[string]string{}, Out: map[string]string{}},
 		{Method: "DELETE", Path: "/api/session", Tag: "console", Does: "Sign out", Out: ""},
+		{Method: "GET", Path: "/api/session/rights", Tag: "console", Does: "Say what whoever asks may do with something, or without a name with anything of its kind", Query: []string{"resource", "name"}, Out: rightsInfo{}},
 		{Method: "GET", Path: "/api/overview", Tag: "console", Does: "Say how the broker is", Out: overviewInfo{}},
 		{Method: "GET", Path: "/api/overview/series", Tag: "console", Does: "Get the numbers of charts", Query: []string{"span", "name"}, Out: console.Points{}},
 		{Method: "GET", Path: "/api/settings", Tag: "console", Does: "List the broker's configs with where they come from", Out: settingsInfo{}},

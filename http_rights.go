@@ -110,3 +110,51 @@ func (n *node) missing(r *http.Request) (right, bool) {
 	}
 	return right{}, false
 }
+
+// rightsInfo is what whoever asks may do with something, in Kafka's words; without a
+// name, with anything of its kind.
+type rightsInfo struct {
+	Resource   string   `json:"resource"`
+	Name       string   `json:"name,omitempty"`
+	Operations []string `json:"operations"`
+}
+
+// rights answers anybody about himself, whether or not there is such a thing: the
+// console offers what would be done. What is done is judged when it is asked for.
+func (n *node) rights(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	res, name := acl.Cluster, q.Get("name")
+	if word := q.Get("resource"); word != "" {
+		if err := res.UnmarshalText([]byte(word)); err != nil || res == acl.AnyResource {
+			answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: "resource=" + word + ": cluster, topic, group, subject or transactional-id"})
+			return
+		}
+	}
+	if res == acl.Cluster {
+		name = acl.ClusterName
+	}
+	out := rightsInfo{Resource: res.String(), Name: name, Operations: []string{}}
+	for op := acl.Read; op <= acl.IdempotentWrite; op++ {
+		if n.could(r, right{op, res, name}) {
+			out.Operations = append(out.Operations, rightWord(op.String()))
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	answer(w, http.StatusOK, out)
+}
+
+// could is allowed as the handlers of requests have it: who may make or delete topics
+// by a right on the cluster needs none on the topic, and a subject's alias stands for
+// another one. Without a name it is enough to be allowed somewhere.
+func (n *node) could(r *http.Request, w right) bool {
+	if w.res == acl.Topic && (w.op == acl.Create || w.op == acl.Delete) && n.allowed(r, w.op, acl.Cluster, acl.ClusterName, true) {
+		return true
+	}
+	if w.name == "" {
+		return n.who.rules == nil || n.who.rules.AllowedSomewhere(principalOf(r).String(), hostOf(r), w.op, w.res)
+	}
+	if w.res == acl.Subject && w.op != acl.DescribeConfigs && w.op != acl.AlterConfigs {
+		w.name = n.registry.Alias(w.name)
+	}
+	return n.allowed(r, w.op, w.res, w.name, true)
+}

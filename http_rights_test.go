@@ -92,3 +92,52 @@ func TestRefusalsSayTheRight(t *testing.T) {
 		t.Errorf("got %s, want %q", text, want)
 	}
 }
+
+// TestRights: everybody is told what he may do, as the requests themselves are judged.
+func TestRights(t *testing.T) {
+	n, ask := secureNode(t)
+	allow := func(res acl.Resource, name string, pattern acl.Pattern, op acl.Operation) {
+		t.Helper()
+		b := acl.Binding{Resource: res, Name: name, Pattern: pattern, Principal: "User:bob", Host: "*", Operation: op, Permission: acl.Allow}
+		if err := n.who.rules.Create(t.Context(), []acl.Binding{b})[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(user, query, want string) {
+		t.Helper()
+		code, text := ask(user, "GET", "/api/session/rights?"+query, "")
+		var got rightsInfo
+		if err := json.Unmarshal([]byte(text), &got); err != nil || code != http.StatusOK {
+			t.Fatalf("%s: %d %s", query, code, text)
+		}
+		if list := strings.Join(got.Operations, " "); list != want {
+			t.Errorf("%s of %s: got %q, want %q", query, user, list, want)
+		}
+	}
+	all := "Read Write Create Delete Alter Describe ClusterAction DescribeConfigs AlterConfigs IdempotentWrite"
+	says("bob", "", "")
+	says("root", "", all)
+	says("root", "resource=topic&name=x", all)
+	says("bob", "resource=topic", "")
+	allow(acl.Topic, "x", acl.Literal, acl.Read)
+	says("bob", "resource=topic&name=x", "Read Describe")
+	says("bob", "resource=topic&name=y", "")
+	says("bob", "resource=topic", "Read Describe")
+	allow(acl.Topic, "team-", acl.Prefixed, acl.Create)
+	says("bob", "resource=topic", "Read Create Describe")
+	allow(acl.Cluster, acl.ClusterName, acl.Literal, acl.Delete) // deletes all topics
+	says("bob", "resource=topic&name=x", "Read Delete Describe")
+	says("bob", "resource=cluster", "Delete Describe")
+	if code, text := ask("root", "PUT", "/config/nick", `{"alias": "s"}`); code != http.StatusOK {
+		t.Fatalf("%d %s", code, text)
+	}
+	allow(acl.Subject, "s", acl.Literal, acl.Write)
+	allow(acl.Subject, "nick", acl.Literal, acl.AlterConfigs)
+	says("bob", "resource=subject&name=nick", "Write Describe DescribeConfigs AlterConfigs")
+	if code, text := ask("bob", "GET", "/api/session/rights?resource=pond", ""); code != http.StatusBadRequest {
+		t.Errorf("got %d %s", code, text)
+	}
+	if code, text := ask("", "GET", "/api/session/rights", ""); code != http.StatusUnauthorized {
+		t.Errorf("got %d %s", code, text)
+	}
+}

@@ -30,7 +30,8 @@ func openRoutes() map[string]string {
 		"GET /subjects":      empty, "GET /schemas": empty, "GET /schemas/ids/{id}/subjects": empty, "GET /schemas/ids/{id}/versions": empty,
 		"GET /schemas/guids/{guid}": "not found", "GET /schemas/guids/{guid}/ids": "not found",
 		"GET /api/tables": empty, "GET /api/overview": `"topics":0`, "GET /api/topics": empty, "GET /api/groups": empty, "GET /api/sql/tables": empty,
-		"GET /api/sql": "no statement", "POST /api/sql": "no statement",
+		"GET /api/session/rights": `"operations":[]`,
+		"GET /api/sql":            "no statement", "POST /api/sql": "no statement",
 	}
 }
 

@@ -1,8 +1,9 @@
-// The console in Chromium: node console.js URL FOLDER light|dark|work|late|signin. Each check is a
+// The console in Chromium: node console.js URL FOLDER light|dark|work|late|signin|rights. Each check is a
 // JSON line {check, why}; why is null if it holds. Pictures go to FOLDER.
 const { chromium } = require('playwright-core');
 const axe = require('axe-core').source;
 const { late, lateSignIn } = require('./late.js');
+const { rights } = require('./rights.js');
 
 const [, , base, folder, mode] = process.argv;
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -271,8 +272,9 @@ async function signIn(page) {
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: mode === 'dark' ? 'dark' : 'light' });
     const page = await context.newPage();
     watch(page);
-    const parts = { base, check, want };
+    const parts = { base, folder, check, want };
     if (mode === 'signin') { await signIn(page); await lateSignIn(page, parts); }
+    else if (mode === 'rights') await rights(page, parts);
     else if (mode === 'late') await late(page, parts);
     else if (mode === 'work') await work(page);
     else await pages(page, mode);

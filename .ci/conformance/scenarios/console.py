@@ -36,6 +36,22 @@ def run(t):
             b.tarn("topic", "create", name)
         b.tarn("acl", "create", "--principal", "alice", "--operation", "read", "--topic", "mine")
     browse(t, b, shots, "signin", 2)
+    with t.check("a user who sees one table and one group"):
+        one(b, place)
+    browse(t, b, shots, "rights", 4)
+
+
+def one(b, place):
+    b.tarn("user", "create", "carol", stdin=b"carol-secret\n")
+    (place / "sales.avsc").write_text(json.dumps(V1))
+    b.tarn("schema", "register", "sales-value", place / "sales.avsc")
+    b.tarn("topic", "create", "sales", "-c", "tarn.table.formats=iceberg,delta,parquet", "-c", "tarn.table.commit.interval.ms=1000")
+    b.tarn("produce", "sales", stdin="".join(json.dumps({"key": f"k{i}", "value": {"id": i, "amount": 1.5}}) + "\n" for i in range(50)).encode())
+    b.tarn("produce", "theirs", stdin=b"1\n")
+    b.tarn("consume", "sales", "--group", "team", "-n", "20")
+    b.tarn("consume", "theirs", "--group", "others", "-n", "1")
+    for operation, on in (("read", ("--topic", "sales")), ("describe-configs", ("--topic", "sales")), ("read", ("--group", "team"))):
+        b.tarn("acl", "create", "--principal", "carol", "--operation", operation, *on)
 
 
 def typed():

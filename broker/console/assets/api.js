@@ -85,6 +85,21 @@ export function useAsk(path, every = 0) {
 }
 
 /**
+ * useRights asks what one may do with something (Topic, Group, Subject or Cluster), and
+ * returns what says which right is missing for an operation, '' if none is. Without a
+ * name anything of the kind will do. The broker judges again what is asked for.
+ */
+export function useRights(resource, name = '') {
+  const free = !session.value.rules;
+  const it = useAsk(free ? '' : '/api/session/rights?' + new URLSearchParams({ resource: resource.toLowerCase(), name }), 15000);
+  return (op) => {
+    if (free || (it.data && it.data.operations.includes(op))) return '';
+    if (!it.data) return it.error ? it.error.message : 'asking the broker whether you may';
+    return `needs ${op} on ${name || resource === 'Cluster' ? (resource + ' ' + name).trim() : 'a ' + resource.toLowerCase()}`;
+  };
+}
+
+/**
  * listen reads server-sent events until the answer ends or signal aborts it. fetch and
  * not EventSource: refusals have their words, and nothing connects again by itself.
  * @param {(name: string, data: string) => void} on

@@ -143,15 +143,18 @@ export function Dialog({ title, onClose, wide, children, actions }) {
     <div class=${'dialog' + (wide ? ' wide' : '')} role="dialog" aria-modal="true" aria-label=${title} ref=${ref}><h2>${title}</h2>${children}<div class="actions">${actions}<button onClick=${onClose}>Close</button></div></div></div>`;
 }
 
-/** Doing is a button for something that takes a while and may go wrong. */
-export function Doing({ run, children, kind = '', disabled, title }) {
+/** Act is a button for what wants a right; why says that it is missing. */
+export const Act = ({ why, kind = '', disabled, title, onClick, children }) => html`<button class=${kind} disabled=${!!why || disabled} title=${why || title} onClick=${onClick}>${children}</button>`;
+
+/** Doing is a button for something that takes a while and may go wrong; why says which right is missing for it. */
+export function Doing({ run, children, kind = '', disabled, title, why = '' }) {
   const [busy, set] = useState(false);
   const click = async () => {
     set(true);
     try { await run(); } catch (e) { if (e.name !== 'AbortError') say(e.message, true); }
     set(false);
   };
-  return html`<button class=${kind} disabled=${busy || disabled} title=${title} onClick=${click}>${busy ? '…' : children}</button>`;
+  return html`<button class=${kind} disabled=${busy || disabled || !!why} title=${why || title} onClick=${click}>${busy ? '…' : children}</button>`;
 }
 
 /** Sure asks before something that cannot be undone: the name has to be typed. */

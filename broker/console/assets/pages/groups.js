@@ -1,9 +1,9 @@
 // Groups: who reads, how far behind, and setting offsets with a look before.
 import { html, useEffect, useState } from '../lib.js';
 import { A, go, param, parts, url } from '../router.js';
-import { ask, p, useAsk } from '../api.js';
+import { ask, p, useAsk, useRights } from '../api.js';
 import { brief, count, plural, sh, span } from '../format.js';
-import { Badge, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Segment, Sure, Trouble, When, say } from '../parts.js';
+import { Act, Badge, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Segment, Sure, Trouble, When, say } from '../parts.js';
 import { Over, useSeries } from '../chart.js';
 
 export default function Groups() {
@@ -37,10 +37,11 @@ function One({ name }) {
   const points = useSeries(['group:' + name], range).data;
   const [seeking, seek] = useState(false);
   const [removing, remove] = useState(false);
+  const lacks = useRights('Group', name);
   const g = it.data;
   return html`<${Head} trail=${[['Groups', 'groups']]} title=${name}>${g && html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}><span class="soft">${g.type}${g.protocol ? ', ' + g.protocol : ''} · ${plural(g.members, 'member')}</span>`}
       <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `${g && g.type === 'share' ? 'kafka-share-groups.sh' : 'kafka-consumer-groups.sh'} --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
-      <button onClick=${() => seek(true)}>Set offsets</button><button class="danger" disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</button></span></${Head}>
+      <${Act} why=${lacks('Read')} onClick=${() => seek(true)}>Set offsets</${Act}><${Act} kind="danger" why=${lacks('Delete')} disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(d) => html`
       <div class="cards"><div class="card"><div class="label">Lag</div><div class="value">${count(d.lag)}</div><div class="more">records</div></div>
         <div class="card"><div class="label">Behind</div><div class="value">${d.lag ? span(d.lag_seconds) : '0 s'}</div><div class="more">in the records' own time</div></div>

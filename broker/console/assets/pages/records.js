@@ -2,9 +2,9 @@
 // or followed live. Everything that is asked for stands in the URL.
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { param, query, setParams } from '../router.js';
-import { ask, listen, p } from '../api.js';
+import { ask, listen, p, useRights } from '../api.js';
 import { bytes, count, plural, sh, span, sqlName, time } from '../format.js';
-import { Badge, Copy, CopyAs, Empty, Loading, Segment, Typed, say, steps } from '../parts.js';
+import { Act, Badge, Copy, CopyAs, Empty, Loading, Segment, Typed, say, steps } from '../parts.js';
 import { Json } from '../json.js';
 import Produce from './produce.js';
 
@@ -86,6 +86,7 @@ export default function Records({ name, topic }) {
   const live = param('live') === 'true';
   const s = useSearch(name, live);
   const [producing, produce] = useState(false);
+  const lacks = useRights('Topic', name);
   const { view } = s;
   useEffect(() => {
     if (!live) return undefined;
@@ -97,7 +98,7 @@ export default function Records({ name, topic }) {
   const filtered = param('key') || param('text') || param('where');
   return html`<${Filters} parts=${parts} live=${live} />
     <div class="bar-line"><${Progress} s=${s} live=${live} filtered=${filtered} />
-      <span class="right row"><${CopyAs} texts=${() => texts(name)} /><button onClick=${() => produce(true)}>Produce</button></span></div>
+      <span class="right row"><${CopyAs} texts=${() => texts(name)} /><${Act} why=${lacks('Write')} onClick=${() => produce(true)}>Produce</${Act}></span></div>
     ${view.error && html`<div class="note bad" role="alert">${view.error.message}</div>`}
     ${view.rows.length ? html`<${Rows} rows=${view.rows} name=${name} />` : view.state === 'searching' ? html`<${Loading} />` : view.error ? null
       : live ? html`<${Empty} title="Waiting for records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>What comes in from now on appears here at once.</${Empty}>`

@@ -2,9 +2,9 @@
 // after a look at what it would do to readers and tables.
 import { html, useEffect, useRef, useState } from '../lib.js';
 import { A, go, param, parts, setParams, url } from '../router.js';
-import { ask, p, session, useAsk } from '../api.js';
+import { ask, p, session, useAsk, useRights } from '../api.js';
 import { plural } from '../format.js';
-import { Badge, Copy, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Trouble, say } from '../parts.js';
+import { Act, Badge, Copy, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Trouble, say } from '../parts.js';
 import { Json, pretty } from '../json.js';
 import { sh } from '../format.js';
 
@@ -18,10 +18,11 @@ export default function Schemas() {
 
 function List() {
   const it = useAsk('/schemas?latestOnly=true', 5000);
+  const lacks = useRights('Subject');
   const level = useAsk(session.value.cluster ? '/config' : '', 0);
   const [making, make] = useState(false);
   const q = param('q').toLowerCase();
-  return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><button class="main-action" onClick=${() => make(true)}>Register</button></span></${Head}>
+  return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>Register</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((s) => s.subject.toLowerCase().includes(q))} sort="subject" onRow=${(s) => go(url(['schemas', s.subject]))} columns=${[
       { name: 'Subject', key: 'subject', value: (s) => s.subject, show: (s) => html`<${A} to=${['schemas', s.subject]}>${s.subject}</${A}>` },
       { name: 'Type', key: 'type', value: (s) => s.schemaType || 'AVRO' }, { name: 'Latest', key: 'version', num: true, value: (s) => s.version, show: (s) => 'v' + s.version }, { name: 'Id', key: 'id', num: true, value: (s) => s.id },
@@ -32,7 +33,8 @@ function List() {
 
 function One({ name }) {
   const [removing, remove] = useState(false);
-  return html`<${Head} trail=${[['Schemas', 'schemas']]} title=${name}><span class="right row"><${CopyAs} texts=${() => ({ tarn: `tarn schema describe ${sh(name)}`, curl: `curl '${location.origin}${p`/subjects/${name}/versions/latest`}'` })} /><button class="danger" onClick=${() => remove(true)}>Delete</button></span></${Head}>
+  const lacks = useRights('Subject', name);
+  return html`<${Head} trail=${[['Schemas', 'schemas']]} title=${name}><span class="right row"><${CopyAs} texts=${() => ({ tarn: `tarn schema describe ${sh(name)}`, curl: `curl '${location.origin}${p`/subjects/${name}/versions/latest`}'` })} /><${Act} kind="danger" why=${lacks('Delete')} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
     <${SubjectOf} name=${name} />
     ${removing && html`<${Sure} title="Delete subject" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/subjects/${name}`, { method: 'DELETE' }); say(name + ' is deleted'); go(url(['schemas'])); }}><p>Its versions stay readable by id: records that name them can still be decoded.</p></${Sure}>`}`;
 }
@@ -42,8 +44,9 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
   const it = useAsk(none ? '' : p`/subjects/${name}/versions`);
   const config = useAsk(none ? '' : p`/config/${name}?defaultToGlobal=true`);
   const [making, make] = useState(false);
+  const lacks = useRights('Subject', name);
   if (none || (it.error && it.error.status === 404)) {
-    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <button class="small" onClick=${() => make(true)}>Register one</button> or let the broker propose one from what flows:` : ''}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
+    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register one</${Act}> or let the broker propose one from what flows:` : ''}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
   }
   const setLevel = async (level) => { await ask(p`/config/${name}`, { method: 'PUT', body: { compatibility: level }, type: registryType }); say('Compatibility is ' + level); config.again(); };
   return html`<${Loaded} of=${it}>${(versions) => {
@@ -52,8 +55,8 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
     const against = Number(param('from')) || 0;
     return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Version</span><span class="segment">${versions.slice(-12).map((v) => html`<button class=${v === shown ? 'on' : ''} onClick=${() => setParams({ version: v === latest ? '' : v })}>v${v}</button>`)}</span>
         ${versions.length > 1 && html`<label class="row soft">changes since<select value=${against || ''} onChange=${(e) => setParams({ from: e.target.value })}><option value="">the one before</option>${versions.filter((v) => v < shown).map((v) => html`<option value=${v}>v${v}</option>`)}</select></label>`}
-        <span class="right row">${config.data && html`<label class="row soft">compatibility<select value=${config.data.tarnCompatibilityLevel || config.data.compatibilityLevel} onChange=${(e) => setLevel(e.target.value).catch((x) => say(x.message, true))}>${levels.map((l) => html`<option>${l}</option>`)}</select></label>`}
-        <button class="main-action" onClick=${() => make(true)}>New version</button></span></div>
+        <span class="right row">${config.data && html`<label class="row soft">compatibility<select disabled=${!!lacks('AlterConfigs')} title=${lacks('AlterConfigs')} value=${config.data.tarnCompatibilityLevel || config.data.compatibilityLevel} onChange=${(e) => setLevel(e.target.value).catch((x) => say(x.message, true))}>${levels.map((l) => html`<option>${l}</option>`)}</select></label>`}
+        <${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>New version</${Act}></span></div>
       <${Version} key=${shown} name=${name} version=${shown} />
       ${shown > versions[0] && html`<${Diff} name=${name} from=${against && against < shown ? against : versions[versions.indexOf(shown) - 1]} to=${shown} />`}
       ${making && html`<${Register} subject=${name} onClose=${() => make(false)} again=${again || it.again} />`}`;

@@ -1,7 +1,7 @@
 // Tables: how fresh they are, what waits, their files and states, and how to open them.
 import { html } from '../lib.js';
 import { A, go, param, parts, setParams, url } from '../router.js';
-import { ask, p, useAsk } from '../api.js';
+import { ask, p, useAsk, useRights } from '../api.js';
 import { ago, bytes, count, span } from '../format.js';
 import { Badge, Command, Doing, Empty, Facts, Find, Grid, Head, Loaded, When, say } from '../parts.js';
 
@@ -52,10 +52,11 @@ const works = [
 /** TableOf is everything about a topic's tables. */
 export function TableOf({ name }) {
   const it = useAsk(p`/api/tables/${name}`, 3000);
+  const lacks = useRights('Topic', name);
   const run = (work, tell) => async () => { const r = await ask(p`/api/tables/${name}/${work}`, { method: 'POST' }); say(tell(r)); it.again(); };
   return html`<${Loaded} of=${it}>${(t) => html`
     <div class="row" style=${{ marginBottom: '12px' }}><${Badge} kind=${stateKind(t.state)}>${t.state.replaceAll('_', ' ')}</${Badge}><span class="soft">table <code>${t.table}</code></span>
-      <span class="right row">${works.map(([work, label, tell, title]) => html`<${Doing} title=${title} run=${run(work, tell)}>${label}</${Doing}>`)}</span></div>
+      <span class="right row">${works.map(([work, label, tell, title]) => html`<${Doing} title=${title} why=${lacks('Alter')} run=${run(work, tell)}>${label}</${Doing}>`)}</span></div>
     ${t.message && html`<div class="note ${t.state === 'running' ? 'warn' : 'bad'}">${t.message}</div>`}
     <div class="cards"><div class="card"><div class="label">Behind its log</div><div class="value">${fresh(t)}</div><div class="more">${count(t.behind)} records${t.pending_bytes ? ', ' + bytes(t.pending_bytes) : ''}</div></div>
       <div class="card"><div class="label">Next commit</div><div class="value">${t.next_commit_ms ? ago(t.next_commit_ms) : '–'}</div><div class="more">every ${span(t.interval_ms / 1000)}${t.configured_interval_ms && t.interval_ms > t.configured_interval_ms ? ', wider than asked' : ''}</div></div>

@@ -1,17 +1,18 @@
 // The tabs of a topic other than its records.
 import { html, useEffect, useState } from '../lib.js';
 import { A, go, param, url } from '../router.js';
-import { ask, listen, p, useAsk } from '../api.js';
+import { ask, listen, p, useAsk, useRights } from '../api.js';
 import { bytes, count, span } from '../format.js';
-import { Badge, Dialog, Doing, Empty, Facts, Find, Grid, Loaded, Sure, Trouble, When, say } from '../parts.js';
+import { Act, Badge, Dialog, Doing, Empty, Facts, Find, Grid, Loaded, Sure, Trouble, When, say } from '../parts.js';
 import { TableOf } from './tables.js';
 import { SubjectOf } from './schemas.js';
 
 export function Partitions({ name, topic, again }) {
   const [more, setMore] = useState(false);
+  const lacks = useRights('Topic', name);
   if (!topic) return null;
   const total = (f) => topic.partition_list.reduce((n, one) => n + f(one), 0);
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Id <code>${topic.id}</code></span><span class="right"><button onClick=${() => setMore(true)}>Add partitions</button></span></div>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Id <code>${topic.id}</code></span><span class="right"><${Act} why=${lacks('Alter')} onClick=${() => setMore(true)}>Add partitions</${Act}></span></div>
     <${Grid} rows=${topic.partition_list} columns=${[
       { name: 'Partition', key: 'partition', fit: true, value: (r) => r.partition, show: (r) => html`<${A} to=${['topics', name]} params=${{ partition: r.partition }}>${r.partition}</${A}>` },
       { name: 'Start', num: true, value: (r) => count(r.start) }, { name: 'End', num: true, value: (r) => count(r.end) },
@@ -51,10 +52,12 @@ export function Config({ name }) {
   const it = useAsk(p`/api/topics/${name}/config`);
   const [editing, edit] = useState(null);
   const [removing, remove] = useState(false);
+  const lacks = useRights('Topic', name);
+  const fixed = lacks('AlterConfigs');
   const q = param('q').toLowerCase();
   const mine = param('set') === 'true';
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><${Find} placeholder="Filter configs" /><span class="right"><button class="danger" onClick=${() => remove(true)}>Delete topic</button></span></div>
-    <${Loaded} of=${it}>${(all) => html`<${ConfigTable} rows=${all.filter((c) => (c.name + ' ' + c.doc).toLowerCase().includes(q) && (!mine || c.source !== 'default'))} onEdit=${edit} />`}</${Loaded}>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><${Find} placeholder="Filter configs" />${fixed && html`<span class="faint">To change one ${fixed}</span>`}<span class="right"><${Act} kind="danger" why=${lacks('Delete')} onClick=${() => remove(true)}>Delete topic</${Act}></span></div>
+    <${Loaded} of=${it}>${(all) => html`<${ConfigTable} rows=${all.filter((c) => (c.name + ' ' + c.doc).toLowerCase().includes(q) && (!mine || c.source !== 'default'))} onEdit=${fixed ? undefined : edit} />`}</${Loaded}>
     ${editing && html`<${EditConfig} of=${editing} path=${p`/api/topics/${name}/config`} onClose=${() => edit(null)} again=${it.again} />`}
     ${removing && html`<${Sure} title="Delete topic" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/topics/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['topics'])); }}><p>All its records go. Its tables stay where they are.</p></${Sure}>`}`;
 }

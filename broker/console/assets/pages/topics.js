@@ -1,9 +1,9 @@
 // Topics: the list, and the page of one topic with its tabs.
 import { html, useState } from '../lib.js';
 import { A, go, param, parts, url } from '../router.js';
-import { ask, p, useAsk } from '../api.js';
+import { ask, p, useAsk, useRights } from '../api.js';
 import { brief, bytes, count, plural, sh } from '../format.js';
-import { Badge, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Tabs, Trouble, When, say } from '../parts.js';
+import { Act, Badge, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Tabs, Trouble, When, say } from '../parts.js';
 import { setParams } from '../router.js';
 import { useSeries } from '../chart.js';
 import Records from './records.js';
@@ -19,10 +19,11 @@ function List() {
   const series = useSeries(['topic:*'], '5m').data;
   const rate = (name) => { const l = series && series.series['topic:' + name]; return l ? l.findLast((v) => v !== null) : undefined; };
   const [making, make] = useState(false);
+  const lacks = useRights('Topic');
   const q = param('q').toLowerCase();
   const internal = param('internal') === 'true';
   return html`<${Head} title="Topics"><span class="right row"><label class="check soft"><input type="checkbox" checked=${internal} onChange=${(e) => setParams({ internal: e.target.checked })} />internal</label><${Find} placeholder="Filter topics" />
-      <button class="main-action" onClick=${() => make(true)}>New topic</button></span></${Head}>
+      <${Act} kind="main-action" why=${lacks('Create')} onClick=${() => make(true)}>New topic</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(all) => {
       const rows = all.filter((t) => (internal || !t.internal) && t.name.toLowerCase().includes(q));
       if (!all.some((t) => !t.internal) && !internal) return html`<${Empty} title="No topics yet" command="tarn demo">Make one here, let any Kafka client produce, or seed data that keeps coming:</${Empty}>`;
