@@ -316,7 +316,7 @@ func (m *Manager) Files(ctx context.Context, topic string) ([]TableFiles, error)
 	out := []TableFiles{}
 	err := m.each(ctx, topic, func(s *sink, format, name string, t tables.Maintainer) error {
 		files, err := t.Live(ctx)
-		out = append(out, TableFiles{format, name, files, maintenance.MaxFiles(s.topic.CompactBytes)})
+		out = append(out, TableFiles{format, name, append([]tables.LiveFile{}, files...), maintenance.MaxFiles(s.topic.CompactBytes)})
 		return err
 	})
 	return out, err
@@ -334,7 +334,7 @@ func (m *Manager) History(ctx context.Context, topic string) ([]TableHistory, er
 	out := []TableHistory{}
 	err := m.each(ctx, topic, func(_ *sink, format, name string, t tables.Maintainer) error {
 		versions, err := t.History(ctx)
-		out = append(out, TableHistory{format, name, versions})
+		out = append(out, TableHistory{format, name, append([]tables.Version{}, versions...)}) // a list as JSON, too, where there is none
 		return err
 	})
 	return out, err

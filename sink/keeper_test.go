@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,22 @@ func TestCompactNow(t *testing.T) {
 	w.run()
 	w.verify(rows+more, letters+dead)
 	w.noPending()
+}
+
+// TestNoStates: a table that has only dead letters beside it has a list of states, and of
+// files, that is empty and not null as JSON.
+func TestNoStates(t *testing.T) {
+	w := newWorld(t)
+	w.register("orders-value", orderV1)
+	w.run()
+	w.produce(0, []byte("no record"))
+	w.flush()
+	history, err := w.manager.History(t.Context(), "orders")
+	files, err2 := w.manager.Files(t.Context(), "orders")
+	text, err3 := json.Marshal([]any{history, files})
+	if err != nil || err2 != nil || err3 != nil || len(history) == 0 || len(files) == 0 || strings.Contains(string(text), "null") {
+		t.Errorf("got %s, %v, %v, %v", text, err, err2, err3)
+	}
 }
 
 // TestKeeperByItself has the keeper run behind commits that go on.

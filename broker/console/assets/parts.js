@@ -62,9 +62,17 @@ export const Tabs = ({ base, tabs, on }) => html`<nav class="tabs" aria-label="P
 
 export const Badge = ({ kind = '', children, title }) => html`<span class=${'badge ' + kind} title=${title}>${children}</span>`;
 
+/** A line with the command that helps at its end: one of its flags is not broken after its dashes. */
+function helped(text) {
+  const at = text.indexOf(': tarn ') + 2;
+  if (at < 2) return text;
+  const [first, ...flags] = text.slice(at).split(' --');
+  return html`${text.slice(0, at)}<code>${first}${flags.map((f) => html` <span class="whole">--${f}</span>`)}</code>`;
+}
+
 /** Trouble says what went wrong; nothing without an error. */
 export const Trouble = ({ error }) => error && (error.status === 403
-  ? html`<div class="note" role="status">${error.message}</div>`
+  ? html`<div class="note" role="status">${helped(error.message)}</div>`
   : html`<div class="note bad" role="alert">${error.message}</div>`);
 
 /** Empty says that there is nothing yet, and the command that changes it. */

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from '../lib.js';
 import { param, query, setParams } from '../router.js';
 import { ask, listen, p, useRights } from '../api.js';
 import { bytes, count, plural, sh, span, sqlName, time } from '../format.js';
-import { Act, Badge, Copy, CopyAs, Empty, Loading, Segment, Typed, say, steps } from '../parts.js';
+import { Act, Badge, Copy, CopyAs, Empty, Loading, Segment, Trouble, Typed, say, steps } from '../parts.js';
 import { Json } from '../json.js';
 import Produce from './produce.js';
 
@@ -99,7 +99,7 @@ export default function Records({ name, topic }) {
   return html`<${Filters} parts=${parts} live=${live} />
     <div class="bar-line"><${Progress} s=${s} live=${live} filtered=${filtered} />
       <span class="right row"><${CopyAs} texts=${() => texts(name)} /><${Act} why=${lacks('Write')} onClick=${() => produce(true)}>Produce</${Act}></span></div>
-    ${view.error && html`<div class="note bad" role="alert">${view.error.message}</div>`}
+    <${Trouble} error=${view.error} />
     ${view.rows.length ? html`<${Rows} rows=${view.rows} name=${name} />` : view.state === 'searching' ? html`<${Loading} />` : view.error ? null
       : live ? html`<${Empty} title="Waiting for records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>What comes in from now on appears here at once.</${Empty}>`
       : filtered ? html`<${Empty} title="No record fits">${count(view.total)} records were looked at. <${AsSQL} /></${Empty}>`

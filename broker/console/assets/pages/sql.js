@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from '../lib.js';
 import { param, setParams } from '../router.js';
 import { raw, useAsk } from '../api.js';
 import { count, span } from '../format.js';
-import { Command, Doing, Empty, Head, Loaded, say } from '../parts.js';
+import { Command, Doing, Empty, Head, Loaded, Trouble, say } from '../parts.js';
 import { tokens } from '../json.js';
 
 const exports = [['csv', 'CSV'], ['jsonl', 'JSON lines'], ['parquet', 'Parquet'], ['arrow', 'Arrow']];
@@ -50,7 +50,7 @@ export default function SQL() {
       <div class="bar-line"><button class="main-action" disabled=${busy || !text.trim()} onClick=${() => run()} title="Ctrl Enter">Run</button>${busy && html`<button onClick=${() => stop.current.abort()}>Stop</button>`}
         ${result && !busy && html`<span>${count(result.rows.length)} row${result.rows.length === 1 ? '' : 's'}${result.truncated === 'true' ? ', there are more' : ''} · ${count(Number(result.scanned))} scanned · ${span(Number(result.elapsed) / 1000)}</span>
           <span class="right row"><span class="faint">Export</span>${exports.map(([f, label]) => html`<${Doing} kind="small" run=${() => save(f)}>${label}</${Doing}>`)}</span>`}</div>
-      ${error && html`<div class="note bad" role="alert">${error.message}</div>`}
+      <${Trouble} error=${error} />
       ${result && html`<${Result} of=${result} />`}
       ${duck && !duck.startsWith('--') && html`<h2>The same by DuckDB, on the lake tables</h2><${Command} text=${duck.trim()} />`}
       ${!result && !error && html`<${Empty} title="Ask something">A table's name is its topic; <code>log.orders</code> is only the log, <code>lake.orders</code> only the lake. Choose a table at the right, or run the same from a shell: <code>tarn sql 'select …'</code></${Empty}>`}</div>
