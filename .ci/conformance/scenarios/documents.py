@@ -1,5 +1,6 @@
 """GUIDE.md as a reader types it: blocks of all languages that are marked to be run, in
-their order, against one broker. Blocks of the shell are run by `go test` too."""
+their order, against one broker. Blocks of the shell are run by `go test` too. And the
+recipes of TESTING.md: a test in a language, and the command that runs it."""
 
 import os
 import re
@@ -9,6 +10,8 @@ import engines
 from harness import CACHE, HERE, equal, want
 
 ROOT = HERE.parent.parent
+# The file that a recipe of TESTING.md is, by its language.
+RECIPES = {"python": "test_orders.py", "js": "orders.test.js", "java": "src/test/java/OrdersTest.java"}
 LANGUAGES = {"sh", "python", "js", "go", "java", "sql"}
 
 
@@ -38,6 +41,31 @@ def run(t):
             if x["snippet"]:
                 text = x["text"].replace("http://127.0.0.1:8081", b.http).strip()
                 want(squeeze(text) in squeeze(told), f"line {x['line']}: it says otherwise: {told}")
+    recipes(t)
+
+
+def recipes(t):
+    """Each recipe in a folder of its own, by the command behind it, which starts its broker."""
+    found = blocks((ROOT / "TESTING.md").read_text())
+    done = set()
+    for x, after in zip(found, found[1:]):
+        if x["language"] not in RECIPES or after["language"] != "sh":
+            continue
+        with t.check(f"TESTING.md:{x['line']}, {x['language']}: {after['text'].strip()}", seconds=600):
+            folder = t.work / f"recipe-{x['language']}"
+            file = folder / RECIPES[x["language"]]
+            file.parent.mkdir(parents=True)
+            file.write_text(x["text"])
+            if x["language"] == "java":
+                (folder / "pom.xml").write_text((HERE / "java" / "recipe" / "pom.xml").read_text())
+            env = {"PATH": f"{CACHE}:{CACHE / 'venv' / 'bin'}:{os.environ['PATH']}", "NODE_PATH": str(CACHE / "node" / "node_modules")}
+            step(["sh", "-eu"], after["text"], folder, env)
+            # A test that asks for more than there is fails: it was run, and found its broker.
+            file.write_text(x["text"].replace("hello", "other", 1))
+            p = subprocess.run(["sh", "-eu"], input=after["text"].encode(), cwd=folder, capture_output=True, env={**os.environ, **env}, timeout=590)
+            want(p.returncode != 0, "a test whose record is another passes too")
+            done.add(x["language"])
+    equal(done, set(RECIPES), "recipes that were run")
 
 
 def blocks(text):
