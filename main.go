@@ -17,8 +17,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/tarn-io/tarn/broker/topic"
 )
 
 // cli is the whole command line. Flags of tarn serve come from the command
@@ -150,7 +148,7 @@ func usageError(k *kong.Kong, args []string, err error) error {
 	}
 	if word := append(args, "-")[0]; !strings.HasPrefix(word, "-") && !slices.Contains(names, word) {
 		err = fmt.Errorf("there is no command %q", word)
-		if hint := topic.Suggest(word, names); hint != "" {
+		if hint := commandHint(k.Model.Node, k.Model.Node, word); hint != "" {
 			err = fmt.Errorf("%w, did you mean %s?", err, hint)
 		}
 		return fmt.Errorf("%w\ntarn --help lists the commands", err)
@@ -158,6 +156,9 @@ func usageError(k *kong.Kong, args []string, err error) error {
 	help := "tarn "
 	if n := parse.Context.Selected(); n != nil {
 		help += commandPath(n) + " "
+		if word, unknown := strings.CutPrefix(err.Error(), "unexpected argument "); unknown && len(n.Children) > 0 {
+			err = noSubcommand(k.Model.Node, n, word)
+		}
 		// Forms for programs have a flag of their own.
 		for _, f := range n.Flags {
 			if f.Name == "format" && f.Enum != "" && strings.HasPrefix(err.Error(), "--output must be") {
