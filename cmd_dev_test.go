@@ -286,7 +286,7 @@ func TestDevGroups(t *testing.T) {
 	}
 
 	cl := devClient(t, d, kgo.TransactionalID("tx"))
-	d.ask(t, 409, "POST", "/_dev/transactions/tx/expire", "", nil)
+	d.ask(t, 404, "POST", "/_dev/transactions/tx/expire", "", nil)
 	if err := cl.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -295,6 +295,7 @@ func TestDevGroups(t *testing.T) {
 	if err := cl.EndTransaction(t.Context(), kgo.TryCommit); err == nil {
 		t.Error("a transaction whose time was over was committed")
 	}
+	d.ask(t, 409, "POST", "/_dev/transactions/tx/expire", "", nil)
 }
 
 // TestDevHTTPFaults lets the registry fail.

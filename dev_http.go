@@ -286,7 +286,12 @@ func (d *dev) rebalance(w http.ResponseWriter, r *http.Request) {
 func (d *dev) expire(w http.ResponseWriter, r *http.Request) {
 	err := d.node.Load().broker.ExpireTransaction(r.Context(), r.PathValue("id"))
 	var refused *wire.Error
-	if errors.As(err, &refused) {
+	switch {
+	case !errors.As(err, &refused):
+	case refused.Code == wire.TransactionalIDNotFound:
+		answer(w, http.StatusNotFound, apiError{Code: 40401, Message: refused.Error()})
+		return
+	default:
 		answer(w, http.StatusConflict, apiError{Code: 40901, Message: refused.Error()})
 		return
 	}

@@ -46,7 +46,8 @@ func (c *Coordinator) runOn(ctx context.Context, e *entry, s step) (plan, wire.C
 }
 
 // Expire aborts an ongoing transaction as if its time were over, and fences its
-// producer. Errors: *wire.Error, INVALID_TXN_STATE if there is none.
+// producer. Errors: *wire.Error, TRANSACTIONAL_ID_NOT_FOUND for an id that nobody has,
+// INVALID_TXN_STATE if none of its transactions is under way.
 func (c *Coordinator) Expire(ctx context.Context, id string) error {
 	_, code := c.run(ctx, id, func(t *txn, nowMs, _ int64) plan {
 		if t.state != ongoing {
@@ -54,10 +55,16 @@ func (c *Coordinator) Expire(ctx context.Context, id string) error {
 		}
 		return t.expired(nowMs)
 	})
-	if code != wire.None {
-		return wire.Errorf(code, "transactional id %q: %s", id, code)
+	switch code {
+	case wire.None:
+		return nil
+	case wire.InvalidProducerIDMapping:
+		return wire.Errorf(wire.TransactionalIDNotFound, "no producer has the transactional id %q", id)
+	case wire.InvalidTxnState:
+		return wire.Errorf(code, "transactional id %q has no transaction under way", id)
+	default:
+		return wire.Errorf(code, "transactional id %q", id)
 	}
-	return nil
 }
 
 // InitProducerID serves InitProducerId v0 to v5 with a transactional id. A
