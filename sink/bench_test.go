@@ -15,6 +15,7 @@ import (
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/parquet"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 const tripSchema = `{"type":"record","name":"Trip","fields":[
@@ -86,7 +87,7 @@ func benchCopy(b *testing.B) {
 		round++
 		w.topics[0].Table = fmt.Sprint("orders", round)
 		w.topics[0].ID = orders
-		w.items = newItems() // nothing is pending, and no schema known
+		w.items = tabletest.NewItems() // nothing is pending, and no schema known
 		w.run()
 		b.StartTimer()
 		if f := w.flush(); f.Rows != benchRows {

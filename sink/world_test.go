@@ -26,6 +26,7 @@ import (
 	"github.com/tarn-io/tarn/tables/delta"
 	"github.com/tarn-io/tarn/tables/iceberg"
 	"github.com/tarn-io/tarn/tables/parquet"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 var orders = storage.TopicID{7}
@@ -57,7 +58,7 @@ func newWorldOn(t testing.TB, store blob.Store) *world {
 	t.Helper()
 	engine := memory.New()
 	w := &world{
-		t: t, fuse: &fuse{left: -1}, store: store, items: newItems(), changed: make(chan struct{}), level: slog.LevelWarn,
+		t: t, fuse: &fuse{left: -1}, store: store, items: tabletest.NewItems(), changed: make(chan struct{}), level: slog.LevelWarn,
 	}
 	var err error
 	if w.reg, err = registry.Open(t.Context(), registry.Config{Engine: engine}); err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/tarn-io/tarn/tables/delta"
 	"github.com/tarn-io/tarn/tables/iceberg"
 	"github.com/tarn-io/tarn/tables/parquet"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 var orders, plain = storage.TopicID{7}, storage.TopicID{8}
@@ -64,7 +65,7 @@ func newWorldOn(t testing.TB, cfg commitlog.Config, formats ...string) *world {
 		{ID: orders, Name: "orders", Partitions: 2, Table: "orders", Formats: formats, CommitInterval: time.Hour, JSONExtra: true},
 		{ID: plain, Name: "my.Plain", Partitions: 1, Table: "my_2e__50_lain"},
 	}
-	store, items := blob.NewMemory(), newItems()
+	store, items := blob.NewMemory(), tabletest.NewItems()
 	cat := catalog.New(catalog.Config{Items: items, Store: store})
 	w.manager = sink.New(sink.Config{
 		Logs: w.logs, Registry: w.reg, Store: store, Items: items, Incarnation: "first", Namespace: "default",

@@ -1,13 +1,9 @@
 package catalog_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/apache/iceberg-go"
@@ -18,89 +14,30 @@ import (
 	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 	"github.com/tarn-io/tarn/tables/metadata"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
-
-// items is a tables.Items in memory that can fail at a chosen Put, before or
-// after it took effect.
-type items struct {
-	mu      sync.Mutex
-	m       map[string]tables.Item
-	version int64
-	// fail, if set, is asked before each Put.
-	fail func(put []tables.Item) fault
-}
 
 type fault int
 
 const (
-	noFault fault = iota
-	failBefore
+	failBefore fault = iota
 	failAfter
 )
 
 var errStore = errors.New("store went away")
 
-func newItems() *items { return &items{m: make(map[string]tables.Item)} }
-
-func (s *items) Get(ctx context.Context, key string) (tables.Item, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m[key], ctx.Err()
-}
-
-func (s *items) Scan(_ context.Context, prefix string) iter.Seq2[tables.Item, error] {
-	return func(yield func(tables.Item, error) bool) {
-		s.mu.Lock()
-		var found []tables.Item
-		for k, it := range s.m {
-			if strings.HasPrefix(k, prefix) {
-				found = append(found, it)
-			}
-		}
-		s.mu.Unlock()
-		slices.SortFunc(found, func(a, b tables.Item) int { return strings.Compare(a.Key, b.Key) })
-		for _, it := range found {
-			if !yield(it, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *items) Put(_ context.Context, put ...tables.Item) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := noFault
-	if s.fail != nil {
-		f = s.fail(put)
-	}
+// errs is what a Put says of a fault, before or after it took effect.
+func (f fault) errs([]tables.Item) (before, after error) {
 	if f == failBefore {
-		return errStore
+		return errStore, nil
 	}
-	for _, it := range put {
-		if s.m[it.Key].Version != it.Version {
-			return fmt.Errorf("%s: %w", it.Key, tables.ErrItemConflict)
-		}
-	}
-	for _, it := range put {
-		s.version++
-		if it.Delete {
-			delete(s.m, it.Key)
-			continue
-		}
-		it.Version = s.version
-		s.m[it.Key] = it
-	}
-	if f == failAfter {
-		return errStore
-	}
-	return nil
+	return nil, errStore
 }
 
 // setup returns a catalog and what it stands on.
-func setup(t *testing.T) (*catalog.Catalog, *items, blob.Store) {
+func setup(t *testing.T) (*catalog.Catalog, *tabletest.Items, blob.Store) {
 	t.Helper()
-	store, it := blob.NewMemory(), newItems()
+	store, it := blob.NewMemory(), tabletest.NewItems()
 	return catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"}), it, store
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 func id64(n int64) *int64 { return &n }
@@ -132,7 +133,7 @@ func TestOutcomes(t *testing.T) {
 		for _, f := range []fault{failBefore, failAfter} {
 			c, it, _ := setup(t)
 			mustCreate(t, c, orders)
-			it.fail = func([]tables.Item) fault { return f }
+			it.Fail = f.errs
 			err := op(c)
 			if f == failBefore && (!errors.Is(err, catalog.ErrUnknown) || !errors.Is(err, errStore)) {
 				t.Errorf("%s that failed: %v, want ErrUnknown", name, err)
@@ -141,7 +142,7 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%s that took effect: %v, want it recognised", name, err)
 			}
 			if f == failBefore {
-				it.fail = nil
+				it.Fail = nil
 				if err := op(c); err != nil {
 					t.Errorf("%s tried again: %v", name, err)
 				}
@@ -154,8 +155,8 @@ func TestLandedIsRecognisedBehindOthers(t *testing.T) {
 	c, it, store := setup(t)
 	mustCreate(t, c, orders)
 	other := catalog.New(catalog.Config{Items: it, Store: store, Prefix: "wh"})
-	it.fail = func([]tables.Item) fault { it.fail = nil; return failAfter }
-	hook := &hookItems{items: it, afterPut: func() {
+	it.Fail = func(put []tables.Item) (error, error) { it.Fail = nil; return failAfter.errs(put) }
+	hook := &hookItems{Items: it, afterPut: func() {
 		if _, _, err := other.CommitTable(t.Context(), orders, nil, set("other", "1")); err != nil {
 			t.Error(err)
 		}
@@ -168,12 +169,12 @@ func TestLandedIsRecognisedBehindOthers(t *testing.T) {
 
 // hookItems runs something after each Put, before its caller sees the outcome.
 type hookItems struct {
-	*items
+	*tabletest.Items
 	afterPut func()
 }
 
 func (h *hookItems) Put(ctx context.Context, put ...tables.Item) error {
-	err := h.items.Put(ctx, put...)
+	err := h.Items.Put(ctx, put...)
 	h.afterPut()
 	return err
 }

@@ -17,18 +17,19 @@ import (
 	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 // again is a catalog whose server can be made anew, as by a restart.
 type again struct {
 	t     *testing.T
-	items *items
+	items *tabletest.Items
 	store blob.Store
 	h     http.Handler
 }
 
 func newAgain(t *testing.T) *again {
-	a := &again{t: t, items: newItems(), store: blob.NewMemory()}
+	a := &again{t: t, items: tabletest.NewItems(), store: blob.NewMemory()}
 	a.restart()
 	return a
 }
@@ -110,7 +111,7 @@ func TestSentAgain(t *testing.T) {
 		}
 	}
 	a.restart()
-	writes := a.items.version
+	writes := a.items.Writes()
 	for i, s := range onceSteps {
 		got := a.want(s.code, strings.ToUpper(keys[i]), s.method, s.path, bodies[i])
 		switch s.name {
@@ -124,8 +125,8 @@ func TestSentAgain(t *testing.T) {
 			}
 		}
 	}
-	if a.items.version != writes {
-		t.Errorf("%d writes by requests that were done", a.items.version-writes)
+	if a.items.Writes() != writes {
+		t.Errorf("%d writes by requests that were done", a.items.Writes()-writes)
 	}
 }
 
@@ -169,15 +170,15 @@ func TestAgainAfterFaults(t *testing.T) {
 		for _, s := range onceSteps {
 			key, body := newKey(), strings.Replace(s.body, "AT", at, 1)
 			failed := false
-			a.items.fail = func([]tables.Item) fault {
+			a.items.Fail = func(put []tables.Item) (error, error) {
 				if failed {
-					return noFault
+					return nil, nil
 				}
 				failed = true
-				return f
+				return f.errs(put)
 			}
 			first := a.send(key, s.method, s.path, body)
-			a.items.fail = nil
+			a.items.Fail = nil
 			a.restart()
 			if first.Code != s.code && first.Code != 500 {
 				t.Errorf("fault %d, %s: %d %s", f, s.name, first.Code, first.Body)
@@ -203,7 +204,7 @@ func TestTogether(t *testing.T) {
 		a := newAgain(t)
 		release := make(chan struct{})
 		var puts int
-		a.items.fail = func([]tables.Item) fault { puts++; return noFault }
+		a.items.Fail = func([]tables.Item) (error, error) { puts++; return nil, nil }
 		slow := &slowItems{a.items, release}
 		a.h = catalog.Handler(catalog.New(catalog.Config{Items: slow, Store: a.store}), catalog.Options{})
 		key := newKey()
@@ -222,13 +223,13 @@ func TestTogether(t *testing.T) {
 }
 
 type slowItems struct {
-	*items
+	*tabletest.Items
 	release chan struct{}
 }
 
 func (s *slowItems) Get(ctx context.Context, key string) (tables.Item, error) {
 	<-s.release
-	return s.items.Get(ctx, key)
+	return s.Items.Get(ctx, key)
 }
 
 // TestKeysEnd lets keys outlive the lifetime that clients are told: then they

@@ -20,19 +20,19 @@ import (
 	restcat "github.com/apache/iceberg-go/catalog/rest"
 	"github.com/apache/iceberg-go/table"
 
-	"github.com/tarn-io/tarn/tables"
 	"github.com/tarn-io/tarn/tables/blob"
 	"github.com/tarn-io/tarn/tables/catalog"
 	"github.com/tarn-io/tarn/tables/catalog/catalogtest"
 	"github.com/tarn-io/tarn/tables/metadata"
+	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // serve serves a fresh catalog and returns the URL clients are given.
-func serve(t *testing.T, opts catalog.Options) (*catalog.Catalog, *items, string) {
+func serve(t *testing.T, opts catalog.Options) (*catalog.Catalog, *tabletest.Items, string) {
 	t.Helper()
-	it := newItems()
+	it := tabletest.NewItems()
 	store, err := blob.OpenLocal(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestStagedDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	tbl, err := catalog.New(catalog.Config{Items: newItems(), Store: store}).StageTable(t.Context(), orders, schema, catalog.NewTable{})
+	tbl, err := catalog.New(catalog.Config{Items: tabletest.NewItems(), Store: store}).StageTable(t.Context(), orders, schema, catalog.NewTable{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestGoldenAnswers(t *testing.T) {
 	}
 	t.Cleanup(func() { store.Close() })
 	root := strings.TrimSuffix(store.URL("x"), "/x")
-	c := catalog.New(catalog.Config{Items: newItems(), Store: store})
+	c := catalog.New(catalog.Config{Items: tabletest.NewItems(), Store: store})
 	srv := httptest.NewServer(catalog.Handler(c, catalog.Options{Overrides: map[string]string{"s3.region": "none"}}))
 	t.Cleanup(srv.Close)
 	for _, tt := range []struct {
@@ -323,7 +323,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s %s: %d %.300s, want %d with %s", s.method, s.url, code, body, s.code, s.has)
 		}
 	}
-	it.fail = func([]tables.Item) fault { return failBefore }
+	it.Fail = failBefore.errs
 	code, _, body := do(t, "POST", url+"/v1/namespaces/default/tables", createOrders)
 	if code != 500 || !strings.Contains(body, "CommitStateUnknownException") {
 		t.Errorf("store failed: %d %s, want 500 CommitStateUnknownException", code, body)

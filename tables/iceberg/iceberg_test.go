@@ -99,12 +99,10 @@ func TestFencing(t *testing.T) {
 		// Both read the table; then the first one commits while the second is
 		// on its way, which the hook in the store brings about.
 		done := false
-		l.items.fail = func() (error, error) {
+		l.items.Fail = func([]tables.Item) (error, error) {
 			if !done {
 				done = true
-				l.items.mu.Unlock()
 				mustCommit(t, first, a)
-				l.items.mu.Lock()
 			}
 			return nil, nil
 		}
@@ -128,7 +126,7 @@ func TestLostAnswers(t *testing.T) {
 		tbl := l.open(t, s)
 		for i := range int64(6) {
 			c := l.step(t, tbl, s, i*10, i*10+10)
-			l.items.fail = func() (error, error) {
+			l.items.Fail = func([]tables.Item) (error, error) {
 				if persists {
 					return nil, errStore
 				}
@@ -138,7 +136,7 @@ func TestLostAnswers(t *testing.T) {
 			if errors.Is(err, tables.ErrConflict) || (err == nil) != persists {
 				t.Errorf("persists %v: %v", persists, err)
 			}
-			l.items.fail = nil
+			l.items.Fail = nil
 			got, err := tbl.Progress(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -370,12 +368,10 @@ func TestRefusedCommitLeavesNoManifests(t *testing.T) {
 	c := l.step(t, tbl, s, 10, 20)
 	other := l.again(iceberg.Options{}).open(t, s)
 	done := false
-	l.items.fail = func() (error, error) {
+	l.items.Fail = func([]tables.Item) (error, error) {
 		if !done {
 			done = true
-			l.items.mu.Unlock()
 			mustCommit(t, other, tables.Commit{ID: "other", Expect: upTo(10), Progress: upTo(11)})
-			l.items.mu.Lock()
 		}
 		return nil, nil
 	}

@@ -1,14 +1,9 @@
 package iceberg_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -25,62 +20,10 @@ import (
 	"github.com/tarn-io/tarn/tables/tabletest"
 )
 
-// items is a tables.Items in memory. fail, if set, is asked at each Put.
-type items struct {
-	mu      sync.Mutex
-	m       map[string]tables.Item
-	version int64
-	fail    func() (before, after error)
-}
-
-func (s *items) Get(ctx context.Context, key string) (tables.Item, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.m[key], ctx.Err()
-}
-
-func (s *items) Scan(_ context.Context, prefix string) iter.Seq2[tables.Item, error] {
-	return func(yield func(tables.Item, error) bool) {
-		s.mu.Lock()
-		all := maps.Clone(s.m)
-		s.mu.Unlock()
-		for _, k := range slices.Sorted(maps.Keys(all)) {
-			if strings.HasPrefix(k, prefix) && !yield(all[k], nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *items) Put(_ context.Context, put ...tables.Item) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var before, after error
-	if s.fail != nil {
-		before, after = s.fail()
-	}
-	if before != nil {
-		return before
-	}
-	for _, it := range put {
-		if s.m[it.Key].Version != it.Version {
-			return tables.ErrItemConflict
-		}
-	}
-	for _, it := range put {
-		s.version++
-		it.Version = s.version
-		if s.m[it.Key] = it; it.Delete {
-			delete(s.m, it.Key)
-		}
-	}
-	return after
-}
-
 var errStore = errors.New("store went away")
 
 type lake struct {
-	items  *items
+	items  *tabletest.Items
 	store  blob.Store
 	cat    *catalog.Catalog
 	ice    *catalogtest.Client // iceberg-go, as another writer and reader
@@ -88,7 +31,7 @@ type lake struct {
 }
 
 func newLake(store blob.Store, opts iceberg.Options) *lake {
-	it := &items{m: make(map[string]tables.Item)}
+	it := tabletest.NewItems()
 	cat := catalog.New(catalog.Config{Items: it, Store: store})
 	return &lake{it, store, cat, catalogtest.New(cat, store), iceberg.New(cat, store, opts)}
 }

@@ -161,17 +161,15 @@ func TestForeignCommitInBetween(t *testing.T) {
 	n := 0
 	disturb := func() {
 		done := false
-		l.items.fail = func() (error, error) {
+		l.items.Fail = func([]tables.Item) (error, error) {
 			if !done {
 				done = true
 				n++
-				l.items.mu.Unlock()
 				_, _, err := l.again(iceberg.Options{}).cat.CommitTable(t.Context(), catalog.Identifier{"default", "orders"}, nil,
 					[]metadata.Update{{Action: metadata.SetProperties, Updates: ice.Properties{"theirs": fmt.Sprint(n)}}})
 				if err != nil {
 					t.Error(err)
 				}
-				l.items.mu.Lock()
 			}
 			return nil, nil
 		}

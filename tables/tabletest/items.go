@@ -2,6 +2,7 @@ package tabletest
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -13,6 +14,11 @@ import (
 
 // Items is a tables.Items in memory. Safe for concurrent use.
 type Items struct {
+	// Fail, if set, is asked at each Put: with before, nothing is written; with after,
+	// all is written, and the caller is told otherwise. It is set between calls, and
+	// may use the store itself.
+	Fail func(put []tables.Item) (before, after error)
+
 	mu      sync.Mutex
 	all     map[string]tables.Item // guarded by mu
 	version int64                  // guarded by mu
@@ -20,6 +26,13 @@ type Items struct {
 
 // NewItems returns a store that holds nothing.
 func NewItems() *Items { return &Items{all: map[string]tables.Item{}} }
+
+// Writes is how many items were written or deleted so far.
+func (s *Items) Writes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
 
 // Get implements tables.Items.
 func (s *Items) Get(ctx context.Context, key string) (tables.Item, error) {
@@ -44,11 +57,18 @@ func (s *Items) Scan(_ context.Context, prefix string) iter.Seq2[tables.Item, er
 
 // Put implements tables.Items.
 func (s *Items) Put(_ context.Context, put ...tables.Item) error {
+	var before, after error
+	if s.Fail != nil {
+		before, after = s.Fail(put)
+	}
+	if before != nil {
+		return before
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, it := range put {
 		if s.all[it.Key].Version != it.Version {
-			return tables.ErrItemConflict
+			return fmt.Errorf("%s: %w", it.Key, tables.ErrItemConflict)
 		}
 	}
 	for _, it := range put {
@@ -58,5 +78,5 @@ func (s *Items) Put(_ context.Context, put ...tables.Item) error {
 			delete(s.all, it.Key)
 		}
 	}
-	return nil
+	return after
 }
