@@ -158,6 +158,7 @@ type Broker struct {
 	tuned  atomic.Pointer[tuned] // limits as they were set at run time
 
 	peers        peers
+	lost         lost
 	warnedMs     atomic.Int64 // when a connection without a place was logged last
 	door         door
 	requests     requestMeters
@@ -329,6 +330,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if b.cfg.Tokens != nil {
 		g.Go(func() error { return b.cfg.Tokens.Run(ctx) })
 	}
+	g.Go(func() error { return b.watchLost(ctx) })
 	g.Go(func() error { return b.retain(ctx) })
 	g.Go(func() error { return b.compact(ctx) })
 	g.Go(func() error {

@@ -135,6 +135,7 @@ func (b *Broker) admit(ctx context.Context, ln *listener, nc net.Conn) {
 		return
 	}
 	defer b.peers.leave(p)
+	defer b.left(p)
 	c := b.newConnection(ln, nc)
 	c.peer = p
 	c.run(ctx)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/telemetry"
 )
@@ -23,6 +25,7 @@ type peers struct {
 // peer is one connection, as others may see it.
 type peer struct {
 	listener, remote, ip string
+	local                string // where it came
 	since                time.Time
 
 	mu                sync.Mutex
@@ -30,6 +33,7 @@ type peer struct {
 	software, version string // guarded by mu
 	requests          int64  // guarded by mu
 	last              time.Time
+	told              time.Time    // guarded by mu: when it first asked for metadata
 	keys              [2]uint64    // guarded by mu: a bit for each API key below 128 that was used
 	instance          telemetry.ID // guarded by mu
 }
@@ -86,7 +90,7 @@ func (b *Broker) Clients() []Client {
 
 // enter notes a new connection; nil if its address has as many as it may.
 func (s *peers) enter(ln *listener, nc net.Conn) *peer {
-	p := &peer{listener: ln.name, remote: nc.RemoteAddr().String(), ip: ipOf(nc.RemoteAddr()), since: time.Now()}
+	p := &peer{listener: ln.name, remote: nc.RemoteAddr().String(), ip: ipOf(nc.RemoteAddr()), local: nc.LocalAddr().String(), since: time.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit, own := s.limits[p.ip]
@@ -131,6 +135,9 @@ func (c *connection) note(key int16, clientID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.user, p.clientID, p.last = user, api.Clip(clientID), time.Now()
+	if key == int16(kmsg.Metadata) && p.told.IsZero() {
+		p.told = p.last
+	}
 	if key >= 0 && key < 128 {
 		p.keys[key/64] |= 1 << (key % 64)
 	}
