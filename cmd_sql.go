@@ -18,7 +18,7 @@ import (
 
 type sqlCmd struct {
 	connect
-	Query   string        `arg:"" optional:"" help:"Statement; - or none reads standard input, and from a terminal one statement after the other."`
+	Query   string        `arg:"" optional:"" help:"Statement, or a file of one whose name ends in .sql; - or none reads standard input, and from a terminal one statement after the other."`
 	File    string        `short:"f" type:"path" placeholder:"FILE" help:"Read the statement from a file."`
 	Tables  bool          `help:"List the tables that there are, with their columns."`
 	Limit   int           `default:"10000" placeholder:"N" help:"Rows of the result, at most; one million at most."`
@@ -118,6 +118,9 @@ func (c *sqlCmd) statement(std stdio) (string, error) {
 		return "", errors.New("give a statement or -f FILE, not both")
 	case c.File != "":
 		b, err := os.ReadFile(c.File)
+		return string(b), err
+	case strings.HasSuffix(c.Query, ".sql") && !strings.ContainsAny(c.Query, " \t\n"): // no statement is one word
+		b, err := os.ReadFile(c.Query)
 		return string(b), err
 	case c.Query != "" && c.Query != "-":
 		return c.Query, nil

@@ -149,6 +149,9 @@ func (s *session) hint(message string) string {
 		}
 		return near(name, known, full, "")
 	case "no such function":
+		if instead := elsewhere[strings.ToLower(name)]; instead != "" {
+			return ": write " + instead
+		}
 		var known []string
 		rows, err := s.conn.QueryContext(s.ctx, "SELECT DISTINCT name FROM pragma_function_list")
 		if err != nil {
@@ -167,6 +170,43 @@ func (s *session) hint(message string) string {
 		return near(name, known, known, "")
 	}
 	return ""
+}
+
+// elsewhere are functions of other databases, with what stands for them here.
+var elsewhere = map[string]string{
+	"now":                   "datetime('now'), datetime('now', '-5 minutes')",
+	"getdate":               "datetime('now')",
+	"current_timestamp":     "datetime('now')",
+	"date_trunc":            "strftime('%Y-%m-%d %H:00:00', kafka_timestamp)",
+	"date_part":             "strftime('%H', kafka_timestamp)",
+	"extract":               "strftime('%H', kafka_timestamp)",
+	"to_timestamp":          "datetime(SECONDS, 'unixepoch')",
+	"from_unixtime":         "datetime(SECONDS, 'unixepoch')",
+	"epoch":                 "unixepoch(kafka_timestamp)",
+	"epoch_ms":              "unixepoch(kafka_timestamp, 'subsec') * 1000",
+	"unix_timestamp":        "unixepoch(kafka_timestamp)",
+	"datediff":              "unixepoch(b) - unixepoch(a)",
+	"date_diff":             "unixepoch(b) - unixepoch(a)",
+	"dateadd":               "datetime(kafka_timestamp, '+1 hour')",
+	"date_add":              "datetime(kafka_timestamp, '+1 hour')",
+	"len":                   "length(x)",
+	"unnest":                "from orders, json_each(orders.items)",
+	"json_extract_path":     "items ->> '$[0].sku'",
+	"json_value":            "items ->> '$[0].sku'",
+	"approx_count_distinct": "count(distinct x)",
+	"regexp":                "x glob '*a*', or x like '%a%'",
+	"regexp_matches":        "x glob '*a*', or x like '%a%'",
+	"any_value":             "min(x)",
+	"stddev":                "sqrt(avg(x * x) - avg(x) * avg(x))",
+	"greatest":              "max(a, b)",
+	"least":                 "min(a, b)",
+	"left":                  "substr(x, 1, 3)",
+	"to_char":               "strftime('%Y-%m-%d', kafka_timestamp)",
+	"median":                "order by x limit 1 offset n, or ask DuckDB (tarn sql --duckdb)",
+	"quantile":              "order by x limit 1 offset n, or ask DuckDB (tarn sql --duckdb)",
+	"percentile":            "order by x limit 1 offset n, or ask DuckDB (tarn sql --duckdb)",
+	"percentile_cont":       "order by x limit 1 offset n, or ask DuckDB (tarn sql --duckdb)",
+	"try_cast":              "cast(x as integer)",
 }
 
 // near is the hint for a name of which known is the nearest, and otherwise if none is

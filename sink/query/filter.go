@@ -58,6 +58,11 @@ func NewFilter(ctx context.Context, where string) (*Filter, error) {
 	if len(where) > maxSQL {
 		return nil, fmt.Errorf("%w: a condition of %d bytes, more than %d", ErrInvalid, len(where), maxSQL)
 	}
+	if tokens, err := lex(where); err == nil {
+		if where, err = asColumnsHave(where, tokens, map[string]literal{"kafka_timestamp": stampLiteral}); err != nil {
+			return nil, err
+		}
+	}
 	driver := &sqlite.Driver{}
 	if err := registerFunctions(driver); err != nil {
 		return nil, fmt.Errorf("register functions: %w", err)

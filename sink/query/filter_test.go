@@ -32,6 +32,7 @@ func TestFilter(t *testing.T) {
 		{"kafka_partition = 2 and kafka_offset = 41 and kafka_topic = 'orders'", "true"},
 		{"kafka_offset_2 = 5", "true"},
 		{"kafka_timestamp = '2026-01-31 12:00:00.005'", "true"},
+		{"kafka_timestamp > '2026-01-31T12:00:00Z' and kafka_timestamp < 1769860800006", "true"},
 		{"kafka_key = 'ada' and kafka_key_decoded is null and kafka_error is null", "true"},
 		{"kafka_headers ->> '$[0].value' = 'on'", "true"},
 		{"kafka_value = x'000000000107'", "true"},

@@ -50,6 +50,8 @@ func lex(sql string) ([]token, error) {
 				return nil, invalid(sql, pos, "the quote %c is not closed", c)
 			}
 			out, pos = append(out, t), pos+n
+		case strings.HasPrefix(sql[pos:], "::"):
+			return nil, invalid(sql, pos, ":: is no cast here: write cast(x as integer), real or text")
 		case c == '?' || (c == ':' || c == '@' || c == '$' || c == '#') && pos+1 < len(sql) && isWord(rune(sql[pos+1])):
 			return nil, invalid(sql, pos, "there are no parameters to bind %c to: write the value", c)
 		default:

@@ -232,7 +232,7 @@ func overtaken(ctx context.Context, err error) error {
 const maxTries = 10
 
 func (e *Engine) enter(ctx context.Context, st *statement, r Request) *session {
-	s := &session{engine: e, st: st, req: r, id: strconv.FormatInt(e.last.Add(1), 10), out: &Result{}, topics: map[string]*source{}}
+	s := &session{engine: e, st: st, asked: st, req: r, id: strconv.FormatInt(e.last.Add(1), 10), out: &Result{}, topics: map[string]*source{}}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -123,6 +123,9 @@ func (r *relation) open() error {
 		r.refused = fmt.Errorf("%w; log.%s can be read all the same", err, quote(t.Name))
 	}
 	if (r.part == rowsOnly || r.part == lettersOnly) && !r.src.hasLake {
+		if errors.Is(r.src.lakeErr, sink.ErrNoTable) {
+			return fmt.Errorf("%w: lake.%s is not there yet, for it is made with its first commit: tarn table status %s says how far it is", ErrRefused, bare(t.Name), t.Name)
+		}
 		return fmt.Errorf("%w: lake.%s: %w", ErrRefused, quote(t.Name), r.src.lakeErr)
 	}
 	return r.settleColumns()

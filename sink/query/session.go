@@ -36,16 +36,19 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	st     *statement
+	asked  *statement // st as it came, where errors have their places
 	req    Request
 	id     string
 	out    *Result
 
 	conn      *sql.Conn // of its database, while it runs
 	relations []*relation
-	topics    map[string]*source // by name: what every scan of this session reads
-	full      bool               // the result takes no more rows
-	err       error              // the first of a scan: SQLite keeps only some texts
-	scanned   int64
+	// unmade says why tables are not there that a word of the statement may mean.
+	unmade  map[string]error
+	topics  map[string]*source // by name: what every scan of this session reads
+	full    bool               // the result takes no more rows
+	err     error              // the first of a scan: SQLite keeps only some texts
+	scanned int64
 	// lists and collates say that IN, COLLATE stand in the statement.
 	lists, collates bool
 	groups          *groupTable // what was put together before SQLite
@@ -91,6 +94,9 @@ func (s *session) run() error {
 	if err := s.prepare(conn); err != nil {
 		return err
 	}
+	if err := s.rewrite(); err != nil {
+		return err
+	}
 	stop := s.watch()
 	defer stop()
 	if s.st.explain {
@@ -114,6 +120,21 @@ func (s *session) run() error {
 		return nil
 	}
 	return s.explain(err)
+}
+
+// rewrite writes the values of the statement as the columns have them that they are
+// compared with.
+func (s *session) rewrite() error {
+	text, err := asColumnsHave(s.st.sql, s.st.tokens, s.literals())
+	if err != nil || text == s.st.sql {
+		return err
+	}
+	st, err := parse(text)
+	if err != nil {
+		return err
+	}
+	s.st = st
+	return nil
 }
 
 // foldable is what is to be run: the statement, or what is left of it once rows were
@@ -151,6 +172,7 @@ func (s *session) prepare(conn *sql.Conn) error {
 // createTables makes the tables that the statement names.
 func (s *session) createTables(conn *sql.Conn) error {
 	names := s.st.names()
+	s.unmade = map[string]error{}
 	type named struct {
 		schema, name string
 		topic        sink.Topic
@@ -200,12 +222,25 @@ func (s *session) createTables(conn *sql.Conn) error {
 		if schema == "" {
 			schema = "main"
 		}
-		s.relations = append(s.relations, &relation{s: s, schema: schema, name: n.name, topic: n.topic, part: n.part})
+		r := &relation{s: s, schema: schema, name: n.name, topic: n.topic, part: n.part}
+		if err := r.opened(); errors.Is(err, ErrRefused) {
+			s.unmade[schema+"."+strings.ToLower(n.name)] = err // the word may be a column's
+			continue
+		} else if err != nil {
+			return err
+		}
+		s.relations = append(s.relations, r)
 		if err := s.create(conn, schema+"."+quote(n.name), strconv.Itoa(len(s.relations)-1)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// opened opens r.
+func (r *relation) opened() (err error) {
+	defer r.s.guard(&err)
+	return r.open()
 }
 
 // quote makes a name of SQL.
@@ -310,7 +345,14 @@ func (s *session) explain(err error) error {
 	if of.Code() == sqlite3.SQLITE_TOOBIG || of.Code() == sqlite3.SQLITE_FULL {
 		return fmt.Errorf("%w: %s; a value may have %d bytes in this statement", ErrLimit, message, s.st.valueBytes())
 	}
-	return s.st.place(message, s.hint(message))
+	if name, ok := strings.CutPrefix(message, "no such table: "); ok {
+		for _, name := range []string{name, "main." + name, lakeSchema + "." + name} {
+			if err := s.unmade[strings.ToLower(name)]; err != nil {
+				return err
+			}
+		}
+	}
+	return s.asked.place(message, s.hint(message))
 }
 
 // fail remembers the error of a scan, and gives it back.
@@ -387,9 +429,6 @@ func (m module) Create(c vtab.Context, args []string) (t vtab.Table, err error) 
 		return nil, errors.New("tables are not made by hand")
 	}
 	r := s.relations[n]
-	if err := r.open(); err != nil {
-		return nil, s.fail(err)
-	}
 	if err := c.Declare(r.declaration()); err != nil {
 		return nil, s.fail(fmt.Errorf("columns of %s: %w", r.topic.Name, err))
 	}

@@ -36,7 +36,7 @@ func TestSift(t *testing.T) {
 		"kafka_offset":    {"1", "7.5", "'7'", "-3"},
 		"kafka_partition": {"0", "1", "2"},
 		"kafka_key":       {"'k1'", "'k9'", "x'6b31'"},
-		"kafka_timestamp": {"'2023-11-14 22:13:20'", "'2023-11-14 22:13:21'", "'2023-11-14'", "'2024'", "5"},
+		"kafka_timestamp": {"'2023-11-14 22:13:20'", "'2023-11-14 22:13:21'", "'2023-11-14'", "'2024'", "5+0"},
 	}
 	for _, where := range []string{"log", "both"} {
 		for column, values := range columns {
