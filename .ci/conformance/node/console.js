@@ -4,6 +4,7 @@ const { chromium } = require('playwright-core');
 const axe = require('axe-core').source;
 const { late, lateSignIn } = require('./late.js');
 const { rights } = require('./rights.js');
+const { edges } = require('./edges.js');
 
 const [, , base, folder, mode] = process.argv;
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -208,6 +209,7 @@ async function work(page) {
     console.error(`a jump in 10,000 records: ${took.toFixed(1)} ms`);
     await page.getByText('"n":9670').waitFor();
     await page.evaluate(() => scrollTo(0, 0));
+    await page.locator('.records .line').nth(1).filter({ hasText: '{"n":0}' }).waitFor();
     await page.locator('.records .line').nth(1).focus();
     for (let i = 0; i < 3; i++) await page.keyboard.press('j');
     await page.keyboard.press('k');
@@ -276,7 +278,7 @@ async function signIn(page) {
     if (mode === 'signin') { await signIn(page); await lateSignIn(page, parts); }
     else if (mode === 'rights') await rights(page, parts);
     else if (mode === 'late') await late(page, parts);
-    else if (mode === 'work') await work(page);
+    else if (mode === 'work') { await work(page); await edges(page, parts); }
     else await pages(page, mode);
   } finally { await browser.close(); }
 })().catch((e) => { console.error(e); process.exit(1); });

@@ -11,6 +11,7 @@ from harness import HERE, CACHE, equal, lines, run as program, want
 V1 = {"type": "record", "name": "Sale", "fields": [{"name": "id", "type": "long"}, {"name": "amount", "type": "double"}]}
 V2 = {**V1, "fields": [*V1["fields"], {"name": "coupon", "type": ["null", "string"], "default": None}]}
 N = 200
+LONG = "n" * 249
 
 
 def run(t):
@@ -23,7 +24,7 @@ def run(t):
         fill(b)
     browse(t, b, shots, "light", 28)
     browse(t, b, shots, "dark", 26)
-    browse(t, b, shots, "work", 12)
+    browse(t, b, shots, "work", 20)
     browse(t, b, shots, "late", 15)
     place = t.work / "console-files"
     place.mkdir()
@@ -76,6 +77,8 @@ def fill(b):
     b.tarn("consume", "shop", "--group", "readers", "-n", "50")
     b.tarn("topic", "create", "many")
     b.tarn("produce", "many", stdin="".join(f'{{"n":{i}}}\n' for i in range(10_500)).encode())
+    b.tarn("topic", "create", LONG)
+    b.tarn("produce", LONG, stdin=json.dumps({"pad": "x y " * 40_000}).encode() + b"\n")
     b.tarn("topic", "create", "jobs")
     b.tarn("produce", "jobs", stdin="".join(f'"job {i}"\n' for i in range(40)).encode())
     b.tarn("group", "seek", "workers", "jobs", "--to", "start", "--share")

@@ -22,13 +22,19 @@ export async function ask(path, o = {}) {
   let r;
   try {
     r = await (o.asked || fetch(path, { method: o.method || 'GET', headers, body: o.body === undefined ? undefined : JSON.stringify(o.body), signal: o.signal, credentials: 'same-origin' }));
-  } catch (e) {
-    if (e.name === 'AbortError') throw e;
-    throw new Refused(0, 'The broker does not answer. Is it still running?');
-  }
+  } catch (e) { return unreachable(e); }
   const text = await r.text();
   if (!r.ok) throw refused(r, text);
   return text ? JSON.parse(text) : null;
+}
+
+/**
+ * unreachable says what it means that no answer came.
+ * @returns {never}
+ */
+function unreachable(e) {
+  if (e.name === 'AbortError') throw e;
+  throw new Refused(0, 'The broker does not answer. Is it still running?');
 }
 
 function refused(r, text) {
@@ -42,7 +48,7 @@ function refused(r, text) {
 
 /** raw is ask for answers that are no JSON. */
 export async function raw(path, o = {}) {
-  const r = await fetch(path, { method: o.method || 'GET', headers: { 'Tarn-Console': '1', ...(o.body ? { 'Content-Type': 'application/json' } : {}) }, body: o.body ? JSON.stringify(o.body) : undefined, signal: o.signal });
+  const r = await fetch(path, { method: o.method || 'GET', headers: { 'Tarn-Console': '1', ...(o.body ? { 'Content-Type': 'application/json' } : {}) }, body: o.body ? JSON.stringify(o.body) : undefined, signal: o.signal }).catch(unreachable);
   if (!r.ok) throw refused(r, await r.text());
   return o.blob ? r.blob() : r.text();
 }
@@ -102,15 +108,16 @@ export function useRights(resource, name = '') {
 /**
  * listen reads server-sent events until the answer ends or signal aborts it. fetch and
  * not EventSource: refusals have their words, and nothing connects again by itself.
+ * A connection that breaks is an end too.
  * @param {(name: string, data: string) => void} on
  */
 export async function listen(path, signal, on) {
-  const r = await fetch(path, { headers: { Accept: 'text/event-stream', 'Tarn-Console': '1' }, signal });
+  const r = await fetch(path, { headers: { Accept: 'text/event-stream', 'Tarn-Console': '1' }, signal }).catch(unreachable);
   if (!r.ok) throw refused(r, await r.text());
   const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((e) => { if (e.name === 'AbortError') throw e; return { value: '', done: true }; });
     if (done) return;
     rest += value;
     for (let at = rest.indexOf('\n\n'); at >= 0; at = rest.indexOf('\n\n')) {

@@ -3,7 +3,8 @@
 import { html } from './lib.js';
 
 // A token: a string with what tells a name from a value, a number, a word, a mark, space.
-const token = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]|\s+|[^"{}[\],:\s]+/g;
+// A text that was cut ends within a string; nothing of what is there may be lost.
+const token = /"(?:[^"\\]|\\[^])*(?:"|\\?$)|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:]|\s+|[^"{}[\],:\s]+/g;
 
 /** Texts longer than this are shown without colours: each token is an element. */
 const maxColoured = 60000;

@@ -102,9 +102,10 @@ export function steps(e, open) {
 /**
  * Grid is a table that sorts by its columns; which one is in the URL. A roomy column is
  * left out on a telephone.
- * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, roomy?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string}} o
+ * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, roomy?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string, keyOf?: (row: any) => string}} o
+ *   keyOf tells rows without a name apart: the focus stays with its row when the order changes
  */
-export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
+export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass, keyOf }) {
   const given = param('sort' + id) || sort;
   const down = given.startsWith('-');
   const name = down ? given.slice(1) : given;
@@ -124,9 +125,9 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass }) {
     return html`<th scope="col" class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${sorts && name === c.key ? (down ? 'descending' : 'ascending') : undefined}>${sorts
       ? html`<button class="sorter" onClick=${() => setParams({ ['sort' + id]: next === sort ? '' : next })}>${text}</button>` : text}</th>`;
   };
-  return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
+  return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${keyOf ? keyOf(r) : r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
     tabindex=${onRow ? 0 : undefined} onKeyDown=${onRow && ((e) => steps(e, () => onRow(r)))}
-    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>`;
+    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>${!list.length && !id && param('q') && html`<p class="faint">Nothing here has “${param('q')}” in it.</p>`}`;
 }
 
 /** Dialog lies above the page until it is closed. */
@@ -157,10 +158,13 @@ export const Act = ({ why, kind = '', disabled, title, onClick, children }) => h
 /** Doing is a button for something that takes a while and may go wrong; why says which right is missing for it. */
 export function Doing({ run, children, kind = '', disabled, title, why = '' }) {
   const [busy, set] = useState(false);
-  const click = async () => {
+  const click = async (e) => {
+    const button = e.currentTarget;
     set(true);
-    try { await run(); } catch (e) { if (e.name !== 'AbortError') say(e.message, true); }
+    try { await run(); } catch (x) { if (x.name !== 'AbortError') say(x.message, true); }
     set(false);
+    // A button that is disabled loses the focus; who works by keys goes on from it.
+    setTimeout(() => { if (document.activeElement === document.body) button.focus(); });
   };
   return html`<button class=${kind} disabled=${busy || disabled || !!why} title=${why || title} onClick=${click}>${busy ? '…' : children}</button>`;
 }
@@ -169,7 +173,7 @@ export function Doing({ run, children, kind = '', disabled, title, why = '' }) {
 export function Sure({ title, name, action, run, onClose, children }) {
   const [typed, set] = useState('');
   return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Doing} kind="danger" disabled=${typed !== name} run=${async () => { await run(); onClose(); }}>${action}</${Doing}>`}>
-    ${children}<label class="field">Type <b>${name}</b> to confirm<input value=${typed} onInput=${(e) => set(e.target.value)} /></label></${Dialog}>`;
+    ${children}<label class="field"><span>Type <b class="wrap">${name}</b> to confirm</span><input value=${typed} onInput=${(e) => set(e.target.value)} /></label></${Dialog}>`;
 }
 
 /** Find is the search field of a list, whose text is in the URL. "/" goes there. */

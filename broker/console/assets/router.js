@@ -31,7 +31,11 @@ export function url(list, params) {
 
 /** go opens an address; replace leaves no trace of the one before. */
 export function go(to, replace) {
-  history[replace ? 'replaceState' : 'pushState'](null, '', to);
+  if (replace) history.replaceState(history.state, '', to);
+  else {
+    history.replaceState({ y: scrollY }, '');
+    history.pushState(null, '', to);
+  }
   here.value = read();
   if (!replace) scrollTo(0, 0);
 }
@@ -47,7 +51,21 @@ export function setParams(change, replace = true) {
   go(location.pathname + (text ? '?' + text : ''), replace);
 }
 
-addEventListener('popstate', () => { here.value = read(); });
+/** backTo scrolls to where somebody was. Lists arrive a moment later, and are as long as before then. */
+function backTo(y) {
+  if (!y) return;
+  const until = Date.now() + 2000;
+  const look = () => {
+    if (document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, y);
+    else if (Date.now() < until) requestAnimationFrame(look);
+  };
+  look();
+}
+
+history.scrollRestoration = 'manual';
+addEventListener('pagehide', () => history.replaceState({ y: scrollY }, ''));
+addEventListener('popstate', () => { here.value = read(); scrollTo(0, 0); backTo((history.state || {}).y); });
+backTo((history.state || {}).y);
 // Links within the console do not load the page again.
 addEventListener('click', (e) => {
   const a = e.target instanceof Element ? e.target.closest('a') : null;

@@ -12,7 +12,7 @@ export default function Clients() {
   const q = param('q').toLowerCase();
   const text = (c) => [c.client_id, c.software, c.software_version, c.user, c.address, c.listener].join(' ').toLowerCase();
   return html`<${Head} title="Clients"><span class="right"><${Find} placeholder="Filter clients" /></span></${Head}>
-    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((c) => text(c).includes(q))} onRow=${set} columns=${[
+    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((c) => text(c).includes(q))} onRow=${set} keyOf=${(c) => c.listener + c.address} columns=${[
       { name: 'Client id', key: 'id', value: (c) => c.client_id, show: (c) => c.client_id || html`<span class="faint">none</span>` },
       { name: 'Software', key: 'software', value: (c) => c.software + ' ' + c.software_version, show: (c) => (c.software ? html`${c.software} <span class="faint">${c.software_version}</span>` : html`<span class="faint">did not say</span>`) },
       { name: 'User', key: 'user', value: (c) => c.user, show: (c) => (c.user === 'ANONYMOUS' ? html`<span class="faint">anonymous</span>` : c.user) },

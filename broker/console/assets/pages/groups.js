@@ -21,7 +21,7 @@ function List() {
   const q = param('q').toLowerCase();
   return html`<${Head} title="Groups"><span class="right"><${Find} placeholder="Filter groups" /></span></${Head}>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((g) => (g.name + ' ' + g.topics.join(' ')).toLowerCase().includes(q))} sort="name" onRow=${(g) => go(url(['groups', g.name]))} columns=${[
-      { name: 'Group', key: 'name', value: (g) => g.name, show: (g) => html`<${A} to=${['groups', g.name]}>${g.name}</${A}>` },
+      { name: 'Group', key: 'name', cls: 'name', value: (g) => g.name, show: (g) => html`<${A} to=${['groups', g.name]}>${g.name}</${A}>` },
       { name: 'State', key: 'state', value: (g) => g.state, show: (g) => html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}>` },
       { name: 'Type', value: (g) => g.type, cls: 'soft' }, { name: 'Members', key: 'members', num: true, value: (g) => g.members },
       { name: 'Topics', show: (g) => html`<span class="badges">${g.topics.slice(0, 6).map((t) => html`<${A} to=${['topics', t]}><${Badge}>${t}</${Badge}></${A}>`)}${g.topics.length > 6 ? html`<${Badge}>+${g.topics.length - 6}</${Badge}>` : null}</span>` },
@@ -41,8 +41,8 @@ function One({ name }) {
   const g = it.data;
   return html`<${Head} trail=${[['Groups', 'groups']]} title=${name}>${g && html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}><span class="soft">${g.type}${g.protocol ? ', ' + g.protocol : ''} · ${plural(g.members, 'member')}</span>`}
       <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `${g && g.type === 'share' ? 'kafka-share-groups.sh' : 'kafka-consumer-groups.sh'} --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
-      <${Act} why=${lacks('Read')} onClick=${() => seek(true)}>Set offsets</${Act}><${Act} kind="danger" why=${lacks('Delete')} disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
-    <${Loaded} of=${it}>${(d) => html`
+      <${Act} why=${lacks('Read')} disabled=${!g} onClick=${() => seek(true)}>Set offsets</${Act}><${Act} kind="danger" why=${lacks('Delete')} disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
+    ${it.error && it.error.status === 404 ? html`<${Empty} title=${'There is no group ' + name}>It may have been deleted, or its offsets have expired. <${A} to=${['groups']}>All groups</${A}></${Empty}>` : html`<${Loaded} of=${it}>${(d) => html`
       <div class="cards"><div class="card"><div class="label">Lag</div><div class="value">${count(d.lag)}</div><div class="more">records</div></div>
         <div class="card"><div class="label">Behind</div><div class="value">${d.lag ? span(d.lag_seconds) : '0 s'}</div><div class="more">in the records' own time</div></div>
         ${d.type === 'share' ? html`<div class="card"><div class="label">With members</div><div class="value">${count(sumOf(d.shares || [], 'acquired'))}</div><div class="more">${count(sumOf(d.shares || [], 'waiting'))} given back, to be delivered again</div></div>`
@@ -50,14 +50,14 @@ function One({ name }) {
         <div class="card"><div class="label">${d.type === 'classic' ? 'Generation' : 'Epoch'}</div><div class="value">${d.generation}</div></div></div>
       <div class="charts"><${Over} points=${points} name=${'group:' + name} label="Lag, records" show=${brief} /></div>
       <h2>Partitions</h2>${d.shares ? html`<${Shares} of=${d.shares} />` : d.partitions.length ? html`<${Grid} id="p" rows=${d.partitions} columns=${[
-        { name: 'Topic', key: 'topic', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
+        { name: 'Topic', key: 'topic', cls: 'name', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
         { name: 'Committed', num: true, value: (r) => r.committed, show: (r) => r.committed < 0 ? html`<span class="faint">none</span>` : html`<${A} to=${['topics', r.topic]} params=${{ partition: r.partition, order: 'oldest', at: r.committed }} title="The records that come next">${count(r.committed)}</${A}>` }, { name: 'End', num: true, value: (r) => count(r.end) },
         { name: 'Lag', num: true, key: 'lag', value: (r) => r.lag, show: (r) => (r.lag ? count(r.lag) : html`<span class="faint">0</span>`) }, { name: 'Behind', num: true, key: 'behind', value: (r) => r.lag_seconds, show: (r) => (r.lag ? span(r.lag_seconds) : html`<span class="faint">–</span>`) },
         { name: 'Committed at', value: (r) => r.commit_ms, show: (r) => html`<${When} ms=${r.commit_ms} />` }, { name: 'Member', show: (r) => (r.member ? html`${r.client} <span class="faint">${r.host}</span>` : html`<span class="faint">none</span>`) },
       ]} />` : html`<${Empty} title=${d.type === 'share' ? 'It has taken nothing yet' : 'It has committed nothing yet'}>Lag is known from the first ${d.type === 'share' ? 'record' : 'commit'} on.</${Empty}>`}
       <h2>Members</h2>${d.member_list.length ? html`<${Grid} id="m" rows=${d.member_list} columns=${[{ name: 'Client', value: (m) => m.client_id }, { name: 'Host', value: (m) => m.host }, { name: 'Member', show: (m) => html`<code class="soft">${m.id}</code> ${m.instance_id ? html`<${Badge}>static ${m.instance_id}</${Badge}>` : null}${m.id === d.leader ? html` <${Badge} kind="accent">leader</${Badge}>` : null}` },
         ...(d.type === 'share' ? [{ name: 'Records in work', num: true, value: (m) => count(m.acquired || 0) }] : []),
-        { name: 'Partitions', show: (m) => html`<span class="badges">${Object.entries(m.partitions).map(([t, ps]) => html`<${Badge}>${t}: ${ps.join(', ')}</${Badge}>`)}</span>` }]} />` : html`<p class="faint">None: its offsets can be set.</p>`}`}</${Loaded}>
+        { name: 'Partitions', show: (m) => html`<span class="badges">${Object.entries(m.partitions).map(([t, ps]) => html`<${Badge}>${t}: ${ps.join(', ')}</${Badge}>`)}</span>` }]} />` : html`<p class="faint">None: its offsets can be set.</p>`}`}</${Loaded}>`}
     ${seeking && g && html`<${Seek} g=${g} onClose=${() => seek(false)} again=${it.again} />`}
     ${removing && html`<${Sure} title="Delete group" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/groups/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['groups'])); }}><p>Its offsets go. Who reads as this group begins where a new one does.</p></${Sure}>`}`;
 }
@@ -66,7 +66,7 @@ const sumOf = (rows, key) => rows.reduce((n, r) => n + r[key], 0);
 
 /** Shares are the partitions of a share group, whose records go to members one by one. */
 const Shares = ({ of }) => html`<${Grid} id="p" rows=${of} columns=${[
-    { name: 'Topic', key: 'topic', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
+    { name: 'Topic', key: 'topic', cls: 'name', value: (r) => r.topic, show: (r) => html`<${A} to=${['topics', r.topic]}>${r.topic}</${A}>` }, { name: 'Partition', num: true, key: 'partition', value: (r) => r.partition },
     { name: 'Done before', num: true, value: (r) => r.start, title: 'All records before this offset are done', show: (r) => html`<${A} to=${['topics', r.topic]} params=${{ partition: r.partition, order: 'oldest', at: r.start }} title="The first record that is not done">${count(r.start)}</${A}>` },
     { name: 'Next', num: true, value: (r) => count(r.next), title: 'The first offset that nobody has been given' }, { name: 'End', num: true, value: (r) => count(r.end) },
     { name: 'Lag', num: true, key: 'lag', value: (r) => r.lag, show: (r) => (r.lag ? count(r.lag) : html`<span class="faint">0</span>`) }, { name: 'Behind', num: true, key: 'behind', value: (r) => r.lag_seconds, show: (r) => (r.lag ? span(r.lag_seconds) : html`<span class="faint">–</span>`) },
@@ -97,5 +97,5 @@ function Seek({ g, onClose, again }) {
     <${Trouble} error=${error} />${plan && plan.blocked && html`<div class="note warn" role="alert">${plan.blocked}</div>`}
     ${plan && html`<h3>What changes</h3><${Grid} id="s" rows=${plan.partitions} columns=${[{ name: 'Partition', num: true, fit: true, value: (r) => r.partition }, { name: 'Before', num: true, value: (r) => (r.before === null ? 'none' : count(r.before)) }, { name: 'After', num: true, show: (r) => html`<b>${count(r.after)}</b>` },
       { name: 'Read again', num: true, show: (r) => (r.again ? html`<span class="warn">${count(r.again)}</span>` : '0') }, { name: 'Skipped', num: true, show: (r) => (r.skipped ? html`<span class="bad">${count(r.skipped)}</span>` : '0') }, { name: 'Log', num: true, show: (r) => html`<span class="faint">${count(r.start)} to ${count(r.end)}</span>` }]} />
-      <p class="soft">${count(sum('again'))} records will be read again, ${count(sum('skipped'))} will be skipped.</p>`}</${Dialog}>`;
+      <p class="soft">${plural(sum('again'), 'record')} will be read again, ${count(sum('skipped'))} will be skipped.</p>`}</${Dialog}>`;
 }

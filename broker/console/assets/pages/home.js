@@ -12,6 +12,10 @@ const rate = (n) => brief(n) + '/s';
 /** Cards are numbers with what they mean. */
 const Card = ({ label, value, more, to }) => html`<div class="card"><div class="label">${label}</div><div class="value">${to ? html`<${A} to=${to}>${value}</${A}>` : value}</div><div class="more">${more || html`<span> </span>`}</div></div>`;
 
+/** freshness is what the oldest table shows; nothing waits where it is none behind. */
+const freshness = (seconds) => (seconds === 0 ? 'now' : span(seconds));
+/** Tables that wait for something do not count in it. */
+const halted = (tables) => { const n = tables.filter((t) => t.state !== 'running').length; return n ? html`<span class="warn">${count(n)} not running</span>` : ''; };
 
 export default function Home() {
   const it = useAsk('/api/overview', 3000);
@@ -28,7 +32,7 @@ export default function Home() {
         <${Card} label="Topics" value=${count(o.topics)} to=${['topics']} more=${o.partial ? plural(o.partitions, 'partition') : plural(o.subjects, 'subject')} />
         ${o.partial ? html`<${Card} label="Groups" value=${count(o.groups)} to=${['groups']} />` : html`<${Card} label="Lag of all groups" value=${newest('lag') === undefined ? '–' : brief(newest('lag'))} to=${['groups']} more=${plural(o.groups, 'group')} />`}
         ${o.partial ? html`<${Card} label="Tables" value=${count(o.tables.length)} to=${['tables']} />` : html`<${Card} label="Rejected" value=${brief(o.rejected)} more="since the start" />
-        <${Card} label="Tables fresh to" value=${o.tables.length ? span(newest('freshness') ?? 0) : '–'} to=${['tables']} more=${plural(o.tables.length, 'table')} />
+        <${Card} label="Tables fresh to" value=${o.tables.length ? freshness(newest('freshness')) : '–'} to=${['tables']} more=${halted(o.tables) || plural(o.tables.length, 'table')} />
         <${Card} label="Clients" value=${count(o.clients)} to=${['clients']} more="connections" />
         <${Card} label="Memory" value=${o.resident ? bytes(o.resident) : '–'} more="resident" />
         <${Card} label="Disk free" value=${o.disk_free >= 0 ? bytes(o.disk_free) : '–'} more=${o.disk_total > 0 ? 'of ' + bytes(o.disk_total) : ''} />`}
@@ -39,14 +43,14 @@ export default function Home() {
         <${Over} points=${points} name="rejections" label="Rejected, per second" show=${brief} />
         <${Over} points=${points} name="freshness" label="Oldest table, behind its log" show=${span} />
       </div>`}
-      <div class="halves">
+      <div class="halves home">
         <div><h2>Topics with lag</h2>${topics.data && topLag(topics.data)}</div>
-        <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${byTopic(o.tables)} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
+        <div><h2>Tables</h2>${o.tables.length ? html`<${Grid} id="t" rows=${byTopic(o.tables).slice(0, most)} keyOf=${(t) => t.topic} onRow=${(t) => go(url(['tables', t.topic]))} columns=${[
           { name: 'Topic', show: (t) => html`<${A} to=${['tables', t.topic]}>${t.topic}</${A}>` },
           { name: 'Formats', roomy: true, show: (t) => html`<span class="badges">${t.formats.map((f) => html`<${Badge} kind=${stateKind(f.state)} title=${f.state.replaceAll('_', ' ')}>${f.format}</${Badge}>`)}</span>` },
           { name: 'State', show: (t) => html`<${Badge} kind=${stateKind(t.state)}>${t.state.replaceAll('_', ' ')}</${Badge}>` },
           { name: 'Fresh to', num: true, show: (t) => (t.fresh_ms ? ago(t.fresh_ms) : '–') }, { name: 'Waiting', num: true, value: (t) => count(t.waiting) },
-        ]} />` : html`<${Empty} title="No topic fills a table yet" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in.</${Empty}>`}</div>
+        ]} />${byTopic(o.tables).length > most && html`<p class="soft">Those that need a look come first. <${A} to=${['tables']}>All ${count(byTopic(o.tables).length)}</${A}></p>`}` : html`<${Empty} title="No topic fills a table yet" command="tarn topic create orders -c tarn.table.formats=iceberg,parquet">A topic with table formats is written to the lake as records come in.</${Empty}>`}</div>
       </div>
       <h2>This broker</h2>
       <div class="panel"><${Facts} of=${[['Kafka', html`<code>${o.kafka}</code>`], ['HTTP', html`<code>${location.origin}</code>  registry, <a href="/api" target="_blank">API</a>${!o.partial && html`, <a href="/metrics" target="_blank">metrics</a>`}`],
@@ -54,7 +58,10 @@ export default function Home() {
         ['Version', 'tarn ' + o.version], o.cluster_id && ['Cluster', html`<code>${o.cluster_id}</code>`], ['Since', time(o.started_ms)]]} /></div>`}</${Loaded}>`;
 }
 
-/** byTopic puts the tables of a topic into one row, which says the worst of them. */
+/** How many topics with tables Home shows. */
+const most = 12;
+
+/** byTopic puts the tables of a topic into one row, which says the worst of them; the worst topics come first. */
 function byTopic(tables) {
   const all = new Map();
   const rank = { good: 0, warn: 1, bad: 2 };
@@ -66,15 +73,15 @@ function byTopic(tables) {
     row.fresh_ms = Math.min(row.fresh_ms || t.fresh_ms, t.fresh_ms || row.fresh_ms);
     row.waiting = Math.max(row.waiting, t.waiting);
   }
-  return [...all.values()];
+  return [...all.values()].sort((a, b) => rank[stateKind(b.state)] - rank[stateKind(a.state)]);
 }
 
 function topLag(list) {
   const behind = list.filter((t) => t.lag > 0).sort((a, b) => b.lag - a.lag).slice(0, 8);
   if (!list.some((t) => !t.internal)) return html`<${Empty} title="No topics yet" command="tarn demo">Seed three topics with data that keeps coming, and watch tables fill.</${Empty}>`;
   if (!behind.length) return html`<${Empty} title="Nobody is behind">All groups are at the end of their topics.</${Empty}>`;
-  const most = behind[0].lag;
+  const deepest = behind[0].lag;
   return html`<${Grid} id="b" rows=${behind} columns=${[{ name: 'Topic', show: (t) => html`<${A} to=${['topics', t.name, 'groups']}>${t.name}</${A}>` }, { name: 'Groups', num: true, value: (t) => t.groups },
-    { name: 'Lag', num: true, show: (t) => count(t.lag) }, { name: 'Beside the most', show: (t) => html`<div class="bar"><i style=${{ width: (100 * t.lag) / most + '%' }}></i></div>` }]} />`;
+    { name: 'Lag', num: true, show: (t) => count(t.lag) }, { name: 'Beside the most', show: (t) => html`<div class="bar"><i style=${{ width: (100 * t.lag) / deepest + '%' }}></i></div>` }]} />`;
 }
 

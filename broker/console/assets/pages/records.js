@@ -101,10 +101,11 @@ export default function Records({ name, topic }) {
       <span class="right row"><${CopyAs} texts=${() => texts(name)} /><${Act} why=${lacks('Write')} onClick=${() => produce(true)}>Produce</${Act}></span></div>
     <${Trouble} error=${view.error} />
     ${view.rows.length ? html`<${Rows} rows=${view.rows} name=${name} />` : view.state === 'searching' ? html`<${Loading} />` : view.error ? null
+      : live && view.state === 'stopped' ? html`<${Empty} title="Nothing came in">The broker has ended the live tail. Again goes on from now.</${Empty}>`
       : live ? html`<${Empty} title="Waiting for records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>What comes in from now on appears here at once.</${Empty}>`
-      : filtered ? html`<${Empty} title="No record fits">${count(view.total)} records were looked at. <${AsSQL} /></${Empty}>`
+      : filtered ? html`<${Empty} title="No record fits">${plural(view.total, 'record')} looked at. <${AsSQL} /></${Empty}>`
       : html`<${Empty} title="No records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>Produce one here, or:</${Empty}>`}
-    ${!live && view.state !== 'searching' && view.end && view.end.why !== 'end' && view.rows.length > 0 && html`<div class="bar-line"><button onClick=${s.more}>Load more</button><span>${count(view.end.left)} records further</span></div>`}
+    ${!live && view.state !== 'searching' && view.end && view.end.why !== 'end' && view.rows.length > 0 && html`<div class="bar-line"><button onClick=${s.more}>Load more</button><span>${plural(view.end.left, 'record')} further</span></div>`}
     ${producing && topic && html`<${Produce} name=${name} topic=${topic} onClose=${() => produce(false)} onDone=${() => { if (!live) s.again(); }} />`}`;
 }
 
@@ -136,7 +137,7 @@ function Progress({ s, live, filtered }) {
     return html`<span class=${'dot ' + (view.paused ? 'warn' : view.state === 'following' ? 'live' : '')}></span>
       <button class="small" onClick=${s.pause}>${view.paused ? 'Go on' : 'Pause'}</button>
       <span>${view.paused ? `paused, ${plural(view.held, 'record')} passed by` : { following: 'following', searching: 'connecting' }[view.state] || 'ended'} · ${count(view.rows.length)} shown${view.dropped ? ` · ${count(view.dropped)} left out` : ''}</span>
-      ${view.state === 'stopped' && html`<button class="small" onClick=${s.again}>Again</button>`}`;
+      ${(view.state === 'stopped' || view.error) && html`<button class="small" onClick=${s.again}>Again</button>`}`;
   }
   if (view.state === 'searching') return html`<span class="dot live"></span><button class="small" onClick=${s.stop}>Stop</button><span>${of ? `${count(view.total)} scanned · ${count(view.rows.length)} matched · ${count(of.left)} left` : 'searching'}</span>`;
   const why = view.end && { limit: '', end: 'that is all', scan: 'looked at as many as at once', time: 'searched for a minute' }[view.end.why];
@@ -228,10 +229,10 @@ function Whole({ r, name }) {
   };
   return html`<div class="more"><div class="row spread"><span class="row soft mono">${name} / ${r.partition} / ${r.offset} · ${time(r.timestamp_ms)}${r.transactional ? html` <${Badge}>transaction</${Badge}>` : null}</span>
       <span class="row">${(r.value.cut || r.key.cut) && !full && html`<button class="small" onClick=${load}>Load all of it</button>`}
-      <${CopyAs} texts=${() => ({ value: one.value.text, key: one.key.text, 'kcat': `kcat -C -b BROKER -t ${sh(name)} -p ${r.partition} -o ${r.offset} -c 1`, tarn: `tarn sql ${sh(`select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}`)}`,
+      <${CopyAs} texts=${() => ({ [one.value.cut ? 'beginning of the value' : 'value']: one.value.text, [one.key.cut ? 'beginning of the key' : 'key']: one.key.text, 'kcat': `kcat -C -b BROKER -t ${sh(name)} -p ${r.partition} -o ${r.offset} -c 1`, tarn: `tarn sql ${sh(`select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}`)}`,
         curl: `curl '${location.origin}${p`/api/topics/${name}/records`}?order=oldest&partition=${r.partition}&at=${r.offset}&limit=1&full=true'`, SQL: `select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}` })} /></span></div>
-    <h2 class="row minor">Key <${About} part=${one.key} />${one.key.form !== 'null' && html`<${Copy} text=${one.key.text} />`}</h2><${Body} part=${one.key} />
-    <h2 class="row minor">Value <${About} part=${one.value} />${one.value.form !== 'null' && html`<${Copy} text=${one.value.text} />`}</h2><${Body} part=${one.value} />
+    <h2 class="row minor">Key <${About} part=${one.key} />${one.key.form !== 'null' && html`<${Copy} text=${one.key.text} label=${one.key.cut ? 'Copy the beginning' : 'Copy'} />`}</h2><${Body} part=${one.key} />
+    <h2 class="row minor">Value <${About} part=${one.value} />${one.value.form !== 'null' && html`<${Copy} text=${one.value.text} label=${one.value.cut ? 'Copy the beginning' : 'Copy'} />`}</h2><${Body} part=${one.value} />
     ${one.headers.length > 0 && html`<h2 class="minor">Headers</h2><table class="grid">${one.headers.map((h) => html`<tr><td class="fit mono">${h.key}</td><td class="mono">${h.form === 'null' ? html`<span class="faint">null</span>` : h.text}</td></tr>`)}</table>`}</div>`;
 }
 

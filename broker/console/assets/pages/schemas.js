@@ -24,9 +24,9 @@ function List() {
   const q = param('q').toLowerCase();
   return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>Register</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((s) => s.subject.toLowerCase().includes(q))} sort="subject" onRow=${(s) => go(url(['schemas', s.subject]))} columns=${[
-      { name: 'Subject', key: 'subject', value: (s) => s.subject, show: (s) => html`<${A} to=${['schemas', s.subject]}>${s.subject}</${A}>` },
+      { name: 'Subject', key: 'subject', cls: 'name', value: (s) => s.subject, show: (s) => html`<${A} to=${['schemas', s.subject]}>${s.subject}</${A}>` },
       { name: 'Type', key: 'type', value: (s) => s.schemaType || 'AVRO' }, { name: 'Latest', key: 'version', num: true, value: (s) => s.version, show: (s) => 'v' + s.version }, { name: 'Id', key: 'id', num: true, value: (s) => s.id },
-      { name: 'Schema', show: (s) => html`<span class="mono faint cut">${s.schema.replace(/\s+/g, ' ').slice(0, 110)}</span>` },
+      { name: 'Schema', roomy: true, cls: 'preview mono faint', show: (s) => s.schema.replace(/\s+/g, ' ').slice(0, 400) },
     ]} />` : html`<${Empty} title="No schemas yet" command=${`tarn schema register orders-value orders.avsc`}>Register one here, let a serializer do it, or:</${Empty}>`)}</${Loaded}>
     ${making && html`<${Register} subject="" onClose=${() => make(false)} />`}`;
 }
@@ -46,7 +46,8 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
   const [making, make] = useState(false);
   const lacks = useRights('Subject', name);
   if (none || (it.error && it.error.status === 404)) {
-    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register one</${Act}> or let the broker propose one from what flows:` : ''}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
+    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet && part === 'value' ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register one</${Act}>${part === 'value' ? ' or let the broker propose one from what flows:' : ''}`
+    : html`It may have been deleted. <${A} to=${['schemas']}>All subjects</${A}>, or <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register</${Act}> its first version.`}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
   }
   const setLevel = async (level) => { await ask(p`/config/${name}`, { method: 'PUT', body: { compatibility: level }, type: registryType }); say('Compatibility is ' + level); config.again(); };
   return html`<${Loaded} of=${it}>${(versions) => {

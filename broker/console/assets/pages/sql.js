@@ -16,11 +16,13 @@ export default function SQL() {
   const [busy, setBusy] = useState(false);
   const [duck, setDuck] = useState('');
   const stop = useRef(null);
+  const ran = useRef('');
   const run = async (sql = text) => {
     if (!sql.trim()) return;
     if (stop.current) stop.current.abort();
     const mine = new AbortController();
     stop.current = mine;
+    ran.current = sql;
     setParams({ q: sql });
     setBusy(true);
     setError(null);
@@ -33,7 +35,20 @@ export default function SQL() {
     } catch (e) { if (stop.current === mine) { if (e.name === 'AbortError') setError({ message: 'Stopped.' }); else { setError(e); setResult(null); } } }
     if (stop.current === mine) setBusy(false);
   };
-  useEffect(() => { if (param('q')) run(param('q')); return () => { if (stop.current) stop.current.abort(); }; }, []);
+  useEffect(() => () => { if (stop.current) stop.current.abort(); }, []);
+  // Who goes back, or follows a link, finds what its address says.
+  const asked = param('q');
+  useEffect(() => {
+    if (asked === ran.current) return;
+    ran.current = asked;
+    setText(asked);
+    if (asked) { run(asked); return; }
+    if (stop.current) { stop.current.abort(); stop.current = null; }
+    setBusy(false);
+    setResult(null);
+    setError(null);
+    setDuck('');
+  }, [asked]);
   const save = async (format) => {
     const blob = await raw('/api/sql', { method: 'POST', body: { sql: text, format, limit: 1000000 }, blob: true });
     const a = document.createElement('a');
@@ -57,12 +72,18 @@ export default function SQL() {
       <aside aria-label="Tables" class="tables"><h2 class="minor">Tables</h2><${Loaded} of=${tables}>${(all) => html`<${Tables} all=${all} use=${(sql) => { setText(sql); run(sql); }} />`}</${Loaded}></aside></div>`;
 }
 
+/** From so many tables on there is a field to find one. */
+const many = 20;
+
 function Tables({ all, use }) {
   const [open, set] = useState('');
   if (!all.length) return html`<p class="faint">There is no topic yet.</p>`;
-  return all.map((t) => html`<div class="table-item"><button class="plain small" onClick=${() => set(open === t.name ? '' : t.name)}>${open === t.name ? '▾' : '▸'} <span class="mono">${t.name}</span></button>
+  const q = param('table').toLowerCase();
+  const some = all.filter((t) => t.name.toLowerCase().includes(q));
+  return html`${(all.length > many || q) && html`<input type="search" placeholder="Filter tables" aria-label="Filter tables" value=${param('table')} onInput=${(e) => setParams({ table: e.target.value })} />`}
+    ${!some.length && html`<p class="faint">No table has “${param('table')}” in its name.</p>`}${some.map((t) => html`<div class="table-item" key=${t.name}><button class="plain small" title=${t.name} aria-expanded=${open === t.name} onClick=${() => set(open === t.name ? '' : t.name)}>${open === t.name ? '▾' : '▸'} <span class="mono cut">${t.name}</span></button>
     ${open === t.name && html`<div class="columns"><div class="row"><button class="small" onClick=${() => use(`select * from ${t.name} order by kafka_timestamp desc limit 20`)}>newest 20</button><button class="small" onClick=${() => use(`select count(*) from ${t.name}`)}>count</button></div>
-      <p class="faint">${t.rows}</p>${t.error && html`<p class="bad">${t.error}</p>`}${(t.columns || []).map((c) => html`<div class="row spread"><span class="mono">${c.name}</span><span class="faint">${c.type.toLowerCase()}</span></div>`)}</div>`}</div>`);
+      <p class="faint">${t.rows}</p>${t.error && html`<p class="bad">${t.error}</p>`}${(t.columns || []).map((c) => html`<div class="row spread"><span class="mono">${c.name}</span><span class="faint">${c.type.toLowerCase()}</span></div>`)}</div>`}</div>`)}`;
 }
 
 /**

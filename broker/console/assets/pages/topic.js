@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from '../lib.js';
 import { A, go, param, url } from '../router.js';
 import { ask, listen, p, useAsk, useRights } from '../api.js';
-import { bytes, count, span } from '../format.js';
+import { bytes, count, plural, span } from '../format.js';
 import { Act, Badge, Dialog, Doing, Empty, Facts, Find, Grid, Loaded, Sure, Trouble, When, say } from '../parts.js';
 import { TableOf } from './tables.js';
 import { SubjectOf } from './schemas.js';
@@ -19,7 +19,7 @@ export function Partitions({ name, topic, again }) {
       { name: 'Stable', num: true, show: (r) => (r.stable === r.end ? html`<span class="faint">end</span>` : html`<${Badge} kind="warn" title="A transaction is open">${count(r.stable)}</${Badge}>`), title: 'Last stable offset: what readers of committed records see' },
       { name: 'Records', key: 'records', num: true, value: (r) => r.end - r.start, show: (r) => count(r.end - r.start) }, { name: 'Size', key: 'bytes', num: true, value: (r) => r.bytes, show: (r) => bytes(r.bytes) },
       { name: 'Last record', key: 'last', value: (r) => r.last_ms || 0, show: (r) => html`<${When} ms=${r.last_ms} />` },
-    ]} /><p class="soft">${count(total((r) => r.end - r.start))} records, ${bytes(total((r) => r.bytes))} in all.</p>
+    ]} /><p class="soft">${plural(total((r) => r.end - r.start), 'record')}, ${bytes(total((r) => r.bytes))} in all.</p>
     ${more && html`<${MorePartitions} name=${name} now=${topic.partitions} onClose=${() => setMore(false)} again=${again} />`}`;
 }
 
@@ -42,7 +42,7 @@ export function Schema({ name, topic, again }) {
 export function Groups({ name }) {
   const it = useAsk(p`/api/groups?topic=${name}`, 3000);
   return html`<${Loaded} of=${it}>${(rows) => (rows.length ? html`<${Grid} rows=${rows} sort="name" onRow=${(g) => go(url(['groups', g.name]))} columns=${[
-    { name: 'Group', key: 'name', value: (g) => g.name, show: (g) => html`<${A} to=${['groups', g.name]}>${g.name}</${A}>` }, { name: 'State', value: (g) => g.state }, { name: 'Members', num: true, value: (g) => g.members },
+    { name: 'Group', key: 'name', cls: 'name', value: (g) => g.name, show: (g) => html`<${A} to=${['groups', g.name]}>${g.name}</${A}>` }, { name: 'State', value: (g) => g.state }, { name: 'Members', num: true, value: (g) => g.members },
     { name: 'Lag', key: 'lag', num: true, value: (g) => g.lag, show: (g) => count(g.lag) }, { name: 'Behind', key: 'behind', num: true, value: (g) => g.lag_seconds, show: (g) => (g.lag ? span(g.lag_seconds) : '–'), title: "In the records' own time" },
     { name: 'Last commit', value: (g) => g.commit_ms, show: (g) => html`<${When} ms=${g.commit_ms} />` }]} />`
     : html`<${Empty} title="No group reads this topic" command=${`tarn consume ${name} --group readers`}>A group appears when it commits its first offset.</${Empty}>`)}</${Loaded}>`;
@@ -75,7 +75,7 @@ export const ConfigTable = ({ rows, onEdit }) => html`<${Grid} rows=${[...rows].
   { name: 'Config', key: 'name', value: (c) => c.name, show: (c) => html`<span class="mono">${c.name}</span>` },
   { name: 'Value', show: (c) => html`<span class=${'mono ' + (c.source === 'default' ? 'soft' : '')}>${c.sensitive ? '••••' : c.value === '' ? html`<span class="faint">none</span>` : c.value}</span>${c.sensitive ? null : html` <span class="faint nowrap">${inWords(c.name, c.value)}</span>`}` },
   { name: 'From', key: 'source', fit: true, value: (c) => c.source, show: (c) => (c.source === 'default' ? html`<span class="faint">default</span>` : html`<${Badge} kind="accent">${c.source}</${Badge}>`) },
-  { name: 'Meaning', cls: 'wide', show: (c) => html`<span class="soft">${c.doc}</span>` },
+  { name: 'Meaning', cls: 'wide', show: (c) => html`<span class="soft">${c.doc.split(/(--[a-z][a-z0-9.-]*[a-z0-9])/).map((t, i) => (i % 2 ? html`<span class="nowrap">${t}</span>` : t))}</span>` },
 ]} />`;
 
 /** EditConfig changes one config; the broker says at once what it thinks of a value. */
@@ -101,23 +101,27 @@ export function Rejections({ name }) {
   const [rows, setRows] = useState(null);
   const [error, setError] = useState(null);
   const [open, setOpen] = useState(null);
+  const [ended, setEnded] = useState(false);
+  const [turn, setTurn] = useState(0);
   useEffect(() => {
+    setEnded(false);
+    setError(null);
     const stop = new AbortController();
     let list = [];
     let timer = 0;
     listen(p`/api/topics/${name}/rejections?limit=200`, stop.signal, (event, data) => {
       list = [JSON.parse(data), ...list].slice(0, 500);
       if (!timer) timer = setTimeout(() => { timer = 0; setRows(list); }, 150);
-    }).catch((e) => { if (e.name !== 'AbortError') setError(e); });
+    }).then(() => setEnded(true), (e) => { if (e.name !== 'AbortError') { setError(e); setEnded(true); } });
     const none = setTimeout(() => setRows((r) => r || []), 700);
     return () => { stop.abort(); clearTimeout(timer); clearTimeout(none); };
-  }, [name]);
+  }, [name, turn]);
   return html`<${Trouble} error=${error} /><${Loaded} of=${report}>${(r) => html`<div class="cards">
       <div class="card"><div class="label">Checked</div><div class="value">${count(r.checked)}</div></div><div class="card"><div class="label">Rejected</div><div class="value">${count(r.rejected)}</div></div>
       <div class="card"><div class="label">Monitored</div><div class="value">${count(r.monitored)}</div><div class="more">did not fit, were taken</div></div><div class="card"><div class="label">Causes</div><div class="value">${count((r.causes || []).length)}</div></div></div>
     ${(r.causes || []).length > 0 && html`<h2>By cause</h2><${Grid} id="c" rows=${r.causes} columns=${[{ name: 'Records', num: true, fit: true, value: (c) => c.records, show: (c) => count(c.records) }, { name: 'Path', show: (c) => html`<code>${c.path || '–'}</code>` },
       { name: 'Expected', value: (c) => c.expected || c.reason || '–' }, { name: 'Client', show: (c) => html`${c.client} <span class="faint">${c.software} ${c.software_version}</span>` }, { name: 'Subject', value: (c) => c.subject }]} />`}`}</${Loaded}>
-    <h2 class="row"><span class="dot live"></span> Rejections, live</h2>
+    <h2 class="row"><span class=${'dot ' + (ended ? '' : 'live')}></span> Rejections, ${ended ? html`until the broker went away <button class="small" onClick=${() => setTurn(turn + 1)}>Again</button>` : 'live'}</h2>
     ${rows && (rows.length ? html`<${Grid} id="r" rows=${rows} onRow=${setOpen} columns=${[{ name: 'Time', fit: true, show: (x) => html`<${When} ms=${Date.parse(x.time)} />` }, { name: 'Client', fit: true, show: (x) => html`${x.client} <span class="faint">${x.software}</span>` },
       { name: 'Path', show: (x) => html`<code>${x.path || x.part}</code>` }, { name: 'Reason', cls: 'wide', show: (x) => html`${x.message} ${x.monitored ? html`<${Badge} kind="warn">taken</${Badge}>` : null}` }]} />`
       : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <code>tarn.value.schema.validation</code>.</${Empty}>`)}

@@ -28,7 +28,7 @@ function List() {
       const rows = all.filter((t) => (internal || !t.internal) && t.name.toLowerCase().includes(q));
       if (!all.some((t) => !t.internal) && !internal) return html`<${Empty} title="No topics yet" command="tarn demo">Make one here, let any Kafka client produce, or seed data that keeps coming:</${Empty}>`;
       return html`<${Grid} rows=${rows} sort="name" onRow=${(t) => go(url(['topics', t.name]))} columns=${[
-        { name: 'Name', key: 'name', value: (t) => t.name, show: (t) => html`<${A} to=${['topics', t.name]}>${t.name}</${A}> ${t.internal ? html`<${Badge}>internal</${Badge}>` : null}` },
+        { name: 'Name', key: 'name', cls: 'name', value: (t) => t.name, show: (t) => html`<${A} to=${['topics', t.name]}>${t.name}</${A}> ${t.internal ? html`<${Badge}>internal</${Badge}>` : null}` },
         { name: 'Partitions', key: 'partitions', num: true, value: (t) => t.partitions, show: (t) => count(t.partitions) },
         { name: 'Records', key: 'records', num: true, value: (t) => t.records, show: (t) => count(t.records), title: 'Offsets between start and end' },
         { name: 'In /s', key: 'rate', num: true, value: (t) => rate(t.name) ?? -1, show: (t) => { const r = rate(t.name); return r === undefined ? html`<span class="faint">–</span>` : r ? brief(r) : html`<span class="faint">0</span>`; } },
@@ -38,7 +38,7 @@ function List() {
         { name: 'Rejected', key: 'rejected', num: true, value: (t) => t.rejected, show: (t) => (t.rejected ? html`<${A} to=${['topics', t.name, 'rejections']} class="bad">${count(t.rejected)}</${A}>` : html`<span class="faint">0</span>`), title: 'Since the broker started' },
         { name: 'Tables', show: (t) => html`<span class="badges">${t.tables.map((f) => html`<${Badge} kind="accent">${f}</${Badge}>`)}</span>` },
         { name: 'Cleanup', key: 'cleanup', value: (t) => t.cleanup, cls: 'soft' },
-      ]} />${rows.length ? null : html`<p class="faint">No topic has “${param('q')}” in its name.</p>`}`;
+      ]} />`;
     }}</${Loaded}>
     ${making && html`<${Create} onClose=${() => make(false)} />`}`;
 }
@@ -81,7 +81,7 @@ function One({ name, tab: asked }) {
   const tabs = [['', 'Records'], ['partitions', 'Partitions'], ['schema', 'Schema'], ['groups', 'Groups'], ['config', 'Config'], ['rejections', 'Rejections', t && t.rejected ? brief(t.rejected) : ''], ['table', 'Table']];
   const views = { '': Records, partitions: Partitions, schema: Schema, groups: Groups, config: Config, rejections: Rejections, table: Table };
   const View = views[tab];
-  return html`<${Head} trail=${[['Topics', 'topics']]} title=${name}>${t && html`<span class="soft row">${count(t.records)} records · ${bytes(t.bytes)} · ${plural(t.partitions, 'partition')} ${t.last_ms ? html`· last record <${When} ms=${t.last_ms} />` : null}</span>`}</${Head}>
+  return html`<${Head} trail=${[['Topics', 'topics']]} title=${name}>${t && html`<span class="soft row">${plural(t.records, 'record')} · ${bytes(t.bytes)} · ${plural(t.partitions, 'partition')} ${t.last_ms ? html`· last record <${When} ms=${t.last_ms} />` : null}</span>`}</${Head}>
     <${Tabs} base=${['topics', name]} tabs=${tabs} on=${tab} />
     ${it.error && !t ? (it.error.status === 404 ? html`<${Empty} title=${'There is no topic ' + name} command=${'tarn topic create ' + sh(name)}>It may have been deleted. <${A} to=${['topics']}>All topics</${A}>, or make it:</${Empty}>` : html`<${Trouble} error=${it.error} />`) : View ? html`<${View} name=${name} topic=${t} again=${it.again} />` : html`<p>There is no such part of a topic. <${A} to=${['topics', name]}>Its records</${A}></p>`}`;
 }
