@@ -112,12 +112,31 @@ func (s *session) run() error {
 	if err := s.create(conn, "temp."+resultTable, "result"); err != nil {
 		return err
 	}
-	// The driver stops only statements that give no rows while they run: so the rows
-	// go into a table, whose other side is this session.
-	_, err = conn.ExecContext(s.ctx, "INSERT INTO temp."+resultTable+"\n"+sql)
-	if s.full {
-		s.out.Truncated = true
-		return nil
+	tries := []string{sql}
+	want := 0
+	if e, ok := s.edgy(); ok && sql == s.st.sql {
+		conditions, err := s.tries(e)
+		if err != nil {
+			return err
+		}
+		tries = tries[:0]
+		for _, c := range conditions {
+			tries = append(tries, e.within(c))
+		}
+		tries, want = append(tries, sql), e.want
+	}
+	for i, sql := range tries {
+		s.out.Rows, s.out.bytes = nil, 0
+		// The driver stops only statements that give no rows while they run: so the rows
+		// go into a table, whose other side is this session.
+		_, err = conn.ExecContext(s.ctx, "INSERT INTO temp."+resultTable+"\n"+sql)
+		if s.full {
+			s.out.Truncated = true
+			return nil
+		}
+		if err != nil || i == len(tries)-1 || len(s.out.Rows) >= want {
+			break
+		}
 	}
 	return s.explain(err)
 }
