@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -21,6 +22,9 @@ import (
 func (r *Result) arrowType(col int) arrow.DataType {
 	if d := r.decimalType(col); d != nil {
 		return d
+	}
+	if t := r.declaredType(col); t != nil {
+		return t
 	}
 	var ints, long, floats, texts, blobs bool
 	for _, row := range r.Rows {
@@ -79,6 +83,10 @@ func (r *Result) batch() arrow.RecordBatch {
 			case *array.Float64Builder:
 				f, _ := asFloat(v)
 				to.Append(f)
+			case *array.BooleanBuilder:
+				to.Append(v.(int64) == 1)
+			case *array.TimestampBuilder, *array.Date32Builder, *array.Time64Builder:
+				appendMoment(to, fields[i].Type, v.(string))
 			case *array.Decimal128Builder:
 				d, _ := decimalOf(v, fields[i].Type.(*arrow.Decimal128Type))
 				to.Append(d)
@@ -141,6 +149,85 @@ func decimalOf(v any, t *arrow.Decimal128Type) (d decimal128.Num, ok bool) {
 		n.Neg(n)
 	}
 	return decimal128.FromBigInt(n), true
+}
+
+// declaredType is the type of a column of booleans, or of points in time, days and times
+// of day, nil if it is none, or a value is none.
+func (r *Result) declaredType(col int) arrow.DataType {
+	types := momentTypes[r.Columns[col].Type]
+	if r.Columns[col].Type == "BOOLEAN" {
+		types = []arrow.DataType{arrow.FixedWidthTypes.Boolean}
+	}
+next:
+	for _, t := range types { // the first that holds all values
+		for _, row := range r.Rows {
+			switch v := row[col].(type) {
+			case nil:
+			case int64:
+				if t.ID() != arrow.BOOL || v != 0 && v != 1 {
+					continue next
+				}
+			case string:
+				if _, ok := momentOf(v, t); !ok {
+					continue next
+				}
+			default:
+				continue next
+			}
+		}
+		return t
+	}
+	return nil
+}
+
+// momentTypes are the types of Arrow that columns of time may have, by how they are
+// declared.
+var momentTypes = map[string][]arrow.DataType{
+	declStamp: {arrow.FixedWidthTypes.Timestamp_us, arrow.FixedWidthTypes.Timestamp_ns},
+	declLocal: {&arrow.TimestampType{Unit: arrow.Microsecond}, &arrow.TimestampType{Unit: arrow.Nanosecond}},
+	declDate:  {arrow.FixedWidthTypes.Date32},
+	declTime:  {arrow.FixedWidthTypes.Time64us, arrow.FixedWidthTypes.Time64ns},
+}
+
+// momentOf is the number that stands for a text of value.go in a type; ok is false if
+// none does.
+func momentOf(s string, t arrow.DataType) (n int64, ok bool) {
+	layout := map[arrow.Type]string{arrow.TIMESTAMP: "2006-01-02 15:04:05", arrow.DATE32: "2006-01-02", arrow.TIME64: "15:04:05"}[t.ID()]
+	at, err := time.Parse(layout, s)
+	if layout == "" || err != nil {
+		return 0, false
+	}
+	if t.ID() == arrow.TIME64 {
+		at = at.AddDate(1970, 0, 0) // year 0 without a date
+	}
+	switch unit := unitOf(t); {
+	case t.ID() == arrow.DATE32:
+		return at.Unix() / (24 * 60 * 60), true // midnight, so without a rest
+	case unit == arrow.Nanosecond:
+		return at.UnixNano(), time.Unix(0, at.UnixNano()).Equal(at)
+	default:
+		return at.UnixMicro(), at.Nanosecond()%1000 == 0
+	}
+}
+
+func unitOf(t arrow.DataType) arrow.TimeUnit {
+	if t, ok := t.(arrow.TemporalWithUnit); ok {
+		return t.TimeUnit()
+	}
+	return arrow.Second
+}
+
+// appendMoment appends a text that declaredType has found to be of a type.
+func appendMoment(to array.Builder, t arrow.DataType, s string) {
+	n, _ := momentOf(s, t)
+	switch to := to.(type) {
+	case *array.TimestampBuilder:
+		to.Append(arrow.Timestamp(n))
+	case *array.Date32Builder:
+		to.Append(arrow.Date32(n))
+	case *array.Time64Builder:
+		to.Append(arrow.Time64(n))
+	}
 }
 
 func (r *Result) writeArrow(w io.Writer) error {

@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/big"
 	"strings"
 	"testing"
@@ -48,17 +49,6 @@ func TestDecimalResults(t *testing.T) {
 		w.produce(orders, 0, "k", unscaled(unscaled(b, row[1]), row[2]))
 	}
 	w.flush()
-	columns := func(b arrow.RecordBatch) string {
-		var out []string
-		for _, c := range b.Columns() {
-			text := c.DataType().String()
-			for k := range c.Len() {
-				text += " " + c.ValueStr(k)
-			}
-			out = append(out, text)
-		}
-		return strings.Join(out, "\n")
-	}
 	big2 := nines[:36] + "." + nines[36:]
 	for _, tt := range []struct{ sql, want string }{
 		{"select price, long_price, whole from %s order by kafka_offset", "decimal(9, 2) 12.34 -0.05 (null) 0 9999999.99\n" +
@@ -88,18 +78,75 @@ func TestDecimalResults(t *testing.T) {
 			if !r.Next() {
 				t.Fatal(r.Err())
 			}
-			if text := columns(r.RecordBatch()); text != tt.want {
+			if text := columnsOf(r.RecordBatch()); text != tt.want {
 				t.Errorf("%s, arrow:\ngot\n%s\nwant\n%s", sql, text, tt.want)
 			}
 			b.Reset()
 			if err := got.Write(&b, "parquet"); err != nil {
 				t.Fatal(err)
 			}
-			if text := columns(readParquet(t, b.Bytes())); text != tt.want {
+			if text := columnsOf(readParquet(t, b.Bytes())); text != tt.want {
 				t.Errorf("%s, parquet:\ngot\n%s\nwant\n%s", sql, text, tt.want)
 			}
 		}
 	}
+}
+
+// Points in time, days, times of day and booleans keep their types.
+func TestTypesOfResults(t *testing.T) {
+	w := newWorld(t, "iceberg")
+	id := w.register("orders-value", `{"type":"record","name":"O","fields":[
+		{"name":"at","type":{"type":"long","logicalType":"timestamp-micros"}},
+		{"name":"here","type":{"type":"long","logicalType":"local-timestamp-millis"}},
+		{"name":"day","type":["null",{"type":"int","logicalType":"date"}]},
+		{"name":"clock","type":{"type":"int","logicalType":"time-millis"}},
+		{"name":"ok","type":"boolean"},{"name":"tags","type":{"type":"array","items":"string"}}]}`)
+	for i := range int64(2) {
+		b := binary.AppendVarint(schema.AppendPrefix(nil, int32(id)), -1+i*1e15)
+		b = binary.AppendVarint(b, i*1500)
+		if b = append(b, byte(2*i)); i == 1 {
+			b = binary.AppendVarint(b, -1)
+		}
+		b = binary.AppendVarint(b, i*86_399_999)
+		w.produce(orders, 0, "k", append(b, byte(i), 0))
+	}
+	w.flush()
+	for _, tt := range []struct{ sql, want string }{
+		{"select at, here, day, clock, ok, tags from %s order by kafka_offset", "timestamp[us, tz=UTC] 1969-12-31T23:59:59.999999Z 2001-09-09T01:46:39.999999Z\n" +
+			"timestamp[us] 1970-01-01T00:00:00 1970-01-01T00:00:01.5\ndate32 (null) 1969-12-31\ntime64[us] 00:00:00.000000 23:59:59.999000\nbool false true\nutf8 [] []"},
+		{"select kafka_timestamp, at from %s limit 0", "timestamp[us, tz=UTC]\ntimestamp[us, tz=UTC]"},
+		{"select at from (select at from %s limit 1) union all select 'never'", "utf8 1969-12-31 23:59:59.999999 never"},
+		{"select ok from (select ok from %s limit 1) union all select 5", "int64 0 5"},
+		{"select max(day), max(ok) from %s", "utf8 1969-12-31\nint64 1"},
+	} {
+		for _, table := range []string{"log.orders", "lake.orders"} {
+			sql := strings.Replace(tt.sql, "%s", table, 1)
+			got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := got.Write(&b, "parquet"); err != nil {
+				t.Fatal(err)
+			}
+			if text := columnsOf(readParquet(t, b.Bytes())); text != tt.want {
+				t.Errorf("%s:\ngot\n%s\nwant\n%s", sql, text, tt.want)
+			}
+		}
+	}
+}
+
+// columnsOf are a batch's columns, each with its type and values.
+func columnsOf(b arrow.RecordBatch) string {
+	var out []string
+	for _, c := range b.Columns() {
+		text := c.DataType().String()
+		for k := range c.Len() {
+			text += " " + c.ValueStr(k)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "\n")
 }
 
 // readParquet reads a file's rows, as one batch.

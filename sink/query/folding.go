@@ -491,5 +491,5 @@ func (s *session) constant(ctx context.Context, text string) (v any, err error) 
 
 // isText reports whether a column's comparisons are those of texts.
 func (c *column) isText() bool {
-	return c.decl == "TEXT" && (c.from != fromField || spanOf(c.logical) != nil || c.logical.ID() == arrow.STRING)
+	return strings.HasSuffix(c.decl, "TEXT") && (c.from != fromField || spanOf(c.logical) != nil || c.logical.ID() == arrow.STRING)
 }

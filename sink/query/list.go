@@ -72,8 +72,20 @@ func bare(name string) string {
 			return quote(name)
 		}
 	}
+	if slices.Contains(reserved, strings.ToLower(name)) {
+		return quote(name)
+	}
 	return name
 }
+
+// reserved are the words of SQLite's and DuckDB's SQL that are no bare names.
+var reserved = strings.Fields(`add all alter analyse analyze and any array as asc asymmetric autoincrement between both by case
+	cast check collate column commit constraint create cross current_date current_time current_timestamp default deferrable
+	delete desc describe distinct do drop else end escape except exists false fetch for foreign from full glob grant group having
+	if in index indexed initially inner insert intersect into is isnull join lateral leading left like limit natural not nothing
+	notnull null offset on only or order outer over partition pivot placing primary qualify references returning right select set
+	show some summarize symmetric table then to trailing transaction true union unique unpivot update using values variadic
+	when where window with`)
 
 // DuckDB is a command that runs a query by DuckDB on the lake tables that it names,
 // as they are then: without the records that only the log has. where gives the

@@ -201,9 +201,9 @@ func (s *source) parted() bool {
 var kafkaColumns = [...]column{
 	{name: "kafka_partition", from: fromPartition, decl: "INTEGER"},
 	{name: "kafka_offset", from: fromOffset, decl: "INTEGER"},
-	{name: "kafka_timestamp", from: fromTimestamp, decl: "TEXT"},
+	{name: "kafka_timestamp", from: fromTimestamp, decl: declStamp},
 	{name: "kafka_key", from: fromKey, decl: "TEXT"},
-	{name: "kafka_headers", from: fromHeaders, decl: "TEXT"},
+	{name: "kafka_headers", from: fromHeaders, decl: declJSON},
 	{name: "kafka_schema_id", from: fromSchemaID, decl: "INTEGER"},
 }
 
@@ -387,9 +387,30 @@ func declared(t arrow.DataType) string {
 		return fmt.Sprintf("%s%d,%d)", decimalDecl, d.Precision, d.Scale) // of affinity NUMERIC
 	case arrow.BINARY, arrow.FIXED_SIZE_BINARY, arrow.LARGE_BINARY:
 		return "BLOB"
+	case arrow.TIMESTAMP:
+		if t.(*arrow.TimestampType).TimeZone == "" {
+			return declLocal
+		}
+		return declStamp
+	case arrow.DATE32:
+		return declDate
+	case arrow.TIME32, arrow.TIME64:
+		return declTime
+	case arrow.STRUCT, arrow.LIST, arrow.MAP:
+		return declJSON
 	}
 	return "TEXT"
 }
+
+// Declared types of texts that say more than that they are texts. SQLite takes them for
+// TEXT, by the word in them.
+const (
+	declStamp = "TIMESTAMP TEXT"
+	declLocal = "LOCAL TIMESTAMP TEXT" // without a zone
+	declDate  = "DATE TEXT"
+	declTime  = "TIME TEXT"
+	declJSON  = "JSON TEXT"
+)
 
 // declaration is what SQLite is told of the table.
 func (r *relation) declaration() string {

@@ -127,8 +127,8 @@ func TestDescribe(t *testing.T) {
 		{"show tables", "\"\"\"my.Plain\"\"\",my.Plain,9,records of the log\n" +
 			"orders,orders,10,\"rows of the table, and records of the log that it does not have yet\"\n" +
 			"log.orders,orders,11,records of the log\nlake.orders,orders,9,rows of the table\nlake.orders__dead_letters,orders,10,its dead letters"},
-		{"DESCRIBE lake.Orders;", "kafka_partition,INTEGER\nkafka_offset,INTEGER\nkafka_timestamp,TEXT\nkafka_key,TEXT\nkafka_headers,TEXT\nkafka_schema_id,INTEGER\nid,INTEGER\ncustomer,TEXT\namount,REAL"},
-		{"desc \"my.Plain\"", "kafka_partition,INTEGER\nkafka_offset,INTEGER\nkafka_timestamp,TEXT\nkafka_key,TEXT\nkafka_headers,TEXT\nkafka_schema_id,INTEGER\nvalue,TEXT\nkafka_value,BLOB\nkafka_error,TEXT"},
+		{"DESCRIBE lake.Orders;", "kafka_partition,INTEGER\nkafka_offset,INTEGER\nkafka_timestamp,TIMESTAMP TEXT\nkafka_key,TEXT\nkafka_headers,JSON TEXT\nkafka_schema_id,INTEGER\nid,INTEGER\ncustomer,TEXT\namount,REAL"},
+		{"desc \"my.Plain\"", "kafka_partition,INTEGER\nkafka_offset,INTEGER\nkafka_timestamp,TIMESTAMP TEXT\nkafka_key,TEXT\nkafka_headers,JSON TEXT\nkafka_schema_id,INTEGER\nvalue,TEXT\nkafka_value,BLOB\nkafka_error,TEXT"},
 		{"explain query plan select id from orders o where kafka_offset >= 3 and amount < 2", "SCAN o: rows where kafka_offset >= ? and amount < ?; 3 of 10 columns"},
 		{"explain query plan select * from log.orders", "SCAN log.orders: every row; 11 of 11 columns"},
 	} {
@@ -144,5 +144,19 @@ func TestDescribe(t *testing.T) {
 		if got := w.ask(sql); !strings.HasPrefix(got, "kafka_partition,INTEGER\n") {
 			t.Errorf("%s: %s", sql, got)
 		}
+	}
+}
+
+// TestReserved holds names that are words of SQL to their quotes.
+func TestReserved(t *testing.T) {
+	w := newWorld(t)
+	w.mu.Lock()
+	w.topics[1].Name = "All"
+	w.mu.Unlock()
+	if got := w.ask("show tables"); !strings.Contains(got, `"""All""",All,`) {
+		t.Errorf("show tables: %s", got)
+	}
+	if got := w.ask(`select count(*) from "All"`); got != "0" {
+		t.Errorf("count: %s", got)
 	}
 }

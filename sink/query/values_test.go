@@ -158,7 +158,7 @@ func TestWrite(t *testing.T) {
 	if err := none.Write(&stream, "arrow"); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := ipc.NewReader(&stream); err != nil || strings.Join(strings.Fields(r.Schema().String()), " ") != "schema: fields: 5 - big: type=int64, nullable - yes: type=int64, nullable - real: type=float64, nullable - raw: type=binary, nullable - text: type=utf8, nullable" {
+	if r, err := ipc.NewReader(&stream); err != nil || strings.Join(strings.Fields(r.Schema().String()), " ") != "schema: fields: 5 - big: type=int64, nullable - yes: type=bool, nullable - real: type=float64, nullable - raw: type=binary, nullable - text: type=utf8, nullable" {
 		t.Errorf("arrow of no rows: %v, %v", err, r.Schema())
 	}
 	if err := got.Write(&strings.Builder{}, "xml"); !errors.Is(err, query.ErrInvalid) {
