@@ -67,8 +67,11 @@ async function edges(page, { base, folder, check, want }) {
     await page.getByText('Rejections, live').waitFor();
   });
 
-  await check('edges: dialogs fit a telephone', async () => {
+  await check('edges: dialogs fit a telephone, and the tab we are on is in sight', async () => {
     await page.setViewportSize({ width: 390, height: 844 });
+    await open('topics/shop/table');
+    await page.getByText('Files by size').waitFor();
+    want((await page.locator('.tabs .on').evaluate((a) => a.getBoundingClientRect().right - innerWidth)) <= 0, 'the tab is out of sight');
     const fits = async (name) => {
       const over = await page.getByRole('dialog').evaluate((d) => Math.round(d.getBoundingClientRect().right - innerWidth));
       await page.screenshot({ path: `${folder}/edges-${name}.png` });
@@ -107,6 +110,35 @@ async function edges(page, { base, folder, check, want }) {
     await page.keyboard.press('Enter');
     await page.getByText('iceberg ok').waitFor();
     await page.waitForFunction(() => document.activeElement.textContent === 'Verify');
+  });
+
+  await check('edges: one key or a click beside a dialog does not lose what is typed there', async () => {
+    await open('topics/jobs');
+    await page.getByRole('button', { name: 'Produce' }).click();
+    const value = page.getByLabel('Value', { exact: true });
+    await page.getByRole('dialog').getByRole('button', { name: 'Copy as' }).click();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').getByRole('button', { name: 'curl' }).waitFor({ state: 'detached' });
+    await value.fill('"typed"');
+    await page.keyboard.press('Escape');
+    await page.mouse.click(5, 5);
+    want((await value.inputValue()) === '"typed"', 'the form has ' + await value.inputValue());
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
+  await check('edges: who asks again sees the records meanwhile', async () => {
+    await open('topics/jobs');
+    await page.getByText('40 shown').waitFor();
+    let release = () => {};
+    const held = new Promise((done) => { release = () => done(undefined); });
+    await page.route(/\/records\?/, async (r) => { await held; await r.continue(); });
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    want((await page.locator('.records .line').count()) === 41, 'the records are gone while they are asked for');
+    release();
+    await page.getByText('40 shown').waitFor();
+    await page.unroute(/\/records\?/);
   });
 
   await check('edges: SQL is what its address says, there and back', async () => {

@@ -1,5 +1,5 @@
 // The frame around all pages: who is there, where to go, keys.
-import { html, render, signal, useEffect, useState } from './lib.js';
+import { html, render, signal, useEffect, useRef, useState } from './lib.js';
 import { A, go, parts, path, url } from './router.js';
 import { ask, session } from './api.js';
 import { Dialog, Toast, Trouble } from './parts.js';
@@ -49,7 +49,7 @@ function Side() {
     <nav aria-label="Pages">${mine().map(([name, label, key]) => html`<a href=${url(name ? [name] : [])} class=${first === name ? 'on' : ''} aria-current=${first === name ? 'page' : undefined}>${label}<kbd>g ${key}</kbd></a>`)}</nav>
     <div class="foot"><div class="row"><button class="plain small" onClick=${() => setTheme(next[theme.value])} title="Light, dark or as the system has it">${{ system: 'Auto', light: 'Light', dark: 'Dark' }[theme.value]} theme</button>
       <button class="plain small" onClick=${() => setUTC(!utc.value)} title="Zone of times">${utc.value ? 'UTC' : 'Local time'}</button></div>
-      ${session.value.user && html`<div class="row spread"><span>${session.value.user}</span>${session.value.by_cookie && html`<button class="plain small" onClick=${signOut}>Sign out</button>`}</div>`}
+      ${session.value.user && html`<div class="row spread who"><span class="cut">${session.value.user}</span>${session.value.by_cookie && html`<button class="plain small" onClick=${signOut}>Sign out</button>`}</div>`}
       <div class="row spread"><span>tarn ${session.value.version}</span><button class="plain small" onClick=${() => { helping.value = true; }}>Keys <kbd>?</kbd></button></div></div></aside>`;
 }
 
@@ -63,6 +63,8 @@ function SignIn() {
   const [password, setPassword] = useState('');
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
+  const first = useRef(null);
+  useEffect(() => first.current.focus(), []);
   const send = async (e) => {
     e.preventDefault();
     setBusy(true);
@@ -73,7 +75,7 @@ function SignIn() {
     } catch (err) { setError(err); setBusy(false); }
   };
   return html`<form class="sign-in column" onSubmit=${send}><div class="brand"><img src="/console/assets/icon.svg" alt="" />Tarn</div>
-    <label class="field">User<input name="user" autocomplete="username" required value=${user} onInput=${(e) => setUser(e.target.value)} /></label>
+    <label class="field">User<input name="user" autocomplete="username" ref=${first} required value=${user} onInput=${(e) => setUser(e.target.value)} /></label>
     <label class="field">Password<input name="password" type="password" autocomplete="current-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} /></label>
     ${error && html`<div class="note bad" role="alert">${error.message}</div>`}
     <button class="main-action" disabled=${busy}>Sign in</button>

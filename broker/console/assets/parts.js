@@ -42,23 +42,31 @@ export const Command = ({ text }) => html`<div class="command"><pre>${text}</pre
 export function CopyAs({ texts, label = 'Copy as' }) {
   const [open, set] = useState(false);
   const ref = useRef(null);
+  const shut = () => { set(false); if (ref.current) ref.current.querySelector('button').focus(); };
   useEffect(() => {
     if (!open) return undefined;
-    const off = (e) => { if (!ref.current || !ref.current.contains(e.target) || e.key === 'Escape') set(false); };
+    const off = (e) => { if (e.key === 'Escape') shut(); else if (!ref.current || !ref.current.contains(e.target)) set(false); };
     addEventListener('click', off);
     addEventListener('keydown', off);
     return () => { removeEventListener('click', off); removeEventListener('keydown', off); };
   }, [open]);
-  return html`<span class="menu" ref=${ref}><button onClick=${() => set(!open)} aria-expanded=${open}>${label} ▾</button>
-    ${open && html`<div class="items">${Object.entries(texts()).map(([name, text]) => html`<button onClick=${() => { set(false); copy(text); }}>${name}</button>`)}</div>`}</span>`;
+  return html`<span class="menu" ref=${ref} onKeyDown=${(e) => { if (open && e.key === 'Escape') { e.stopPropagation(); shut(); } }}><button onClick=${() => set(!open)} aria-expanded=${open}>${label} ▾</button>
+    ${open && html`<div class="items">${Object.entries(texts()).map(([name, text]) => html`<button onClick=${() => { shut(); copy(text); }}>${name}</button>`)}</div>`}</span>`;
 }
 
 /** Head is the title line of a page. */
 export const Head = ({ trail = [], title, children }) => html`<div class="head"><h1>${trail.map(([name, ...to]) => html`<${A} to=${to}>${name}</${A}> <span class="crumb">/</span> `)}${title}</h1>${children}</div>`;
 
-/** Tabs are links below a topic or table. */
-export const Tabs = ({ base, tabs, on }) => html`<nav class="tabs" aria-label="Parts of this page">${tabs.map(([name, label, badge]) =>
+/** Tabs are links below a topic or table; where they are wider than the page, the one we are on is in sight. */
+export function Tabs({ base, tabs, on }) {
+  const ref = useRef(null);
+  useEffect(() => {
+    const here = ref.current.querySelector('.on');
+    if (here) ref.current.scrollLeft += Math.max(0, here.getBoundingClientRect().right - ref.current.getBoundingClientRect().right);
+  }, [on, tabs.map((t) => t[2]).join()]); // a number beside a name makes it wider
+  return html`<nav class="tabs" aria-label="Parts of this page" ref=${ref}>${tabs.map(([name, label, badge]) =>
   html`<${A} to=${name ? [...base, name] : base} class=${on === name ? 'on' : ''} aria-current=${on === name ? 'page' : undefined}>${label}${badge ? html`<span class="badge bad">${badge}</span>` : null}</${A}>`)}</nav>`;
+}
 
 export const Badge = ({ kind = '', children, title }) => html`<span class=${'badge ' + kind} title=${title}>${children}</span>`;
 
@@ -130,15 +138,18 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass, keyOf
     onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>${!list.length && !id && param('q') && html`<p class="faint">Nothing here has “${param('q')}” in it.</p>`}`;
 }
 
-/** Dialog lies above the page until it is closed. */
+/** Dialog lies above the page until it is closed. What somebody has typed there is not lost by one key or a click beside it. */
 export function Dialog({ title, onClose, wide, children, actions }) {
   const ref = useRef(null);
+  const typed = useRef(false);
   useEffect(() => {
     const before = document.activeElement;
     const first = ref.current && (ref.current.querySelector('[data-first]') || ref.current.querySelector('input,textarea,select,button.main-action') || ref.current.querySelector('.actions button'));
     if (first) first.focus();
     const key = (e) => {
-      if (e.key === 'Escape') { e.stopPropagation(); onClose(); }
+      // Escape is first for a menu that is open, and for the field that somebody types in.
+      const inner = ref.current && (ref.current.querySelector('.menu .items') || (typed.current && /^(INPUT|TEXTAREA)$/.test(e.target.tagName)));
+      if (e.key === 'Escape' && !inner) { e.stopPropagation(); onClose(); }
       if (e.key !== 'Tab' || !ref.current) return;
       // Who goes on from the last field comes to the first: the page below is not to be reached.
       const all = [...ref.current.querySelectorAll('a[href],button:not([disabled]),input,select,textarea,[tabindex="0"]')].filter((x) => x.offsetParent);
@@ -148,7 +159,7 @@ export function Dialog({ title, onClose, wide, children, actions }) {
     addEventListener('keydown', key);
     return () => { removeEventListener('keydown', key); if (before instanceof HTMLElement) before.focus(); };
   }, []);
-  return html`<div class="veil" onMouseDown=${(e) => { if (e.target === e.currentTarget) onClose(); }}>
+  return html`<div class="veil" onMouseDown=${(e) => { if (e.target === e.currentTarget && !typed.current) onClose(); }} onInput=${() => { typed.current = true; }}>
     <div class=${'dialog' + (wide ? ' wide' : '')} role="dialog" aria-modal="true" aria-label=${title} ref=${ref}><h2>${title}</h2>${children}<div class="actions">${actions}<button onClick=${onClose}>Close</button></div></div></div>`;
 }
 
@@ -196,7 +207,7 @@ export function Typed({ name, placeholder, also, ...rest }) {
 
 /** Segment is a choice among a few, kept in the URL. */
 export const Segment = ({ name, options, fallback }) => html`<span class="segment">${options.map(([value, label]) =>
-  html`<button class=${(param(name) || fallback) === value ? 'on' : ''} onClick=${() => setParams({ [name]: value === fallback ? '' : value })}>${label}</button>`)}</span>`;
+  html`<button class=${(param(name) || fallback) === value ? 'on' : ''} aria-pressed=${(param(name) || fallback) === value} onClick=${() => setParams({ [name]: value === fallback ? '' : value })}>${label}</button>`)}</span>`;
 
 /** Facts is a list of names and what they are. */
 export const Facts = ({ of }) => html`<dl class="facts">${of.filter(Boolean).map(([name, value]) => html`<dt>${name}</dt><dd>${value ?? '–'}</dd>`)}</dl>`;

@@ -2,7 +2,7 @@
 import { html, useState } from '../lib.js';
 import { param } from '../router.js';
 import { useAsk } from '../api.js';
-import { count } from '../format.js';
+import { count, time } from '../format.js';
 import { Badge, Dialog, Empty, Facts, Find, Grid, Head, Loaded, When } from '../parts.js';
 
 export default function Clients() {
@@ -23,7 +23,7 @@ export default function Clients() {
       { name: 'Last request', key: 'last', value: (c) => Date.parse(c.last_request_at || 0), show: (c) => html`<${When} ms=${c.last_request_at && Date.parse(c.last_request_at)} />` },
     ]} />` : html`<${Empty} title="Nobody is connected" command=${'kcat -b ' + ((listeners.data || [])[0] || { advertised: 'localhost:9092' }).advertised + ' -L'}>Any Kafka client will do:</${Empty}>`)}</${Loaded}>
     <h2>Listeners</h2><${Loaded} of=${listeners}>${(all) => html`<${Grid} id="l" rows=${all} columns=${[{ name: 'Name', fit: true, value: (l) => l.name }, { name: 'Listens on', value: (l) => l.address, cls: 'mono' }, { name: 'Clients are told', value: (l) => l.advertised, cls: 'mono' }]} />`}</${Loaded}>
-    ${open && html`<${Dialog} title=${open.client_id || open.address} onClose=${() => set(null)}><${Facts} of=${[['Address', open.address], ['User', open.user], ['Software', open.software + ' ' + open.software_version], ['Connected', open.connected_at], ['Requests', count(open.requests)], ['APIs used', html`<span class="badges">${open.requested.map((k) => html`<${Badge}>${k}</${Badge}>`)}</span>`]]} /></${Dialog}>`}`;
+    ${open && html`<${Dialog} title=${open.client_id || open.address} onClose=${() => set(null)}><${Facts} of=${[['Address', open.address], ['User', open.user], ['Software', open.software + ' ' + open.software_version], ['Connected', time(Date.parse(open.connected_at))], ['Requests', count(open.requests)], ['APIs used', html`<span class="badges">${open.requested.map((k) => html`<${Badge}>${k}</${Badge}>`)}</span>`]]} /></${Dialog}>`}`;
 }
 
 /** What a client does, from the APIs that it used. */

@@ -35,7 +35,7 @@ function useSearch(name, live) {
   const [view, setView] = useState({ rows: [], state: 'searching', dropped: 0 });
   const work = useRef(null);
   const key = searchParams.map((k) => param(k)).join('\n') + live;
-  const start = (cursor, scan, keep) => {
+  const start = (cursor, scan, keep, old = null) => {
     if (work.current) work.current.stop.abort();
     const w = { stop: new AbortController(), rows: keep ? [...work.current.rows, ...work.current.fresh] : [], state: 'searching', scanned: keep ? work.current.total : 0, before: keep ? work.current.total : 0, total: 0, progress: null, end: null, error: null, dropped: 0, paused: false, held: 0, timer: 0, fresh: [] };
     work.current = w;
@@ -47,7 +47,8 @@ function useSearch(name, live) {
         w.fresh = [];
         if (live && w.rows.length > maxRows) { w.dropped += w.rows.length - maxRows; w.rows = w.rows.slice(0, maxRows); }
       }
-      setView({ rows: w.rows, state: w.state, progress: w.progress, end: w.end, error: w.error, dropped: w.dropped, paused: w.paused, held: w.held, total: w.total });
+      // Who asks again sees what was there until there is something else.
+      setView({ rows: old && !w.rows.length && w.state === 'searching' ? old : w.rows, state: w.state, progress: w.progress, end: w.end, error: w.error, dropped: w.dropped, paused: w.paused, held: w.held, total: w.total });
     };
     w.show = () => { if (!w.timer) w.timer = setTimeout(show, showEvery); };
     const more = live ? { follow: 'true' } : { limit: String(cursor ? moreRows : firstRows) };
@@ -76,7 +77,7 @@ function useSearch(name, live) {
   return {
     view,
     stop: () => work.current.stop.abort(),
-    again: () => start(''),
+    again: () => start('', 0, false, live ? null : view.rows),
     more: () => { const at = (work.current.end || work.current.progress || {}).cursor; if (at) start(at, 0, true); },
     pause: () => { const w = work.current; w.paused = !w.paused; if (!w.paused) { w.dropped += w.held; w.held = 0; } w.show(); },
   };

@@ -54,7 +54,7 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
     const latest = versions[versions.length - 1];
     const shown = Number(param('version')) || latest;
     const against = Number(param('from')) || 0;
-    return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Version</span><span class="segment">${versions.slice(-12).map((v) => html`<button class=${v === shown ? 'on' : ''} onClick=${() => setParams({ version: v === latest ? '' : v })}>v${v}</button>`)}</span>
+    return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Version</span><span class="segment">${versions.slice(-12).map((v) => html`<button class=${v === shown ? 'on' : ''} aria-pressed=${v === shown} onClick=${() => setParams({ version: v === latest ? '' : v })}>v${v}</button>`)}</span>
         ${versions.length > 1 && html`<label class="row soft">changes since<select value=${against || ''} onChange=${(e) => setParams({ from: e.target.value })}><option value="">the one before</option>${versions.filter((v) => v < shown).map((v) => html`<option value=${v}>v${v}</option>`)}</select></label>`}
         <span class="right row">${config.data && html`<label class="row soft">compatibility<select disabled=${!!lacks('AlterConfigs')} title=${lacks('AlterConfigs')} value=${config.data.tarnCompatibilityLevel || config.data.compatibilityLevel} onChange=${(e) => setLevel(e.target.value).catch((x) => say(x.message, true))}>${levels.map((l) => html`<option>${l}</option>`)}</select></label>`}
         <${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>New version</${Act}></span></div>

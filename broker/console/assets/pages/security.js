@@ -19,7 +19,7 @@ function Users() {
   const why = useRights('Cluster')('Alter');
   const q = param('q').toLowerCase();
   return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => edit({ name: '' })}>New user</${Act}></span></div>
-    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((u) => u.name.toLowerCase().includes(q))} sort="name" columns=${[{ name: 'User', key: 'name', value: (u) => u.name }, { name: 'Signs in by', show: (u) => html`<span class="badges">${u.credentials.map((c) => html`<${Badge}>${c.mechanism} <span class="faint">${c.iterations}</span></${Badge}>`)}</span>` },
+    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((u) => u.name.toLowerCase().includes(q))} sort="name" columns=${[{ name: 'User', key: 'name', cls: 'name', value: (u) => u.name }, { name: 'Signs in by', show: (u) => html`<span class="badges">${u.credentials.map((c) => html`<${Badge}>${c.mechanism} <span class="faint">${c.iterations}</span></${Badge}>`)}</span>` },
       { name: '', fit: true, show: (u) => html`<${Act} kind="small" why=${why} onClick=${() => edit(u)}>Password</${Act}> <${Act} kind="small danger" why=${why} onClick=${() => remove(u.name)}>Delete</${Act}>` }]} />`
       : html`<${Empty} title="No users" command="echo PASSWORD | tarn user create alice">They sign in to Kafka (SCRAM, PLAIN), to HTTP and here. Listeners ask for them with <code>--kafka.sasl.mechanisms</code>, HTTP with <code>--http.auth</code>.</${Empty}>`)}</${Loaded}>
     ${editing && html`<${User} of=${editing} onClose=${() => edit(null)} again=${it.again} />`}
@@ -60,8 +60,8 @@ function RuleList() {
   const q = param('q').toLowerCase();
   const drop = (b) => async () => { await ask('/api/acls/delete', { method: 'POST', body: b }); say('The rule is gone'); it.again(); };
   return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">What no rule allows is refused, except to super users.</span><span class="right"><${Act} kind="main-action" why=${why} disabled=${!!it.error} onClick=${() => make(true)}>New rule</${Act}></span></div>
-    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((b) => Object.values(b).join(' ').toLowerCase().includes(q))} columns=${[{ name: 'Who', key: 'who', value: (b) => b.principal }, { name: 'From', value: (b) => b.host, cls: 'soft' },
-      { name: '', fit: true, value: (b) => b.permission, show: (b) => html`<${Badge} kind=${/allow/i.test(b.permission) ? 'good' : 'bad'}>${b.permission}</${Badge}>` }, { name: 'Operation', key: 'op', value: (b) => b.operation }, { name: 'On', key: 'on', value: (b) => b.resource + b.name, show: (b) => html`${b.resource} <code>${b.name}</code>${/prefix/i.test(b.pattern) ? html` <${Badge}>and all that begins so</${Badge}>` : null}` },
+    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((b) => Object.values(b).join(' ').toLowerCase().includes(q))} columns=${[{ name: 'Who', key: 'who', cls: 'name', value: (b) => b.principal }, { name: 'From', value: (b) => b.host, cls: 'soft' },
+      { name: '', fit: true, value: (b) => b.permission, show: (b) => html`<${Badge} kind=${/allow/i.test(b.permission) ? 'good' : 'bad'}>${b.permission}</${Badge}>` }, { name: 'Operation', key: 'op', value: (b) => b.operation }, { name: 'On', key: 'on', cls: 'name', value: (b) => b.resource + b.name, show: (b) => html`${b.resource} <code>${b.name}</code>${/prefix/i.test(b.pattern) ? html` <${Badge}>and all that begins so</${Badge}>` : null}` },
       { name: '', fit: true, show: (b) => html`<${Doing} kind="small danger" why=${why} run=${drop(b)}>Delete</${Doing}>` }]} />` : html`<${Empty} title="No rules yet">Only super users may do anything.</${Empty}>`)}</${Loaded}>
     ${making && html`<${Rule} onClose=${() => make(false)} again=${it.again} />`}`;
 }
@@ -89,7 +89,7 @@ function Quotas() {
   const entity = (x) => x.entity.map((e) => `${e.type} ${e.name ?? '(all others)'}`).join(', ');
   const drop = (x) => async () => { await ask('/api/quotas', { method: 'POST', body: { entity: x.entity, values: Object.fromEntries(Object.keys(x.values).map((k) => [k, null])) } }); say('The quotas are taken back'); it.again(); };
   return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => make(true)}>Set a quota</${Act}></span></div>
-    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((x) => entity(x).toLowerCase().includes(q))} columns=${[{ name: 'Whose', value: entity }, { name: 'Limits', show: (x) => html`<span class="badges">${Object.entries(x.values).map(([k, v]) => html`<${Badge}>${k.replaceAll('_', ' ')}: ${amount(k, v)}</${Badge}>`)}</span>` }, { name: '', fit: true, show: (x) => html`<${Doing} kind="small danger" why=${why} run=${drop(x)}>Take back</${Doing}>` }]} />`
+    <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((x) => entity(x).toLowerCase().includes(q))} columns=${[{ name: 'Whose', cls: 'name', value: entity }, { name: 'Limits', show: (x) => html`<span class="badges">${Object.entries(x.values).map(([k, v]) => html`<${Badge}>${k.replaceAll('_', ' ')}: ${amount(k, v)}</${Badge}>`)}</span>` }, { name: '', fit: true, show: (x) => html`<${Doing} kind="small danger" why=${why} run=${drop(x)}>Take back</${Doing}>` }]} />`
       : html`<${Empty} title="No quotas" command="tarn quota set --for-user alice producer_byte_rate=1048576">Users, client ids and addresses may be held to a rate; who goes beyond it is slowed down.</${Empty}>`)}</${Loaded}>
     ${making && html`<${Quota} onClose=${() => make(false)} again=${it.again} />`}`;
 }

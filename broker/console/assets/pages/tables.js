@@ -110,7 +110,7 @@ function Snippets({ of }) {
   if (!of.length) return null;
   const readers = [...new Set(of.map((s) => s.reader))];
   const on = param('reader') || readers[0];
-  return html`<h2>Open it in</h2><div class="segment" style=${{ marginBottom: '8px' }}>${readers.map((r) => html`<button class=${on === r ? 'on' : ''} onClick=${() => setParams({ reader: r })}>${r}</button>`)}</div>
+  return html`<h2>Open it in</h2><div class="segment" style=${{ marginBottom: '8px' }}>${readers.map((r) => html`<button class=${on === r ? 'on' : ''} aria-pressed=${on === r} onClick=${() => setParams({ reader: r })}>${r}</button>`)}</div>
     ${of.filter((s) => s.reader === on).map((s) => html`<h3>${s.format}</h3><${Command} text=${s.text.trim()} />`)}`;
 }
 

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from '../lib.js';
 import { A, go, param, url } from '../router.js';
 import { ask, listen, p, useAsk, useRights } from '../api.js';
-import { bytes, count, plural, span } from '../format.js';
+import { bytes, count, plural, span, time } from '../format.js';
 import { Act, Badge, Dialog, Doing, Empty, Facts, Find, Grid, Loaded, Sure, Trouble, When, say } from '../parts.js';
 import { TableOf } from './tables.js';
 import { SubjectOf } from './schemas.js';
@@ -124,13 +124,13 @@ export function Rejections({ name }) {
     <h2 class="row"><span class=${'dot ' + (ended ? '' : 'live')}></span> Rejections, ${ended ? html`until the broker went away <button class="small" onClick=${() => setTurn(turn + 1)}>Again</button>` : 'live'}</h2>
     ${rows && (rows.length ? html`<${Grid} id="r" rows=${rows} onRow=${setOpen} columns=${[{ name: 'Time', fit: true, show: (x) => html`<${When} ms=${Date.parse(x.time)} />` }, { name: 'Client', fit: true, show: (x) => html`${x.client} <span class="faint">${x.software}</span>` },
       { name: 'Path', show: (x) => html`<code>${x.path || x.part}</code>` }, { name: 'Reason', cls: 'wide', show: (x) => html`${x.message} ${x.monitored ? html`<${Badge} kind="warn">taken</${Badge}>` : null}` }]} />`
-      : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <code>tarn.value.schema.validation</code>.</${Empty}>`)}
-    ${open && html`<${Dialog} wide title="Rejected record" onClose=${() => setOpen(null)}><p><b>${open.message}</b></p><${Facts} of=${[['Time', open.time], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
+      : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <${A} to=${['topics', name, 'config']} params=${{ q: 'schema.validation' }}><code>tarn.value.schema.validation</code></${A}>.</${Empty}>`)}
+    ${open && html`<${Dialog} wide title="Rejected record" onClose=${() => setOpen(null)}><p><b>${open.message}</b></p><${Facts} of=${[['Time', time(Date.parse(open.time))], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
       ['Schema', open.subject + (open.version ? ' v' + open.version : '') + (open.schema_id ? ' (id ' + open.schema_id + ')' : '')], open.rule && ['Rule', open.rule], ['Client', `${open.client} (${open.software} ${open.software_version}) at ${open.remote}`], ['In its batch', open.record + (open.more ? `, and ${open.more} more` : '')]]} />
       <h3>The bytes begin</h3><div class="recordbody" tabindex="0"><pre>${open.preview}</pre></div></${Dialog}>`}`;
 }
 
 export function Table({ name, topic }) {
   if (!topic) return null;
-  return topic.tables.length ? html`<${TableOf} name=${name} />` : html`<${Empty} title="This topic fills no table" command=${`tarn topic alter ${name} -c tarn.table.formats=iceberg,parquet`}>Set <code>tarn.table.formats</code>, on the Config tab or by:</${Empty}>`;
+  return topic.tables.length ? html`<${TableOf} name=${name} />` : html`<${Empty} title="This topic fills no table" command=${`tarn topic alter ${name} -c tarn.table.formats=iceberg,parquet`}>Set <${A} to=${['topics', name, 'config']} params=${{ q: 'tarn.table.formats' }}><code>tarn.table.formats</code></${A}>, or by:</${Empty}>`;
 }
