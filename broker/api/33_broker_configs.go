@@ -39,6 +39,9 @@ func (h *Handlers) alterBroker(ctx context.Context, name string, changes []topic
 		case c.Op == topic.Delete:
 			// What was never set can be taken back: kafka-reassign-partitions does.
 		default:
+			if _, ok := h.setting(c.Key); !ok {
+				return refuse(wire.InvalidRequest, "this broker has no config %q", c.Key)
+			}
 			return refuse(wire.InvalidRequest, "config %q comes from flags, environment or tarn.yaml; change it there and restart", c.Key)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tarn-io/tarn/broker"
+	"github.com/tarn-io/tarn/broker/api"
 	"github.com/tarn-io/tarn/broker/brokertest"
 	"github.com/tarn-io/tarn/broker/storage/sqlite"
 	"github.com/tarn-io/tarn/broker/wire"
@@ -109,6 +110,27 @@ func TestDynamicDefaults(t *testing.T) {
 	rs, err := adm.DescribeBrokerConfigs(t.Context())
 	if err != nil || len(rs) != 1 || len(rs[0].Configs) != 2 {
 		t.Errorf("dynamic defaults: %+v, %v; want two", rs, err)
+	}
+}
+
+// TestBrokerConfigsRefused tells a config that only the command line sets from
+// one that there is not, such as those of Kafka's threads.
+func TestBrokerConfigsRefused(t *testing.T) {
+	b := brokertest.New(t, brokertest.WithConfig(func(c *broker.Config) {
+		c.Settings = func() []api.BrokerConfig { return []api.BrokerConfig{{Name: "node.id", Value: "1"}} }
+	}))
+	adm, value := admin(t, b), "3"
+	for name, want := range map[string]string{
+		"node.id":        `config "node.id" comes from flags, environment or tarn.yaml; change it there and restart`,
+		"num.io.threads": `this broker has no config "num.io.threads"`,
+	} {
+		rs, err := adm.AlterBrokerConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: name, Value: &value}}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rs[0].Err == nil || rs[0].ErrMessage != want {
+			t.Errorf("%s: %v, %q; want %q", name, rs[0].Err, rs[0].ErrMessage, want)
+		}
 	}
 }
 
