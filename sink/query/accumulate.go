@@ -11,6 +11,7 @@ type call struct {
 	name     string // count, sum, total, avg, min, max
 	at       int    // its column; -1 of count(*)
 	distinct bool   // count alone
+	decimal  bool   // of a column of decimals, whose texts are in another order
 }
 
 // accumulator is what an aggregate has of one group so far. Sums are taken as SQLite
@@ -240,6 +241,11 @@ func (c *call) step(v *vector, grow func(bytes int) error) func(a *accumulator, 
 	case "min", "max":
 		most := c.name == "max"
 		return func(a *accumulator, i int) error {
+			if c.decimal {
+				if _, long := v.value(i).(string); long {
+					return errUnfit
+				}
+			}
 			a.extreme(v, i, most)
 			return nil
 		}

@@ -136,6 +136,35 @@ func TestTypesOfResults(t *testing.T) {
 	}
 }
 
+// Decimals of more digits than a float has are texts, and still in the order of numbers.
+func TestLongDecimals(t *testing.T) {
+	w := newWorld(t, "iceberg")
+	id := w.register("orders-value", `{"type":"record","name":"P","fields":[{"name":"p","type":{"type":"bytes","logicalType":"decimal","precision":38,"scale":2}}]}`)
+	for _, digits := range []string{"700", "-99999999999999999901", "12345678901234567890", "9", "99999999999999999999", "-5"} {
+		n, _ := new(big.Int).SetString(digits, 10)
+		raw := n.Add(n, new(big.Int).Lsh(big.NewInt(1), 128)).Bytes() // two's complement, in 16 bytes
+		w.produce(orders, 0, "k", append(append(schema.AppendPrefix(nil, int32(id)), 32), raw[len(raw)-16:]...))
+	}
+	w.flush()
+	up := "-999999999999999999.01\n-0.05\n0.09\n7\n123456789012345678.90\n999999999999999999.99"
+	for sql, want := range map[string]string{
+		"select p from orders order by p":                                                  up,
+		"select o.p from log.orders o order by o.p asc nulls last, kafka_offset limit 9":   up,
+		"select p from orders order by kafka_partition, p":                                 up,
+		"select p from orders order by p desc limit 2":                                     "999999999999999999.99\n123456789012345678.90",
+		"select kafka_offset, min(p) < -900000000000000000 from orders":                    "1,1",
+		"select kafka_offset, max(p) > 900000000000000000 from log.orders":                 "4,1",
+		"select p from (select p, row_number() over (order by p) n from orders) where n=1": "-999999999999999999.01",
+		"select count(*) from orders where p > 0":                                          "4",
+		"select kafka_key || kafka_offset as p from orders order by p limit 1":             "k0",
+		"select max(p) from orders where p < 8":                                            "7",
+	} {
+		if got := w.ask(sql); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
 // columnsOf are a batch's columns, each with its type and values.
 func columnsOf(b arrow.RecordBatch) string {
 	var out []string

@@ -391,7 +391,7 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 		if at < 0 || !p.takes(name, c.distinct, at) {
 			return 0, false
 		}
-		c.at = at
+		c.at, c.decimal = at, p.r.columns[at].isDecimal()
 		n += k
 	}
 	if n >= len(t) || t[n].text != ")" || t[n].kind != other {

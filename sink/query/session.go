@@ -145,15 +145,10 @@ func (s *session) run() error {
 // compared with.
 func (s *session) rewrite() error {
 	text, err := asColumnsHave(s.st.sql, s.st.tokens, s.literals())
-	if err != nil || text == s.st.sql {
-		return err
-	}
-	st, err := parse(text)
 	if err != nil {
 		return err
 	}
-	s.st = st
-	return nil
+	return s.become(text)
 }
 
 // foldable is what is to be run: the statement, or what is left of it once rows were
@@ -165,7 +160,23 @@ func (s *session) foldable() (sql string, err error) {
 			return f.sql, nil
 		}
 	}
+	if err != nil {
+		return "", err
+	}
+	err = s.become(s.asNumbers())
 	return s.st.sql, err
+}
+
+// become makes a text the statement that is run.
+func (s *session) become(text string) error {
+	if text == s.st.sql {
+		return nil
+	}
+	st, err := parse(text)
+	if err == nil {
+		s.st = st
+	}
+	return err
 }
 
 // prepare makes the database: its schemas, its tables, and what it may do.
