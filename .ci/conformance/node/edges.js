@@ -28,6 +28,18 @@ async function edges(page, { base, folder, check, want }) {
     await page.getByText('Only the beginning is shown.').waitFor({ state: 'detached' });
   });
 
+  await check('edges: headers are read to their end, on a telephone too', async () => {
+    const headers = [{ key: 'trace', value: 'z'.repeat(600) }, { key: 'h'.repeat(80), value: 'abc' }, { key: 'none', value: '' }];
+    const r = await page.context().request.post(`${base}/api/topics/${long}/records`, { data: { key: null, value: { form: 'text', text: 'headers' }, headers } });
+    want(r.ok(), 'it was not produced: ' + r.status());
+    for (const width of [390, 1400]) {
+      await page.setViewportSize({ width, height: 900 });
+      await open(`topics/${long}?open=0%3A1`);
+      await page.locator('.headers').getByText('empty').waitFor();
+      want(await page.locator('.headers').evaluate((t) => t.getBoundingClientRect().right <= t.closest('.records').getBoundingClientRect().right), `at ${width} they are cut off`);
+    }
+  });
+
   await check('edges: a name of 249 letters pushes no number out of sight', async () => {
     for (const path of ['topics', 'groups', 'tables']) {
       await open(path);

@@ -24,7 +24,7 @@ def run(t):
         fill(b)
     browse(t, b, shots, "light", 28)
     browse(t, b, shots, "dark", 26)
-    browse(t, b, shots, "work", 22)
+    browse(t, b, shots, "work", 23)
     browse(t, b, shots, "late", 15)
     place = t.work / "console-files"
     place.mkdir()

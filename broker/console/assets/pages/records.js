@@ -234,7 +234,7 @@ function Whole({ r, name }) {
         curl: `curl '${location.origin}${p`/api/topics/${name}/records`}?order=oldest&partition=${r.partition}&at=${r.offset}&limit=1&full=true'`, SQL: `select * from ${sqlName(name)} where kafka_partition = ${r.partition} and kafka_offset = ${r.offset}` })} /></span></div>
     <h2 class="row minor">Key <${About} part=${one.key} />${one.key.form !== 'null' && html`<${Copy} text=${one.key.text} label=${one.key.cut ? 'Copy the beginning' : 'Copy'} />`}</h2><${Body} part=${one.key} />
     <h2 class="row minor">Value <${About} part=${one.value} />${one.value.form !== 'null' && html`<${Copy} text=${one.value.text} label=${one.value.cut ? 'Copy the beginning' : 'Copy'} />`}</h2><${Body} part=${one.value} />
-    ${one.headers.length > 0 && html`<h2 class="minor">Headers</h2><table class="grid">${one.headers.map((h) => html`<tr><td class="fit mono">${h.key}</td><td class="mono">${h.form === 'null' ? html`<span class="faint">null</span>` : h.text}</td></tr>`)}</table>`}</div>`;
+    ${one.headers.length > 0 && html`<h2 class="minor">Headers</h2><table class="grid headers">${one.headers.map((h) => html`<tr><td class="mono">${h.key}</td><td class="mono">${h.form === 'null' ? html`<span class="faint">null</span>` : h.text || html`<span class="faint">empty</span>`}</td></tr>`)}</table>`}</div>`;
 }
 
 /** texts are the same question for other tools. */
