@@ -117,7 +117,25 @@ func (c *schemaRegisterCmd) Run(ctx context.Context, std stdio) error {
 			return err
 		}
 	}
+	if !c.DryRun {
+		c.warnFormless(ctx, std, got.Version)
+	}
 	return c.sayFields(std, []field{{"subject", c.Subject}, {"version", got.Version}, {"id", got.ID}}, fmt.Sprintf("%s %sversion %d id %d", c.Subject, would, got.Version, got.ID))
+}
+
+// warnFormless says if tables cannot take a version's records. Whoever answers as
+// registry may not tell.
+func (c *schemaRegisterCmd) warnFormless(ctx context.Context, std stdio, version int) {
+	q := url.Values{"name": {c.Subject}, "version": {strconv.Itoa(version)}}
+	var list []describedSchema
+	if c.call(ctx, http.MethodGet, "/api/schemas/describe?"+q.Encode(), nil, &list) != nil {
+		return
+	}
+	for i := range list {
+		if why := list[i].Formless; why != "" {
+			fmt.Fprintf(std.err, "tarn: it has no table form, so tables of its topic do not take its records: %s (tarn schema check says so before)\n", why)
+		}
+	}
 }
 
 type schemaListCmd struct {
