@@ -9,7 +9,7 @@ export default function Security() {
   const tab = parts.value[1] || '';
   return html`<${Head} title="Security">${session.value.needed ? null : html`<${Badge} kind="warn" title="--http.auth is not set">HTTP asks nobody who they are</${Badge}>`}<span class="right"><${Find} /></span></${Head}>
     <${Tabs} base=${['security']} on=${tab} tabs=${[['', 'Users'], ['rules', 'Access rules'], ['quotas', 'Quotas']]} />
-    ${{ '': html`<${Users} />`, rules: html`<${Rules} />`, quotas: html`<${Quotas} />` }[tab]}`;
+    ${{ '': html`<${Users} />`, rules: html`<${Rules} />`, quotas: html`<${Quotas} />` }[tab] || html`<p>There is nothing at <code>${parts.value.join('/')}</code>.</p>`}`;
 }
 
 function Users() {
