@@ -153,6 +153,9 @@ func (c *sqlCmd) ask(ctx context.Context, in sqlRequest) (*http.Response, error)
 		return nil, err
 	}
 	resp, err := web.Do(req)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("the query was ended before its result was there: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("no broker answers at %s (start one with tarn serve, or give --http URL): %w", base, err)
 	}
