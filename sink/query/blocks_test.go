@@ -99,12 +99,23 @@ func TestBlocks(t *testing.T) {
 	if _, all := w.read(none); all.Batches != 399 || all.BatchesPassed != 0 {
 		t.Errorf("the first time: %+v", all)
 	}
-	if _, again := w.read(none); again.Batches > 100 || again.BatchesPassed < 300 {
-		t.Errorf("the second time: %+v", again)
+	// Blocks so small have few bits, and keys are spread by chance: now and then one
+	// falls on the bits of the key that all blocks have, and is looked for in all.
+	absent, present := 0, 0
+	for i := range 9 {
+		if rows, again := w.read(fmt.Sprintf(`select kafka_offset from "my.Plain" where kafka_key = 'none%d'`, i)); rows != 0 {
+			t.Errorf("none%d: %d rows", i, rows)
+		} else if again.Batches <= 100 && again.BatchesPassed >= 300 {
+			absent++
+		}
+		if rows, one := w.read(fmt.Sprintf(`select * from "my.Plain" where kafka_key = 'k%db'`, 20+i)); rows != 1 {
+			t.Errorf("one: %d rows, %+v", rows, one)
+		} else if one.Batches <= 100 {
+			present++
+		}
 	}
-	rows, one := w.read(`select * from "my.Plain" where kafka_key = 'k20b'`)
-	if rows != 1 || one.Batches > 100 {
-		t.Errorf("one: %d rows, %+v", rows, one)
+	if absent < 5 || present < 5 {
+		t.Errorf("blocks were passed for %d of 9 keys that are nowhere, and for %d of 9 that are somewhere", absent, present)
 	}
 	rows, all := w.read(`select * from "my.Plain" where kafka_key = 'x'`)
 	if rows != 398 || all.Batches < 399 {
