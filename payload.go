@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -313,7 +314,7 @@ func (s *payloadSchema) encode(message string, text json.RawMessage) ([]byte, er
 	case sr.TypeAvro:
 		var v any
 		if err := s.avro.DecodeJSON(text, &v); err != nil {
-			return nil, err
+			return nil, errors.New(avroNoise.ReplaceAllString(err.Error(), ""))
 		}
 		if err := s.exact.check(text); err != nil {
 			return nil, err
@@ -339,6 +340,9 @@ func (s *payloadSchema) encode(message string, text json.RawMessage) ([]byte, er
 	}
 	return append(out, text...), nil
 }
+
+// avroNoise is what the library says of itself in an error, before what is wrong.
+var avroNoise = regexp.MustCompile(`avro(?: json)?: |cannot use \S+ with Avro type \w+: `)
 
 func plainBytes(text json.RawMessage) ([]byte, error) {
 	var s string
