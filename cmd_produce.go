@@ -499,14 +499,15 @@ func (c *produceCmd) record(ctx context.Context, p *production, text []byte) (*k
 	return r, p.keyFrom(ctx, r, value)
 }
 
-// noJSON is why a line is refused; a topic without schema would take it as it is.
+// noJSON is why a line is refused; a topic without schema, as far as it is known, would
+// take it as it is.
 func (p *production) noJSON(ctx context.Context, text []byte) error {
 	if p.value.err == nil {
-		if s, err := p.payloads.forSubject(ctx, p.value.subject); err == nil && s == nil {
-			return fmt.Errorf("is not JSON: %.80s (--raw sends lines as they are)", text)
+		if s, err := p.payloads.forSubject(ctx, p.value.subject); err == nil && s != nil {
+			return fmt.Errorf("is not JSON: %.80s", text)
 		}
 	}
-	return fmt.Errorf("is not JSON: %.80s", text)
+	return fmt.Errorf("is not JSON: %.80s (--raw sends lines as they are)", text)
 }
 
 // envelope reports whether text is a record and not a bare value: it has a
