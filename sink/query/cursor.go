@@ -39,6 +39,7 @@ type cursor struct {
 	at   int    // among the rows that count
 	row  int    // in now
 	rows int    // of now that count
+	memo *memo  // of its plan; nil: none
 }
 
 // Filter implements vtab.Cursor: it begins a scan.
@@ -51,12 +52,41 @@ func (c *cursor) Filter(_ int, plan string, vals []vtab.Value) (err error) {
 	if c.r.empty {
 		return nil
 	}
+	m, key := c.r.memoOf(plan, vals)
+	if c.memo = m; m != nil {
+		if done, err := c.recall(key, plan, vals); done || err != nil {
+			return err
+		}
+	}
 	b := c.r.readPlan(plan, vals)
 	if b.empty() {
 		return nil
 	}
 	c.next, c.stop = iter.Pull2(c.r.scan(b))
 	return c.pull()
+}
+
+// recall answers by rows that are kept, or keeps them if scans have cost enough; false
+// if it has to be scanned.
+func (c *cursor) recall(key, plan string, vals []vtab.Value) (done bool, err error) {
+	m := c.memo
+	m.cost += openCost
+	if m.rows == nil && m.cost > m.next {
+		if err := c.r.fill(m, plan, vals); err != nil {
+			return false, c.r.s.fail(err)
+		}
+	}
+	if m.rows == nil {
+		return false, nil
+	}
+	if c.r.s.ctx.Err() != nil {
+		return false, c.r.s.fail(context.Cause(c.r.s.ctx))
+	}
+	if rows := m.rows[key]; len(rows) > 0 {
+		c.now, c.at, c.row, c.rows = m.chunk(rows, len(c.r.columns)), 0, 0, len(rows)
+		c.next, c.stop = func() (*chunk, error, bool) { return nil, nil, false }, func() {}
+	}
+	return true, nil
 }
 
 // pull gets the next chunk that has rows.
@@ -81,6 +111,9 @@ func (c *cursor) pull() error {
 			}
 		}
 		s.scanned += int64(max(now.n, now.looked))
+		if c.memo != nil {
+			c.memo.cost += int64(max(now.n, now.looked))
+		}
 		if c.rows > 0 {
 			return nil
 		}

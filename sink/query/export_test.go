@@ -12,3 +12,6 @@ func Remember(e *Engine, shift int, maxBytes int64) { e.blocks = newBlocks(shift
 
 // Remembered is how many blocks an engine remembers.
 func Remembered(e *Engine) int { return len(e.blocks.by) }
+
+// Keep makes an engine keep the rows of joins after some cost, within some bytes.
+func Keep(e *Engine, after, maxBytes int64) { e.memoAfter, e.maxMemo = after, maxBytes }

@@ -184,6 +184,27 @@ func (s *statement) has(keyword string) bool {
 	return false
 }
 
+// alone reports whether the statement asks one table, so that what its columns are
+// compared with are values of the statement, and no other columns.
+func (s *statement) alone() bool {
+	selects, from := 0, false
+	for _, t := range s.tokens {
+		switch {
+		case t.is("SELECT"):
+			selects++
+		case t.is("JOIN"), t.is("CAST"):
+			return false
+		case t.is("FROM"):
+			from = true
+		case t.is("WHERE"), t.is("GROUP"), t.is("ORDER"), t.is("LIMIT"):
+			from = false
+		case from && t.kind == other && t.text == ",":
+			return false
+		}
+	}
+	return selects == 1
+}
+
 // names are all words and quoted names of the statement, in lower case, with the
 // forms in which they stand.
 func (s *statement) names() map[string][]string {

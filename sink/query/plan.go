@@ -167,6 +167,13 @@ func (r *relation) readPlan(plan string, vals []vtab.Value) *bounds {
 		if err != nil || n < 0 || n >= len(r.columns) {
 			continue
 		}
+		if _, isText := vals[i].(string); r.columns[n].from == fromKey && !isText && vals[i] != nil && !r.s.alone {
+			// A number of another column is equal to all texts that say it, 5 to '5.0';
+			// one that is written down is its own text.
+			if _, isBytes := vals[i].([]byte); !isBytes {
+				continue
+			}
+		}
 		b.add(r.columns, n, w[len(w)-1], vals[i])
 	}
 	return b

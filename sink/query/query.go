@@ -84,6 +84,9 @@ type Engine struct {
 	places chan struct{} // one for each query that may run
 	last   atomic.Int64  // number of the last session
 	blocks *blocks       // what scans have seen of logs
+	// memoAfter is what scans for a join cost before their rows are kept, maxMemo how
+	// many bytes of these a session keeps.
+	memoAfter, maxMemo int64
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu, those that run
@@ -97,6 +100,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, driver: &sqlite.Driver{}, sessions: map[string]*session{}, blocks: newBlocks(blockBits, maxBlocksBytes),
+		memoAfter: memoAfter, maxMemo: maxMemoBytes,
 		places: make(chan struct{}, max(1, min(maxAtOnce, runtime.GOMAXPROCS(0)))),
 	}
 	if err := e.driver.RegisterModule(moduleName, module{e}); err != nil {

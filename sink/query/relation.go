@@ -86,6 +86,8 @@ type relation struct {
 	rows  *sink.Unwrapper                  // what makes rows of envelopes
 	to    schema.Resolver                  // the version that values are brought to; nil: their own
 	made  map[schema.Schema]schema.Decoder // decoders that do
+
+	memos map[string]*memo // by plan: rows that joins ask for again and again
 }
 
 // open settles what the table holds and its columns.

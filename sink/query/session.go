@@ -51,7 +51,10 @@ type session struct {
 	scanned int64
 	// lists and collates say that IN, COLLATE stand in the statement.
 	lists, collates bool
-	groups          *groupTable // what was put together before SQLite
+	// alone is that one table is asked once, and by values alone.
+	alone     bool
+	memoBytes int64       // that memos take
+	groups    *groupTable // what was put together before SQLite
 }
 
 // opener opens connections of an engine's own driver.
@@ -91,6 +94,7 @@ func (s *session) run() error {
 	defer func() { _ = conn.Close() }()
 	s.conn = conn
 	s.lists, s.collates = s.st.has("IN"), s.st.has("COLLATE")
+	s.alone = s.st.alone()
 	if err := s.prepare(conn); err != nil {
 		return err
 	}
