@@ -161,6 +161,9 @@ func usageError(k *kong.Kong, args []string, err error) error {
 		}
 		// Forms for programs have a flag of their own.
 		for _, f := range n.Flags {
+			if f.Name == "output" && strings.HasPrefix(err.Error(), "--format must be") {
+				err = errors.New(strings.Replace(err.Error(), `,"" but`, " but", 1) + "; --output is for text, json and csv")
+			}
 			if f.Name == "format" && f.Enum != "" && strings.HasPrefix(err.Error(), "--output must be") {
 				err = fmt.Errorf("%w; --format is for %s", err, strings.Join(strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' }), ", "))
 			}
