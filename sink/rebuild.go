@@ -2,6 +2,8 @@ package sink
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +64,19 @@ type RebuildInfo struct {
 type rebuildHead struct {
 	ID   string  `json:"id"`
 	From offsets `json:"from"`
+	// By is what made rows of records when it began, as rowsBy has it.
+	By string `json:"by"`
+}
+
+// rowsBy is what makes rows of a topic's records, as a digest: what is written anew
+// under other settings is begun again.
+func (t Topic) rowsBy() (string, error) {
+	text, err := json.Marshal([]any{t.Upsert, t.Unwrap, t.Generated, t.JSONExtra, t.KeyAs, t.ValueAs, t.ValueVersion, t.Key, t.Value, t.ValueByRecord})
+	if err != nil {
+		return "", fmt.Errorf("encode settings: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // rebuildPiece is the item of one piece of the log, written anew: its files are
@@ -136,7 +151,8 @@ func (s *sink) loadRebuild(all map[string]*rebuilding, it tables.Item) error {
 // Rebuild writes a topic's tables anew from the log, beside the rows that they
 // have, and exchanges all rows in one commit, format by format; readers see the
 // old rows until then, and the sink goes on. What is written is remembered piece
-// by piece: cut off, it goes on where it was when it is asked for again. With
+// by piece: cut off, it goes on where it was when it is asked for again, or from the
+// beginning if settings that make rows of records have changed since. With
 // fromLogStart a log that no longer reaches back to the table's beginning will
 // do. Errors: ErrNoTable, ErrNoRebuild, ErrLogShort (refused), ErrAborted, ErrStopped,
 // or what went wrong.
@@ -176,8 +192,15 @@ func (s *sink) rebuildSome(ctx context.Context, format string, sofar RebuildInfo
 	ctx, cancel := context.WithTimeout(ctx, s.commitTimeout())
 	defer cancel()
 	r := s.rebuilds[format]
+	by, err := s.topic.rowsBy()
 	switch {
+	case err != nil:
+		return sofar, err
 	case r != nil && (sofar.ID == "" || sofar.ID == r.ID):
+		if r.By != by { // its rows are of other settings: it is given up, and another one begins
+			_, err := s.abortRebuild(ctx, format)
+			return RebuildInfo{}, err
+		}
 	case sofar.ID != "" && m.at.Extra[rebuildKey] == sofar.ID: // somebody else asked for the rest
 		sofar.Done = true
 		return sofar, nil
@@ -221,9 +244,12 @@ func (r *rebuilding) info(end offsets) RebuildInfo {
 
 // beginRebuild stores where a rebuild begins: where the table does.
 func (s *sink) beginRebuild(ctx context.Context, m *member, fromLogStart bool) (RebuildInfo, error) {
-	r := &rebuilding{rebuildHead: rebuildHead{ID: uuid.NewString(), From: offsets{}}}
+	by, err := s.topic.rowsBy()
+	if err != nil {
+		return RebuildInfo{}, err
+	}
+	r := &rebuilding{rebuildHead: rebuildHead{ID: uuid.NewString(), From: offsets{}, By: by}}
 	for part := range m.at.Offsets {
-		var err error
 		if r.From[part], err = s.rebuildFrom(ctx, m, part, fromLogStart); err != nil {
 			return RebuildInfo{}, err
 		}

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -111,7 +112,7 @@ func (r *relation) fill(m *memo, plan string, vals []vtab.Value) error {
 	}
 	for now, err := range r.scan(b) {
 		if err == nil && r.s.ctx.Err() != nil {
-			err = r.s.ctx.Err()
+			err = context.Cause(r.s.ctx)
 		}
 		if err != nil {
 			r.s.forget(m)
