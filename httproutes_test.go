@@ -3,9 +3,6 @@ package main
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -50,21 +47,8 @@ func bodies() map[string]string {
 // TestEveryRoute asks for every route that is described: as nobody, and as a user
 // without rules.
 func TestEveryRoute(t *testing.T) {
-	users := filepath.Join(t.TempDir(), "users.yaml")
-	if err := os.WriteFile(users, []byte("root: {password: root, super: true}\nbob: {password: bob}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	n := openNode(t, "--http.auth", "--auth.acl", "--auth.users-file", users)
-	ask := func(method, path, user, body string) (int, string) {
-		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		if user != "" {
-			r.SetBasicAuth(user, user)
-		}
-		w := httptest.NewRecorder()
-		n.web.Handler.ServeHTTP(w, r)
-		return w.Code, w.Body.String()
-	}
+	_, by := secureNode(t)
+	ask := func(method, path, user, body string) (int, string) { return by(user, method, path, body) }
 	if code, text := ask("POST", "/subjects/x/versions", "root", `{"schema": "\"int\""}`); code != http.StatusOK {
 		t.Fatalf("%d %s", code, text)
 	}

@@ -53,14 +53,15 @@ type way struct {
 // still there, and has asked nothing that is asked at that address, where the address
 // cannot be right for it as far as the broker sees.
 func (b *Broker) lookForLost(ctx context.Context, now time.Time) {
-	told := map[string]*address{}
+	told, hosts := map[string]string{}, map[string]string{} // by listener
 	for _, ln := range b.listeners {
-		told[ln.name] = ln.advertised.Load()
+		a := ln.advertised.Load()
+		told[ln.name], hosts[ln.name] = a.String(), a.host
 	}
 	waiting := map[way]*peer{}
 	b.peers.mu.Lock()
 	for p := range b.peers.all {
-		w := way{p.ip, p.listener, told[p.listener].String()}
+		w := way{p.ip, p.listener, told[p.listener]}
 		came, since := p.came()
 		switch {
 		case came:
@@ -74,7 +75,7 @@ func (b *Broker) lookForLost(ctx context.Context, now time.Time) {
 		if !b.lost.news(w) {
 			continue
 		}
-		why := b.lost.wrong(ctx, told[w.listener].host, w.ip)
+		why := b.lost.wrong(ctx, hosts[w.listener], w.ip)
 		if b.lost.remember(w); why == "" {
 			continue
 		}

@@ -92,6 +92,20 @@ func TestDecimalResults(t *testing.T) {
 	}
 }
 
+// parquet runs a query and returns the columns of its Parquet file.
+func (w *world) parquet(t *testing.T, sql string) string {
+	t.Helper()
+	got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := got.Write(&b, "parquet"); err != nil {
+		t.Fatal(err)
+	}
+	return columnsOf(readParquet(t, b.Bytes()))
+}
+
 // Points in time, days, times of day and booleans keep their types.
 func TestTypesOfResults(t *testing.T) {
 	w := newWorld(t, "iceberg")
@@ -121,15 +135,7 @@ func TestTypesOfResults(t *testing.T) {
 	} {
 		for _, table := range []string{"log.orders", "lake.orders"} {
 			sql := strings.Replace(tt.sql, "%s", table, 1)
-			got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var b bytes.Buffer
-			if err := got.Write(&b, "parquet"); err != nil {
-				t.Fatal(err)
-			}
-			if text := columnsOf(readParquet(t, b.Bytes())); text != tt.want {
+			if text := w.parquet(t, sql); text != tt.want {
 				t.Errorf("%s:\ngot\n%s\nwant\n%s", sql, text, tt.want)
 			}
 		}
