@@ -50,7 +50,7 @@ func (r *Result) arrowType(col int) arrow.DataType {
 		return arrow.PrimitiveTypes.Int64
 	}
 	switch r.Columns[col].Type {
-	case "INTEGER", "BOOLEAN":
+	case "INTEGER":
 		return arrow.PrimitiveTypes.Int64
 	case "BLOB":
 		return arrow.BinaryTypes.Binary
@@ -84,7 +84,7 @@ func (r *Result) batch() arrow.RecordBatch {
 				f, _ := asFloat(v)
 				to.Append(f)
 			case *array.BooleanBuilder:
-				to.Append(v.(int64) == 1)
+				to.Append(v.(bool))
 			case *array.TimestampBuilder, *array.Date32Builder, *array.Time64Builder:
 				appendMoment(to, fields[i].Type, v.(string))
 			case *array.Decimal128Builder:
@@ -155,7 +155,7 @@ func decimalOf(v any, t *arrow.Decimal128Type) (d decimal128.Num, ok bool) {
 // of day, nil if it is none, or a value is none.
 func (r *Result) declaredType(col int) arrow.DataType {
 	types := momentTypes[r.Columns[col].Type]
-	if r.Columns[col].Type == "BOOLEAN" {
+	if r.Columns[col].Type == declBool {
 		types = []arrow.DataType{arrow.FixedWidthTypes.Boolean}
 	}
 next:
@@ -163,8 +163,8 @@ next:
 		for _, row := range r.Rows {
 			switch v := row[col].(type) {
 			case nil:
-			case int64:
-				if t.ID() != arrow.BOOL || v != 0 && v != 1 {
+			case bool:
+				if t.ID() != arrow.BOOL {
 					continue next
 				}
 			case string:

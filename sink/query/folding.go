@@ -422,7 +422,7 @@ func (p *folder) takes(name string, distinct bool, at int) bool {
 	case "min", "max":
 		return true
 	}
-	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == "BOOLEAN" || isDecimal)
+	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == declBool || isDecimal)
 }
 
 var (

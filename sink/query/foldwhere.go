@@ -201,7 +201,7 @@ func (w *whereReader) value(c *condition) bool {
 			return false
 		}
 	case int64, float64:
-		if col.decl != "INTEGER" && col.decl != "REAL" && col.decl != "BOOLEAN" {
+		if col.decl != "INTEGER" && col.decl != "REAL" && col.decl != declBool {
 			return false
 		}
 	default:

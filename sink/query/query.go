@@ -128,7 +128,7 @@ type Request struct {
 // Result is what a query has found.
 type Result struct {
 	Columns []Column
-	// Rows hold nil, int64, float64, string and []byte.
+	// Rows hold nil, int64, float64, string and []byte, and bool in columns of booleans.
 	Rows [][]any
 	// Truncated says that there are more rows than were asked for, or than a
 	// result may hold.
@@ -219,6 +219,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.out.sayTruth()
 	s.out.Elapsed, s.out.Scanned = time.Since(begun), s.scanned
 	return s.out, nil
 }

@@ -368,6 +368,9 @@ func (r *relation) add(c column) {
 	r.columns = append(r.columns, c)
 }
 
+// declBool is the declared type of booleans, which SQLite has as 0 and 1.
+const declBool = "BOOLEAN"
+
 // decimalDecl begins the declared type of decimals: DECIMAL(9,2).
 const decimalDecl = "DECIMAL("
 
@@ -379,7 +382,7 @@ func (c *column) isDecimal() bool { return strings.HasPrefix(c.decl, decimalDecl
 func declared(t arrow.DataType) string {
 	switch t.ID() {
 	case arrow.BOOL:
-		return "BOOLEAN"
+		return declBool
 	case arrow.INT32, arrow.INT64:
 		return "INTEGER"
 	case arrow.FLOAT32, arrow.FLOAT64:

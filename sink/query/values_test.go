@@ -51,7 +51,7 @@ func TestValues(t *testing.T) {
 			b = append(binary.AppendVarint(append(b, 4), math.MinInt64), 0) // two items
 			b = append(binary.AppendVarint(b, 7), 2, 2, 'x', 0)
 			w.produce(orders, 0, "k", b)
-			want := "9223372036854775807,1,0.1,12.34,73585980541912125886.22,2025-10-09 08:53:20.123456,2024-10-04,01:00:00,\\xff00,\"a\"\"\nü\",\"[{\"\"n\"\":-9223372036854775808},{\"\"n\"\":7,\"\"note\"\":\"\"x\"\"}]\""
+			want := "9223372036854775807,true,0.1,12.34,73585980541912125886.22,2025-10-09 08:53:20.123456,2024-10-04,01:00:00,\\xff00,\"a\"\"\nü\",\"[{\"\"n\"\":-9223372036854775808},{\"\"n\"\":7,\"\"note\"\":\"\"x\"\"}]\""
 			for _, where := range []string{"log", "table"} {
 				got := w.ask("select big, yes, real, price, long_price, at, day, clock, raw, text, list from orders")
 				if got != want {
@@ -65,6 +65,38 @@ func TestValues(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBooleans holds columns of booleans to what each form says of them, and what is only
+// called so to numbers.
+func TestBooleans(t *testing.T) {
+	w := newWorld(t, "iceberg")
+	id := w.register("orders-value", `{"type":"record","name":"B","fields":[{"name":"ok","type":["null","boolean"]}]}`)
+	record := func(tail ...byte) []byte { return append(schema.AppendPrefix(nil, int32(id)), tail...) }
+	w.produce(orders, 0, "k", record(2, 1), record(2, 0), record(0))
+	for _, where := range []string{"log", "table"} {
+		for _, c := range []struct{ sql, format, want string }{
+			{"select ok from orders order by kafka_offset", "jsonl", `{"ok":true} {"ok":false} {"ok":null}`},
+			{"select ok as o from (select * from orders) order by 1", "csv", `o "" false true`},
+			{"select distinct ok from orders where ok = 'true' or not ok order by ok", "text", `ok ----- false true (2 rows)`},
+			{"select ok, count(*) as n from orders group by ok order by ok", "jsonl", `{"ok":null,"n":1} {"ok":false,"n":1} {"ok":true,"n":1}`},
+			{"select max(ok) as m, sum(ok) as s from orders", "jsonl", `{"m":1,"s":1}`},
+			{"select ok from orders where ok union all select 5 order by 1", "jsonl", `{"ok":1} {"ok":5}`},
+			{"select ok is true as x, ok and 1 as y from orders where ok", "jsonl", `{"x":1,"y":1}`},
+		} {
+			got, err := w.engine.Query(t.Context(), query.Request{SQL: c.sql})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			if err := got.Write(&b, c.format); err != nil || strings.Join(strings.Fields(b.String()), " ") != c.want {
+				t.Errorf("%s: %s as %s: %v\n%s", where, c.sql, c.format, err, b.String())
+			}
+		}
+		if where == "log" {
+			w.flush()
+		}
 	}
 }
 

@@ -65,9 +65,32 @@ func (r *Result) Write(w io.Writer, format string) error {
 	return fmt.Errorf("%w: no format %q: there are %s", ErrInvalid, format, strings.Join(Formats(), ", "))
 }
 
+// sayTruth makes true and false of the 1 and 0 of columns of booleans. What a statement
+// puts together under such a column's name (union all select 5) stays what it is.
+func (r *Result) sayTruth() {
+next:
+	for i, c := range r.Columns {
+		if c.Type != declBool {
+			continue
+		}
+		for _, row := range r.Rows {
+			if v := row[i]; v != nil && v != int64(0) && v != int64(1) {
+				continue next
+			}
+		}
+		for _, row := range r.Rows {
+			if row[i] != nil {
+				row[i] = row[i] == int64(1)
+			}
+		}
+	}
+}
+
 // appendValue appends a value as JSON.
 func appendValue(b []byte, v any) []byte {
 	switch v := v.(type) {
+	case bool:
+		return strconv.AppendBool(b, v)
 	case int64:
 		return strconv.AppendInt(b, v, 10)
 	case float64:
@@ -186,6 +209,8 @@ func (r *Result) writeObjects(w io.Writer, lines bool) error {
 // wordOf is a value as CSV and text have it.
 func wordOf(v any) string {
 	switch v := v.(type) {
+	case bool:
+		return strconv.FormatBool(v)
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
