@@ -13,8 +13,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG TARGETOS=linux
-ARG TARGETARCH=amd64
+# An engine sets these two; a default would win over it, and an image for arm64 have a
+# program for amd64. Where none sets them, Go builds for the machine itself.
+ARG TARGETOS
+ARG TARGETARCH
 ARG VERSION=0.1.0-dev
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/tarn .
 RUN mkdir -p /out/data /out/root/tmp && chmod 1777 /out/root/tmp

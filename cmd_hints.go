@@ -57,6 +57,14 @@ var sameWord = map[string][]string{
 	"show": {"describe", "status"}, "info": {"describe", "status"}, "get": {"describe"}, "edit": {"alter"}, "set": {"alter"}, "update": {"alter"},
 }
 
+// otherFlags are flags that other programs have, and what does the same here.
+var otherFlags = map[string]string{
+	"--memory":            "tarn dev keeps nothing, and takes free ports; tarn --storage memory:// keeps no records",
+	"--bootstrap-server":  "the brokers are --brokers (-b)",
+	"--bootstrap-servers": "the brokers are --brokers (-b)",
+	"--port":              "the addresses are --kafka.listen HOST:PORT and --http.listen HOST:PORT",
+}
+
 // commandHint is the command that somebody may mean by a word that is none below n, or
 // nothing: one that is spelled nearly so, one that stands elsewhere, or the name of
 // another tool for it.

@@ -18,7 +18,9 @@ func TestWrongUsage(t *testing.T) {
 		{"produce t -f cmd_usage_test.go", "files are arguments, tarn produce t cmd_usage_test.go"},
 		{"topic delete t -y", "unknown flag -y: tarn topic delete asks nothing before it does its work"},
 		{"topic delete t --yes", "unknown flag --yes: tarn topic delete asks nothing"},
-		{"consume t -G g", "tarn: unknown flag -G\nsee tarn consume --help"},
+		{"consume t -G g", "tarn: unknown flag -G\nusage: tarn consume <topic> [flags]\nsee tarn consume --help"},
+		{"consume t --bootstrap-server localhost:9092", "unknown flag --bootstrap-server: the brokers are --brokers (-b)"},
+		{"serve --memory", "unknown flag --memory: tarn dev keeps nothing"},
 		{"group describe g --watch=often", "no interval such as 2s"},
 	} {
 		var out, errs bytes.Buffer

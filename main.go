@@ -153,8 +153,11 @@ func usageError(k *kong.Kong, args []string, err error) error {
 		}
 		return fmt.Errorf("%w\ntarn --help lists the commands", err)
 	}
-	help := "tarn "
+	help, usage := "tarn ", ""
 	if n := parse.Context.Selected(); n != nil {
+		if len(n.Children) == 0 {
+			usage = "\nusage: tarn " + n.Summary()
+		}
 		help += commandPath(n) + " "
 		if word, unknown := strings.CutPrefix(err.Error(), "unexpected argument "); unknown && len(n.Children) > 0 {
 			err = noSubcommand(k.Model.Node, n, word)
@@ -174,11 +177,13 @@ func usageError(k *kong.Kong, args []string, err error) error {
 		switch {
 		case flag == "-y" || flag == "--yes":
 			err = fmt.Errorf("unknown flag %s: %sasks nothing before it does its work, leave it away", flag, help)
+		case otherFlags[flag] != "":
+			err = fmt.Errorf("unknown flag %s: %s", flag, otherFlags[flag])
 		case !strings.HasPrefix(flag, "--"): // any letter is like any other
 			err = fmt.Errorf("unknown flag %s", flag)
 		}
 	}
-	return fmt.Errorf("%w\nsee %s--help", err, help)
+	return fmt.Errorf("%w%s\nsee %s--help", err, usage, help)
 }
 
 // wantsJSON reports whether the command was asked for JSON.

@@ -42,6 +42,12 @@ func TestImageSettings(t *testing.T) {
 	if !strings.Contains(string(dockerfile), "\nENV SQLITE_TMPDIR=/var/lib/tarn\n") || !strings.Contains(string(dockerfile), "\nVOLUME /var/lib/tarn\n") {
 		t.Error("the Dockerfile does not have SQL spill into the volume")
 	}
+	// A default would win over the platform that an engine builds for.
+	for _, arg := range []string{"\nARG TARGETOS\n", "\nARG TARGETARCH\n"} {
+		if !strings.Contains(string(dockerfile), arg) {
+			t.Errorf("the Dockerfile has no %q", arg)
+		}
+	}
 	settings := filepath.Join(t.TempDir(), "tarn.yaml")
 	if err := os.WriteFile(settings, []byte(strings.ReplaceAll(string(found[1]), `\n`, "\n")), 0o600); err != nil {
 		t.Fatal(err)

@@ -113,7 +113,10 @@ func (b *builder) machine(name string) (string, error) {
 func (b *builder) inStage(root string, in instruction) error {
 	switch in.op {
 	case "ARG":
-		name, value, _ := strings.Cut(in.text, "=")
+		name, value, hasDefault := strings.Cut(in.text, "=")
+		if hasDefault && strings.HasPrefix(name, "TARGET") {
+			return errors.New("a default wins over the platform that an engine builds for")
+		}
 		if given := os.Getenv(name); name == "VERSION" && given != "" {
 			value = given
 		}

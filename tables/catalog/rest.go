@@ -61,11 +61,19 @@ func Handler(c *Catalog, opts Options) http.Handler {
 			mux.Handle(u.method+" "+base+u.path, s.handler(u.refuse))
 		}
 	}
+	mux.HandleFunc("GET /iceberg/{$}", welcome)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, &httpError{http.StatusNotFound, "NoSuchEndpointException",
 			fmt.Sprintf("no endpoint %s %s", r.Method, r.URL.Path)})
 	})
 	return mux
+}
+
+// welcome tells who opens the catalog's own address, which the broker prints, what it is for.
+func welcome(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "An Iceberg REST catalog. Its clients take this address as their uri: "+
+		"type=rest, uri=http://…/iceberg.\nWhat they ask first is v1/config below it; the tables are in the namespace default.\n")
 }
 
 // handler adds what every route needs: a limit on the body, an answer to an

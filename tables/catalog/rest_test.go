@@ -315,6 +315,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", url + "/v1/namespaces/a%1Fb", "", 204, ""},
 		{"HEAD", url + "/v1/namespaces/a", "", 404, ""}, // nothing lies below it now
 		{"PUT", url + "/v1/namespaces", "", 404, "NoSuchEndpointException"},
+		{"GET", strings.TrimSuffix(url, "/") + "/", "", 200, "An Iceberg REST catalog"},
 		{"POST", url + "/v1/namespaces", `{"namespace":["` + strings.Repeat("x", 17<<20) + `"]}`, 413, "BadRequestException"},
 	}
 	for _, s := range steps {
