@@ -99,13 +99,13 @@ func (c *debugBundleCmd) Run(ctx context.Context, std stdio) (err error) {
 	}
 	z := zip.NewWriter(out)
 	for _, p := range c.parts() {
-		one, err := c.part(ctx, z, p)
+		one, err := c.part(ctx, z, now, p)
 		if err != nil {
 			return errors.Join(fmt.Errorf("write %s: %w", c.File, err), out.Close(), os.Remove(c.File))
 		}
 		index.Parts = append(index.Parts, one)
 	}
-	w, err := z.Create("bundle.json")
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "bundle.json", Method: zip.Deflate, Modified: now})
 	if err == nil {
 		err = errors.Join(encodeJSON(w, index), z.Close(), out.Close())
 	}
@@ -116,7 +116,7 @@ func (c *debugBundleCmd) Run(ctx context.Context, std stdio) (err error) {
 }
 
 // part asks for one part and writes it.
-func (c *debugBundleCmd) part(ctx context.Context, z *zip.Writer, p bundlePart) (bundledPart, error) {
+func (c *debugBundleCmd) part(ctx context.Context, z *zip.Writer, now time.Time, p bundlePart) (bundledPart, error) {
 	out := bundledPart{File: p.file}
 	b, err := c.get(ctx, p.path, maxBundlePart+1)
 	if err == nil && p.file == "settings.json" {
@@ -130,7 +130,7 @@ func (c *debugBundleCmd) part(ctx context.Context, z *zip.Writer, p bundlePart) 
 		b = b[:maxBundlePart]
 	}
 	out.Bytes = len(b)
-	w, err := z.Create(p.file)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: p.file, Method: zip.Deflate, Modified: now})
 	if err == nil {
 		_, err = w.Write(b)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLogTail keeps the last lines within its bound, and passes all on.
@@ -77,6 +78,9 @@ func TestDebugBundle(t *testing.T) {
 		b, err := io.ReadAll(r)
 		if text, ok := want[f.Name]; err != nil || !ok || !bytes.Contains(b, []byte(text)) {
 			t.Errorf("%s: %v, %.200q", f.Name, err, b)
+		}
+		if old := time.Since(f.Modified); old < -time.Minute || old > time.Hour {
+			t.Errorf("%s is from %v", f.Name, f.Modified)
 		}
 		delete(want, f.Name)
 	}

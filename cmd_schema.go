@@ -195,14 +195,17 @@ type schemaDeleteCmd struct {
 
 // Run deletes a subject or one version.
 func (c *schemaDeleteCmd) Run(ctx context.Context, std stdio) error {
-	path := "/subjects/" + url.PathEscape(c.Subject)
+	path, what := "/subjects/"+url.PathEscape(c.Subject), c.Subject
+	answer := map[string]any{"subject": c.Subject, "status": c.did("deleted")}
 	if c.Version != 0 {
 		path += "/versions/" + strconv.Itoa(c.Version)
+		what += " version " + strconv.Itoa(c.Version)
+		answer["version"] = c.Version
 	}
 	if err := c.call(ctx, http.MethodDelete, c.route(path)+"?permanent="+strconv.FormatBool(c.Permanent), nil, nil); err != nil {
 		return err
 	}
-	return c.say(std, map[string]any{"subject": c.Subject, "status": c.did("deleted")}, c.Subject+" "+c.did("deleted"))
+	return c.say(std, answer, what+" "+c.did("deleted"))
 }
 
 // route is where the registry makes a change, or says what would become of it.

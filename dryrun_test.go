@@ -180,6 +180,7 @@ func TestDryRunSchemas(t *testing.T) {
 		{"schema register s three.avsc", "read-only", "read-only", 1, list},
 		{"schema mode s --set READWRITE", "READWRITE", "READWRITE", 0, "schema mode s"},
 		{"schema delete u", "u would be deleted", "u deleted", 0, list},
+		{"schema delete s --version 2", "s version 2 would be deleted", "s version 2 deleted", 0, list},
 		{"schema delete none", "not found", "not found", 1, list},
 	} {
 		s.check(c)
