@@ -73,7 +73,8 @@ func TestKafkaLines(t *testing.T) {
 			"--kafka.advertise", "INTERNAL://tarn:29092,EXTERNAL://localhost:9092", "--kafka.sasl.mechanisms", "PLAIN",
 		}, []string{"tarn:29092", "localhost:9092"},
 			"  Kafka      tarn:29092                       plaintext, no authentication, for INTERNAL\n" +
-				"             localhost:9092                   plaintext, SASL PLAIN, for EXTERNAL\n", "localhost:9092"},
+				"             localhost:9092                   plaintext, SASL PLAIN, for EXTERNAL\n",
+			"localhost:9092 -X security.protocol=SASL_PLAINTEXT -X sasl.mechanisms=PLAIN -X sasl.username=NAME -X sasl.password=…"},
 	} {
 		cmd := serveWith(t, append([]string{"serve"}, c.args...)...)
 		lines, here := cmd.kafkaLines(c.advertised)

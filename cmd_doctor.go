@@ -284,6 +284,8 @@ func (d *doctor) page(ctx context.Context, path string) ([]byte, error) {
 		return body, err
 	case status == http.StatusUnauthorized:
 		return nil, &apiError{Code: 40101, Message: "Unauthorized"}
+	case status == http.StatusForbidden:
+		return nil, &apiError{Code: 40301, Message: "not allowed"}
 	}
 	return nil, errors.New(strings.TrimSpace(fmt.Sprintf("%d %.200s", status, body)))
 }
@@ -327,7 +329,11 @@ func (d *doctor) version(ctx context.Context) {
 
 func (d *doctor) catalog(ctx context.Context) {
 	if _, err := d.page(ctx, "/iceberg/v1/config"); err != nil {
-		d.problem("catalog", remedy(d.HTTP, err, "look at the broker's log"), "the Iceberg catalog at %s/iceberg does not answer: %v", d.HTTP, err)
+		if fix := remedy(d.HTTP, err, "look at the broker's log"); notAllowed(err) { // whether it answers is not known
+			d.warn("catalog", fix, "the Iceberg catalog at %s/iceberg does not let this user in: %v", d.HTTP, err)
+		} else {
+			d.problem("catalog", fix, "the Iceberg catalog at %s/iceberg does not answer: %v", d.HTTP, err)
+		}
 		return
 	}
 	d.ok("catalog", "the Iceberg catalog at %s/iceberg answers", d.HTTP)

@@ -303,11 +303,28 @@ func (c *serveCmd) kept(e endpoint) string {
 	return out + "no authentication"
 }
 
+// kcatFlags are what kcat wants to be told to come in at an endpoint.
+func (c *serveCmd) kcatFlags(e endpoint) string {
+	protocol := "PLAINTEXT"
+	if e.tls {
+		protocol = "SSL"
+	}
+	if !e.sasl {
+		if !e.tls {
+			return ""
+		}
+		return " -X security.protocol=" + protocol
+	}
+	return " -X security.protocol=SASL_" + protocol + " -X sasl.mechanisms=" + c.SASLMechanisms[0] + " -X sasl.username=NAME -X sasl.password=…"
+}
+
 // kafkaLines are the banner's lines of endpoints, with their names where there are
-// several, and the address that a client on this machine may take.
+// several, and the address that a client on this machine may take, with what kcat has
+// to be told of it.
 func (c *serveCmd) kafkaLines(advertised []string) (lines, here string) {
 	ends, _ := c.endpoints() // has been looked at before
 	here = advertised[0]
+	at := ends[0]
 	for i, e := range ends {
 		title, name := "Kafka", ""
 		if i > 0 {
@@ -318,8 +335,8 @@ func (c *serveCmd) kafkaLines(advertised []string) (lines, here string) {
 		}
 		lines += fmt.Sprintf("  %-10s %-32s %s%s\n", title, advertised[i], c.kept(e), name)
 		if was, _, _ := net.SplitHostPort(here); was != "localhost" && strings.HasPrefix(advertised[i], "localhost:") {
-			here = advertised[i]
+			here, at = advertised[i], e
 		}
 	}
-	return lines, here
+	return lines, here + c.kcatFlags(at)
 }
