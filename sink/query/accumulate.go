@@ -1,6 +1,7 @@
 package query
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strings"
@@ -8,10 +9,12 @@ import (
 
 // call is an aggregate of a statement.
 type call struct {
-	name     string // count, sum, total, avg, min, max
+	name     string // count, sum, total, avg, min, max, tarn_sum, tarn_avg
 	at       int    // its column; -1 of count(*)
 	distinct bool   // count alone
 	decimal  bool   // of a column of decimals, whose texts are in another order
+	key      bool   // of its keys, which are in the right one
+	scale    int    // of tarn_sum, tarn_avg
 }
 
 // accumulator is what an aggregate has of one group so far. Sums are taken as SQLite
@@ -24,6 +27,7 @@ type accumulator struct {
 	sum, lost float64
 	floats    bool
 	seen      map[string]struct{} // of distinct
+	exact     *total              // of tarn_sum, tarn_avg
 
 	shape shape // of the best value so far, of min and max
 	best  any   // of texts, and of shapeAny
@@ -99,6 +103,16 @@ func (a *accumulator) result(c *call) any {
 			return int64(len(a.seen))
 		}
 		return a.n
+	case sumName:
+		if a.exact == nil {
+			return nil
+		}
+		return a.exact.result()
+	case avgName:
+		if a.exact == nil {
+			return nil
+		}
+		return a.exact.average()
 	case "total":
 		return number(a.total())
 	case "sum":
@@ -238,8 +252,33 @@ func (c *call) step(v *vector, grow func(bytes int) error) func(a *accumulator, 
 			a.seen[string(key)] = struct{}{}
 			return grow(len(key) + keyOverhead)
 		}
+	case sumName, avgName:
+		return func(a *accumulator, i int) (err error) {
+			if a.exact == nil {
+				a.exact, err = &total{want: c.scale, scale: c.scale}, grow(totalOverhead)
+			}
+			if v.decimals != nil && v.scale == c.scale {
+				a.exact.addDecimal(v.decimals(i))
+				return err
+			}
+			a.exact.add(v.value(i), 1)
+			return err
+		}
 	case "min", "max":
 		most := c.name == "max"
+		if c.key {
+			return func(a *accumulator, i int) error {
+				key, isKey := numberKey(v.value(i)).([]byte)
+				if !isKey {
+					return errUnfit
+				}
+				best, there := a.best.([]byte)
+				if c := bytes.Compare(key, best); !there || c != 0 && (c > 0) == most {
+					a.best = key
+				}
+				return nil
+			}
+		}
 		return func(a *accumulator, i int) error {
 			if c.decimal {
 				if _, long := v.value(i).(string); long {

@@ -15,3 +15,6 @@ func Remembered(e *Engine) int { return len(e.blocks.by) }
 
 // Keep makes an engine keep the rows of joins after some cost, within some bytes.
 func Keep(e *Engine, after, maxBytes int64) { e.memoAfter, e.maxMemo = after, maxBytes }
+
+// AppendFloat appends a float as JSON and CSV have it.
+func AppendFloat(b []byte, f float64) []byte { return appendFloat(b, f) }

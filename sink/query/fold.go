@@ -23,6 +23,8 @@ const (
 	// beside the bytes of values.
 	keyOverhead   = 64
 	groupOverhead = 160
+	// totalOverhead is about what an exact sum takes.
+	totalOverhead = 200
 )
 
 // folded is a folding at work.

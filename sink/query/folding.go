@@ -205,12 +205,7 @@ func (p *folder) group() bool {
 		if len(one) == 0 || one[0].text == "*" && one[0].kind == other {
 			return false
 		}
-		it := item{tokens: one, column: -1}
-		if n := len(one); n > 2 && one[n-2].is("AS") && one[n-1].named() {
-			it.alias, it.tokens = one[n-1].text, one[:n-2]
-		} else if n > 1 && one[n-1].named() && !one[n-1].keyword() && one[n-2].ends() {
-			it.alias, it.tokens = one[n-1].text, one[:n-1]
-		}
+		it := itemOf(one)
 		if at, n := p.column(it.tokens); at >= 0 && n == len(it.tokens) {
 			it.column = at
 		}
@@ -238,6 +233,17 @@ func (p *folder) group() bool {
 		}
 	}
 	return true
+}
+
+// itemOf cuts a column of the result into what it is and its name.
+func itemOf(t []token) item {
+	it := item{tokens: t, column: -1}
+	if n := len(t); n > 2 && t[n-2].is("AS") && t[n-1].named() {
+		it.alias, it.tokens = t[n-1].text, t[:n-2]
+	} else if n > 1 && t[n-1].named() && !t[n-1].keyword() && t[n-2].ends() && !t[n-2].is("OVER") {
+		it.alias, it.tokens = t[n-1].text, t[:n-1]
+	}
+	return it
 }
 
 // distinctItems makes groups of the rows of SELECT DISTINCT, if they are columns.
@@ -387,12 +393,27 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 			c.distinct = true
 			n++
 		}
+		if c.key = len(t) > 2 && t[0].is(keyName); c.key {
+			n = 2
+		}
 		at, k := p.column(t[n:])
-		if at < 0 || !p.takes(name, c.distinct, at) {
+		if at < 0 || !p.takes(name, c.distinct, at) || c.key && name != "min" && name != "max" {
 			return 0, false
 		}
 		c.at, c.decimal = at, p.r.columns[at].isDecimal()
 		n += k
+		switch rest := t[n:]; {
+		case c.key && len(rest) > 0 && rest[0].text == ")" && rest[0].kind == other:
+			n++
+		case (name == sumName || name == avgName) && len(rest) > 1 && rest[0].text == ",":
+			scale, err := strconv.Atoi(rest[1].text)
+			if c.scale = scale; err != nil || rest[1].kind != other {
+				return 0, false
+			}
+			n += 2
+		case c.key || name == sumName || name == avgName:
+			return 0, false
+		}
 	}
 	if n >= len(t) || t[n].text != ")" || t[n].kind != other {
 		return 0, false
@@ -421,14 +442,16 @@ func (p *folder) takes(name string, distinct bool, at int) bool {
 		return !distinct || !isDecimal
 	case "min", "max":
 		return true
+	case sumName, avgName:
+		return !distinct && isDecimal
 	}
 	return !distinct && (decl == "INTEGER" || decl == "REAL" || decl == declBool || isDecimal)
 }
 
 var (
-	aggregates = [...]string{"count", "sum", "total", "avg", "min", "max"}
+	aggregates = [...]string{"count", "sum", "total", "avg", "min", "max", sumName, avgName}
 	// scalars are functions that may stand around aggregates.
-	scalars = [...]string{"round", "abs", "coalesce", "ifnull", "nullif", "lower", "upper", "printf", "format", "iif", "substr", "length"}
+	scalars = [...]string{"round", "abs", "coalesce", "ifnull", "nullif", "lower", "upper", "printf", "format", "iif", "substr", "length", keyName, backName}
 	// keywords may stand in expressions.
 	keywords = [...]string{
 		"and", "or", "not", "case", "when", "then", "else", "end", "is", "null", "between", "in", "like",

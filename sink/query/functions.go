@@ -24,6 +24,7 @@ func registerFunctions(d *sqlite.Driver) error {
 	}
 	// A driver takes a name once; to SQLite, names in other cases are the same.
 	return errors.Join(
+		registerDecimals(d),
 		scalar("like", 2, func(a []driver.Value) (driver.Value, error) { return like(a[0], a[1], 0) }),
 		scalar("LIKE", 3, func(a []driver.Value) (driver.Value, error) {
 			if a[2] == nil {

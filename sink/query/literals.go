@@ -84,17 +84,22 @@ func asColumnsHave(sql string, tokens []token, wants map[string]literal) (string
 			return "", err
 		}
 	}
-	slices.SortFunc(w.edits, func(a, b token) int { return a.pos - b.pos })
+	return w.edited(), nil
+}
+
+// edited is the statement with what was written.
+func (w *writer) edited() string {
+	slices.SortStableFunc(w.edits, func(a, b token) int { return a.pos - b.pos })
 	var b strings.Builder
 	pos := 0
 	for _, e := range w.edits {
 		if e.pos < pos {
 			continue // two columns compared with one value
 		}
-		b.WriteString(sql[pos:e.pos] + e.text)
+		b.WriteString(w.sql[pos:e.pos] + e.text)
 		pos = e.end
 	}
-	return b.String() + sql[pos:], nil
+	return b.String() + w.sql[pos:]
 }
 
 // at reports whether an operator or a bracket stands at a place.

@@ -161,7 +161,8 @@ type Read struct {
 // Column is a column of a result.
 type Column struct {
 	Name string `json:"name"`
-	// Type is the declared type of the table's column, "" for expressions.
+	// Type is the declared type of the table's column, "" for expressions. Exact sums
+	// of decimals, and their least and greatest, have that of decimals.
 	Type string `json:"type"`
 }
 

@@ -158,6 +158,15 @@ func (s *session) rewrite() error {
 // foldable is what is to be run: the statement, or what is left of it once rows were
 // put together.
 func (s *session) foldable() (sql string, err error) {
+	text, types := s.exactly()
+	if err := s.become(text); err != nil {
+		return "", err
+	}
+	for at, t := range types {
+		if at < len(s.out.Columns) {
+			s.out.Columns[at].Type = t
+		}
+	}
 	f, ok, err := s.folding()
 	if ok && err == nil && !s.req.plain {
 		if ok, err = s.fold(f); ok && err == nil {

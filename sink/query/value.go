@@ -109,8 +109,10 @@ func utf8OrBytes(b []byte) any {
 const exactDigits = 15
 
 // decimal is a number where SQL's numbers hold it to the last digit, else its text.
-func decimal(d decimal128.Num, scale int32) any {
-	digits := d.ToString(scale)
+func decimal(d decimal128.Num, scale int32) any { return decimalForm(d.ToString(scale), int(scale)) }
+
+// decimalForm is decimal of a number's digits, of which scale are behind the point.
+func decimalForm(digits string, scale int) any {
 	if scale <= 0 {
 		if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
 			return n

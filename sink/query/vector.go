@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 )
 
 // shape is how a vector's values are read.
@@ -31,6 +32,10 @@ type vector struct {
 	texts  func(i int) string
 	any    reader
 	of     *span // of stamps
+	// decimals are those of a column of them, of one scale; nil of others. Their shape
+	// is shapeAny.
+	decimals func(i int) decimal128.Num
+	scale    int
 }
 
 // span is what the numbers behind stamps mean: the texts of those from low to high
@@ -135,6 +140,8 @@ func vectorOf(a arrow.Array, logical arrow.DataType, of *span) *vector {
 		v.shape, v.floats = shapeFloats, func(i int) float64 { return values[i] }
 	case *array.String:
 		v.shape, v.texts = shapeTexts, a.Value
+	case *array.Decimal128:
+		v.decimals, v.scale = a.Value, int(a.DataType().(*arrow.Decimal128Type).Scale)
 	}
 	return v
 }
@@ -176,7 +183,12 @@ func scattered(at []place, by []*vector) *vector {
 			return nil
 		},
 	}
+	decimals := true
 	for _, v := range by {
+		if v.shape != shapeNone {
+			decimals = decimals && v.decimals != nil && (out.shape == shapeNone || v.scale == out.scale)
+			out.scale = v.scale
+		}
 		switch {
 		case v.shape == shapeNone:
 		case out.shape == shapeNone:
@@ -184,6 +196,9 @@ func scattered(at []place, by []*vector) *vector {
 		case out.shape != v.shape:
 			out.shape = shapeAny
 		}
+	}
+	if decimals && out.shape == shapeAny {
+		out.decimals = func(i int) decimal128.Num { p := at[i]; return by[p.group].decimals(int(p.row)) }
 	}
 	switch out.shape {
 	case shapeInts, shapeStamps:
