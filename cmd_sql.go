@@ -82,6 +82,9 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 	if c.Stats && !c.DuckDB {
 		fmt.Fprintln(std.err, "tarn:", cmp.Or(statsLine(resp), "nothing was read"))
 	}
+	if note := resp.Header.Get(noteHeader); note != "" {
+		fmt.Fprintln(std.err, "tarn:", note)
+	}
 	if resp.Header.Get("Tarn-Truncated") == "true" {
 		fmt.Fprintf(std.err, "tarn: there are more rows: --limit is %d\n", c.Limit)
 	}

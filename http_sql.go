@@ -43,13 +43,29 @@ type sqlAnswer struct {
 	Rows      [][]any        `json:"rows"`
 	RowCount  int            `json:"row_count"`
 	Truncated bool           `json:"truncated"`
-	Scanned   int64          `json:"scanned"`
-	Read      query.Read     `json:"read"`
-	ElapsedMs int64          `json:"elapsed_ms"`
+	// Note says what people should know of the values; in other forms the header
+	// Tarn-Note does.
+	Note      string     `json:"note,omitempty"`
+	Scanned   int64      `json:"scanned"`
+	Read      query.Read `json:"read"`
+	ElapsedMs int64      `json:"elapsed_ms"`
 }
 
 // statsHeader has, in answers of every form, what was done for them, as JSON.
 const statsHeader = "Tarn-Stats"
+
+// noteHeader has what people should know of a result's values.
+const noteHeader = "Tarn-Note"
+
+// headerText is a text without what headers do not take.
+func headerText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
 
 // sqlStats is what statsHeader holds.
 type sqlStats struct {
@@ -145,6 +161,9 @@ func (n *node) runSQL(w http.ResponseWriter, r *http.Request, req sqlRequest) {
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Tarn-Truncated", strconv.FormatBool(got.Truncated))
+	if got.Note != "" {
+		w.Header().Set(noteHeader, headerText(got.Note))
+	}
 	if stats, err := json.Marshal(sqlStats{got.Scanned, got.Read, got.Elapsed.Milliseconds()}); err == nil {
 		w.Header().Set(statsHeader, string(stats))
 	}

@@ -175,6 +175,9 @@ func (s *sqlShell) ask(ctx context.Context, sql string) {
 	if err == nil {
 		_, err = io.Copy(s.out, resp.Body)
 		_ = resp.Body.Close() // it was read
+		if note := resp.Header.Get(noteHeader); note != "" {
+			fmt.Fprintln(s.out, "tarn:", note)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:

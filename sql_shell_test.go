@@ -86,13 +86,16 @@ func TestShell(t *testing.T) {
 			_, _ = io.WriteString(w, `{"error_code":40001,"message":"no such column: wrong"}`)
 			return
 		}
+		if strings.Contains(string(body), "note") {
+			w.Header().Set(noteHeader, "digits")
+		}
 		w.Header().Set(statsHeader, `{"scanned":7,"read":{"files":1,"files_passed":3,"row_groups":2,"row_groups_passed":1,"log_batches":5,"log_bytes":1500},"elapsed_ms":3}`)
 		_, _ = w.Write(append(body, '\n'))
 	}))
 	defer server.Close()
 	lines := typed{
 		"select 1", "  from orders;", "", ".tables", ".schema log.orders", ".mode csv", ".mode xml", ".limit 5", ".limit no",
-		".stats off", "select ';' x;", "select wrong;", ".duckdb", ".what", ".quit", "select 2;",
+		".stats off", "select ';' x;", "select 'note';", "select wrong;", ".duckdb", ".what", ".quit", "select 2;",
 	}
 	var out strings.Builder
 	s := &sqlShell{cmd: &sqlCmd{connect: connect{HTTP: server.URL}, Limit: 10}, lines: &lines, out: &out, mode: "text", stats: true}
@@ -105,6 +108,7 @@ func TestShell(t *testing.T) {
 		`{"sql":"DESCRIBE log.orders","limit":10,"format":"text"}` + "\n" + stats +
 		"tarn: .mode is one of text, json, csv, jsonl, now csv\ntarn: .limit is 1 to 1000000, now 5\n" +
 		`{"sql":"select ';' x;","limit":5,"format":"csv"}` + "\n" +
+		`{"sql":"select 'note';","limit":5,"format":"csv"}` + "\ntarn: digits\n" +
 		"tarn: no such column: wrong\n" +
 		"tarn: no such column: wrong\n" + // .duckdb, of the last statement
 		"tarn: there is no .what; .help lists what there is\n"

@@ -158,6 +158,7 @@ func (c *cursor) Column(i int) (v vtab.Value, err error) {
 	switch v := v.(type) {
 	case string:
 		n = len(v)
+		c.r.s.long = c.r.s.long || c.r.columns[i].isDecimal()
 	case []byte:
 		n = len(v)
 	}

@@ -397,9 +397,9 @@ func (s *statement) arms() [][]token {
 	return append(out, s.tokens[from:])
 }
 
-// asNumbers is a statement with columns of long decimals in the order of numbers where it
-// sorts by them, and as numbers where it asks the least or greatest of them.
-func (s *session) asNumbers() string {
+// longDecimals are the columns of decimals that are texts in part, by name, where the name
+// is no other thing's in the statement.
+func (s *session) longDecimals() map[string]arrow.Decimal128Type {
 	w := &writer{sql: s.st.sql, tokens: s.st.tokens}
 	long := s.decimals()
 	for name, d := range long {
@@ -412,6 +412,14 @@ func (s *session) asNumbers() string {
 			delete(long, strings.ToLower(t.text)) // it may be something else in this statement
 		}
 	}
+	return long
+}
+
+// asNumbers is a statement with columns of long decimals in the order of numbers where it
+// sorts by them, and as numbers where it asks the least or greatest of them.
+func (s *session) asNumbers() string {
+	w := &writer{sql: s.st.sql, tokens: s.st.tokens}
+	long := s.longDecimals()
 	if len(long) == 0 {
 		return s.st.sql
 	}

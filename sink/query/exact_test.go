@@ -320,6 +320,7 @@ func TestExactPlaces(t *testing.T) {
 		{"select who, sum(big) as total from orders group by who having total > (select avg(total) from (select 1 as total))", "a,2.4691357802469136e+17\nb,9.5"},
 		{"select sum(big) / 2 from orders where who = 'a'", "1.2345678901234568e+17"},
 		{"select big from orders where big = (select max(big) from orders) order by big desc limit 1", most},
+		{"select count(*) from orders where big = 123456789012345678.9013", "2"}, // as floats are compared
 		{"select sum(distinct price), min(price), max(price) from orders", "0.35000000000000003,0.05,0.2"},
 		{"select sum(whole), max(whole), min(whole) from orders", "9232379236109516799,9223372036854775807,-1"},
 		{"select sum(big) from orders union select 1", "1\n2.4691357802469136e+17"},
@@ -334,6 +335,26 @@ func TestExactPlaces(t *testing.T) {
 			if got := w.askWith(req); got != c.want {
 				t.Errorf("%s\ngot  %s\nwant %s", c.sql, got, c.want)
 			}
+		}
+	}
+	for sql, want := range map[string]bool{
+		"select who, sum(big), min(big), avg(o.big) from orders o group by 1 order by 2": false,
+		"select sum(big) / 2 from orders":                                                true,
+		"select big from orders order by big":                                            false,
+		"select -o.big from orders o":                                                    true,
+		"select max(big) m from orders union select 1":                                   true,
+		"select who, sum(big) from orders group by who having sum(big) > 1000":           true,
+		"select * from (select sum(big) from orders)":                                    true,
+		"select sum(big) / 2 from orders where who = 'b'":                                false, // no value is so long
+		"select sum(price) / 2, count(big) from orders":                                  false,
+	} {
+		got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := got.Write(&b, "json"); err != nil || strings.HasPrefix(got.Note, "big has") != want || strings.Contains(b.String(), `,"note":"big has decimals`) != want {
+			t.Errorf("%s: note %q, %v\n%s", sql, got.Note, err, b.String())
 		}
 	}
 	got, err := w.engine.Query(t.Context(), query.Request{SQL: "select who, sum(big), min(big), avg(big) a, coalesce(sum(price), 0) p from orders group by who"})

@@ -133,6 +133,8 @@ type Result struct {
 	// Truncated says that there are more rows than were asked for, or than a
 	// result may hold.
 	Truncated bool
+	// Note says what people should know of the values, "" if nothing.
+	Note string
 	// Scanned counts the rows that were looked at.
 	Scanned int64
 	// Read counts what they were in.
@@ -221,6 +223,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 		return nil, err
 	}
 	s.out.sayTruth()
+	s.noteRounded()
 	s.out.Elapsed, s.out.Scanned = time.Since(begun), s.scanned
 	return s.out, nil
 }

@@ -55,6 +55,7 @@ type session struct {
 	alone     bool
 	memoBytes int64       // that memos take
 	groups    *groupTable // what was put together before SQLite
+	long      bool        // a decimal of more digits than a float has was asked for
 }
 
 // opener opens connections of an engine's own driver.

@@ -146,8 +146,11 @@ func (r *Result) writeJSON(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b = fmt.Appendf(b, "],\"row_count\":%d,\"truncated\":%t,\"scanned\":%d,\"read\":%s,\"elapsed_ms\":%d}\n",
-		len(r.Rows), r.Truncated, r.Scanned, read, r.Elapsed.Milliseconds())
+	b = fmt.Appendf(b, "],\"row_count\":%d,\"truncated\":%t,", len(r.Rows), r.Truncated)
+	if r.Note != "" {
+		b = append(appendString(append(b, `"note":`...), r.Note), ',')
+	}
+	b = fmt.Appendf(b, "\"scanned\":%d,\"read\":%s,\"elapsed_ms\":%d}\n", r.Scanned, read, r.Elapsed.Milliseconds())
 	if _, err := out.Write(b); err != nil {
 		return err
 	}

@@ -66,6 +66,7 @@ export default function SQL() {
         ${result && !busy && html`<span>${count(result.rows.length)} row${result.rows.length === 1 ? '' : 's'}${result.truncated === 'true' ? ', there are more' : ''} · ${count(Number(result.scanned))} scanned · ${span(Number(result.elapsed) / 1000)}</span>
           <span class="right row"><span class="faint">Export</span>${exports.map(([f, label]) => html`<${Doing} kind="small" run=${() => save(f)}>${label}</${Doing}>`)}</span>`}</div>
       <${Trouble} error=${error} />
+      ${result && result.note && !busy && html`<p class="soft">${result.note}</p>`}
       ${result && html`<${Result} of=${result} />`}
       ${duck && !duck.startsWith('--') && html`<h2>The same by DuckDB, on the lake tables</h2><${Command} text=${duck.trim()} />`}
       ${!result && !error && html`<${Empty} title="Ask something">A table's name is its topic; <code>log.orders</code> is only the log, <code>lake.orders</code> only the lake. Choose a table at the right, or run the same from a shell: <code>tarn sql 'select …'</code></${Empty}>`}</div>
@@ -92,7 +93,7 @@ function Tables({ all, use }) {
  */
 export function cells(text) {
   const list = tokens(text).filter((t) => t.kind !== 'space');
-  const out = { columns: [], rows: [], truncated: '', scanned: '0', elapsed: '0' };
+  const out = { columns: [], rows: [], truncated: '', note: '', scanned: '0', elapsed: '0' };
   let depth = 0;
   let field = '';
   let row = null;
@@ -114,6 +115,7 @@ export function cells(text) {
     else if (column) column[column.last] = t.kind === 'string' ? JSON.parse(t.text) : t.text;
     else if (row) row.push({ kind: t.text === 'null' ? 'null' : t.kind, text: t.kind === 'string' ? JSON.parse(t.text) : t.text });
     else if (depth === 1 && field === 'truncated') out.truncated = t.text;
+    else if (depth === 1 && field === 'note') out.note = JSON.parse(t.text);
     else if (depth === 1 && field === 'scanned') out.scanned = t.text;
     else if (depth === 1 && field === 'elapsed_ms') out.elapsed = t.text;
   }

@@ -1,0 +1,63 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// What is lost of long decimals where a statement reckons with them, a result says.
+
+// reckoning are functions that take numbers, in which a long decimal is a float.
+var reckoning = [...]string{"sum", "total", "avg", "abs", "round"}
+
+// rounded names the columns of long decimals that the statement reckons with, as it is
+// run.
+func (s *session) rounded() []string {
+	w := &writer{sql: s.st.sql, tokens: s.st.tokens}
+	long := s.longDecimals()
+	var out, in []string // in: what the brackets belong to that the token is in
+	for i, t := range w.tokens {
+		switch {
+		case w.at(i, "("):
+			of := ""
+			if i > 0 && w.tokens[i-1].kind == word {
+				of = strings.ToLower(w.tokens[i-1].text)
+			}
+			in = append(in, of)
+		case w.at(i, ")") && len(in) > 0:
+			in = in[:len(in)-1]
+		}
+		if _, there := long[strings.ToLower(t.text)]; !there || !t.named() || w.at(i+1, ".") {
+			continue
+		}
+		first := i
+		for first >= 2 && w.at(first-1, ".") && w.tokens[first-2].named() {
+			first -= 2
+		}
+		n := len(in)
+		exact := n > 0 && slices.Contains([]string{sumName, avgName, keyName}, in[n-1])
+		call := slices.ContainsFunc(in, func(of string) bool { return slices.Contains(reckoning[:], of) }) ||
+			n > 1 && in[n-1] == "cast" && (in[n-2] == "min" || in[n-2] == "max") // by asNumbers
+		if name := t.text; !exact && (call || w.reckons(first-1) || w.reckons(i+1)) && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, name) }) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// reckons reports whether an operator on numbers stands at a place.
+func (w *writer) reckons(i int) bool {
+	return w.at(i, "+") || w.at(i, "-") || w.at(i, "*") || w.at(i, "/") || w.at(i, "%")
+}
+
+// noteRounded says in the result that digits are lost, if any are: if a value of more
+// digits than a float has was asked for, and the statement reckons with such.
+func (s *session) noteRounded() {
+	if !s.long || s.st.explain {
+		return
+	}
+	if names := s.rounded(); len(names) > 0 {
+		s.out.Note = fmt.Sprintf("%s has decimals of more than 15 digits: where the statement reckons or compares with them they are floats, of which 15 to 17 digits are right; sum, avg, min and max of a column are exact as columns of the result", strings.Join(names, ", "))
+	}
+}
