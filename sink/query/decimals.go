@@ -77,6 +77,9 @@ func (s *session) exactly() (sql string, types map[int]string) {
 		if !p.clauses(arm) {
 			return s.st.sql, types
 		}
+		if _, sorted := p.parts["order"]; sorted && len(arms) > 1 {
+			return s.st.sql, types // all of it is sorted by its columns, as they are
+		}
 		if t := p.parts["select"]; len(t) > 0 && (t[0].is("DISTINCT") || t[0].is("ALL")) {
 			p.parts["select"] = t[1:]
 		}
@@ -105,9 +108,9 @@ func (s *session) exactly() (sql string, types map[int]string) {
 
 // arm writes the columns of one SELECT, and what it is sorted by.
 func (x *exacter) arm(p *folder, alone bool, types map[int]string) {
-	order, sorted := p.parts["order"]
-	if sorted && !alone || slices.ContainsFunc(order, func(t token) bool { return t.is("COLLATE") }) {
-		return // its columns are sorted by as they are
+	order := p.parts["order"]
+	if slices.ContainsFunc(order, func(t token) bool { return t.is("COLLATE") }) {
+		return // likewise
 	}
 	items := make([]*exactItem, len(p.items))
 	stars := false
@@ -231,7 +234,7 @@ func (x *exacter) item(t []token) (*exactItem, bool) {
 		return &exactItem{t[0].text + "(" + text + ")", is.scale, is.typed}, true
 	}
 	end := closing(t)
-	if end < 0 || end < len(t)-1 && !t[end+1].is("FILTER") && !t[end+1].is("OVER") {
+	if end < 0 || !isTail(t[end+1:]) {
 		return nil, false
 	}
 	args, ok := called(t[:end+1], "sum", "avg", "min", "max")
@@ -257,6 +260,19 @@ func (x *exacter) item(t []token) (*exactItem, bool) {
 		}
 		return &exactItem{fmt.Sprintf("%s(%s(%s(%s))%s, %d)", backName, name, keyName, arg, rest, of.Scale), of.Scale, true}, true
 	}
+}
+
+// isTail reports whether tokens are what may stand behind an aggregate's brackets, and
+// nothing else: FILTER (…), OVER (…), OVER name.
+func isTail(t []token) bool {
+	if len(t) > 0 && t[0].is("FILTER") {
+		end := closing(t)
+		if end < 0 {
+			return false
+		}
+		t = t[end+1:]
+	}
+	return len(t) == 0 || t[0].is("OVER") && (len(t) == 2 && t[1].named() || len(t) > 2 && closing(t) == len(t)-1)
 }
 
 // decimal reports whether tokens are a column of decimals, or choose one: CASE, coalesce.
@@ -456,8 +472,15 @@ func (s *session) asNumbers() string {
 		span := token{pos: w.tokens[first].pos, end: t.end}
 		term := len(sorting) > 0 && sorting[len(sorting)-1] == depth && (w.isWord(first-1, "BY") || w.at(first-1, ",")) &&
 			(i+1 == len(w.tokens) || w.at(i+1, ",") || w.at(i+1, ")") || w.tokens[i+1].kind == word)
+		call := w.at(first-1, "(") && (w.isWord(first-2, "MIN") || w.isWord(first-2, "MAX")) && w.at(i+1, ")")
 		switch {
-		case long[strings.ToLower(t.text)].Scale > 0 && w.at(first-1, "(") && (w.isWord(first-2, "MIN") || w.isWord(first-2, "MAX")) && w.at(i+1, ")"):
+		case call && long[strings.ToLower(t.text)].Scale == 0:
+			// As a float it would make floats of whole numbers that SQLite has.
+			if !w.isWord(i+2, "FILTER") && !w.isWord(i+2, "OVER") {
+				w.edit(token{pos: w.tokens[first-2].pos, end: w.tokens[i+1].end},
+					fmt.Sprintf("cast(%s(%s(%s(%s)), 0) as numeric)", backName, w.tokens[first-2].text, keyName, w.sql[span.pos:span.end]))
+			}
+		case call:
 			w.edit(span, fmt.Sprintf("cast(%s as real)", w.sql[span.pos:span.end]))
 		case term && !w.isWord(i+1, "COLLATE"):
 			w.edit(span, fmt.Sprintf(key, w.sql[span.pos:span.end]))

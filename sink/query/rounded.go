@@ -36,9 +36,10 @@ func (s *session) rounded() []string {
 			first -= 2
 		}
 		n := len(in)
-		exact := n > 0 && slices.Contains([]string{sumName, avgName, keyName}, in[n-1])
+		whole := n > 3 && in[n-1] == keyName && in[n-4] == "cast" && in[n-3] == backName // likewise
+		exact := n > 0 && !whole && slices.Contains([]string{sumName, avgName, keyName}, in[n-1])
 		call := slices.ContainsFunc(in, func(of string) bool { return slices.Contains(reckoning[:], of) }) ||
-			n > 1 && in[n-1] == "cast" && (in[n-2] == "min" || in[n-2] == "max") // by asNumbers
+			whole || n > 1 && in[n-1] == "cast" && (in[n-2] == "min" || in[n-2] == "max") // by asNumbers
 		if name := t.text; !exact && (call || w.reckons(first-1) || w.reckons(i+1)) && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, name) }) {
 			out = append(out, name)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -236,12 +237,16 @@ func FuzzStatement(f *testing.F) {
 	w.produce(orders, 0, "a", order(id, 1, "ann", 10.5), []byte("bad"))
 	w.flush()
 	w.produce(orders, 1, "b", order(id, 2, "bob", 20))
+	long := money{who: "a", big: big.NewInt(math.MaxInt64), whole: big.NewInt(-1)}
+	w.produce(plain, 0, "k", long.encode(w.register("my.Plain-value", exactSchema)))
 	for _, sql := range []string{
 		"select * from orders where id in (1, 2) and kafka_timestamp > '2020-01-01' order by 1 desc limit 3",
 		"select * from log.orders l left join lake.orders r on l.id = r.id and r.kafka_key = 'a' collate nocase",
 		`with c as (select 1) select count(*), group_concat("customer", x'00') over () from "orders", c`,
 		"select customer like '%n_' escape '_', customer glob '[a-c]*', instr(customer, 'n'), replace(customer, 'n', '') from orders",
 		"explain query plan select 1 from orders where kafka_offset = 1.5 or kafka_partition is null",
+		`select who w, sum(big) as s, max(p.big) filter (where 1), coalesce(avg(price), 0) from "my.Plain" p group by 1 having s > 1 order by s desc, 3, max(big)`,
+		`select sum(case when who = 'a' then big else 0 end) over (order by big rows 1 preceding) from "my.Plain" union all select min(whole) from "my.Plain" order by 1`,
 		"values (1), (2) -- x", "select 'a' /* b */ || [c]", "select * from lake.orders__dead_letters", "select count(*) from orders;",
 	} {
 		f.Add(sql)
