@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,7 @@ func (r *rawRecord) size() int {
 type merge struct {
 	parts    []*mergePart
 	backward bool
+	key      *mergeKey // nil: records of all keys
 }
 
 // mergePart is one partition of a merge.
@@ -66,6 +68,10 @@ type mergePart struct {
 	maxRecords int
 	ready      []rawRecord // the next first
 	rd         record.Reader
+	// Of a search for a key: front is the time that it has come to, as far as it is known.
+	key    *mergeKey
+	front  int64
+	blocks int64 // that were read at once
 }
 
 // newMerge begins with partitions of a topic at their ends, or forward at their
@@ -94,31 +100,60 @@ func (n *node) newMerge(ctx context.Context, t *topic.Topic, only int32, backwar
 		p.maxBytes = max(windowBytes/len(m.parts), mergeRead)
 		p.maxRecords = max(windowRecords/len(m.parts), 1)
 		p.window = int64(min(firstWindow, p.maxRecords))
+		if p.front = math.MinInt64; backward {
+			p.front = math.MaxInt64 // it has come nowhere yet
+		}
 	}
 	return m, nil
 }
 
-// next returns the next record; nil at the end.
+// next returns the next record; nil at the end. A search for a key may end with
+// errMore before there is one.
 func (m *merge) next(ctx context.Context) (*rawRecord, error) {
-	var best *mergePart
-	for _, p := range m.parts {
-		if err := p.fill(ctx, m.backward); err != nil {
-			return nil, fmt.Errorf("partition %d: %w", p.partition, err)
+	var begun int64
+	if m.key != nil {
+		begun = m.key.read
+	}
+	for {
+		best, err := m.first(ctx)
+		switch {
+		case err != nil || best == nil:
+			return nil, err
+		case len(best.ready) > 0:
+			rec := &best.ready[0]
+			best.ready = best.ready[1:]
+			return rec, nil
+		case m.key.read-begun >= m.key.pause:
+			return nil, errMore
 		}
-		if len(p.ready) == 0 {
+		if err := best.look(ctx, m.backward); err != nil {
+			return nil, fmt.Errorf("partition %d: %w", best.partition, err)
+		}
+	}
+}
+
+// first is the partition that comes next, by the time of its next record, or that a
+// search for a key has come to; nil at the end.
+func (m *merge) first(ctx context.Context) (best *mergePart, err error) {
+	var at int64
+	for _, p := range m.parts {
+		ms := p.front
+		if m.key == nil {
+			if err := p.fill(ctx, m.backward); err != nil {
+				return nil, fmt.Errorf("partition %d: %w", p.partition, err)
+			}
+		}
+		switch {
+		case len(p.ready) > 0:
+			ms = p.ready[0].TimestampMs
+		case m.key == nil || p.over(m.backward):
 			continue
 		}
-		if best == nil || m.backward && p.ready[0].TimestampMs > best.ready[0].TimestampMs ||
-			!m.backward && p.ready[0].TimestampMs < best.ready[0].TimestampMs {
-			best = p
+		if best == nil || m.backward && ms > at || !m.backward && ms < at {
+			best, at = p, ms
 		}
 	}
-	if best == nil {
-		return nil, nil
-	}
-	rec := &best.ready[0]
-	best.ready = best.ready[1:]
-	return rec, nil
+	return best, nil
 }
 
 // fill makes a record ready unless there is none left.
@@ -134,22 +169,22 @@ func (p *mergePart) fill(ctx context.Context, backward bool) error {
 			if p.pos = max(p.pos, p.start); p.pos >= p.end {
 				return nil
 			}
-			if err := p.forward(ctx); err != nil {
+			if err := p.forward(ctx, min(p.end, p.pos+int64(p.maxRecords))); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := p.backward(ctx); err != nil {
+		if err := p.backward(ctx, max(p.start, p.pos-p.window)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// backward reads the window below pos.
-func (p *mergePart) backward(ctx context.Context) error {
-	from, to := max(p.start, p.pos-p.window), p.pos
-	got, _, err := p.read(ctx, from, to, func(all []rawRecord, held int) ([]rawRecord, int) {
+// backward reads from an offset to below pos, or as much of the end of that as there is
+// room for.
+func (p *mergePart) backward(ctx context.Context, from int64) error {
+	got, _, err := p.read(ctx, from, p.pos, func(all []rawRecord, held int) ([]rawRecord, int) {
 		// Too much: the older half is read again later.
 		for len(all) > 1 && (held > p.maxBytes || len(all) > p.maxRecords) {
 			held -= all[0].size()
@@ -170,9 +205,8 @@ func (p *mergePart) backward(ctx context.Context) error {
 	return nil
 }
 
-// forward reads what comes next.
-func (p *mergePart) forward(ctx context.Context) error {
-	to := min(p.end, p.pos+int64(p.maxRecords))
+// forward reads what comes next, below an offset.
+func (p *mergePart) forward(ctx context.Context, to int64) error {
 	got, reached, err := p.read(ctx, p.pos, to, nil)
 	if err != nil {
 		return err
@@ -202,6 +236,9 @@ func (p *mergePart) read(ctx context.Context, from, to int64, trim func([]rawRec
 		for one, err := range record.Batches(raw) {
 			if err != nil {
 				return nil, at, fmt.Errorf("stored batch: %w", err)
+			}
+			if p.key != nil && p.key.noting {
+				p.key.Batch(one.Header, at)
 			}
 			if !one.Header.Control() && !aborted.Holds(one.Header) {
 				var n int
@@ -233,7 +270,7 @@ func (p *mergePart) batch(all []rawRecord, one record.Batch, from, to int64) ([]
 	added := 0
 	for p.rd.Next() {
 		rec := p.rd.Record()
-		if rec.Offset < from || rec.Offset >= to {
+		if rec.Offset < from || rec.Offset >= to || p.key != nil && !p.key.saw(rec) {
 			continue
 		}
 		r := rawRecord{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -40,6 +41,9 @@ func (n *node) newSearch(r *http.Request, b browseRequest) (*search, error) {
 	}
 	if err := s.merge.seek(b.cursor); err != nil {
 		return nil, err
+	}
+	if b.hasKey && !b.follow {
+		s.merge.onlyKey(n.sql.KeySearch([]byte(b.key)), b.key, int64(b.scan))
 	}
 	if b.where == "" {
 		return s, nil
@@ -94,7 +98,7 @@ func (s *search) run(ctx context.Context, found func(shownRecord) error, progres
 		now := time.Now()
 		switch {
 		case why != "":
-		case s.scanned >= int64(s.want.scan):
+		case s.read() >= int64(s.want.scan):
 			why = "scan"
 		case now.Sub(s.begun) > scanTime:
 			why = "time"
@@ -109,6 +113,14 @@ func (s *search) run(ctx context.Context, found func(shownRecord) error, progres
 			said = now
 		}
 	}
+}
+
+// read is how many records were read: a search for a key passes over others.
+func (s *search) read() int64 {
+	if k := s.merge.key; k != nil {
+		return k.read
+	}
+	return s.scanned
 }
 
 func (s *search) state(why string) browseEnd {
@@ -127,6 +139,9 @@ func (s *search) step(ctx context.Context, found func(shownRecord) error) (why s
 	var some []rawRecord
 	for len(some) < chunk {
 		rec, err := s.merge.next(ctx)
+		if errors.Is(err, errMore) {
+			break
+		}
 		if err != nil {
 			return "", err
 		}
@@ -138,7 +153,7 @@ func (s *search) step(ctx context.Context, found func(shownRecord) error) (why s
 		if s.quick(rec) {
 			some = append(some, *rec)
 		}
-		if s.scanned%1000 == 0 || s.scanned >= int64(s.want.scan) {
+		if s.scanned%1000 == 0 || s.read() >= int64(s.want.scan) {
 			break // to say how far it is
 		}
 	}
@@ -148,6 +163,9 @@ func (s *search) step(ctx context.Context, found func(shownRecord) error) (why s
 	}
 	s.merge.putBack(some[looked:])
 	s.scanned -= int64(len(some) - looked)
+	if k := s.merge.key; k != nil {
+		s.scanned = k.read + k.passed
+	}
 	if s.matched >= int64(s.want.limit) {
 		why = "limit"
 	}

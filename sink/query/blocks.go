@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"github.com/tarn-io/tarn/broker/record"
@@ -38,6 +39,8 @@ type block struct {
 	batches int64
 	ms      [2]int64 // least and greatest timestamp
 	bits    []uint64 // their number is a power of two
+	// prefixed: some key begins as those with a schema do, so that its text is not its bytes.
+	prefixed bool
 }
 
 // blockID names a block. A topic made again has another id.
@@ -109,18 +112,18 @@ func (k *block) may(b *bounds, hashes []uint64) bool {
 	if k.ms[0] > b.ms[1] || k.ms[1] < b.ms[0] {
 		return false
 	}
-	for _, h := range hashes {
-		all := true
-		bitsOf(h, func(at uint64) bool {
-			at &= uint64(len(k.bits))*64 - 1
-			all = k.bits[at/64]&(1<<(at%64)) != 0
-			return all
-		})
-		if all {
-			return true
-		}
-	}
-	return b.keys == nil
+	return b.keys == nil || slices.ContainsFunc(hashes, k.has)
+}
+
+// has reports whether the block may have a key with a hash.
+func (k *block) has(hash uint64) bool {
+	all := true
+	bitsOf(hash, func(at uint64) bool {
+		at &= uint64(len(k.bits))*64 - 1
+		all = k.bits[at/64]&(1<<(at%64)) != 0
+		return all
+	})
+	return all
 }
 
 // blockMaker makes blocks of what a scan passes. One goroutine.
@@ -188,6 +191,7 @@ func (m *blockMaker) add(rec *record.Record) {
 	if rec.Key == nil {
 		return
 	}
+	m.made.prefixed = m.made.prefixed || len(rec.Key) > 0 && rec.Key[0] == 0
 	mask := uint64(len(m.bits))*64 - 1
 	bitsOf(maphash.Bytes(m.s.seed, rec.Key), func(at uint64) bool {
 		at &= mask
