@@ -252,15 +252,13 @@ func TestExactOrder(t *testing.T) {
 			return cmp.Or(x.Cmp(y), a.partition-b.partition, a.offset-b.offset)
 		})
 		var rows, running []string
-		sum := new(big.Int)
 		for i, m := range sorted {
-			if text := ""; c.of(m) != nil {
-				text = shown(c.of(m), c.scale)
-				rows = append(rows, text)
+			if c.of(m) != nil {
+				rows = append(rows, shown(c.of(m), c.scale))
 			} else {
 				rows = append(rows, `""`)
 			}
-			sum = new(big.Int)
+			sum := new(big.Int)
 			some := false
 			for _, near := range sorted[max(0, i-2) : i+1] {
 				if n := c.of(near); n != nil {
