@@ -59,7 +59,7 @@ type exactItem struct {
 // exactly is the statement with aggregates of decimals exact that are columns of its
 // result. types are those of the columns that are decimals, by their place.
 func (s *session) exactly() (sql string, types map[int]string) {
-	x := &exacter{writer: writer{sql: s.st.sql, tokens: s.st.tokens}, decimals: s.decimals(), renamed: map[string]bool{}, columns: map[string]bool{}}
+	x := &exacter{writer: writer{sql: s.st.sql, tokens: s.st.tokens}, decimals: s.decimals(), columns: map[string]bool{}}
 	types = map[int]string{}
 	arms := s.st.arms()
 	if len(x.decimals) == 0 || len(arms) == 0 {
@@ -92,11 +92,7 @@ func (s *session) exactly() (sql string, types map[int]string) {
 		}
 		cut = append(cut, p)
 	}
-	for i, t := range x.tokens {
-		if i > 0 && t.named() && x.names(i-1) && !slices.Contains(outer, t.pos) {
-			x.renamed[strings.ToLower(t.text)] = true
-		}
-	}
+	x.renamed = x.given(outer)
 	for _, p := range cut {
 		x.arm(p, len(cut) == 1, types)
 	}
@@ -115,7 +111,7 @@ func (x *exacter) arm(p *folder, alone bool, types map[int]string) {
 	items := make([]*exactItem, len(p.items))
 	stars := false
 	for i, it := range p.items {
-		if n := len(it.tokens); n == 0 || it.tokens[n-1].kind == other && it.tokens[n-1].text == "*" {
+		if n := len(it.tokens); n == 0 || it.tokens[n-1].op("*") {
 			stars = true
 		}
 		if is, ok := x.item(it.tokens); ok && x.inlines(p, it, p.parts["having"]) {
@@ -181,7 +177,7 @@ func (x *exacter) arm(p *folder, alone bool, types map[int]string) {
 // something else.
 func (x *exacter) inlines(p *folder, it item, t []token) bool {
 	at := func(i int, text string) bool {
-		return i >= 0 && i < len(t) && t[i].kind == other && t[i].text == text
+		return i >= 0 && i < len(t) && t[i].op(text)
 	}
 	var edits []token
 	for i, tok := range t {
@@ -301,7 +297,7 @@ func (x *exacter) decimal(t []token) (of arrow.Decimal128Type, ok bool) {
 // column reports whether tokens are the name of a column of decimals.
 func (x *exacter) column(t []token) (of arrow.Decimal128Type, ok bool) {
 	for i, tok := range t {
-		if i%2 == 0 && !tok.named() || i%2 == 1 && (tok.kind != other || tok.text != ".") {
+		if i%2 == 0 && !tok.named() || i%2 == 1 && !tok.op(".") {
 			return of, false
 		}
 	}
@@ -316,7 +312,7 @@ func (x *exacter) column(t []token) (of arrow.Decimal128Type, ok bool) {
 // isNumber reports whether tokens are a number that is written down: with a sign and a
 // fraction perhaps, each of which is a token.
 func isNumber(t []token) bool {
-	if len(t) > 1 && t[0].kind == other && (t[0].text == "-" || t[0].text == "+") {
+	if len(t) > 1 && (t[0].op("-") || t[0].op("+")) {
 		t = t[1:]
 	}
 	for i, tok := range t {
@@ -338,15 +334,15 @@ func called(t []token, names ...string) (args [][]token, ok bool) {
 
 // closing is where the bracket closes that the second token opens, -1 if it is none.
 func closing(t []token) int {
-	if len(t) < 2 || t[1].kind != other || t[1].text != "(" {
+	if len(t) < 2 || !t[1].op("(") {
 		return -1
 	}
 	depth := 0
 	for i, tok := range t {
 		switch {
-		case tok.kind == other && tok.text == "(":
+		case tok.op("("):
 			depth++
-		case tok.kind == other && tok.text == ")":
+		case tok.op(")"):
 			if depth--; depth == 0 {
 				return i
 			}
@@ -360,10 +356,10 @@ func chosen(t []token) (values [][]token, ok bool) {
 	from, depth := -1, 0
 	for i, tok := range t {
 		switch {
-		case tok.is("CASE") || tok.kind == other && tok.text == "(":
+		case tok.is("CASE") || tok.op("("):
 			depth++
 			continue
-		case depth > 1 && (tok.is("END") || tok.kind == other && tok.text == ")"):
+		case depth > 1 && (tok.is("END") || tok.op(")")):
 			depth--
 			continue
 		case depth != 1:
@@ -388,9 +384,9 @@ func (s *statement) arms() [][]token {
 	depth, from := 0, -1
 	for i, t := range s.tokens {
 		switch {
-		case t.kind == other && t.text == "(":
+		case t.op("("):
 			depth++
-		case t.kind == other && t.text == ")":
+		case t.op(")"):
 			depth--
 		case depth > 0:
 		case t.is("SELECT"):
@@ -423,10 +419,8 @@ func (s *session) longDecimals() map[string]arrow.Decimal128Type {
 			delete(long, name)
 		}
 	}
-	for i, t := range w.tokens {
-		if i > 0 && t.named() && w.names(i-1) {
-			delete(long, strings.ToLower(t.text)) // it may be something else in this statement
-		}
+	for name := range w.given(nil) {
+		delete(long, name)
 	}
 	return long
 }
@@ -465,10 +459,7 @@ func (s *session) asNumbers() string {
 		if _, there := long[strings.ToLower(t.text)]; !there {
 			continue
 		}
-		first := i
-		for first >= 2 && w.at(first-1, ".") && w.tokens[first-2].named() {
-			first -= 2
-		}
+		first := w.head(i)
 		span := token{pos: w.tokens[first].pos, end: t.end}
 		term := len(sorting) > 0 && sorting[len(sorting)-1] == depth && (w.isWord(first-1, "BY") || w.at(first-1, ",")) &&
 			(i+1 == len(w.tokens) || w.at(i+1, ",") || w.at(i+1, ")") || w.tokens[i+1].kind == word)

@@ -17,7 +17,7 @@ func (e *Engine) describe(ctx context.Context, r Request) (out *Result, ok bool,
 	if err != nil || len(r.SQL) > maxSQL {
 		return nil, false, nil // parse says why
 	}
-	for n := len(tokens); n > 0 && tokens[n-1].kind == other && tokens[n-1].text == ";"; n = len(tokens) {
+	for n := len(tokens); n > 0 && tokens[n-1].op(";"); n = len(tokens) {
 		tokens = tokens[:n-1]
 	}
 	name, all := described(tokens)

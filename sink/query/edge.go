@@ -97,7 +97,7 @@ func (p *folder) rowwise() bool {
 			if t.is("SELECT") || t.is("DISTINCT") || t.is("OVER") {
 				return false
 			}
-			called := i+1 < len(p.parts[name]) && p.parts[name][i+1].kind == other && p.parts[name][i+1].text == "("
+			called := i+1 < len(p.parts[name]) && p.parts[name][i+1].op("(")
 			if low := strings.ToLower(t.text); called && t.named() && !slices.Contains(scalars[:], low) && !slices.Contains(perRow[:], low) {
 				return false
 			}

@@ -86,9 +86,9 @@ func (p *folder) clauses(t []token) bool {
 	depth, at := 0, -1
 	for i, tok := range t {
 		switch {
-		case tok.kind == other && tok.text == "(":
+		case tok.op("("):
 			depth++
-		case tok.kind == other && tok.text == ")":
+		case tok.op(")"):
 			depth--
 		}
 		if tok.kind == word && depth == 0 {
@@ -122,7 +122,7 @@ func (p *folder) clauses(t []token) bool {
 func (p *folder) from() bool {
 	t := p.parts["from"]
 	schema := "main"
-	if len(t) >= 3 && t[1].text == "." && t[1].kind == other {
+	if len(t) >= 3 && t[1].op(".") {
 		if !t[0].named() {
 			return false
 		}
@@ -159,7 +159,7 @@ func (p *folder) column(t []token) (at, n int) {
 		return -1, 0
 	}
 	name, n := t[0], 1
-	if len(t) >= 2 && t[1].kind == other && t[1].text == "." {
+	if len(t) >= 2 && t[1].op(".") {
 		if len(t) < 3 || !t[2].named() || !strings.EqualFold(t[0].text, p.alias) {
 			return -1, 0
 		}
@@ -202,7 +202,7 @@ func (p *folder) group() bool {
 		p.distinct, t = true, t[1:]
 	}
 	for _, one := range commas(t) {
-		if len(one) == 0 || one[0].text == "*" && one[0].kind == other {
+		if len(one) == 0 || one[0].op("*") {
 			return false
 		}
 		it := itemOf(one)
@@ -329,7 +329,7 @@ func (p *folder) expression(b *strings.Builder, t []token, aliases bool) bool {
 	for i := 0; i < len(t); {
 		tok := t[i]
 		b.WriteByte(' ')
-		called := i+1 < len(t) && t[i+1].kind == other && t[i+1].text == "("
+		called := i+1 < len(t) && t[i+1].op("(")
 		if tok.kind == word && called && !tok.keyword() {
 			name := strings.ToLower(tok.text)
 			if slices.Contains(aggregates[:], name) {
@@ -386,7 +386,7 @@ func (p *folder) aliased(name string) bool {
 // call reads what stands behind the bracket of an aggregate; n is how many tokens.
 func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok bool) {
 	c := call{name: name, at: -1}
-	if name == "count" && len(t) >= 2 && t[0].text == "*" && t[0].kind == other {
+	if name == "count" && len(t) >= 2 && t[0].op("*") {
 		n = 1
 	} else {
 		if len(t) > 0 && t[0].is("DISTINCT") {
@@ -403,7 +403,7 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 		c.at, c.decimal = at, p.r.columns[at].isDecimal()
 		n += k
 		switch rest := t[n:]; {
-		case c.key && len(rest) > 0 && rest[0].text == ")" && rest[0].kind == other:
+		case c.key && len(rest) > 0 && rest[0].op(")"):
 			n++
 		case (name == sumName || name == avgName) && len(rest) > 1 && rest[0].text == ",":
 			scale, err := strconv.Atoi(rest[1].text)
@@ -415,7 +415,7 @@ func (p *folder) call(b *strings.Builder, name string, t []token) (n int, ok boo
 			return 0, false
 		}
 	}
-	if n >= len(t) || t[n].text != ")" || t[n].kind != other {
+	if n >= len(t) || !t[n].op(")") {
 		return 0, false
 	}
 	if n++; n < len(t) && (t[n].is("OVER") || t[n].is("FILTER")) {

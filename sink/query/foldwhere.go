@@ -46,7 +46,7 @@ func (w *whereReader) word(keyword string) bool {
 }
 
 func (w *whereReader) sign(text string) bool {
-	if len(w.t) > 0 && w.t[0].kind == other && w.t[0].text == text {
+	if len(w.t) > 0 && w.t[0].op(text) {
 		w.t = w.t[1:]
 		return true
 	}
@@ -216,7 +216,7 @@ func (w *whereReader) value(c *condition) bool {
 func (w *whereReader) valueLength(at int) int {
 	t := w.t[at:]
 	n := 0
-	if len(t) > 0 && t[0].kind == other && (t[0].text == "-" || t[0].text == "+") {
+	if len(t) > 0 && (t[0].op("-") || t[0].op("+")) {
 		n++
 	}
 	if n >= len(t) {
@@ -236,7 +236,7 @@ func (w *whereReader) valueLength(at int) int {
 			}
 		}
 		return n
-	case first.kind == word && n == 0 && slices.Contains(timely[:], strings.ToLower(first.text)) && len(t) > 2 && t[1].text == "(" && t[1].kind == other:
+	case first.kind == word && n == 0 && slices.Contains(timely[:], strings.ToLower(first.text)) && len(t) > 2 && t[1].op("("):
 		if at > 0 {
 			return 0 // one inside another
 		}

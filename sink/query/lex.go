@@ -31,6 +31,9 @@ func (t token) is(keyword string) bool {
 	return t.kind == word && strings.EqualFold(t.text, keyword)
 }
 
+// op reports whether t is an operator or a bracket.
+func (t token) op(text string) bool { return t.kind == other && t.text == text }
+
 // lex cuts a statement into tokens, without spaces and comments. The error says
 // where a quote or a parameter stands that cannot be.
 func lex(sql string) ([]token, error) {
@@ -140,7 +143,7 @@ func parse(sql string) (*statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	for n := len(tokens); n > 0 && tokens[n-1].text == ";" && tokens[n-1].kind == other; n = len(tokens) {
+	for n := len(tokens); n > 0 && tokens[n-1].op(";"); n = len(tokens) {
 		sql, tokens = sql[:tokens[n-1].pos], tokens[:n-1]
 	}
 	if len(tokens) == 0 {
@@ -161,11 +164,11 @@ func parse(sql string) (*statement, error) {
 	depth := 0
 	for _, t := range first {
 		switch {
-		case t.kind == other && t.text == "(":
+		case t.op("("):
 			depth++
-		case t.kind == other && t.text == ")":
+		case t.op(")"):
 			depth--
-		case t.kind == other && t.text == ";":
+		case t.op(";"):
 			return nil, invalid(sql, t.pos, "one statement at a time")
 		case depth == 0 && (t.is("INSERT") || t.is("UPDATE") || t.is("DELETE")):
 			return nil, invalid(sql, t.pos, "%s is not taken: queries change nothing", strings.ToUpper(t.text))
@@ -198,7 +201,7 @@ func (s *statement) alone() bool {
 			from = true
 		case t.is("WHERE"), t.is("GROUP"), t.is("ORDER"), t.is("LIMIT"):
 			from = false
-		case from && t.kind == other && t.text == ",":
+		case from && t.op(","):
 			return false
 		}
 	}

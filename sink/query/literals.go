@@ -60,10 +60,8 @@ type writer struct {
 // form that the column has. The error says which value can be none.
 func asColumnsHave(sql string, tokens []token, wants map[string]literal) (string, error) {
 	w := &writer{sql: sql, tokens: tokens, wants: wants}
-	for i, t := range tokens {
-		if i > 0 && t.named() && w.names(i-1) {
-			delete(wants, strings.ToLower(t.text)) // it may be something else in this statement
-		}
+	for name := range w.given(nil) {
+		delete(wants, name)
 	}
 	for i, t := range tokens {
 		if !t.named() || w.at(i+1, ".") || w.at(i+1, "(") {
@@ -73,10 +71,7 @@ func asColumnsHave(sql string, tokens []token, wants map[string]literal) (string
 		if want == anyLiteral {
 			continue
 		}
-		first := i // of the column's name, with its table's before it
-		for first >= 2 && w.at(first-1, ".") && tokens[first-2].named() {
-			first -= 2
-		}
+		first := w.head(i)
 		if err := w.behind(i+1, t.text, want, first); err != nil {
 			return "", err
 		}
@@ -104,7 +99,7 @@ func (w *writer) edited() string {
 
 // at reports whether an operator or a bracket stands at a place.
 func (w *writer) at(i int, text string) bool {
-	return i >= 0 && i < len(w.tokens) && w.tokens[i].kind == other && w.tokens[i].text == text
+	return i >= 0 && i < len(w.tokens) && w.tokens[i].op(text)
 }
 
 func (w *writer) isWord(i int, keyword string) bool {
@@ -116,6 +111,26 @@ func (w *writer) isWord(i int, keyword string) bool {
 func (w *writer) names(i int) bool {
 	t := w.tokens[i]
 	return t.is("AS") || t.ends() && !(t.kind == word && slices.Contains(leading[:], strings.ToLower(t.text)))
+}
+
+// given are the names, in lower case, that the statement gives to something, but for those
+// at some places: what stands under them may be no column.
+func (w *writer) given(but []int) map[string]bool {
+	out := map[string]bool{}
+	for i, t := range w.tokens {
+		if i > 0 && t.named() && w.names(i-1) && !slices.Contains(but, t.pos) {
+			out[strings.ToLower(t.text)] = true
+		}
+	}
+	return out
+}
+
+// head is where the name of a column begins that ends at i: with its table's before it.
+func (w *writer) head(i int) int {
+	for i >= 2 && w.at(i-1, ".") && w.tokens[i-2].named() {
+		i -= 2
+	}
+	return i
 }
 
 // leading are keywords that an expression may follow, beside those that stand in one.

@@ -31,10 +31,7 @@ func (s *session) rounded() []string {
 		if _, there := long[strings.ToLower(t.text)]; !there || !t.named() || w.at(i+1, ".") {
 			continue
 		}
-		first := i
-		for first >= 2 && w.at(first-1, ".") && w.tokens[first-2].named() {
-			first -= 2
-		}
+		first := w.head(i)
 		n := len(in)
 		whole := n > 3 && in[n-1] == keyName && in[n-4] == "cast" && in[n-3] == backName // likewise
 		exact := n > 0 && !whole && slices.Contains([]string{sumName, avgName, keyName}, in[n-1])
