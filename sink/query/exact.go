@@ -76,7 +76,7 @@ type digits struct {
 // scale is how many of them are behind the point, below 0 if the last is before it.
 func (n *digits) scale() int { return len(n.d) - n.exp }
 
-// digitsOf reads a number, or a text that is one without an exponent, into buf; ok is
+// digitsOf reads a number, or a short text that is one without an exponent, into buf; ok is
 // false of all else.
 func digitsOf(v any, buf []byte) (n digits, ok bool) {
 	b, exp := buf[:0], 0
@@ -95,6 +95,9 @@ func digitsOf(v any, buf []byte) (n digits, ok bool) {
 		}
 		b, exp = b[:at], e
 	case string:
+		if len(v) > maxPlaces {
+			return n, false // big integers take time with the square of it
+		}
 		b = append(b, v...)
 	default:
 		return n, false

@@ -330,6 +330,7 @@ func TestExactPlaces(t *testing.T) {
 		{"select who as big, sum(big) from orders group by who order by big", "a," + both + "\nb,9.5"},
 		{"select sum(big), * from (select big from orders where who = 'b')", "9.5,9.5"},
 		{"select count(*) over (order by big range between 1 preceding and current row) from orders order by big", "1\n2\n2"},
+		{"select tarn_sum(x, 2), tarn_avg(x, 2), typeof(tarn_order(max(x))) from (select replace(hex(zeroblob(1000000)), '0', '9') x union all select '7x' union all select 1e300 union all select -1e-300)", "1e+300,2.5e+299,text"},
 		{"select tarn_decimal(tarn_order(x), 2) from (select 1.5 x union all select 'b' union all select null union all select -7 union all select x'00') order by tarn_order(x)", "\"\"\nb\n\\x00\n-7\n1.5"},
 	} {
 		for _, req := range []query.Request{{SQL: c.sql}, query.Plainly(query.Request{SQL: c.sql})} {
