@@ -5,6 +5,7 @@ const axe = require('axe-core').source;
 const { late, lateSignIn } = require('./late.js');
 const { rights } = require('./rights.js');
 const { edges } = require('./edges.js');
+const { dialogs } = require('./dialogs.js');
 
 const [, , base, folder, mode] = process.argv;
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -278,7 +279,7 @@ async function signIn(page) {
     if (mode === 'signin') { await signIn(page); await lateSignIn(page, parts); }
     else if (mode === 'rights') await rights(page, parts);
     else if (mode === 'late') await late(page, parts);
-    else if (mode === 'work') { await work(page); await edges(page, parts); }
+    else if (mode === 'work') { await work(page); await edges(page, parts); await dialogs(page, parts); }
     else await pages(page, mode);
   } finally { await browser.close(); }
 })().catch((e) => { console.error(e); process.exit(1); });

@@ -1,6 +1,6 @@
 // The frame around all pages: who is there, where to go, keys.
-import { html, render, signal, useEffect, useRef, useState } from './lib.js';
-import { A, go, parts, path, url } from './router.js';
+import { html, render, useEffect, useRef, useState } from './lib.js';
+import { A, closeDialog, go, openDialog, openFor, parts, path, url } from './router.js';
 import { ask, session } from './api.js';
 import { Dialog, Toast, Trouble } from './parts.js';
 import { setTheme, setUTC, theme, utc } from './format.js';
@@ -25,8 +25,6 @@ const pages = [
 const ofCluster = ['clients', 'security', 'settings'];
 const mine = () => pages.filter(([name]) => session.value.cluster || !ofCluster.includes(name));
 
-const helping = signal(false);
-
 /** Page loads the module of where we are and shows it. */
 function Page() {
   const first = parts.value[0] || '';
@@ -50,7 +48,7 @@ function Side() {
     <div class="foot"><div class="row"><button class="plain small" onClick=${() => setTheme(next[theme.value])} title="Light, dark or as the system has it">${{ system: 'Auto', light: 'Light', dark: 'Dark' }[theme.value]} theme</button>
       <button class="plain small" onClick=${() => setUTC(!utc.value)} title="Zone of times">${utc.value ? 'UTC' : 'Local time'}</button></div>
       ${session.value.user && html`<div class="row spread who"><span class="cut">${session.value.user}</span>${session.value.by_cookie && html`<button class="plain small" onClick=${signOut}>Sign out</button>`}</div>`}
-      <div class="row spread"><span>tarn ${session.value.version}</span><button class="plain small" onClick=${() => { helping.value = true; }}>Keys <kbd>?</kbd></button></div></div></aside>`;
+      <div class="row spread"><span>tarn ${session.value.version}</span><button class="plain small" onClick=${() => openDialog('keys')}>Keys <kbd>?</kbd></button></div></div></aside>`;
 }
 
 async function signOut() {
@@ -85,7 +83,7 @@ function SignIn() {
 const keys = () => [['/', 'search or filter on this page'], ['?', 'this list'], ['Esc', 'close, or leave a field'], ['↑ ↓, Enter', 'go through the rows of a list, and open one'], ['space', 'records: pause or go on with the live tail'], ['Ctrl Enter', 'SQL: run; produce: send'],
   ...mine().map(([, label, key]) => ['g ' + key, label])];
 
-const Help = () => helping.value && html`<${Dialog} title="Keys" onClose=${() => { helping.value = false; }}><table class="grid">${keys().map(([k, what]) => html`<tr><td class="fit"><kbd>${k}</kbd></td><td>${what}</td></tr>`)}</table></${Dialog}>`;
+const Help = () => openFor('keys') !== null && html`<${Dialog} title="Keys" onClose=${closeDialog}><table class="grid">${keys().map(([k, what]) => html`<tr><td class="fit"><kbd>${k}</kbd></td><td>${what}</td></tr>`)}</table></${Dialog}>`;
 
 /** Whether a key belongs to a field and not to the page. */
 const typing = (t) => t && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName));
@@ -108,7 +106,7 @@ addEventListener('keydown', (e) => {
   if ((e.key === 'ArrowDown' || e.key === 'j') && e.target === document.body) {
     const row = document.querySelector('.main tr[tabindex="0"], .main [role="row"][tabindex="0"]');
     if (row instanceof HTMLElement) { e.preventDefault(); row.focus(); }
-  } else if (e.key === '?') helping.value = true;
+  } else if (e.key === '?') openDialog('keys');
   else if (e.key === '/') {
     const field = document.querySelector('[data-search]');
     if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) { e.preventDefault(); field.focus(); field.select(); }

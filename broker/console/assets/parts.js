@@ -1,7 +1,7 @@
 // Parts that pages are made of.
 import { html, signal, useState, useEffect, useRef } from './lib.js';
 import { A, param, setParams } from './router.js';
-import { time, ago, utc } from './format.js';
+import { ago, plural, time, utc } from './format.js';
 
 const note = signal(null);
 let noteTimer = 0;
@@ -107,9 +107,25 @@ export function steps(e, open) {
   e.preventDefault();
 }
 
+/** atOnce is how many rows of a list are in the page at first, and how many come whenever its end is near. */
+const atOnce = 200;
+
+/** useNear says how many of n rows are shown, and gives what has to stand behind them. */
+function useNear(n) {
+  const [shown, set] = useState(atOnce);
+  const ref = useRef(null);
+  useEffect(() => {
+    if (!ref.current) return undefined;
+    const near = new IntersectionObserver((seen) => { if (seen.some((s) => s.isIntersecting)) set((s) => s + atOnce); }, { rootMargin: '1200px' });
+    near.observe(ref.current);
+    return () => near.disconnect();
+  }, [shown, n > shown]);
+  return [shown, n > shown && html`<p ref=${ref} class="faint">${plural(n - shown, 'more row')}</p>`];
+}
+
 /**
  * Grid is a table that sorts by its columns; which one is in the URL. A roomy column is
- * left out on a telephone.
+ * left out on a telephone. Of a long list, rows come into the page as somebody comes near.
  * @param {{rows: any[], columns: {name: string, key?: string, value?: (row: any) => any, show?: (row: any) => any, num?: boolean, fit?: boolean, roomy?: boolean, cls?: string, title?: string}[], id?: string, onRow?: (row: any) => void, sort?: string, rowClass?: (row: any) => string, keyOf?: (row: any) => string}} o
  *   keyOf tells rows without a name apart: the focus stays with its row when the order changes
  */
@@ -126,6 +142,7 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass, keyOf
       return down ? -order : order;
     });
   }
+  const [shown, rest] = useNear(list.length);
   const head = (c) => {
     const sorts = c.value && c.key;
     const next = name === c.key ? (down ? c.key : '-' + c.key) : (c.num ? '-' : '') + c.key;
@@ -133,9 +150,9 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass, keyOf
     return html`<th scope="col" class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (sorts ? 'sorts' : '')} title=${c.title} aria-sort=${sorts && name === c.key ? (down ? 'descending' : 'ascending') : undefined}>${sorts
       ? html`<button class="sorter" onClick=${() => setParams({ ['sort' + id]: next === sort ? '' : next })}>${text}</button>` : text}</th>`;
   };
-  return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.map((r, i) => html`<tr key=${keyOf ? keyOf(r) : r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
+  return html`<div class="scroll"><table class="grid"><thead><tr>${columns.map(head)}</tr></thead><tbody>${list.slice(0, shown).map((r, i) => html`<tr key=${keyOf ? keyOf(r) : r.name ?? i} class=${(onRow ? 'open ' : '') + (rowClass ? rowClass(r) : '')}
     tabindex=${onRow ? 0 : undefined} onKeyDown=${onRow && ((e) => steps(e, () => onRow(r)))}
-    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>${!list.length && !id && param('q') && html`<p class="faint">Nothing here has “${param('q')}” in it.</p>`}`;
+    onClick=${onRow && ((e) => { if (!e.target.closest('a,button')) onRow(r); })}>${columns.map((c) => html`<td class=${(c.num ? 'num ' : '') + (c.fit ? 'fit ' : '') + (c.roomy ? 'roomy ' : '') + (c.cls || '')}>${c.show ? c.show(r) : c.value(r)}</td>`)}</tr>`)}</tbody></table></div>${rest}${!list.length && !id && param('q') && html`<p class="faint">Nothing here has “${param('q')}” in it.</p>`}`;
 }
 
 /** Dialog lies above the page until it is closed. What somebody has typed there is not lost by one key or a click beside it. */

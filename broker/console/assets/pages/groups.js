@@ -1,6 +1,6 @@
 // Groups: who reads, how far behind, and setting offsets with a look before.
 import { html, useEffect, useState } from '../lib.js';
-import { A, go, param, parts, url } from '../router.js';
+import { A, closeDialog, go, openDialog, openFor, param, parts, url } from '../router.js';
 import { ask, p, useAsk, useRights } from '../api.js';
 import { brief, count, plural, sh, span } from '../format.js';
 import { Act, Badge, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Segment, Sure, Trouble, When, say } from '../parts.js';
@@ -35,13 +35,11 @@ function One({ name }) {
   const it = useAsk(p`/api/groups/${name}`, 3000);
   const range = param('span') || '5m';
   const points = useSeries(['group:' + name], range).data;
-  const [seeking, seek] = useState(false);
-  const [removing, remove] = useState(false);
   const lacks = useRights('Group', name);
   const g = it.data;
   return html`<${Head} trail=${[['Groups', 'groups']]} title=${name}>${g && html`<${Badge} kind=${kind(g.state)}>${g.state}</${Badge}><span class="soft">${g.type}${g.protocol ? ', ' + g.protocol : ''} · ${plural(g.members, 'member')}</span>`}
       <span class="right row"><${Segment} name="span" fallback="5m" options=${[['5m', '5 min'], ['1h', '1 h'], ['24h', '24 h']]} /><${CopyAs} texts=${() => ({ tarn: `tarn group describe ${sh(name)}`, kafka: `${g && g.type === 'share' ? 'kafka-share-groups.sh' : 'kafka-consumer-groups.sh'} --bootstrap-server BROKER --describe --group ${sh(name)}`, curl: `curl '${location.origin}${p`/api/groups/${name}`}'` })} />
-      <${Act} why=${lacks('Read')} disabled=${!g} onClick=${() => seek(true)}>Set offsets</${Act}><${Act} kind="danger" why=${lacks('Delete')} disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
+      ${!(it.error && it.error.status === 404) && html`<${Act} why=${lacks('Read')} disabled=${!g} onClick=${() => openDialog('offsets')}>Set offsets</${Act}><${Act} kind="danger" why=${lacks('Delete')} disabled=${!g || g.members > 0} title=${g && g.members ? 'It has members' : ''} onClick=${() => openDialog('delete')}>Delete</${Act}>`}</span></${Head}>
     ${it.error && it.error.status === 404 ? html`<${Empty} title=${'There is no group ' + name}>It may have been deleted, or its offsets have expired. <${A} to=${['groups']}>All groups</${A}></${Empty}>` : html`<${Loaded} of=${it}>${(d) => html`
       <div class="cards"><div class="card"><div class="label">Lag</div><div class="value">${count(d.lag)}</div><div class="more">records</div></div>
         <div class="card"><div class="label">Behind</div><div class="value">${d.lag ? span(d.lag_seconds) : '0 s'}</div><div class="more">in the records' own time</div></div>
@@ -58,8 +56,8 @@ function One({ name }) {
       <h2>Members</h2>${d.member_list.length ? html`<${Grid} id="m" rows=${d.member_list} columns=${[{ name: 'Client', value: (m) => m.client_id }, { name: 'Host', value: (m) => m.host }, { name: 'Member', show: (m) => html`<code class="soft">${m.id}</code> ${m.instance_id ? html`<${Badge}>static ${m.instance_id}</${Badge}>` : null}${m.id === d.leader ? html` <${Badge} kind="accent">leader</${Badge}>` : null}` },
         ...(d.type === 'share' ? [{ name: 'Records in work', num: true, value: (m) => count(m.acquired || 0) }] : []),
         { name: 'Partitions', show: (m) => html`<span class="badges">${Object.entries(m.partitions).map(([t, ps]) => html`<${Badge}>${t}: ${ps.join(', ')}</${Badge}>`)}</span>` }]} />` : html`<p class="faint">None: its offsets can be set.</p>`}`}</${Loaded}>`}
-    ${seeking && g && html`<${Seek} g=${g} onClose=${() => seek(false)} again=${it.again} />`}
-    ${removing && html`<${Sure} title="Delete group" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/groups/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['groups'])); }}><p>Its offsets go. Who reads as this group begins where a new one does.</p></${Sure}>`}`;
+    ${openFor('offsets') !== null && g && !lacks('Read') && html`<${Seek} g=${g} onClose=${closeDialog} again=${it.again} />`}
+    ${openFor('delete') !== null && g && !lacks('Delete') && html`<${Sure} title="Delete group" name=${name} action="Delete" onClose=${closeDialog} run=${async () => { await ask(p`/api/groups/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['groups'])); }}><p>Its offsets go. Who reads as this group begins where a new one does.</p></${Sure}>`}`;
 }
 
 const sumOf = (rows, key) => rows.reduce((n, r) => n + r[key], 0);

@@ -1,7 +1,7 @@
 // Records of a topic: the newest first across all partitions, searched on the broker,
 // or followed live. Everything that is asked for stands in the URL.
 import { html, useEffect, useRef, useState } from '../lib.js';
-import { param, query, setParams } from '../router.js';
+import { closeDialog, openDialog, openFor, param, query, setParams } from '../router.js';
 import { ask, listen, p, useRights } from '../api.js';
 import { bytes, count, plural, sh, span, sqlName, time } from '../format.js';
 import { Act, Badge, Copy, CopyAs, Empty, Loading, Segment, Trouble, Typed, say, steps } from '../parts.js';
@@ -86,7 +86,6 @@ function useSearch(name, live) {
 export default function Records({ name, topic }) {
   const live = param('live') === 'true';
   const s = useSearch(name, live);
-  const [producing, produce] = useState(false);
   const lacks = useRights('Topic', name);
   const { view } = s;
   useEffect(() => {
@@ -99,7 +98,7 @@ export default function Records({ name, topic }) {
   const filtered = param('key') || param('text') || param('where');
   return html`<${Filters} parts=${parts} live=${live} />
     <div class="bar-line"><${Progress} s=${s} live=${live} filtered=${filtered} />
-      <span class="right row"><${CopyAs} texts=${() => texts(name)} /><${Act} why=${lacks('Write')} onClick=${() => produce(true)}>Produce</${Act}></span></div>
+      <span class="right row"><${CopyAs} texts=${() => texts(name)} /><${Act} why=${lacks('Write')} onClick=${() => openDialog('produce')}>Produce</${Act}></span></div>
     <${Trouble} error=${view.error} />
     ${view.rows.length ? html`<${Rows} rows=${view.rows} name=${name} />` : view.state === 'searching' ? html`<${Loading} />` : view.error ? null
       : live && view.state === 'stopped' ? html`<${Empty} title="Nothing came in">The broker has ended the live tail. Again goes on from now.</${Empty}>`
@@ -107,7 +106,7 @@ export default function Records({ name, topic }) {
       : filtered ? html`<${Empty} title="No record fits">${plural(view.total, 'record')} looked at. <${AsSQL} /></${Empty}>`
       : html`<${Empty} title="No records" command=${`echo '{"hello":"world"}' | tarn produce ${sh(name)}`}>Produce one here, or:</${Empty}>`}
     ${!live && view.state !== 'searching' && view.end && view.end.why !== 'end' && view.rows.length > 0 && html`<div class="bar-line"><button onClick=${s.more}>Load more</button><span>${plural(view.end.left, 'record')} further</span></div>`}
-    ${producing && topic && html`<${Produce} name=${name} topic=${topic} onClose=${() => produce(false)} onDone=${() => { if (!live) s.again(); }} />`}`;
+    ${openFor('produce') !== null && topic && !lacks('Write') && html`<${Produce} name=${name} topic=${topic} onClose=${closeDialog} onDone=${() => { if (!live) s.again(); }} />`}`;
 }
 
 /** A text that compares something was meant for the field below. */

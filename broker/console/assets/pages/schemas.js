@@ -1,7 +1,7 @@
 // Schemas: subjects with their versions, what changes between two, and registering one
 // after a look at what it would do to readers and tables.
 import { html, useEffect, useRef, useState } from '../lib.js';
-import { A, go, param, parts, setParams, url } from '../router.js';
+import { A, closeDialog, go, openDialog, openFor, param, parts, setParams, url } from '../router.js';
 import { ask, p, session, useAsk, useRights } from '../api.js';
 import { plural } from '../format.js';
 import { Act, Badge, Copy, CopyAs, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Trouble, say } from '../parts.js';
@@ -20,34 +20,37 @@ function List() {
   const it = useAsk('/schemas?latestOnly=true', 5000);
   const lacks = useRights('Subject');
   const level = useAsk(session.value.cluster ? '/config' : '', 0);
-  const [making, make] = useState(false);
   const q = param('q').toLowerCase();
-  return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>Register</${Act}></span></${Head}>
+  return html`<${Head} title="Schemas">${level.data && html`<span class="soft">compatibility <b>${level.data.tarnCompatibilityLevel || level.data.compatibilityLevel}</b> unless a subject says otherwise</span>`}<span class="right row"><${Find} placeholder="Filter subjects" /><${Act} kind="main-action" why=${lacks('Write')} onClick=${() => openDialog('register')}>Register</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((s) => s.subject.toLowerCase().includes(q))} sort="subject" onRow=${(s) => go(url(['schemas', s.subject]))} columns=${[
       { name: 'Subject', key: 'subject', cls: 'name', value: (s) => s.subject, show: (s) => html`<${A} to=${['schemas', s.subject]}>${s.subject}</${A}>` },
       { name: 'Type', key: 'type', value: (s) => s.schemaType || 'AVRO' }, { name: 'Latest', key: 'version', num: true, value: (s) => s.version, show: (s) => 'v' + s.version }, { name: 'Id', key: 'id', num: true, value: (s) => s.id },
       { name: 'Schema', roomy: true, cls: 'preview mono faint', show: (s) => s.schema.replace(/\s+/g, ' ').slice(0, 400) },
     ]} />` : html`<${Empty} title="No schemas yet" command=${`tarn schema register orders-value orders.avsc`}>Register one here, let a serializer do it, or:</${Empty}>`)}</${Loaded}>
-    ${making && html`<${Register} subject="" onClose=${() => make(false)} />`}`;
+    ${openFor('register') !== null && !lacks('Write') && html`<${Register} subject="" onClose=${closeDialog} />`}`;
 }
 
 function One({ name }) {
-  const [removing, remove] = useState(false);
   const lacks = useRights('Subject', name);
-  return html`<${Head} trail=${[['Schemas', 'schemas']]} title=${name}><span class="right row"><${CopyAs} texts=${() => ({ tarn: `tarn schema describe ${sh(name)}`, curl: `curl '${location.origin}${p`/subjects/${name}/versions/latest`}'` })} /><${Act} kind="danger" why=${lacks('Delete')} onClick=${() => remove(true)}>Delete</${Act}></span></${Head}>
-    <${SubjectOf} name=${name} />
-    ${removing && html`<${Sure} title="Delete subject" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/subjects/${name}`, { method: 'DELETE' }); say(name + ' is deleted'); go(url(['schemas'])); }}><p>Its versions stay readable by id: records that name them can still be decoded.</p></${Sure}>`}`;
+  const [none, setNone] = useState(false);
+  return html`<${Head} trail=${[['Schemas', 'schemas']]} title=${name}><span class="right row"><${CopyAs} texts=${() => ({ tarn: `tarn schema describe ${sh(name)}`, curl: `curl '${location.origin}${p`/subjects/${name}/versions/latest`}'` })} />${!none && html`<${Act} kind="danger" why=${lacks('Delete')} onClick=${() => openDialog('delete')}>Delete</${Act}>`}</span></${Head}>
+    <${SubjectOf} name=${name} onNone=${setNone} />
+    ${openFor('delete') !== null && !none && !lacks('Delete') && html`<${Sure} title="Delete subject" name=${name} action="Delete" onClose=${closeDialog} run=${async () => { await ask(p`/subjects/${name}`, { method: 'DELETE' }); say(name + ' is deleted'); go(url(['schemas'])); }}><p>Its versions stay readable by id: records that name them can still be decoded.</p></${Sure}>`}`;
 }
 
-/** SubjectOf shows a subject: versions, text, difference. quiet is for a topic's tab. */
-export function SubjectOf({ name, quiet, none, part, topic, again }) {
+/** SubjectOf shows a subject: versions, text, difference. quiet is for a topic's tab; onNone is told whether there is none. */
+export function SubjectOf({ name, quiet, none, part, topic, again, onNone }) {
   const it = useAsk(none ? '' : p`/subjects/${name}/versions`);
   const config = useAsk(none ? '' : p`/config/${name}?defaultToGlobal=true`);
-  const [making, make] = useState(false);
   const lacks = useRights('Subject', name);
-  if (none || (it.error && it.error.status === 404)) {
-    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet && part === 'value' ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register one</${Act}>${part === 'value' ? ' or let the broker propose one from what flows:' : ''}`
-    : html`It may have been deleted. <${A} to=${['schemas']}>All subjects</${A}>, or <${Act} kind="small" why=${lacks('Write')} onClick=${() => make(true)}>Register</${Act}> its first version.`}</${Empty}>${making && html`<${Register} subject=${name} onClose=${() => make(false)} fresh again=${again || it.again} />`}`;
+  // A topic has two subjects on one page.
+  const making = openFor('version') === (part || '') && !lacks('Write');
+  const make = () => openDialog('version', part);
+  const gone = none || !!(it.error && it.error.status === 404);
+  useEffect(() => { if (onNone) onNone(gone); }, [gone]);
+  if (gone) {
+    return html`<${Empty} title=${quiet ? `No schema for ${part}s` : 'No such subject'} command=${quiet && part === 'value' ? `tarn schema infer ${topic}` : ''}>${quiet ? html`They are taken as they come. <${Act} kind="small" why=${lacks('Write')} onClick=${make}>Register one</${Act}>${part === 'value' ? ' or let the broker propose one from what flows:' : ''}`
+    : html`It may have been deleted. <${A} to=${['schemas']}>All subjects</${A}>, or <${Act} kind="small" why=${lacks('Write')} onClick=${make}>Register</${Act}> its first version.`}</${Empty}>${making && html`<${Register} subject=${name} onClose=${closeDialog} fresh again=${again || it.again} />`}`;
   }
   const setLevel = async (level) => { await ask(p`/config/${name}`, { method: 'PUT', body: { compatibility: level }, type: registryType }); say('Compatibility is ' + level); config.again(); };
   return html`<${Loaded} of=${it}>${(versions) => {
@@ -57,10 +60,10 @@ export function SubjectOf({ name, quiet, none, part, topic, again }) {
     return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Version</span><span class="segment">${versions.slice(-12).map((v) => html`<button class=${v === shown ? 'on' : ''} aria-pressed=${v === shown} onClick=${() => setParams({ version: v === latest ? '' : v })}>v${v}</button>`)}</span>
         ${versions.length > 1 && html`<label class="row soft">changes since<select value=${against || ''} onChange=${(e) => setParams({ from: e.target.value })}><option value="">the one before</option>${versions.filter((v) => v < shown).map((v) => html`<option value=${v}>v${v}</option>`)}</select></label>`}
         <span class="right row">${config.data && html`<label class="row soft">compatibility<select disabled=${!!lacks('AlterConfigs')} title=${lacks('AlterConfigs')} value=${config.data.tarnCompatibilityLevel || config.data.compatibilityLevel} onChange=${(e) => setLevel(e.target.value).catch((x) => say(x.message, true))}>${levels.map((l) => html`<option>${l}</option>`)}</select></label>`}
-        <${Act} kind="main-action" why=${lacks('Write')} onClick=${() => make(true)}>New version</${Act}></span></div>
+        <${Act} kind="main-action" why=${lacks('Write')} onClick=${make}>New version</${Act}></span></div>
       <${Version} key=${shown} name=${name} version=${shown} />
       ${shown > versions[0] && html`<${Diff} name=${name} from=${against && against < shown ? against : versions[versions.indexOf(shown) - 1]} to=${shown} />`}
-      ${making && html`<${Register} subject=${name} onClose=${() => make(false)} again=${again || it.again} />`}`;
+      ${making && html`<${Register} subject=${name} onClose=${closeDialog} again=${again || it.again} />`}`;
   }}</${Loaded}>`;
 }
 
@@ -120,8 +123,8 @@ function Register({ subject, onClose, again, fresh }) {
     const r = await ask(p`/subjects/${name}/versions`, { method: 'POST', body: body(), type: registryType });
     say('Registered with id ' + r.id);
     if (again) again();
-    onClose();
-    if (!subject) go(url(['schemas', name]));
+    if (subject) onClose();
+    else go(url(['schemas', name])); // instead of the dialog
   };
   return html`<${Dialog} wide title=${subject ? 'New version of ' + subject : 'Register a schema'} onClose=${onClose} actions=${html`<${Doing} kind="main-action" disabled=${!name || !text.trim() || (review && !review.compatible)} run=${send}>Register</${Doing}>`}>
     <div class="column"><div class="row">${!subject && html`<label class="field grow">Subject<input value=${name} placeholder="orders-value" onInput=${(e) => setName(e.target.value)} /></label>`}<label class="field">Type<select value=${type} onChange=${(e) => setType(e.target.value)}>${['AVRO', 'PROTOBUF', 'JSON'].map((t) => html`<option>${t}</option>`)}</select></label></div>

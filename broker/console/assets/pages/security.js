@@ -1,6 +1,6 @@
 // Security: users, access rules and quotas.
 import { html, useState } from '../lib.js';
-import { param, parts } from '../router.js';
+import { closeDialog, openDialog, openFor, param, parts } from '../router.js';
 import { ask, p, session, useAsk, useRights } from '../api.js';
 import { bytes, count } from '../format.js';
 import { Act, Badge, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Sure, Tabs, Trouble, say } from '../parts.js';
@@ -14,16 +14,15 @@ export default function Security() {
 
 function Users() {
   const it = useAsk('/api/users');
-  const [editing, edit] = useState(null);
-  const [removing, remove] = useState('');
+  const [editing, removing] = [openFor('user'), openFor('delete')];
   const why = useRights('Cluster')('Alter');
   const q = param('q').toLowerCase();
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => edit({ name: '' })}>New user</${Act}></span></div>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => openDialog('user')}>New user</${Act}></span></div>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((u) => u.name.toLowerCase().includes(q))} sort="name" columns=${[{ name: 'User', key: 'name', cls: 'name', value: (u) => u.name }, { name: 'Signs in by', show: (u) => html`<span class="badges">${u.credentials.map((c) => html`<${Badge}>${c.mechanism} <span class="faint">${c.iterations}</span></${Badge}>`)}</span>` },
-      { name: '', fit: true, show: (u) => html`<${Act} kind="small" why=${why} onClick=${() => edit(u)}>Password</${Act}> <${Act} kind="small danger" why=${why} onClick=${() => remove(u.name)}>Delete</${Act}>` }]} />`
+      { name: '', fit: true, show: (u) => html`<${Act} kind="small" why=${why} onClick=${() => openDialog('user', u.name)}>Password</${Act}> <${Act} kind="small danger" why=${why} onClick=${() => openDialog('delete', u.name)}>Delete</${Act}>` }]} />`
       : html`<${Empty} title="No users" command="echo PASSWORD | tarn user create alice">They sign in to Kafka (SCRAM, PLAIN), to HTTP and here. Listeners ask for them with <code>--kafka.sasl.mechanisms</code>, HTTP with <code>--http.auth</code>.</${Empty}>`)}</${Loaded}>
-    ${editing && html`<${User} of=${editing} onClose=${() => edit(null)} again=${it.again} />`}
-    ${removing && html`<${Sure} title="Delete user" name=${removing} action="Delete" onClose=${() => remove('')} run=${async () => { await ask(p`/api/users/${removing}`, { method: 'DELETE' }); say(removing + ' is gone'); it.again(); }}><p>Rules for this user stay, and count again if there is one of the name.</p></${Sure}>`}`;
+    ${editing !== null && !why && html`<${User} key=${editing} of=${{ name: editing }} onClose=${closeDialog} again=${it.again} />`}
+    ${removing && !why && html`<${Sure} title="Delete user" name=${removing} action="Delete" onClose=${closeDialog} run=${async () => { await ask(p`/api/users/${removing}`, { method: 'DELETE' }); say(removing + ' is gone'); it.again(); }}><p>Rules for this user stay, and count again if there is one of the name.</p></${Sure}>`}`;
 }
 
 function User({ of, onClose, again }) {
@@ -56,14 +55,13 @@ function Rules() {
 function RuleList() {
   const it = useRules();
   const why = useRights('Cluster')('Alter');
-  const [making, make] = useState(false);
   const q = param('q').toLowerCase();
   const drop = (b) => async () => { await ask('/api/acls/delete', { method: 'POST', body: b }); say('The rule is gone'); it.again(); };
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">What no rule allows is refused, except to super users.</span><span class="right"><${Act} kind="main-action" why=${why} disabled=${!!it.error} onClick=${() => make(true)}>New rule</${Act}></span></div>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">What no rule allows is refused, except to super users.</span><span class="right"><${Act} kind="main-action" why=${why} disabled=${!!it.error} onClick=${() => openDialog('rule')}>New rule</${Act}></span></div>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((b) => Object.values(b).join(' ').toLowerCase().includes(q))} columns=${[{ name: 'Who', key: 'who', cls: 'name', value: (b) => b.principal }, { name: 'From', value: (b) => b.host, cls: 'soft' },
       { name: '', fit: true, value: (b) => b.permission, show: (b) => html`<${Badge} kind=${/allow/i.test(b.permission) ? 'good' : 'bad'}>${b.permission}</${Badge}>` }, { name: 'Operation', key: 'op', value: (b) => b.operation }, { name: 'On', key: 'on', cls: 'name', value: (b) => b.resource + b.name, show: (b) => html`${b.resource} <code>${b.name}</code>${/prefix/i.test(b.pattern) ? html` <${Badge}>and all that begins so</${Badge}>` : null}` },
       { name: '', fit: true, show: (b) => html`<${Doing} kind="small danger" why=${why} run=${drop(b)}>Delete</${Doing}>` }]} />` : html`<${Empty} title="No rules yet">Only super users may do anything.</${Empty}>`)}</${Loaded}>
-    ${making && html`<${Rule} onClose=${() => make(false)} again=${it.again} />`}`;
+    ${openFor('rule') !== null && !why && html`<${Rule} onClose=${closeDialog} again=${it.again} />`}`;
 }
 
 function Rule({ onClose, again }) {
@@ -84,14 +82,13 @@ const amount = (key, v) => (key.endsWith('byte_rate') ? bytes(v) + '/s' : key ==
 function Quotas() {
   const it = useAsk('/api/quotas');
   const why = useRights('Cluster')('AlterConfigs');
-  const [making, make] = useState(false);
   const q = param('q').toLowerCase();
   const entity = (x) => x.entity.map((e) => `${e.type} ${e.name ?? '(all others)'}`).join(', ');
   const drop = (x) => async () => { await ask('/api/quotas', { method: 'POST', body: { entity: x.entity, values: Object.fromEntries(Object.keys(x.values).map((k) => [k, null])) } }); say('The quotas are taken back'); it.again(); };
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => make(true)}>Set a quota</${Act}></span></div>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="right"><${Act} kind="main-action" why=${why} onClick=${() => openDialog('quota')}>Set a quota</${Act}></span></div>
     <${Loaded} of=${it}>${(all) => (all.length ? html`<${Grid} rows=${all.filter((x) => entity(x).toLowerCase().includes(q))} columns=${[{ name: 'Whose', cls: 'name', value: entity }, { name: 'Limits', show: (x) => html`<span class="badges">${Object.entries(x.values).map(([k, v]) => html`<${Badge}>${k.replaceAll('_', ' ')}: ${amount(k, v)}</${Badge}>`)}</span>` }, { name: '', fit: true, show: (x) => html`<${Doing} kind="small danger" why=${why} run=${drop(x)}>Take back</${Doing}>` }]} />`
       : html`<${Empty} title="No quotas" command="tarn quota set --for-user alice producer_byte_rate=1048576">Users, client ids and addresses may be held to a rate; who goes beyond it is slowed down.</${Empty}>`)}</${Loaded}>
-    ${making && html`<${Quota} onClose=${() => make(false)} again=${it.again} />`}`;
+    ${openFor('quota') !== null && !why && html`<${Quota} onClose=${closeDialog} again=${it.again} />`}`;
 }
 
 function Quota({ onClose, again }) {

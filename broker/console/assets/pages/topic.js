@@ -1,6 +1,6 @@
 // The tabs of a topic other than its records.
 import { html, useEffect, useState } from '../lib.js';
-import { A, go, param, url } from '../router.js';
+import { A, closeDialog, go, openDialog, openFor, param, url } from '../router.js';
 import { ask, listen, p, useAsk, useRights } from '../api.js';
 import { bytes, count, plural, span, time } from '../format.js';
 import { Act, Badge, Dialog, Doing, Empty, Facts, Find, Grid, Loaded, Sure, Trouble, When, say } from '../parts.js';
@@ -8,11 +8,10 @@ import { TableOf } from './tables.js';
 import { SubjectOf } from './schemas.js';
 
 export function Partitions({ name, topic, again }) {
-  const [more, setMore] = useState(false);
   const lacks = useRights('Topic', name);
   if (!topic) return null;
   const total = (f) => topic.partition_list.reduce((n, one) => n + f(one), 0);
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Id <code>${topic.id}</code></span><span class="right"><${Act} why=${lacks('Alter')} onClick=${() => setMore(true)}>Add partitions</${Act}></span></div>
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><span class="soft">Id <code>${topic.id}</code></span><span class="right"><${Act} why=${lacks('Alter')} onClick=${() => openDialog('partitions')}>Add partitions</${Act}></span></div>
     <${Grid} rows=${topic.partition_list} columns=${[
       { name: 'Partition', key: 'partition', fit: true, value: (r) => r.partition, show: (r) => html`<${A} to=${['topics', name]} params=${{ partition: r.partition }}>${r.partition}</${A}>` },
       { name: 'Start', num: true, value: (r) => count(r.start) }, { name: 'End', num: true, value: (r) => count(r.end) },
@@ -20,7 +19,7 @@ export function Partitions({ name, topic, again }) {
       { name: 'Records', key: 'records', num: true, value: (r) => r.end - r.start, show: (r) => count(r.end - r.start) }, { name: 'Size', key: 'bytes', num: true, value: (r) => r.bytes, show: (r) => bytes(r.bytes) },
       { name: 'Last record', key: 'last', value: (r) => r.last_ms || 0, show: (r) => html`<${When} ms=${r.last_ms} />` },
     ]} /><p class="soft">${plural(total((r) => r.end - r.start), 'record')}, ${bytes(total((r) => r.bytes))} in all.</p>
-    ${more && html`<${MorePartitions} name=${name} now=${topic.partitions} onClose=${() => setMore(false)} again=${again} />`}`;
+    ${openFor('partitions') !== null && !lacks('Alter') && html`<${MorePartitions} name=${name} now=${topic.partitions} onClose=${closeDialog} again=${again} />`}`;
 }
 
 function MorePartitions({ name, now, onClose, again }) {
@@ -50,16 +49,15 @@ export function Groups({ name }) {
 
 export function Config({ name }) {
   const it = useAsk(p`/api/topics/${name}/config`);
-  const [editing, edit] = useState(null);
-  const [removing, remove] = useState(false);
   const lacks = useRights('Topic', name);
   const fixed = lacks('AlterConfigs');
+  const editing = !fixed && it.data && it.data.find((c) => c.name === openFor('config'));
   const q = param('q').toLowerCase();
   const mine = param('set') === 'true';
-  return html`<div class="row" style=${{ marginBottom: '10px' }}><${Find} placeholder="Filter configs" />${fixed && html`<span class="faint">To change one ${fixed}</span>`}<span class="right"><${Act} kind="danger" why=${lacks('Delete')} onClick=${() => remove(true)}>Delete topic</${Act}></span></div>
-    <${Loaded} of=${it}>${(all) => html`<${ConfigTable} rows=${all.filter((c) => (c.name + ' ' + c.doc).toLowerCase().includes(q) && (!mine || c.source !== 'default'))} onEdit=${fixed ? undefined : edit} />`}</${Loaded}>
-    ${editing && html`<${EditConfig} of=${editing} path=${p`/api/topics/${name}/config`} onClose=${() => edit(null)} again=${it.again} />`}
-    ${removing && html`<${Sure} title="Delete topic" name=${name} action="Delete" onClose=${() => remove(false)} run=${async () => { await ask(p`/api/topics/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['topics'])); }}><p>All its records go. Its tables stay where they are.</p></${Sure}>`}`;
+  return html`<div class="row" style=${{ marginBottom: '10px' }}><${Find} placeholder="Filter configs" />${fixed && html`<span class="faint">To change one ${fixed}</span>`}<span class="right"><${Act} kind="danger" why=${lacks('Delete')} onClick=${() => openDialog('delete')}>Delete topic</${Act}></span></div>
+    <${Loaded} of=${it}>${(all) => html`<${ConfigTable} rows=${all.filter((c) => (c.name + ' ' + c.doc).toLowerCase().includes(q) && (!mine || c.source !== 'default'))} onEdit=${fixed ? undefined : (c) => openDialog('config', c.name)} />`}</${Loaded}>
+    ${editing && html`<${EditConfig} of=${editing} path=${p`/api/topics/${name}/config`} onClose=${closeDialog} again=${it.again} />`}
+    ${openFor('delete') !== null && !lacks('Delete') && html`<${Sure} title="Delete topic" name=${name} action="Delete" onClose=${closeDialog} run=${async () => { await ask(p`/api/topics/${name}`, { method: 'DELETE' }); say(name + ' is gone'); go(url(['topics'])); }}><p>All its records go. Its tables stay where they are.</p></${Sure}>`}`;
 }
 
 /** inWords is a value in ms or bytes as people say it; nothing where that adds nothing. */
@@ -100,7 +98,8 @@ export function Rejections({ name }) {
   const report = useAsk(p`/api/topics/${name}/report`, 3000);
   const [rows, setRows] = useState(null);
   const [error, setError] = useState(null);
-  const [open, setOpen] = useState(null);
+  const of = openFor('rejection');
+  const open = of && rows && rows.find((x) => String(x.seq) === of);
   const [ended, setEnded] = useState(false);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
@@ -122,12 +121,13 @@ export function Rejections({ name }) {
     ${(r.causes || []).length > 0 && html`<h2>By cause</h2><${Grid} id="c" rows=${r.causes} columns=${[{ name: 'Records', num: true, fit: true, value: (c) => c.records, show: (c) => count(c.records) }, { name: 'Path', show: (c) => html`<code>${c.path || '–'}</code>` },
       { name: 'Expected', value: (c) => c.expected || c.reason || '–' }, { name: 'Client', show: (c) => html`${c.client} <span class="faint">${c.software} ${c.software_version}</span>` }, { name: 'Subject', value: (c) => c.subject }]} />`}`}</${Loaded}>
     <h2 class="row"><span class=${'dot ' + (ended ? '' : 'live')}></span> Rejections, ${ended ? html`until the broker went away <button class="small" onClick=${() => setTurn(turn + 1)}>Again</button>` : 'live'}</h2>
-    ${rows && (rows.length ? html`<${Grid} id="r" rows=${rows} onRow=${setOpen} columns=${[{ name: 'Time', fit: true, show: (x) => html`<${When} ms=${Date.parse(x.time)} />` }, { name: 'Client', fit: true, show: (x) => html`${x.client} <span class="faint">${x.software}</span>` },
+    ${rows && (rows.length ? html`<${Grid} id="r" rows=${rows} onRow=${(x) => openDialog('rejection', x.seq)} columns=${[{ name: 'Time', fit: true, show: (x) => html`<${When} ms=${Date.parse(x.time)} />` }, { name: 'Client', fit: true, show: (x) => html`${x.client} <span class="faint">${x.software}</span>` },
       { name: 'Path', show: (x) => html`<code>${x.path || x.part}</code>` }, { name: 'Reason', cls: 'wide', show: (x) => html`${x.message} ${x.monitored ? html`<${Badge} kind="warn">taken</${Badge}>` : null}` }]} />`
       : html`<${Empty} title="Nothing was rejected">Records that do not fit the schema appear here as they come, with the reason that most clients drop. Validation is set by <${A} to=${['topics', name, 'config']} params=${{ q: 'schema.validation' }}><code>tarn.value.schema.validation</code></${A}>.</${Empty}>`)}
-    ${open && html`<${Dialog} wide title="Rejected record" onClose=${() => setOpen(null)}><p><b>${open.message}</b></p><${Facts} of=${[['Time', time(Date.parse(open.time))], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
+    ${open && html`<${Dialog} wide title="Rejected record" onClose=${closeDialog}><p><b>${open.message}</b></p><${Facts} of=${[['Time', time(Date.parse(open.time))], ['Path', html`<code>${open.path || '–'}</code>`], ['Expected', open.expected], ['Found', open.found],
       ['Schema', open.subject + (open.version ? ' v' + open.version : '') + (open.schema_id ? ' (id ' + open.schema_id + ')' : '')], open.rule && ['Rule', open.rule], ['Client', `${open.client} (${open.software} ${open.software_version}) at ${open.remote}`], ['In its batch', open.record + (open.more ? `, and ${open.more} more` : '')]]} />
-      <h3>The bytes begin</h3><div class="recordbody" tabindex="0"><pre>${open.preview}</pre></div></${Dialog}>`}`;
+      <h3>The bytes begin</h3><div class="recordbody" tabindex="0"><pre>${open.preview}</pre></div></${Dialog}>`}
+    ${of && rows && rows.length > 0 && !open && html`<${Dialog} title="Rejected record" onClose=${closeDialog}><p>It is not among the last that the broker remembers.</p></${Dialog}>`}`;
 }
 
 export function Table({ name, topic }) {

@@ -1,10 +1,9 @@
 // Topics: the list, and the page of one topic with its tabs.
 import { html, useState } from '../lib.js';
-import { A, go, param, parts, url } from '../router.js';
+import { A, closeDialog, go, openDialog, openFor, param, parts, setParams, url } from '../router.js';
 import { ask, p, useAsk, useRights } from '../api.js';
 import { brief, bytes, count, plural, sh } from '../format.js';
 import { Act, Badge, Dialog, Doing, Empty, Find, Grid, Head, Loaded, Tabs, Trouble, When, say } from '../parts.js';
-import { setParams } from '../router.js';
 import { useSeries } from '../chart.js';
 import Records from './records.js';
 import { Config, Groups, Partitions, Rejections, Schema, Table } from './topic.js';
@@ -18,12 +17,11 @@ function List() {
   const it = useAsk('/api/topics', 3000);
   const series = useSeries(['topic:*'], '5m').data;
   const rate = (name) => { const l = series && series.series['topic:' + name]; return l ? l.findLast((v) => v !== null) : undefined; };
-  const [making, make] = useState(false);
   const lacks = useRights('Topic');
   const q = param('q').toLowerCase();
   const internal = param('internal') === 'true';
   return html`<${Head} title="Topics"><span class="right row"><label class="check soft"><input type="checkbox" checked=${internal} onChange=${(e) => setParams({ internal: e.target.checked })} />internal</label><${Find} placeholder="Filter topics" />
-      <${Act} kind="main-action" why=${lacks('Create')} onClick=${() => make(true)}>New topic</${Act}></span></${Head}>
+      <${Act} kind="main-action" why=${lacks('Create')} onClick=${() => openDialog('new')}>New topic</${Act}></span></${Head}>
     <${Loaded} of=${it}>${(all) => {
       const rows = all.filter((t) => (internal || !t.internal) && t.name.toLowerCase().includes(q));
       if (!all.some((t) => !t.internal) && !internal) return html`<${Empty} title="No topics yet" command="tarn demo">Make one here, let any Kafka client produce, or seed data that keeps coming:</${Empty}>`;
@@ -40,7 +38,7 @@ function List() {
         { name: 'Cleanup', key: 'cleanup', value: (t) => t.cleanup, cls: 'soft' },
       ]} />`;
     }}</${Loaded}>
-    ${making && html`<${Create} onClose=${() => make(false)} />`}`;
+    ${openFor('new') !== null && !lacks('Create') && html`<${Create} onClose=${closeDialog} />`}`;
 }
 
 function Create({ onClose }) {
@@ -61,8 +59,7 @@ function Create({ onClose }) {
     setError(null);
     try { await ask('/api/topics', { method: 'POST', body: body() }); } catch (e) { setError(e); return; }
     say(name + ' is there');
-    onClose();
-    go(url(['topics', name]));
+    go(url(['topics', name])); // instead of the dialog
   };
   const toggle = (f) => setFormats(formats.includes(f) ? formats.filter((x) => x !== f) : [...formats, f]);
   return html`<${Dialog} title="New topic" onClose=${onClose} actions=${html`<${Doing} kind="main-action" disabled=${!name} run=${send}>Create</${Doing}>`}>
