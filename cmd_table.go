@@ -53,18 +53,19 @@ func (c *tableListCmd) Run(ctx context.Context, std stdio) error {
 type tableFlushCmd struct {
 	connect
 	Topic string `arg:"" help:"Topic."`
+	dryRunFlag
 }
 
 // Run flushes one topic's tables.
 func (c *tableFlushCmd) Run(ctx context.Context, std stdio) error {
 	var f sink.Flushed
-	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/flush", nil, &f); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/api/tables/"+url.PathEscape(c.Topic)+"/flush"+c.query("?"), nil, &f); err != nil {
 		return err
 	}
 	if c.Output == "json" {
 		return writeJSON(std.out, f)
 	}
-	return c.sayFields(std, []field{{"topic", c.Topic}, {"rows", f.Rows}}, fmt.Sprintf("%s: %d rows committed", c.Topic, f.Rows))
+	return c.sayFields(std, []field{{"topic", c.Topic}, {"rows", f.Rows}}, fmt.Sprintf("%s: %d rows %s", c.Topic, f.Rows, c.did("committed")))
 }
 
 type tableVerifyCmd struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -71,21 +72,23 @@ func known(n int64) any {
 type tableCompactCmd struct {
 	connect
 	Topic string `arg:"" help:"Topic."`
+	dryRunFlag
 }
 
 // Run merges the small files of one topic's tables.
 func (c *tableCompactCmd) Run(ctx context.Context, std stdio) error {
-	return keepNow(ctx, std, &c.connect, c.Topic, "compact")
+	return keepNow(ctx, std, &c.connect, c.Topic, "compact"+c.query("?"))
 }
 
 type tableExpireCmd struct {
 	connect
 	Topic string `arg:"" help:"Topic."`
+	dryRunFlag
 }
 
 // Run forgets old states of one topic's tables.
 func (c *tableExpireCmd) Run(ctx context.Context, std stdio) error {
-	return keepNow(ctx, std, &c.connect, c.Topic, "expire")
+	return keepNow(ctx, std, &c.connect, c.Topic, "expire"+c.query("?"))
 }
 
 // keepNow asks for maintenance and prints what it did.
@@ -116,24 +119,32 @@ func eachFormat[T any](ctx context.Context, std stdio, c *connect, method, topic
 type tableRedriveCmd struct {
 	connect
 	Topic string `arg:"" help:"Topic."`
+	dryRunFlag
 }
 
 // Run decodes one topic's dead letters once more.
 func (c *tableRedriveCmd) Run(ctx context.Context, std stdio) error {
-	return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, "redrive", []string{"LETTERS", "REDRIVEN", "LEFT"}, func(d sink.Redriven) []any {
+	return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, "redrive"+c.query("?"), []string{"LETTERS", "REDRIVEN", "LEFT"}, func(d sink.Redriven) []any {
+		if c.DryRun {
+			return []any{d.Letters, nil, nil} // known when they are decoded
+		}
 		return []any{d.Letters, d.Rows, d.Left}
 	})
 }
 
 type tableRebuildCmd struct {
 	connect
-	Topic        string `arg:"" help:"Topic."`
-	FromLogStart bool   `xor:"end" help:"Rebuild though the log no longer has all that the table was made of: rows that only the table has go."`
-	Abort        bool   `xor:"end" help:"Give up a rebuild that was cut off: remove what it has written, leave the tables as they are, and hold the log for it no longer."`
+	Topic string `arg:"" help:"Topic."`
+	dryRunFlag
+	FromLogStart bool `xor:"end" help:"Rebuild though the log no longer has all that the table was made of: rows that only the table has go."`
+	Abort        bool `xor:"end" help:"Give up a rebuild that was cut off: remove what it has written, leave the tables as they are, and hold the log for it no longer."`
 }
 
 // Run writes one topic's tables anew, or gives that up.
 func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
+	if c.Abort && c.DryRun {
+		return &exitError{2, errors.New("--abort takes no --dry-run: tarn table status says what there is of a rebuild")}
+	}
 	if c.Abort {
 		return eachFormat(ctx, std, &c.connect, http.MethodDelete, c.Topic, "rebuild", []string{"OUTCOME", "PIECES"}, func(d sink.RebuildInfo) []any {
 			outcome := "aborted"
@@ -143,7 +154,12 @@ func (c *tableRebuildCmd) Run(ctx context.Context, std stdio) error {
 			return []any{outcome, d.Pieces}
 		})
 	}
-	what := "rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart)
+	what := "rebuild?from_log_start=" + strconv.FormatBool(c.FromLogStart) + c.query("&")
+	if c.DryRun {
+		return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, what, []string{"OFFSETS-TO-READ", "ROWS-WRITTEN-BEFORE"}, func(d sink.RebuildInfo) []any {
+			return []any{d.Behind, d.Rows}
+		})
+	}
 	return eachFormat(ctx, std, &c.connect, http.MethodPost, c.Topic, what, []string{"ROWS", "DEAD-LETTERS", "PIECES"}, func(d sink.RebuildInfo) []any {
 		return []any{d.Rows, d.DeadLetters, d.Pieces}
 	})

@@ -24,6 +24,14 @@ func (f *dryRunFlag) did(done string) string {
 	return done
 }
 
+// query is what asks the broker's own API for a dry run, behind what joins it to a path.
+func (f *dryRunFlag) query(join string) string {
+	if f.DryRun {
+		return join + "dry_run=true"
+	}
+	return ""
+}
+
 // deed is what became of one thing of several.
 type deed struct {
 	name string

@@ -167,25 +167,30 @@ func (n *node) tablesAPI() http.Handler {
 		reply(w)(n.sinks.Explain(r.Context(), r.PathValue("topic")))
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/flush", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Flush(r.Context(), r.PathValue("topic")))
+		dryOr(w, r, n.sinks.WouldFlush, n.sinks.Flush)
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/verify", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Verify(r.Context(), r.PathValue("topic")))
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/compact", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Compact(r.Context(), r.PathValue("topic")))
+		dryOr(w, r, n.sinks.WouldCompact, n.sinks.Compact)
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/rebuild", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Rebuild(r.Context(), r.PathValue("topic"), r.URL.Query().Get("from_log_start") == "true"))
+		all := r.URL.Query().Get("from_log_start") == "true"
+		dryOr(w, r, func(ctx context.Context, topic string) (map[string]sink.RebuildInfo, error) {
+			return n.sinks.WouldRebuild(ctx, topic, all)
+		}, func(ctx context.Context, topic string) (map[string]sink.RebuildInfo, error) {
+			return n.sinks.Rebuild(ctx, topic, all)
+		})
 	})
 	mux.HandleFunc("DELETE /api/tables/{topic}/rebuild", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.AbortRebuild(r.Context(), r.PathValue("topic")))
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/redrive", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Redrive(r.Context(), r.PathValue("topic")))
+		dryOr(w, r, n.sinks.WouldRedrive, n.sinks.Redrive)
 	})
 	mux.HandleFunc("POST /api/tables/{topic}/expire", func(w http.ResponseWriter, r *http.Request) {
-		reply(w)(n.sinks.Expire(r.Context(), r.PathValue("topic")))
+		dryOr(w, r, n.sinks.WouldExpire, n.sinks.Expire)
 	})
 	mux.HandleFunc("GET /api/tables/{topic}/files", func(w http.ResponseWriter, r *http.Request) {
 		reply(w)(n.sinks.Files(r.Context(), r.PathValue("topic")))

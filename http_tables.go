@@ -24,6 +24,15 @@ const (
 	maxWaits = 1000
 )
 
+// dryOr does something to a topic's tables, or with dry_run=true says what it would be.
+func dryOr[T any](w http.ResponseWriter, r *http.Request, would, do func(ctx context.Context, topic string) (T, error)) {
+	if r.URL.Query().Get("dry_run") == "true" {
+		do = would
+	}
+	got, err := do(r.Context(), r.PathValue("topic"))
+	reply(w)(got, err)
+}
+
 // waitAPI answers when records are visible in the tables: those at an offset of
 // a partition and all before them, or all that the log holds now. Without a
 // partition, the topic's only one is meant. It answers 408 when timeout_ms have

@@ -285,6 +285,17 @@ func (m *Manager) Expire(ctx context.Context, topic string) (map[string]Kept, er
 	return m.demand(ctx, topic, round{expire: true, sweep: true, noMerge: true})
 }
 
+// WouldCompact is what Compact would do now; groups of files that it would merge again
+// when they are merged are counted once.
+func (m *Manager) WouldCompact(ctx context.Context, topic string) (map[string]Kept, error) {
+	return m.demand(ctx, topic, round{whole: true, dry: true})
+}
+
+// WouldExpire is what Expire would do now.
+func (m *Manager) WouldExpire(ctx context.Context, topic string) (map[string]Kept, error) {
+	return m.demand(ctx, topic, round{expire: true, sweep: true, noMerge: true, dry: true})
+}
+
 // demand runs a round that somebody asks for, and says what it did.
 func (m *Manager) demand(ctx context.Context, topic string, r round) (map[string]Kept, error) {
 	s, err := m.find(ctx, topic)

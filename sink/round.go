@@ -27,6 +27,7 @@ type round struct {
 	noMerge       bool
 	expire, sweep bool
 	rest          bool            // pause as long as each rewrite took
+	dry           bool            // change nothing, and say what would be done
 	did           map[string]Kept // by format
 	pending       map[string]bool // keys of files that somebody may commit
 	pendingAt     time.Time       // when pending was read
@@ -70,8 +71,11 @@ func (r *round) run(ctx context.Context) (did bool, err error) {
 				r.live = nil
 				err = r.table(ctx, format, t, &done)
 			}
-			if err == nil && t != nil && name == r.s.topic.Table {
+			if err == nil && t != nil && name == r.s.topic.Table && !r.dry {
 				err = r.count(ctx, format, t)
+			}
+			if err != nil && r.dry {
+				return false, fmt.Errorf("%s table %s: %w", format, name, err)
 			}
 			if err != nil && ctx.Err() == nil {
 				done.Error, done.Failed = err.Error(), 1
@@ -80,7 +84,9 @@ func (r *round) run(ctx context.Context) (did bool, err error) {
 			}
 		}
 		done.AtMs, done.Rounds = time.Now().UnixMilli(), 1
-		r.did[format] = done
+		if r.did[format] = done; r.dry {
+			continue
+		}
 		r.s.upkeep.add(format, done)
 		if done.Merged+done.Expired+done.Removed > 0 || done.Dropped > 0 {
 			did = true
@@ -134,6 +140,15 @@ func (r *round) merge(ctx context.Context, t tables.Maintainer, done *Kept) erro
 		}
 		r.live = live
 		groups := maintenance.Plan(live, r.s.topic.CompactBytes, r.whole)
+		if r.dry {
+			for _, g := range groups {
+				done.Merged, done.Made = done.Merged+len(g), done.Made+1
+				for _, f := range g {
+					done.Bytes += f.Size
+				}
+			}
+			return nil
+		}
 		if len(groups) == 0 {
 			return nil
 		}
@@ -184,7 +199,7 @@ func (r *round) forget(ctx context.Context, t tables.Maintainer, done *Kept) err
 	if !due {
 		return nil
 	}
-	e, err := t.Expire(ctx, tables.Keep{Age: topic.History, Last: 1, Max: topic.HistoryMax})
+	e, err := t.Expire(ctx, tables.Keep{Age: topic.History, Last: 1, Max: topic.HistoryMax, DryRun: r.dry})
 	done.Expired, done.Removed = done.Expired+e.Versions, done.Removed+e.Files
 	return err
 }
@@ -204,7 +219,7 @@ func (r *round) clean(ctx context.Context, t tables.Maintainer, done *Kept) erro
 	}
 	swept, err := t.Sweep(ctx, tables.Sweep{
 		Before:  r.pendingAt.Add(-r.s.topic.OrphanAge),
-		Pending: func(key string) bool { return r.pending[key] },
+		Pending: func(key string) bool { return r.pending[key] }, DryRun: r.dry,
 	})
 	done.Removed += swept.Files
 	return err
@@ -296,6 +311,10 @@ func (r *round) drop(ctx context.Context, format string, t tables.Maintainer, do
 		if ok && newest < before {
 			rep.Remove, rows = append(rep.Remove, f.Key), rows+f.Rows
 		}
+	}
+	if r.dry {
+		done.Dropped += rows
+		return nil
 	}
 	if len(rep.Remove) == 0 {
 		return nil

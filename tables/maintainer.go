@@ -68,6 +68,8 @@ type Replacement struct {
 type Keep struct {
 	Age       time.Duration
 	Last, Max int
+	// DryRun: nothing is changed, and the answer is what would be.
+	DryRun bool
 }
 
 // Expired says what an expiry has done.
@@ -84,6 +86,8 @@ type Sweep struct {
 	// Pending reports whether somebody will commit the file at a key. It must
 	// know all that was pending before the call.
 	Pending func(key string) bool
+	// DryRun: nothing is changed, and the answer is what would be.
+	DryRun bool
 }
 
 // Removed counts files that were deleted.

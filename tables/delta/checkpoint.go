@@ -49,7 +49,7 @@ func (t *table) checkpoint(ctx context.Context) error {
 	if err := t.store.Put(ctx, t.log.prefix+lastCheckpoint, pointer); err != nil {
 		return fmt.Errorf("point to checkpoint %d: %w", t.state.version, err)
 	}
-	oldest, err := t.log.clean(ctx, now.Add(-t.config.LogRetention).UnixMilli())
+	oldest, err := t.log.clean(ctx, now.Add(-t.config.LogRetention).UnixMilli(), false)
 	if err != nil {
 		return err
 	}

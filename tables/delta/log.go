@@ -204,8 +204,8 @@ func (l log) isOurs(ctx context.Context, version int64, id string) (bool, error)
 
 // clean removes versions written before limit (Unix ms) that lie below a
 // checkpoint written before it too, lowest first (protocol, "Metadata
-// Cleanup"). It returns the oldest version left.
-func (l log) clean(ctx context.Context, limit int64) (int64, error) {
+// Cleanup"). It returns the oldest version left. A dry run removes none.
+func (l log) clean(ctx context.Context, limit int64, dry bool) (int64, error) {
 	keep := int64(-1)
 	var old []string
 	for info, err := range l.store.List(ctx, l.prefix+"0") {
@@ -223,7 +223,7 @@ func (l log) clean(ctx context.Context, limit int64) (int64, error) {
 	for _, key := range old {
 		name := strings.TrimPrefix(key, l.prefix)
 		v, err := strconv.ParseInt(name[:min(versionDigits, len(name))], 10, 64)
-		if err != nil || v >= keep {
+		if err != nil || v >= keep || dry {
 			continue
 		}
 		if err := l.store.Delete(ctx, key); err != nil {

@@ -209,15 +209,21 @@ func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, erro
 		if err != nil {
 			continue // outside the store: not ours to delete
 		}
-		if err := t.store.Delete(ctx, key); err != nil {
-			return out, fmt.Errorf("remove %s: %w", key, err)
+		if !k.DryRun {
+			if err := t.store.Delete(ctx, key); err != nil {
+				return out, fmt.Errorf("remove %s: %w", key, err)
+			}
 		}
 		out.Files++
 		out.Bytes += r.Size
 	}
-	oldest, err := t.log.clean(ctx, cut)
+	oldest, err := t.log.clean(ctx, cut, k.DryRun)
 	if err != nil {
 		return out, fmt.Errorf("expire %s: %w", t.base, err)
+	}
+	if k.DryRun {
+		out.Versions = int(max(0, oldest-before))
+		return out, nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -292,8 +298,10 @@ func (t *table) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, erro
 		if !over {
 			continue
 		}
-		if err := t.store.Delete(ctx, info.Key); err != nil {
-			return out, fmt.Errorf("remove %s: %w", info.Key, err)
+		if !s.DryRun {
+			if err := t.store.Delete(ctx, info.Key); err != nil {
+				return out, fmt.Errorf("remove %s: %w", info.Key, err)
+			}
 		}
 		out.Files++
 		out.Bytes += info.Size

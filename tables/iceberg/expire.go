@@ -115,35 +115,44 @@ func (t *tbl) cleanup(ctx context.Context, p *plan, after *metadata.Table) {
 // files, data files are dead too, and all manifests are read to tell which.
 func (t *tbl) deleteUnused(ctx context.Context, before, after *metadata.Table, expired []*metadata.Snapshot) (tables.Removed, error) {
 	var out tables.Removed
+	unused, errs := t.unused(ctx, before, after, expired)
+	for _, name := range unused {
+		err := t.files(ctx).Remove(name)
+		errs = errors.Join(errs, err)
+		if err == nil {
+			out.Files++
+		}
+	}
+	return out, errs
+}
+
+// unused are the files that only expired snapshots name.
+func (t *tbl) unused(ctx context.Context, before, after *metadata.Table, expired []*metadata.Snapshot) ([]string, error) {
 	stay, plain := edge(before, after, expired)
 	if !plain {
 		stay = after.Snapshots
 	}
 	used, err := t.named(ctx, stay)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	dead, err := t.named(ctx, expired)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	if !plain {
 		if err := t.deadData(ctx, used, dead); err != nil {
-			return out, err
+			return nil, err
 		}
 	}
-	var errs error
+	var out []string
 	for name := range dead {
 		// Other formats may share data files that lie elsewhere.
 		if _, lives := used[name]; !lives && strings.HasPrefix(name, after.Location+"/") {
-			err := t.files(ctx).Remove(name)
-			errs = errors.Join(errs, err)
-			if err == nil {
-				out.Files++
-			}
+			out = append(out, name)
 		}
 	}
-	return out, errs
+	return out, nil
 }
 
 // named are the manifest lists of snapshots and the manifests in them, by name;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,9 @@ import (
 // and so does everything where gc.enabled is false.
 func (t *tbl) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error) {
 	var out tables.Expired
+	if k.DryRun {
+		return t.wouldExpire(ctx, k)
+	}
 	t.mu.Lock()
 	t.keep = k
 	t.mu.Unlock()
@@ -39,6 +43,24 @@ func (t *tbl) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error)
 		}
 		after = now
 	}
+	return out, err
+}
+
+// wouldExpire is what Expire would do now.
+func (t *tbl) wouldExpire(ctx context.Context, k tables.Keep) (tables.Expired, error) {
+	var out tables.Expired
+	now, err := t.load(ctx)
+	if err != nil {
+		return out, err
+	}
+	gone := t.beyond(now.Metadata, k, 0)
+	if len(gone) == 0 || strings.EqualFold(now.Metadata.Properties[metadata.GCEnabled], "false") {
+		return out, nil
+	}
+	after := *now.Metadata
+	after.Snapshots = slices.DeleteFunc(slices.Clone(after.Snapshots), func(s *metadata.Snapshot) bool { return slices.Contains(gone, s) })
+	unused, err := t.unused(ctx, now.Metadata, &after, gone)
+	out.Versions, out.Files = len(gone), len(unused)
 	return out, err
 }
 
@@ -115,8 +137,10 @@ func (t *tbl) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, error)
 				continue
 			}
 		}
-		if err := t.store.Delete(ctx, info.Key); err != nil {
-			return out, fmt.Errorf("remove %s: %w", info.Key, err)
+		if !s.DryRun {
+			if err := t.store.Delete(ctx, info.Key); err != nil {
+				return out, fmt.Errorf("remove %s: %w", info.Key, err)
+			}
 		}
 		out.Files++
 		out.Bytes += info.Size

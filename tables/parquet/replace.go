@@ -127,7 +127,7 @@ func (t *table) openLive(ctx context.Context, name string) (blob.File, error) {
 
 // Expire implements tables.Maintainer: plain Parquet has no earlier states, so
 // only what was replaced and is not read any more goes, and old log entries.
-func (t *table) Expire(ctx context.Context, _ tables.Keep) (tables.Expired, error) {
+func (t *table) Expire(ctx context.Context, k tables.Keep) (tables.Expired, error) {
 	var out tables.Expired
 	oldest := t.config.Now().Add(-t.config.TrimGrace).UnixMilli()
 	for info, err := range t.store.List(ctx, t.base+replacedFolder) {
@@ -138,8 +138,10 @@ func (t *table) Expire(ctx context.Context, _ tables.Keep) (tables.Expired, erro
 		if ms, err := strconv.ParseInt(since, 10, 64); err != nil || ms > oldest {
 			continue
 		}
-		if err := t.store.Delete(ctx, info.Key); err != nil {
-			return out, fmt.Errorf("remove replaced file: %w", err)
+		if !k.DryRun {
+			if err := t.store.Delete(ctx, info.Key); err != nil {
+				return out, fmt.Errorf("remove replaced file: %w", err)
+			}
 		}
 		out.Files++
 		out.Bytes += info.Size
@@ -170,8 +172,10 @@ func (t *table) Sweep(ctx context.Context, s tables.Sweep) (tables.Removed, erro
 		if !over {
 			continue
 		}
-		if err := t.store.Delete(ctx, info.Key); err != nil {
-			return out, fmt.Errorf("remove %s: %w", info.Key, err)
+		if !s.DryRun {
+			if err := t.store.Delete(ctx, info.Key); err != nil {
+				return out, fmt.Errorf("remove %s: %w", info.Key, err)
+			}
 		}
 		out.Files++
 		out.Bytes += info.Size

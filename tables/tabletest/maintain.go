@@ -205,19 +205,43 @@ func (b *bench) compactCrash(name string, n int, when blobtest.When) (crashed bo
 	return crashed
 }
 
-// sweep expires all that may be and removes what nothing names, however young.
+// sweep expires all that may be and removes what nothing names, however young. Dry runs
+// before say the same, and leave everything where it is.
 func (b *bench) sweep(table tables.Table, pending []string) {
 	b.Helper()
 	m := b.keeper(table)
-	if _, err := m.Expire(b.Context(), tables.Keep{Last: 1, Max: 1}); err != nil {
-		b.Fatal(err)
-	}
-	_, err := m.Sweep(b.Context(), tables.Sweep{
+	keep := tables.Keep{Last: 1, Max: 1}
+	dry(b, m, func(dry bool) (any, error) {
+		keep.DryRun = dry
+		return m.Expire(b.Context(), keep)
+	})
+	sweep := tables.Sweep{
 		Before:  time.Now().Add(time.Hour),
 		Pending: func(key string) bool { return slices.Contains(pending, key) },
+	}
+	dry(b, m, func(dry bool) (any, error) {
+		sweep.DryRun = dry
+		return m.Sweep(b.Context(), sweep)
 	})
+}
+
+// dry does something as a dry run and then in earnest.
+func dry(b *bench, table tables.Table, do func(dry bool) (any, error)) {
+	b.Helper()
+	before := b.data(table)
+	would, err := do(true)
 	if err != nil {
 		b.Fatal(err)
+	}
+	if after := b.data(table); !slices.Equal(after, before) {
+		b.Errorf("a dry run leaves %q of %q", after, before)
+	}
+	did, err := do(false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if did != would {
+		b.Errorf("done was %+v, and a dry run said %+v", did, would)
 	}
 }
 
