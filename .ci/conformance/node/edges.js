@@ -151,6 +151,7 @@ async function edges(page, { base, folder, check, want }) {
     want((await page.locator('.records .line').count()) === 41, 'the records are gone while they are asked for');
     release();
     await page.getByText('40 shown').waitFor();
+    await page.waitForFunction(() => document.activeElement.textContent === 'Refresh');
     await page.unroute(/\/records\?/);
   });
 

@@ -132,6 +132,7 @@ function Filters({ parts, live }) {
 
 function Progress({ s, live, filtered }) {
   const { view } = s;
+  const left = useRef(false); // the focus was on the button that is away while it searches
   const of = view.end || view.progress;
   if (live) {
     return html`<span class=${'dot ' + (view.paused ? 'warn' : view.state === 'following' ? 'live' : '')}></span>
@@ -144,7 +145,7 @@ function Progress({ s, live, filtered }) {
   return html`<span>${filtered ? `${count(view.total)} scanned · ` : ''}${count(view.rows.length)} ${filtered ? 'matched' : 'shown'}${view.state === 'stopped' ? ' · stopped' : ''}${why ? ' · ' + why : ''}${view.end ? ` · ${span(view.end.elapsed_ms / 1000)}` : ''}</span>
     ${view.end && (view.end.why === 'scan' || view.end.why === 'time' || view.state === 'stopped') && view.end.left > 0 && html`<button class="small" onClick=${s.more}>Go on</button>`}
     ${view.state === 'stopped' && view.progress && html`<button class="small" onClick=${s.more}>Go on</button>`}
-    <button class="small plain" onClick=${s.again} title="Ask again">Refresh</button>`;
+    <button class="small plain" ref=${(b) => { if (b && left.current) { left.current = false; if (document.activeElement === document.body) b.focus(); } }} onClick=${() => { left.current = true; s.again(); }} title="Ask again">Refresh</button>`;
 }
 
 function Rows({ rows, name }) {
