@@ -24,6 +24,7 @@ func TestRefused(t *testing.T) {
 		{" -- nothing", "there is no statement"},
 		{"drop table orders", `line 1, column 1: "drop" begins no query`},
 		{"select 1; select 2", "line 1, column 9: one statement at a time"},
+		{"show tables; select 2", "line 1, column 12: one statement at a time"},
 		{"select 1;;", ""},
 		{"pragma query_only = 0", `"pragma" begins no query`},
 		{"attach 'x.db' as x", `"attach" begins no query`},

@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -149,6 +150,9 @@ func parse(sql string) (*statement, error) {
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("%w: there is no statement", ErrInvalid)
 	}
+	if i := slices.IndexFunc(tokens, func(t token) bool { return t.op(";") }); i >= 0 {
+		return nil, invalid(sql, tokens[i].pos, "one statement at a time")
+	}
 	s := &statement{sql: sql, tokens: tokens}
 	first := tokens
 	if first[0].is("EXPLAIN") {
@@ -168,8 +172,6 @@ func parse(sql string) (*statement, error) {
 			depth++
 		case t.op(")"):
 			depth--
-		case t.op(";"):
-			return nil, invalid(sql, t.pos, "one statement at a time")
 		case depth == 0 && (t.is("INSERT") || t.is("UPDATE") || t.is("DELETE")):
 			return nil, invalid(sql, t.pos, "%s is not taken: queries change nothing", strings.ToUpper(t.text))
 		}
