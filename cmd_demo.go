@@ -177,6 +177,9 @@ func (c *demoCmd) end(ctx context.Context, std stdio) error {
 // again is what a command needs to find the same broker.
 func (c *demoCmd) again() string {
 	out := ""
+	if c.Prefix != "" {
+		out += " --prefix " + c.Prefix
+	}
 	if c.Data != "./tarn-data" {
 		out += " --data " + c.Data
 	}

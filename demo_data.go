@@ -132,6 +132,14 @@ func (d *demo) prepare(ctx context.Context, s *stream) error {
 	configs := map[string]string{
 		"tarn.table.formats": "iceberg,delta,parquet", "tarn.table.commit.interval.ms": "5000", "tarn.value.schema.validation": "payload",
 	}
+	foreign := fmt.Errorf("topic or subject %s is there already and is not the demo's: give the demo names of its own with --prefix demo_, or a broker of its own with tarn --data DIR", s.topic)
+	ours, there, err := d.cmd.ours(ctx, d.registry, s.topic)
+	switch {
+	case err != nil:
+		return err
+	case there && !ours:
+		return foreign
+	}
 	adm, err := d.cmd.admin(ctx)
 	if err != nil {
 		return err
@@ -146,12 +154,9 @@ func (d *demo) prepare(ctx context.Context, s *stream) error {
 	if err != nil && !exists {
 		return fmt.Errorf("make topic %s: %w", s.topic, told(answer.Err, answer.ErrMessage))
 	}
-	ours, there, err := d.cmd.ours(ctx, d.registry, s.topic)
 	switch {
-	case err != nil:
-		return err
-	case there && !ours || exists && !there:
-		return fmt.Errorf("topic or subject %s is there already and is not the demo's: give the demo names of its own with --prefix demo_, or a broker of its own with tarn --data DIR", s.topic)
+	case exists && !there:
+		return foreign
 	case !there:
 		if _, err := d.registry.CreateSchema(ctx, s.topic+"-value", s.schema); err != nil {
 			return fmt.Errorf("register %s-value: %w", s.topic, err)
@@ -162,10 +167,14 @@ func (d *demo) prepare(ctx context.Context, s *stream) error {
 
 // ours reports whether the subject of a topic is there, and made by a demo.
 func (c *demoCmd) ours(ctx context.Context, reg *sr.Client, topic string) (ours, there bool, err error) {
-	first, err := reg.SchemaByVersion(ctx, topic+"-value", 1)
+	versions, err := reg.SubjectVersions(ctx, topic+"-value")
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 		return false, false, nil
+	}
+	var first sr.SubjectSchema
+	if err == nil && len(versions) > 0 {
+		first, err = reg.SchemaByVersion(ctx, topic+"-value", versions[0])
 	}
 	if err != nil {
 		return false, false, fmt.Errorf("ask for the schema of %s: %w", topic, err)

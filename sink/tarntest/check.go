@@ -21,8 +21,8 @@ const maxShown = 20
 // holds has been committed to it. A row is named by as many columns as matter; each
 // one that is wanted must be another row of the table, which may hold more.
 //
-// Values are Go's: any kind of number stands for its value, a bool for 0 or 1, nil
-// for null, a time.Time for a timestamp, in UTC; what is nested is a map, slice or
+// Values are Go's: any kind of number stands for its value, a bool for a boolean, and
+// for 0 or 1 of what is computed, nil for null, a time.Time for a timestamp, in UTC; what is nested is a map, slice or
 // struct that means the same JSON. What fails says which rows the table has, and why
 // records are not among them: dead letters with their reasons, and rejections.
 //
@@ -131,7 +131,7 @@ func same(want, have any) bool {
 	case reflect.Invalid:
 		return have == nil
 	case reflect.Bool:
-		return have == int64(0) && !v.Bool() || have == int64(1) && v.Bool()
+		return have == v.Bool() || have == int64(0) && !v.Bool() || have == int64(1) && v.Bool()
 	case reflect.String:
 		return have == v.String()
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
