@@ -22,9 +22,10 @@ const maxShown = 20
 // one that is wanted must be another row of the table, which may hold more.
 //
 // Values are Go's: any kind of number stands for its value, a bool for a boolean, and
-// for 0 or 1 of what is computed, nil for null, a time.Time for a timestamp, in UTC; what is nested is a map, slice or
-// struct that means the same JSON. What fails says which rows the table has, and why
-// records are not among them: dead letters with their reasons, and rejections.
+// for 0 or 1 of what is computed, nil for null, a time.Time for a timestamp, in UTC;
+// what is nested is a map, slice or struct that means the same JSON. What fails says
+// which rows the table has, and why records are not among them: dead letters with their
+// reasons, and rejections.
 //
 //	x.Table(t, "orders").Has(tarntest.Row{"customer": "ada", "amount": 42})
 func (b *Table) Has(want ...Row) {
