@@ -23,7 +23,11 @@ func TestDryRunTables(t *testing.T) {
 		c.with(0, `{"a":1}`+"\n", "produce", "t")
 		same{"table flush t", "t: 2 rows would be committed", "t: 2 rows committed", 0, "table history t"}.check(c)
 	}
+	c.do(0, "topic create bare -c tarn.table.formats=delta")
+	c.with(0, "{}\n", "produce", "bare")
 	for _, s := range []same{
+		{"table flush bare", "no schema is registered", "no schema is registered", 1, "table files t"},
+		{"table rebuild bare", `topic "bare"`, `topic "bare"`, 1, "table files t"},
 		{"table redrive t", "delta    12       -", "delta    12       0         12", 0, "table files t"},
 		{"table rebuild none", "has no tables", "has no tables", 1, "table history t"},
 	} {

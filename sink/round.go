@@ -141,7 +141,7 @@ func (r *round) merge(ctx context.Context, t tables.Maintainer, done *Kept) erro
 		r.live = live
 		groups := maintenance.Plan(live, r.s.topic.CompactBytes, r.whole)
 		if r.dry {
-			for _, g := range groups {
+			for _, g := range groups[:min(len(groups), maxMerges)] {
 				done.Merged, done.Made = done.Merged+len(g), done.Made+1
 				for _, f := range g {
 					done.Bytes += f.Size

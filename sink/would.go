@@ -1,15 +1,22 @@
 package sink
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/tarn-io/tarn/tables"
 )
 
 // WouldFlush is what Flush would commit now: Rows are the offsets of the log that the
-// tables do not have yet. Errors are Status's.
+// tables do not have yet. Errors are Status's, and why the sink does not go on.
 func (m *Manager) WouldFlush(ctx context.Context, topic string) (Flushed, error) {
 	st, err := m.Status(ctx, topic)
+	if err == nil && st.State != Running {
+		err = fmt.Errorf("flush topic %q: %s", topic, cmp.Or(st.Message, string(st.State)))
+	}
 	return Flushed{Topic: topic, Rows: st.Behind}, err
 }
 
@@ -57,6 +64,9 @@ func (m *Manager) WouldRebuild(ctx context.Context, topic string, fromLogStart b
 			out[format], err = s.wouldRebuild(ctx, format, fromLogStart)
 			return err
 		})
+		if errors.Is(err, errBusy) {
+			err = fmt.Errorf("%w: ask again, or see tarn table status %s", err, topic)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("rebuild %s table of topic %q: %w", format, topic, err)
 		}
@@ -71,7 +81,7 @@ func (s *sink) wouldRebuild(ctx context.Context, format string, fromLogStart boo
 		return RebuildInfo{}, errBusy
 	}
 	m := s.members[i]
-	if m.at.TopicID == "" {
+	if _, ok := m.table.(tables.Replacer); !ok || m.at.TopicID == "" {
 		return RebuildInfo{}, ErrNoRebuild
 	}
 	by, err := s.topic.rowsBy()

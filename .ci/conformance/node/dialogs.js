@@ -14,7 +14,7 @@ async function dialogs(page, { base, check, want }) {
   for (const [path, button, title] of [
     ['topics', 'New topic', 'New topic'], ['topics/shop', 'Produce', 'Produce to shop'], ['topics/shop/partitions', 'Add partitions', 'Add partitions'],
     ['topics/shop/config', 'Delete topic', 'Delete topic'], ['schemas', 'Register', 'Register a schema'], ['schemas/shop-value', 'New version', 'New version of shop-value'],
-    ['schemas/shop-value', 'Delete', 'Delete subject'], ['topics/shop/schema', 'New version', 'New version of shop-value'], ['security', 'New user', 'New user'], ['security/quotas', 'Set a quota', 'Set a quota'], ['', 'Keys ?', 'Keys'],
+    ['schemas/shop-value', 'Delete', 'Delete subject'], ['topics/shop/schema', 'New version', 'New version of shop-value'], ['groups/readers', 'Set offsets', 'Set offsets of readers'], ['security', 'New user', 'New user'], ['security/quotas', 'Set a quota', 'Set a quota'], ['', 'Keys ?', 'Keys'],
   ]) {
     await check(`dialogs: ${title} of /${path} is in the address`, async () => {
       await open(path);
@@ -41,7 +41,7 @@ async function dialogs(page, { base, check, want }) {
   const [listener] = await (await page.context().request.get(base + '/api/listeners')).json();
   const at = listener.advertised.lastIndexOf(':');
   const client = net.connect(Number(listener.advertised.slice(at + 1)), listener.advertised.slice(0, at));
-  for (const path of ['clients', 'settings', 'topics/shop/config']) {
+  for (const path of ['clients', 'settings', 'topics/shop/config', 'topics/shop/rejections']) {
     await check(`dialogs: the row that is open in /${path} is in the address`, async () => {
       await open(path);
       await page.locator('table.grid tbody tr.open').first().click();

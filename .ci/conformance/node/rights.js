@@ -32,6 +32,11 @@ async function rights(page, { base, folder, check, want }) {
     await off('Delete topic', 'needs Delete on Topic sales');
     await page.getByText('To change one needs AlterConfigs on Topic sales').waitFor();
     want((await page.locator('tr.open').count()) === 0, 'configs can be opened to be changed');
+    for (const [path, title] of [['topics/sales?dialog=produce', 'needs Write on Topic sales'], ['topics/sales/config?dialog=delete', 'needs Delete on Topic sales'], ['topics?dialog=new', 'needs Create on a topic']]) {
+      await open(path); // a link opens no dialog for who lacks the right
+      await page.locator(`button:disabled[title="${title}"]`).first().waitFor();
+      want((await page.getByRole('dialog').count()) === 0, path + ' opens it');
+    }
     for (const path of ['topics/sales/table', 'tables/sales']) {
       await open(path);
       for (const name of ['Commit now', 'Merge files', 'Expire states', 'Verify']) await off(name, 'needs Alter on Topic sales');
