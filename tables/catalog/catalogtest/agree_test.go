@@ -94,14 +94,15 @@ var steps = []struct {
 // compares the metadata files, but for times that are taken from the clock.
 func TestAgainstIcebergGo(t *testing.T) {
 	for _, s := range steps {
+		s.base, s.updates = timely(s.base, s.updates)
 		var base *metadata.Table
 		var err error
 		if s.base != "" {
-			if base, err = metadata.Apply(nil, "", updates(t, timely(s.base))); err != nil {
+			if base, err = metadata.Apply(nil, "", updates(t, s.base)); err != nil {
 				t.Fatalf("%s: base: %v", s.name, err)
 			}
 		}
-		ours, err := metadata.Apply(base, "file:///w/old.json", updates(t, timely(s.updates)))
+		ours, err := metadata.Apply(base, "file:///w/old.json", updates(t, s.updates))
 		if (err != nil) != s.refused {
 			t.Errorf("%s: %v, want refused %v", s.name, err, s.refused)
 			continue
@@ -127,7 +128,7 @@ func TestAgainstIcebergGo(t *testing.T) {
 func theirs(t *testing.T, base *metadata.Table, text string) ([]byte, error) {
 	t.Helper()
 	var us table.Updates
-	if err := json.Unmarshal([]byte("["+timely(text)+"]"), &us); err != nil {
+	if err := json.Unmarshal([]byte("["+text+"]"), &us); err != nil {
 		return nil, err
 	}
 	version := 2
@@ -159,10 +160,11 @@ func theirs(t *testing.T, base *metadata.Table, text string) ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// timely moves the times of snapshots from year 2096 to today: both sides refuse
-// a table that is newer than the clock.
-func timely(text string) string {
-	return strings.ReplaceAll(text, "4000000000", strconv.FormatInt(time.Now().Unix(), 10))
+// timely moves the times of snapshots from year 2096 to today, the same second in
+// both texts: either side refuses a table that is newer than the clock.
+func timely(base, updates string) (baseNow, updatesNow string) {
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	return strings.ReplaceAll(base, "4000000000", now), strings.ReplaceAll(updates, "4000000000", now)
 }
 
 // clockless drops what depends on the clock or may be left out.
