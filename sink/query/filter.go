@@ -166,7 +166,27 @@ func (f *Filter) text(names []string) string {
 		}
 	}
 	b = append(b, "NULL AS \"tarn nothing\") WHERE (\n"...)
-	return string(append(append(b, f.where...), "\n)"...))
+	return string(append(append(b, f.condition(names)...), "\n)"...))
+}
+
+// digitsPrefix begins the name of a column that has all digits of the number that the
+// column with the rest of the name has as a float.
+const digitsPrefix = "tarn digits of "
+
+// condition is the condition with comparisons of numbers of many digits by all of them.
+func (f *Filter) condition(names []string) string {
+	long := map[string]bool{}
+	for _, n := range names {
+		if of, ok := strings.CutPrefix(n, digitsPrefix); ok {
+			long[strings.ToLower(of)] = true
+		}
+	}
+	tokens, err := lex(f.where)
+	if err != nil || len(long) == 0 {
+		return f.where
+	}
+	c := &comparer{writer: writer{sql: f.where, tokens: tokens}, long: long, prefix: digitsPrefix}
+	return c.rewritten()
 }
 
 // missingColumn is the name in SQLite's message that there is no such column.
@@ -233,6 +253,9 @@ func (r *FilterRecord) columns() (names []string, values []any) {
 			}
 			taken[strings.ToLower(n)] = true
 			add(n, m.value)
+			if m.digits != "" {
+				add(digitsPrefix+n, m.digits)
+			}
 		}
 	}
 	if !taken["value"] {
@@ -261,8 +284,9 @@ func textOrNull(b []byte) any {
 
 // member is a field of an object of JSON, as a value of SQL.
 type member struct {
-	name  string
-	value any
+	name   string
+	value  any
+	digits string // of a number with more than a float has, perhaps
 }
 
 // members lists the fields of an object, in order; none of anything else.
@@ -285,7 +309,13 @@ func members(text []byte) []member {
 		if err != nil {
 			return out
 		}
-		out = append(out, member{fmt.Sprint(name), sqlValue(raw)})
+		m := member{name: fmt.Sprint(name), value: sqlValue(raw)}
+		if _, float := m.value.(float64); float && len(raw) > exactDigits {
+			if _, ok := digitsOf(string(raw), nil); ok { // 1.000000000000000000 too: the next record's is 1.000000000000000001
+				m.digits = string(raw)
+			}
+		}
+		out = append(out, m)
 	}
 	return out
 }

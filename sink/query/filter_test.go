@@ -14,7 +14,7 @@ func filtered() *FilterRecord {
 		Key: []byte("ada"), Value: []byte{0, 0, 0, 0, 1, 7},
 		HeaderKeys: []string{"trace"}, HeaderValues: [][]byte{[]byte("on")},
 		SchemaID:     7,
-		DecodedValue: []byte(`{"amount":12.5,"big":9223372036854775807,"ok":true,"none":null,"items":[{"sku":"a"}],"Kafka_Offset":5,"text":"x'y"}`),
+		DecodedValue: []byte(`{"amount":12.5,"big":9223372036854775807,"ok":true,"none":null,"items":[{"sku":"a"}],"Kafka_Offset":5,"text":"x'y","Price":1.000000000000000001,"wide":123456789012345678901,"round":1.000000000000000000}`),
 	}
 }
 
@@ -40,6 +40,9 @@ func TestFilter(t *testing.T) {
 		{"text = 'x''y'", "true"},
 		{"coupon is null", "true [coupon]"},
 		{"coupon = 'A' or \"discount rate\" > 1", "false [coupon discount rate]"},
+		{"price > 1 and price <> 1.000000000000000002 and \"PRICE\" in ('1.0000000000000000010')", "true"},
+		{"price = 1 or price < 1.000000000000000001 or wide = price or wide is 123456789012345678902 or round = 1.000000000000000001 or round <> 1", "false"},
+		{"wide between 123456789012345678901 and 123456789012345678902 and price + 1 = 2 and amount < price + 12", "true"},
 		{"amount >", "invalid"},
 		{"amount > 1) or (1", "true"},
 		{"orders.amount > 1", "invalid"},

@@ -215,28 +215,13 @@ func (w *whereReader) value(c *condition) bool {
 // or a function of such.
 func (w *whereReader) valueLength(at int) int {
 	t := w.t[at:]
-	n := 0
-	if len(t) > 0 && (t[0].op("-") || t[0].op("+")) {
-		n++
-	}
-	if n >= len(t) {
-		return 0
-	}
-	switch first := t[n]; {
-	case first.kind == text && n == 0:
-		return 1
-	case first.kind == other && first.text[0] >= '0' && first.text[0] <= '9':
-		// 1, 1.5, 1e5, 1.5e-3: pieces that touch one another.
-		for n++; n < len(t) && t[n].pos == t[n-1].end; n++ {
-			last := t[n-1].text
-			exponent := strings.HasSuffix(strings.ToLower(last), "e") && !strings.HasPrefix(strings.ToLower(last), "0x")
-			digits := t[n].text[0] >= '0' && t[n].text[0] <= '9'
-			if t[n].kind != other || t[n].text != "." && !digits && !(exponent && (t[n].text == "-" || t[n].text == "+")) {
-				break
-			}
-		}
+	if n := numberLength(t); n > 0 || len(t) == 0 {
 		return n
-	case first.kind == word && n == 0 && slices.Contains(timely[:], strings.ToLower(first.text)) && len(t) > 2 && t[1].op("("):
+	}
+	switch n := 0; {
+	case t[0].kind == text:
+		return 1
+	case t[0].kind == word && slices.Contains(timely[:], strings.ToLower(t[0].text)) && len(t) > 2 && t[1].op("("):
 		if at > 0 {
 			return 0 // one inside another
 		}
@@ -257,4 +242,25 @@ func (w *whereReader) valueLength(at int) int {
 		}
 	}
 	return 0
+}
+
+// numberLength is how many tokens a number takes, with its sign: 0 if there is none.
+func numberLength(t []token) int {
+	n := 0
+	if len(t) > 0 && (t[0].op("-") || t[0].op("+")) {
+		n++
+	}
+	if n >= len(t) || t[n].kind != other || t[n].text[0] < '0' || t[n].text[0] > '9' {
+		return 0
+	}
+	// 1, 1.5, 1e5, 1.5e-3: pieces that touch one another.
+	for n++; n < len(t) && t[n].pos == t[n-1].end; n++ {
+		last := t[n-1].text
+		exponent := strings.HasSuffix(strings.ToLower(last), "e") && !strings.HasPrefix(strings.ToLower(last), "0x")
+		digits := t[n].text[0] >= '0' && t[n].text[0] <= '9'
+		if t[n].kind != other || t[n].text != "." && !digits && !(exponent && (t[n].text == "-" || t[n].text == "+")) {
+			break
+		}
+	}
+	return n
 }

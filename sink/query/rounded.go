@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// What is lost of long decimals where a statement reckons with them, a result says.
+// What is lost of long decimals where a statement reckons with them, a result says:
+// comparisons that compared.go leaves to SQLite are among it.
 
 // reckoning are functions that take numbers, in which a long decimal is a float.
 var reckoning = [...]string{"sum", "total", "avg", "abs", "round"}
@@ -14,8 +15,7 @@ var reckoning = [...]string{"sum", "total", "avg", "abs", "round"}
 // rounded names the columns of long decimals that the statement reckons with, as it is
 // run.
 func (s *session) rounded() []string {
-	w := &writer{sql: s.st.sql, tokens: s.st.tokens}
-	long := s.longDecimals()
+	w := newComparer(s)
 	var out, in []string // in: what the brackets belong to that the token is in
 	for i, t := range w.tokens {
 		switch {
@@ -28,7 +28,7 @@ func (s *session) rounded() []string {
 		case w.at(i, ")") && len(in) > 0:
 			in = in[:len(in)-1]
 		}
-		if _, there := long[strings.ToLower(t.text)]; !there || !t.named() || w.at(i+1, ".") {
+		if !w.long[strings.ToLower(t.text)] || !t.named() || w.at(i+1, ".") {
 			continue
 		}
 		first := w.head(i)
@@ -37,7 +37,7 @@ func (s *session) rounded() []string {
 		exact := n > 0 && !whole && slices.Contains([]string{sumName, avgName, keyName}, in[n-1])
 		call := slices.ContainsFunc(in, func(of string) bool { return slices.Contains(reckoning[:], of) }) ||
 			whole || n > 1 && in[n-1] == "cast" && (in[n-2] == "min" || in[n-2] == "max") // by asNumbers
-		if name := t.text; !exact && (call || w.reckons(first-1) || w.reckons(i+1)) && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, name) }) {
+		if name := t.text; !exact && (call || w.reckons(first-1) || w.reckons(i+1) || w.inexactly(i)) && !slices.ContainsFunc(out, func(o string) bool { return strings.EqualFold(o, name) }) {
 			out = append(out, name)
 		}
 	}
@@ -56,6 +56,6 @@ func (s *session) noteRounded() {
 		return
 	}
 	if names := s.rounded(); len(names) > 0 {
-		s.out.Note = fmt.Sprintf("%s has decimals of more than 15 digits: where the statement reckons or compares with them they are floats, of which 15 to 17 digits are right; sum, avg, min and max of a column are exact as columns of the result", strings.Join(names, ", "))
+		s.out.Note = fmt.Sprintf("%s has decimals of more than 15 digits: where the statement reckons with them, or compares what it has reckoned, they are floats, of which 15 to 17 digits are right; comparisons of a column with a number or with another one are exact, and so are sum, avg, min and max of a column as columns of the result", strings.Join(names, ", "))
 	}
 }

@@ -159,6 +159,9 @@ func (s *session) rewrite() error {
 // foldable is what is to be run: the statement, or what is left of it once rows were
 // put together.
 func (s *session) foldable() (sql string, err error) {
+	if err := s.become(s.comparisons()); err != nil {
+		return "", err
+	}
 	text, types := s.exactly()
 	if err := s.become(text); err != nil {
 		return "", err
