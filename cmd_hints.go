@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,12 +58,44 @@ var sameWord = map[string][]string{
 	"show": {"describe", "status"}, "info": {"describe", "status"}, "get": {"describe"}, "edit": {"alter"}, "set": {"alter"}, "update": {"alter"},
 }
 
-// otherFlags are flags that other programs have, and what does the same here.
+// otherFlags are flags that other programs have, and what does the same here: of one
+// command, or of all.
 var otherFlags = map[string]string{
-	"--memory":            "tarn dev keeps nothing, and takes free ports; tarn --storage memory:// keeps no records",
-	"--bootstrap-server":  "the brokers are --brokers (-b)",
-	"--bootstrap-servers": "the brokers are --brokers (-b)",
-	"--port":              "the addresses are --kafka.listen HOST:PORT and --http.listen HOST:PORT",
+	"--bootstrap-server":                "the brokers are --brokers (-b)",
+	"--bootstrap-servers":               "the brokers are --brokers (-b)",
+	"--csv":                             "forms are --output json, text or csv",
+	"--json":                            "forms are --output json, text or csv",
+	"--memory":                          "tarn dev keeps nothing, and takes free ports; tarn --storage memory:// keeps no records",
+	"--port":                            "the addresses are --kafka.listen HOST:PORT and --http.listen HOST:PORT",
+	"consume --from-beginning":          "it begins at the start of the log, and ends at its end unless -f is given; other places are -o WHERE",
+	"consume --max-messages":            "how many is -n N (--num)",
+	"consume --timeout":                 "it ends at the end of the log unless -f is given",
+	"consume --timeout-ms":              "it ends at the end of the log unless -f is given",
+	"consume --topic":                   "the topic is named without a flag, as the first argument",
+	"generate --count":                  "how many is -n N (--num)",
+	"generate records --count":          "how many is -n N (--num)",
+	"group seek --execute":              "it is done at once; --dry-run only shows what would be",
+	"group seek --shift-by":             "where to is --to WHERE: start, end, an offset, +N after the start, -N before the end, @TIME",
+	"group seek --to-datetime":          "where to is --to @2026-01-31T12:00:00Z",
+	"group seek --to-earliest":          "where to is --to start",
+	"group seek --to-latest":            "where to is --to end",
+	"group seek --to-offset":            "where to is --to OFFSET",
+	"produce --batch-size":              "the client library chooses its batches; tarn perf produce measures",
+	"produce --file":                    "a file is named without a flag, behind the first argument",
+	"produce --schema":                  "a topic's schema is that of its subject: tarn schema register TOPIC-value FILE, before or after",
+	"produce --topic":                   "the topic is named without a flag, as the first argument",
+	"schema register --file":            "a file is named without a flag, behind the first argument",
+	"topic create --replication-factor": "there is one broker, so one replica of each partition",
+	"topic create --schema":             "a topic's schema is that of its subject: tarn schema register TOPIC-value FILE, before or after",
+	"topic create --topic":              "the topic is named without a flag, as the first argument",
+	"topic delete --topic":              "the topic is named without a flag, as the first argument",
+	"topic describe --topic":            "the topic is named without a flag, as the first argument",
+}
+
+// otherFlag is what does here what a flag of another program does; command is as it is
+// typed, with a space behind it.
+func otherFlag(command, flag string) string {
+	return cmp.Or(otherFlags[strings.TrimPrefix(command, "tarn ")+flag], otherFlags[flag])
 }
 
 // commandHint is the command that somebody may mean by a word that is none below n, or

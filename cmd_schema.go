@@ -33,7 +33,7 @@ type schemaCmd struct {
 type schemaSource struct {
 	Subject    string   `arg:"" help:"Subject, for example orders-value."`
 	File       string   `arg:"" type:"existingfile" help:"Schema text: .avsc, .proto or .json."`
-	Type       string   `enum:"AVRO,PROTOBUF,JSON," default:"" placeholder:"LANGUAGE" help:"AVRO, PROTOBUF or JSON; by default by the file's ending."`
+	Type       string   `enum:"AVRO,PROTOBUF,JSON,avro,protobuf,json," default:"" placeholder:"LANGUAGE" help:"AVRO, PROTOBUF or JSON; by default by the file's ending."`
 	References []string `name:"reference" sep:"none" placeholder:"NAME=SUBJECT:VERSION" help:"A schema that the text refers to; may be repeated."`
 }
 
@@ -43,7 +43,7 @@ func (s *schemaSource) schema() (sr.Schema, error) {
 		return sr.Schema{}, fmt.Errorf("read schema: %w", err)
 	}
 	out := sr.Schema{Schema: string(text)}
-	typ := s.Type
+	typ := strings.ToUpper(s.Type)
 	if typ == "" {
 		switch filepath.Ext(s.File) {
 		case ".avsc":

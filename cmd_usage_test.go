@@ -21,6 +21,9 @@ func TestWrongUsage(t *testing.T) {
 		{"consume t -G g", "tarn: unknown flag -G\nusage: tarn consume <topic> [flags]\nsee tarn consume --help"},
 		{"consume t --bootstrap-server localhost:9092", "unknown flag --bootstrap-server: the brokers are --brokers (-b)"},
 		{"serve --memory", "unknown flag --memory: tarn dev keeps nothing"},
+		{"group seek g --to-earliest --execute", "unknown flag --to-earliest: where to is --to start"},
+		{"topic create t --replication-factor 3", "one replica of each partition"},
+		{"consume t --from-beginning", "it begins at the start of the log"},
 		{"group describe g --watch=often", "no interval such as 2s"},
 	} {
 		var out, errs bytes.Buffer

@@ -167,6 +167,9 @@ func usageError(k *kong.Kong, args []string, err error) error {
 			if f.Name == "output" && strings.HasPrefix(err.Error(), "--format must be") {
 				err = errors.New(strings.Replace(err.Error(), `,"" but`, " but", 1) + "; --output is for text, json and csv")
 			}
+			if f.Name == "type" && strings.HasPrefix(err.Error(), "--type must be") { // small letters too
+				err = errors.New(strings.Replace(err.Error(), `,"avro","protobuf","json",""`, "", 1))
+			}
 			if f.Name == "format" && f.Enum != "" && strings.HasPrefix(err.Error(), "--output must be") {
 				err = fmt.Errorf("%w; --format is for %s", err, strings.Join(strings.FieldsFunc(f.Enum, func(r rune) bool { return r == ',' }), ", "))
 			}
@@ -177,8 +180,8 @@ func usageError(k *kong.Kong, args []string, err error) error {
 		switch {
 		case flag == "-y" || flag == "--yes":
 			err = fmt.Errorf("unknown flag %s: %sasks nothing before it does its work, leave it away", flag, help)
-		case otherFlags[flag] != "":
-			err = fmt.Errorf("unknown flag %s: %s", flag, otherFlags[flag])
+		case otherFlag(help, flag) != "":
+			err = fmt.Errorf("unknown flag %s: %s", flag, otherFlag(help, flag))
 		case !strings.HasPrefix(flag, "--"): // any letter is like any other
 			err = fmt.Errorf("unknown flag %s", flag)
 		}
