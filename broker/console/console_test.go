@@ -154,7 +154,7 @@ func holdInline(t *testing.T, a *asset) {
 	t.Helper()
 	text := string(a.plain)
 	elements := regexp.MustCompile(`(?s)<(script|style)>(.*?)</(?:script|style)>`)
-	files := []string{"theme.js", "base.css", "parts.css"}
+	files := []string{"begin.js", "base.css", "parts.css"}
 	for _, m := range elements.FindAllStringSubmatch(text, -1) {
 		sum := sha256.Sum256([]byte(m[2]))
 		hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

@@ -23,6 +23,8 @@ var (
 	// styleLink and scriptLink are what a page waits for before it is painted.
 	styleLink  = regexp.MustCompile(`<link rel="stylesheet" href="` + assetPath + `([\w./-]+)">`)
 	scriptLink = regexp.MustCompile(`<script src="` + assetPath + `([\w./-]+)"></script>`)
+	// logoLink is the picture in the page's frame: what has to be asked for is painted later.
+	logoLink = regexp.MustCompile(`<img src="` + assetPath + `([\w./-]+)" alt="">`)
 	// staticImport is an import that a module needs before it runs.
 	staticImport = regexp.MustCompile(`\bfrom\s*['"](\.{1,2}/[\w./-]+)['"]`)
 )
@@ -39,7 +41,7 @@ func pageName(urlPath string) string {
 
 // addPages adds the page once for each link of its frame: with that link marked, and
 // with the modules that are needed there, so that the browser asks for all of them at
-// once and not for each when the one before it has named it. A page is made when it is
+// once and not for each when the one before it has named it: begin.js has it do so. A page is made when it is
 // first asked for.
 func addPages(all map[string]func() (*asset, error)) error {
 	index, err := readAsset(indexFile)
@@ -81,7 +83,8 @@ func newPage(page []byte, modules ...string) (*asset, error) {
 // inlined are the hashes of what stands inline in a page, as the policy has them.
 type inlined struct{ scripts, styles string }
 
-// painted puts into the page what its first paint waits for, the styles and the theme:
+// painted puts into the page what its first paint waits for, the styles, the theme and
+// the logo:
 // the browser paints when it has the page, and asks for nothing before.
 func painted(page []byte) ([]byte, inlined, error) {
 	var hashes inlined
@@ -95,6 +98,13 @@ func painted(page []byte) ([]byte, inlined, error) {
 		*list += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 		return slices.Concat([]byte("<"+tag+">"), text, []byte("</"+tag+">"))
 	}
+	page = logoLink.ReplaceAllFunc(page, func(link []byte) []byte {
+		text, err := readAsset(string(logoLink.FindSubmatch(link)[1]))
+		if err != nil {
+			failed = err
+		}
+		return bytes.Replace(bytes.TrimSpace(text), []byte(` xmlns="http://www.w3.org/2000/svg"`), []byte(` aria-hidden="true"`), 1)
+	})
 	page = styleLink.ReplaceAllFunc(page, func(link []byte) []byte {
 		return put(string(styleLink.FindSubmatch(link)[1]), "style", &hashes.styles)
 	})
@@ -104,7 +114,11 @@ func painted(page []byte) ([]byte, inlined, error) {
 	return page, hashes, failed
 }
 
-// preloaded names in the page's head what the modules need, themselves among it.
+// programLink is the module that runs in the page.
+var programLink = regexp.MustCompile(`<script type="module" src="[^"]*"></script>`)
+
+// preloaded names in the page's head what the modules need, themselves among it, the
+// program first.
 func preloaded(page []byte, modules ...string) ([]byte, error) {
 	list, err := needed(modules)
 	if err != nil {
@@ -112,10 +126,9 @@ func preloaded(page []byte, modules ...string) ([]byte, error) {
 	}
 	var links bytes.Buffer
 	for _, name := range list {
-		links.WriteString(`<link rel="modulepreload" href="` + assetPath + name + "\">\n")
+		links.WriteString(`<link data-module href="` + assetPath + name + "\">\n")
 	}
-	script := []byte(`<script type="module"`)
-	return bytes.Replace(page, script, append(links.Bytes(), script...), 1), nil
+	return programLink.ReplaceAllLiteral(page, bytes.TrimSpace(links.Bytes())), nil
 }
 
 // needed lists modules and what they import before they run, each once.

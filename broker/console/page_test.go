@@ -33,10 +33,24 @@ func TestFrame(t *testing.T) {
 	}
 }
 
+// TestLogo holds the picture that app.js draws to the one that the page comes with.
+func TestLogo(t *testing.T) {
+	app, err := readAsset("app.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := regexp.MustCompile(`<svg .*?</svg>`)
+	page := body(t, get(t, Handler(), "/console/"))
+	got, want := string(drawn.Find(page)), string(drawn.Find(app))
+	if got == "" || strings.ReplaceAll(got, ` aria-hidden="true"`, "") != strings.ReplaceAll(want, ` aria-hidden="true"`, "") {
+		t.Errorf("the page has\n%s\napp.js\n%s", got, want)
+	}
+}
+
 // TestPreloads looks at what the page says to be asked for at once.
 func TestPreloads(t *testing.T) {
 	h := Handler()
-	links := regexp.MustCompile(`<link rel="modulepreload" href="/console/assets/([\w./-]+)">`)
+	links := regexp.MustCompile(`<link data-module href="/console/assets/([\w./-]+)">`)
 	for _, c := range []struct {
 		path, on string
 		with     []string
@@ -66,7 +80,7 @@ func TestPreloads(t *testing.T) {
 		if len(on) > 1 || (c.on == "") != (len(on) == 0) || c.on != "" && on[0][1] != c.on {
 			t.Errorf("%s: %q is marked, want %q", c.path, on, c.on)
 		}
-		if strings.Count(page, "<script type=") != 1 {
+		if strings.Contains(page, "<script type=") || len(list) == 0 || list[0] != "app.js" {
 			t.Errorf("%s: %s", c.path, page)
 		}
 	}

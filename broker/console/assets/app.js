@@ -40,10 +40,13 @@ function Page() {
   return shown && shown.first === first ? html`<${shown.View} />` : null;
 }
 
+/** The picture of icon.svg: one that has to be asked for is painted later. */
+const Logo = () => html`<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" fill="#0f6b78"/><path d="M5 21c3-3 5.500-3 8 0s5 3 8 0 4-3 6-1.500" fill="none" stroke="#bff3ee" stroke-width="2.600" stroke-linecap="round"/><path d="M5 14.500c3-3 5.500-3 8 0s5 3 8 0 4-3 6-1.500" fill="none" stroke="#fff" stroke-width="2.600" stroke-linecap="round"/></svg>`;
+
 function Side() {
   const first = parts.value[0] || '';
   const next = { system: 'light', light: 'dark', dark: 'system' };
-  return html`<aside class="side"><a class="brand" href=${url([])}><img src="/console/assets/icon.svg" alt="" />Tarn</a>
+  return html`<aside class="side"><a class="brand" href=${url([])}><${Logo} />Tarn</a>
     <nav aria-label="Pages">${mine().map(([name, label, key]) => html`<a href=${url(name ? [name] : [])} class=${first === name ? 'on' : ''} aria-current=${first === name ? 'page' : undefined}>${label}<kbd>g ${key}</kbd></a>`)}</nav>
     <div class="foot"><div class="row"><button class="plain small" onClick=${() => setTheme(next[theme.value])} title="Light, dark or as the system has it">${{ system: 'Auto', light: 'Light', dark: 'Dark' }[theme.value]} theme</button>
       <button class="plain small" onClick=${() => setUTC(!utc.value)} title="Zone of times">${utc.value ? 'UTC' : 'Local time'}</button></div>
@@ -72,7 +75,7 @@ function SignIn() {
       session.value = await ask('/api/session');
     } catch (err) { setError(err); setBusy(false); }
   };
-  return html`<form class="sign-in column" onSubmit=${send}><div class="brand"><img src="/console/assets/icon.svg" alt="" />Tarn</div>
+  return html`<form class="sign-in column" onSubmit=${send}><div class="brand"><${Logo} />Tarn</div>
     <label class="field">User<input name="user" autocomplete="username" ref=${first} required value=${user} onInput=${(e) => setUser(e.target.value)} /></label>
     <label class="field">Password<input name="password" type="password" autocomplete="current-password" required value=${password} onInput=${(e) => setPassword(e.target.value)} /></label>
     ${error && html`<div class="note bad" role="alert">${error.message}</div>`}
@@ -123,7 +126,7 @@ function App() {
 const app = document.getElementById('app');
 const begin = pages.find(([name]) => name === (parts.value[0] || ''));
 if (begin) begin[3]().catch(() => { /* Page says so */ }); // on its way before we know who asks
-// The page comes with its frame, which is seen until we know who asks. theme.js has sent the question.
+// The page comes with its frame, which is seen until we know who asks. begin.js has sent the question.
 ask('/api/session', { asked: /** @type {any} */ (window).tarnSession }).then((s) => {
   session.value = s;
   document.documentElement.classList.remove('asked');
