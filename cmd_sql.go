@@ -18,8 +18,8 @@ import (
 
 type sqlCmd struct {
 	connect
-	Query   string        `arg:"" optional:"" help:"Statement, or a file of one whose name ends in .sql; - or none reads standard input, and from a terminal one statement after the other."`
-	File    string        `short:"f" type:"path" placeholder:"FILE" help:"Read the statement from a file."`
+	Query   string        `arg:"" optional:"" help:"Statement, or several with semicolons between, or a file of them whose name ends in .sql; - or none reads standard input, and from a terminal one statement after the other."`
+	File    string        `short:"f" type:"path" placeholder:"FILE" help:"Read the statements from a file."`
 	Tables  bool          `help:"List the tables that there are, with their columns."`
 	Limit   int           `default:"10000" placeholder:"N" help:"Rows of the result, at most; one million at most."`
 	Timeout time.Duration `default:"30s" help:"How long the query may take; ten minutes at most."`
@@ -55,28 +55,76 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	req := sqlRequest{SQL: sql, Limit: c.Limit, TimeoutMs: c.Timeout.Milliseconds(), Format: c.format()}
-	out := std.out
-	var file *os.File
 	if c.Format != "" && c.Format != "jsonl" && c.Out == "" {
 		return fmt.Errorf("--format %s is not for terminals: give -o FILE", c.Format)
 	}
-	resp, err := c.ask(ctx, req)
+	script := query.Statements(sql)
+	if len(script) == 1 {
+		script[0] = sql // errors name its lines
+	}
+	if len(script) > 1 && (c.Format == "parquet" || c.Format == "arrow") {
+		return fmt.Errorf("--format %s is for the rows of one statement, and here are %d", c.Format, len(script))
+	}
+	out := &sqlOutput{path: c.Out, std: std.out}
+	for i, sql := range script {
+		if i > 0 && (c.format() == "text" || c.format() == "csv") {
+			_, err = io.WriteString(out.to, "\n")
+		}
+		if err == nil {
+			err = c.one(ctx, std, sql, out)
+		}
+		if err != nil && len(script) > 1 {
+			err = fmt.Errorf("statement %d of %d: %w", i+1, len(script), err)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return errors.Join(err, out.close())
+}
+
+// sqlOutput is where results go. A file is made with the first one.
+type sqlOutput struct {
+	path string
+	std  io.Writer
+	to   io.Writer // nil before
+	file *os.File
+}
+
+func (o *sqlOutput) open() (err error) {
+	if o.to != nil {
+		return nil
+	}
+	if o.to = o.std; o.path != "" {
+		if o.file, err = os.Create(o.path); err != nil {
+			return fmt.Errorf("make %s (-o): %w", o.path, err)
+		}
+		o.to = o.file
+	}
+	return nil
+}
+
+func (o *sqlOutput) close() error {
+	if o.file == nil {
+		return nil
+	}
+	if err := o.file.Close(); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// one asks one statement and writes what is answered.
+func (c *sqlCmd) one(ctx context.Context, std stdio, sql string, out *sqlOutput) error {
+	resp, err := c.ask(ctx, sqlRequest{SQL: sql, Limit: c.Limit, TimeoutMs: c.Timeout.Milliseconds(), Format: c.format()})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if c.Out != "" {
-		if file, err = os.Create(c.Out); err != nil {
-			return fmt.Errorf("make %s (-o): %w", c.Out, err)
-		}
-		out = file
+	if err := out.open(); err != nil {
+		return err
 	}
-	_, err = io.Copy(out, c.enveloped(out, resp.Body))
-	if file != nil {
-		err = errors.Join(err, file.Close())
-	}
-	if err != nil {
+	if _, err := io.Copy(out.to, c.enveloped(out.to, resp.Body)); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	if c.Stats && !c.DuckDB {

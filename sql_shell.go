@@ -101,7 +101,9 @@ func (s *sqlShell) run(ctx context.Context) error {
 			continue
 		}
 		if text += line + "\n"; strings.HasSuffix(line, ";") {
-			s.ask(ctx, strings.TrimSpace(text))
+			for _, one := range query.Statements(text) {
+				s.ask(ctx, one)
+			}
 			text = ""
 		}
 	}

@@ -46,7 +46,7 @@ func TestShellInterrupted(t *testing.T) {
 	if err := s.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"sql":"select 2;","limit":10,"format":"text"}` + "\n" + `{"sql":"select 3;","limit":10,"format":"text"}` + "\n"; asked != want {
+	if want := `{"sql":"select 2","limit":10,"format":"text"}` + "\n" + `{"sql":"select 3","limit":10,"format":"text"}` + "\n"; asked != want {
 		t.Errorf("asked\n%swant\n%s", asked, want)
 	}
 	if got := strings.Count(out.String(), ".quit"); got != 1 {
@@ -95,7 +95,7 @@ func TestShell(t *testing.T) {
 	defer server.Close()
 	lines := typed{
 		"select 1", "  from orders;", "", ".tables", ".schema log.orders", ".mode csv", ".mode xml", ".limit 5", ".limit no",
-		".stats off", "select ';' x;", "select 'note';", "select wrong;", ".duckdb", ".what", ".quit", "select 2;",
+		".stats off", "select ';' x; select 'note';", "select wrong;", ".duckdb", ".what", ".quit", "select 2;",
 	}
 	var out strings.Builder
 	s := &sqlShell{cmd: &sqlCmd{connect: connect{HTTP: server.URL}, Limit: 10}, lines: &lines, out: &out, mode: "text", stats: true}
@@ -103,12 +103,12 @@ func TestShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	const stats = "7 rows looked at in 3 ms; 1 of 4 files, 2 of 3 row groups; 5 batches of the log, 2 kB\n"
-	want := `{"sql":"select 1\nfrom orders;","limit":10,"format":"text"}` + "\n" + stats +
+	want := `{"sql":"select 1\nfrom orders","limit":10,"format":"text"}` + "\n" + stats +
 		`{"sql":"SHOW TABLES","limit":10,"format":"text"}` + "\n" + stats +
 		`{"sql":"DESCRIBE log.orders","limit":10,"format":"text"}` + "\n" + stats +
 		"tarn: .mode is one of text, json, csv, jsonl, now csv\ntarn: .limit is 1 to 1000000, now 5\n" +
-		`{"sql":"select ';' x;","limit":5,"format":"csv"}` + "\n" +
-		`{"sql":"select 'note';","limit":5,"format":"csv"}` + "\ntarn: digits\n" +
+		`{"sql":"select ';' x","limit":5,"format":"csv"}` + "\n" +
+		`{"sql":"select 'note'","limit":5,"format":"csv"}` + "\ntarn: digits\n" +
 		"tarn: no such column: wrong\n" +
 		"tarn: no such column: wrong\n" + // .duckdb, of the last statement
 		"tarn: there is no .what; .help lists what there is\n"

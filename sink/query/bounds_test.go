@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,22 @@ func wide(values, size int) string {
 		fmt.Fprintf(&b, ", hex(randomblob(%d))", size+i)
 	}
 	return "select 1" + b.String()
+}
+
+// TestStatements cuts scripts.
+func TestStatements(t *testing.T) {
+	for script, want := range map[string][]string{
+		"select 1":               {"select 1"},
+		"select 1; select 2 ;\n": {"select 1", "select 2"},
+		";; select ';' \"a;b\" -- c; d\n;/* ; */ ; 2": {"select ';' \"a;b\" -- c; d", "2"},
+		"select 'open; select 2":                      {"select 'open; select 2"},
+		"":                                            {""},
+		" ; ":                                         {" ; "},
+	} {
+		if got := query.Statements(script); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", script, got, want)
+		}
+	}
 }
 
 // TestMemory asks for many temporary tables at a time, each of which keeps some

@@ -124,6 +124,32 @@ func wordLength(s string) int {
 	return len(s)
 }
 
+// Statements cuts a script at the semicolons between statements, each without its own:
+// what is in quotes and comments is no semicolon. A text that cannot be read is one
+// statement, as is one without any, so that whoever runs it hears why.
+func Statements(script string) []string {
+	tokens, err := lex(script)
+	if err != nil {
+		return []string{script}
+	}
+	var out []string
+	from, some := 0, false
+	for _, t := range append(tokens, token{other, ";", len(script), len(script)}) {
+		if !t.op(";") {
+			some = true
+			continue
+		}
+		if some {
+			out = append(out, strings.TrimSpace(script[from:t.pos]))
+		}
+		from, some = t.end, false
+	}
+	if len(out) == 0 {
+		return []string{script}
+	}
+	return out
+}
+
 // statement is a query that may be run.
 type statement struct {
 	sql     string // without a semicolon at its end

@@ -1,5 +1,5 @@
 // Parts that pages are made of.
-import { html, signal, useState, useEffect, useRef } from './lib.js';
+import { html, signal, useState, useEffect, useLayoutEffect, useRef } from './lib.js';
 import { A, param, setParams } from './router.js';
 import { ago, plural, time, utc } from './format.js';
 
@@ -159,7 +159,8 @@ export function Grid({ rows, columns, id = '', onRow, sort = '', rowClass, keyOf
 export function Dialog({ title, onClose, wide, children, actions }) {
   const ref = useRef(null);
   const typed = useRef(false);
-  useEffect(() => {
+  // At once: who presses Escape as soon as the dialog is seen closes it.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const first = ref.current && (ref.current.querySelector('[data-first]') || ref.current.querySelector('input,textarea,select,button.main-action') || ref.current.querySelector('.actions button'));
     if (first) first.focus();
