@@ -154,8 +154,8 @@ func parseWanted(text []byte) (*wanted, error) {
 	d.DisallowUnknownFields()
 	w := new(wanted)
 	if err := d.Decode(w); err != nil {
-		said := strings.TrimPrefix(err.Error(), "json: ")
-		if name, is := strings.CutPrefix(said, "unknown field "); is {
+		said := jsonTrouble(err, w)
+		if name, is := strings.CutPrefix(err.Error(), "json: unknown field "); is {
 			said = linesOf(text, strings.Trim(name, `"`)) + said
 		}
 		return nil, errors.New(said)

@@ -34,9 +34,9 @@ func TestParseWanted(t *testing.T) {
 		{"topics: [{name: a, configs: {redpanda.iceberg.mode: null}}]", "! only Tarn's own name"},
 		{"topics: [{nane: a}]", `! line 1: unknown field "nane"`},
 		{"topics:\n- name: a\n  level: FULL\nlevel: FULL", `! one of lines 3, 4: unknown field "level"`},
-		{"topics: {name: a}", "! cannot unmarshal object"},
+		{"topics: {name: a}", "! topics: an array is wanted, and here is an object"},
 		{"topics: [", "! "},
-		{"1", "! cannot unmarshal number"},
+		{"1", "! the whole of it: an object is wanted, and here is a number"},
 	} {
 		got := "configs"
 		w, err := parseWanted([]byte(tt.text))

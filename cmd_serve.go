@@ -390,9 +390,9 @@ func (n *node) announce(std stdio, run runFile, advertised []string, took time.D
 		_, err = fmt.Fprintln(std.out, string(b))
 		return err
 	}
-	kept := "SQLite, kept across restarts"
+	data, kept := run.Data, "SQLite, kept across restarts"
 	if strings.HasPrefix(n.cmd.Storage, "memory://") {
-		kept = "in memory, gone when this process ends"
+		data, kept = "memory", "gone when this process ends"
 	}
 	kafka, here := n.cmd.kafkaLines(advertised)
 	_, err := fmt.Fprintf(std.out, `tarn %s  ready in %d ms
@@ -403,7 +403,7 @@ func (n *node) announce(std stdio, run runFile, advertised []string, took time.D
   Tables     %s
 Next:  tarn demo%s        orders, users and clicks to look at, and tables that fill
        kcat -b %s -L    any Kafka client works
-`, version, took.Milliseconds(), kafka, run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, run.Data, kept, run.Warehouse, n.cmd.elsewhere(), here)
+`, version, took.Milliseconds(), kafka, run.HTTP, run.HTTP+"/iceberg", run.HTTP+console.Path, data, kept, run.Warehouse, n.cmd.elsewhere(), here)
 	return err
 }
 

@@ -246,15 +246,3 @@ func (n *node) setListeners(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusInternalServerError, apiError{Code: 50001, Message: err.Error()})
 	}
 }
-
-// readJSON reads a request's body of at most so many bytes; false means that it
-// has been answered.
-func readJSON(w http.ResponseWriter, r *http.Request, maxBytes int64, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBytes))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		answer(w, http.StatusBadRequest, apiError{Code: 40001, Message: err.Error()})
-		return false
-	}
-	return true
-}
