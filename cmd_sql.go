@@ -23,7 +23,7 @@ type sqlCmd struct {
 	Tables  bool          `help:"List the tables that there are, with their columns."`
 	Limit   int           `default:"10000" placeholder:"N" help:"Rows of the result, at most; one million at most."`
 	Timeout time.Duration `default:"30s" help:"How long the query may take; ten minutes at most."`
-	Format  string        `enum:"parquet,arrow,jsonl," default:"" placeholder:"FORMAT" help:"Write parquet, arrow or jsonl instead of --output's form."`
+	Format  string        `enum:"parquet,arrow,arrow-stream,jsonl," default:"" placeholder:"FORMAT" help:"Write parquet, arrow, arrow-stream or jsonl instead of --output's form."`
 	Out     string        `short:"o" type:"path" placeholder:"FILE" help:"Write to a file."`
 	Stats   bool          `help:"Say on standard error what was read: rows, files, row groups, batches."`
 	DuckDB  bool          `name:"duckdb" help:"Print the command that asks DuckDB the same of the tables."`
@@ -40,6 +40,7 @@ history and Tab; .help says more there.
   tarn sql "select * from orders where kafka_timestamp > datetime('now', '-5 minutes')"
   tarn sql 'select count(*) from orders' --output json
   tarn sql 'select * from orders' --format parquet -o orders.parquet
+  tarn sql 'select * from orders' --format arrow-stream | python3 -c 'import sys, pyarrow.ipc; print(pyarrow.ipc.open_stream(sys.stdin.buffer).read_all())'
   tarn sql --tables`
 }
 
@@ -55,14 +56,15 @@ func (c *sqlCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if c.Format != "" && c.Format != "jsonl" && c.Out == "" {
-		return fmt.Errorf("--format %s is not for terminals: give -o FILE", c.Format)
+	binary := c.Format != "" && c.Format != "jsonl"
+	if binary && c.Out == "" && isTerminal(std.out) {
+		return fmt.Errorf("--format %s is not for terminals: give -o FILE, or a pipe", c.Format)
 	}
 	script := query.Statements(sql)
 	if len(script) == 1 {
 		script[0] = sql // errors name its lines
 	}
-	if len(script) > 1 && (c.Format == "parquet" || c.Format == "arrow") {
+	if len(script) > 1 && binary {
 		return fmt.Errorf("--format %s is for the rows of one statement, and here are %d", c.Format, len(script))
 	}
 	out := &sqlOutput{path: c.Out, std: std.out}

@@ -393,7 +393,7 @@ func mayFail(line string) bool {
 func TestFormatHint(t *testing.T) {
 	var out, errs strings.Builder
 	code := run(t.Context(), []string{"sql", "--output", "parquet", "select 1"}, stdio{in: strings.NewReader(""), out: &out, err: &errs})
-	if code == 0 || !strings.Contains(errs.String(), "--format is for parquet, arrow, jsonl") {
+	if code == 0 || !strings.Contains(errs.String(), "--format is for parquet, arrow, arrow-stream, jsonl") {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }

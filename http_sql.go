@@ -32,8 +32,8 @@ type sqlRequest struct {
 	Limit int `json:"limit,omitempty"`
 	// TimeoutMs bounds the work; 0 is 30 s.
 	TimeoutMs int64 `json:"timeout_ms,omitempty"`
-	// Format is json, objects, jsonl, csv, text, parquet, arrow, or duckdb for a
-	// command that asks DuckDB.
+	// Format is json, objects, jsonl, csv, text, parquet, arrow (a file), arrow-stream,
+	// or duckdb for a command that asks DuckDB.
 	Format string `json:"format,omitempty"`
 }
 
@@ -168,7 +168,7 @@ func (n *node) runSQL(w http.ResponseWriter, r *http.Request, req sqlRequest) {
 		w.Header().Set(statsHeader, string(stats))
 	}
 	var whole bytes.Buffer // of the forms that may fail, so that an error has a status
-	if req.Format == "parquet" || req.Format == "arrow" {
+	if req.Format == "parquet" || strings.HasPrefix(req.Format, "arrow") {
 		if err := got.Write(&whole, req.Format); err != nil {
 			refuseSQL(w, err)
 			return

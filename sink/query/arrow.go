@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -230,13 +231,18 @@ func appendMoment(to array.Builder, t arrow.DataType, s string) {
 	}
 }
 
-func (r *Result) writeArrow(w io.Writer) error {
+// writeArrow writes Arrow's IPC: a file, as readers open one of that ending, or a stream.
+func (r *Result) writeArrow(w io.Writer, stream bool) error {
 	b := r.batch()
-	out := ipc.NewWriter(w, ipc.WithSchema(b.Schema()))
-	if err := out.Write(b); err != nil {
+	if stream {
+		out := ipc.NewWriter(w, ipc.WithSchema(b.Schema()))
+		return errors.Join(out.Write(b), out.Close())
+	}
+	out, err := ipc.NewFileWriter(w, ipc.WithSchema(b.Schema()))
+	if err != nil {
 		return err
 	}
-	return out.Close()
+	return errors.Join(out.Write(b), out.Close())
 }
 
 func (r *Result) writeParquet(w io.Writer) error {

@@ -68,7 +68,7 @@ func TestDecimalResults(t *testing.T) {
 				t.Fatal(err)
 			}
 			var b bytes.Buffer
-			if err := got.Write(&b, "arrow"); err != nil {
+			if err := got.Write(&b, "arrow-stream"); err != nil {
 				t.Fatal(err)
 			}
 			r, err := ipc.NewReader(&b)

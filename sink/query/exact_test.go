@@ -364,7 +364,7 @@ func TestExactPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := got.Write(&b, "arrow"); err != nil {
+	if err := got.Write(&b, "arrow-stream"); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := ipc.NewReader(&b); err != nil || strings.Join(strings.Fields(r.Schema().String()), " ") != "schema: fields: 5 - who: type=utf8, nullable - sum(big): type=decimal(38, 4), nullable - min(big): type=decimal(38, 4), nullable - a: type=utf8, nullable - p: type=decimal(38, 2), nullable" {

@@ -175,7 +175,7 @@ func TestWrite(t *testing.T) {
 		t.Errorf("csv: %v\n%q", err, text.String())
 	}
 	var stream bytes.Buffer
-	if err := mixed.Write(&stream, "arrow"); err != nil {
+	if err := mixed.Write(&stream, "arrow-stream"); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := ipc.NewReader(&stream); err != nil || !r.Next() || r.RecordBatch().Column(0).ValueStr(0) != "9007199254740993" || r.RecordBatch().Column(0).ValueStr(1) != "0.5" || r.RecordBatch().Column(4).ValueStr(0) != "7" {
@@ -188,7 +188,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream.Reset()
-	if err := none.Write(&stream, "arrow"); err != nil {
+	if err := none.Write(&stream, "arrow-stream"); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := ipc.NewReader(&stream); err != nil || strings.Join(strings.Fields(r.Schema().String()), " ") != "schema: fields: 5 - big: type=int64, nullable - yes: type=bool, nullable - real: type=float64, nullable - raw: type=binary, nullable - text: type=utf8, nullable" {
@@ -198,7 +198,7 @@ func TestWrite(t *testing.T) {
 		t.Errorf("xml: %v", err)
 	}
 	var b bytes.Buffer
-	if err := got.Write(&b, "arrow"); err != nil {
+	if err := got.Write(&b, "arrow-stream"); err != nil {
 		t.Fatal(err)
 	}
 	r, err := ipc.NewReader(&b)
@@ -263,4 +263,27 @@ func FuzzStatement(f *testing.F) {
 			t.Fatalf("afterwards: %+v, %v", again, err)
 		}
 	})
+}
+
+// TestArrowFile has a file of rows, and one of none.
+func TestArrowFile(t *testing.T) {
+	w := newWorld(t)
+	for sql, rows := range map[string]int64{"select 7 as n union all select 8": 2, "select 7 as n where 0": 0} {
+		got, err := w.engine.Query(t.Context(), query.Request{SQL: sql})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := got.Write(&b, "arrow"); err != nil {
+			t.Fatal(err)
+		}
+		file, err := ipc.NewFileReader(bytes.NewReader(b.Bytes()))
+		if err != nil || file.NumRecords() != 1 {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		batch, err := file.RecordBatchAt(0)
+		if err != nil || batch.NumRows() != rows || batch.ColumnName(0) != "n" || rows > 0 && batch.Column(0).ValueStr(1) != "8" {
+			t.Errorf("%s: %v, %v", sql, batch, err)
+		}
+	}
 }

@@ -21,7 +21,8 @@ var formats = [...]struct{ name, mediaType string }{
 	{"csv", "text/csv; charset=utf-8"},            // RFC 4180
 	{"text", "text/plain; charset=utf-8"},         // a table for people
 	{"parquet", "application/vnd.apache.parquet"}, // one file, zstd
-	{"arrow", "application/vnd.apache.arrow.stream"},
+	{"arrow", "application/vnd.apache.arrow.file"},
+	{"arrow-stream", "application/vnd.apache.arrow.stream"},
 }
 
 // Formats names the forms in which Write writes a result.
@@ -60,7 +61,9 @@ func (r *Result) Write(w io.Writer, format string) error {
 	case "parquet":
 		return r.writeParquet(w)
 	case "arrow":
-		return r.writeArrow(w)
+		return r.writeArrow(w, false)
+	case "arrow-stream":
+		return r.writeArrow(w, true)
 	}
 	return fmt.Errorf("%w: no format %q: there are %s", ErrInvalid, format, strings.Join(Formats(), ", "))
 }
