@@ -147,7 +147,14 @@ func (s *session) hint(message string) string {
 				known, full = append(known, strings.ToLower(c.name)), append(full, c.name)
 			}
 		}
-		return near(name, known, full, "")
+		if text := near(name, known, full, ""); text != "" {
+			return text
+		}
+		for _, r := range s.relations {
+			if r.schemaless() {
+				return fmt.Sprintf(" (records of %s have no schema, so no columns: of JSON it is value ->> '$.%s')", bare(r.name), name)
+			}
+		}
 	case "no such function":
 		if instead := elsewhere[strings.ToLower(name)]; instead != "" {
 			return ": write " + instead
@@ -170,6 +177,18 @@ func (s *session) hint(message string) string {
 		return near(name, known, known, "")
 	}
 	return ""
+}
+
+// schemaless reports whether records of r are one value each.
+func (r *relation) schemaless() bool {
+	one := false
+	for _, c := range r.columns {
+		if !strings.HasPrefix(c.name, "kafka_") && c.name != "value" {
+			return false
+		}
+		one = one || c.name == "value"
+	}
+	return one
 }
 
 // elsewhere are functions of other databases, with what stands for them here.

@@ -249,6 +249,35 @@ func (s *statement) names() map[string][]string {
 	return out
 }
 
+// meant are the names in lower case that may be tables, with the schemas that they may be
+// in: what stands behind a schema's name and a dot is there, and what has a dot behind it
+// names no table, but says of which one a column is.
+func (s *statement) meant() map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	w := &writer{sql: s.sql, tokens: s.tokens}
+	for i, t := range s.tokens {
+		if !t.named() {
+			continue
+		}
+		schema := ""
+		switch {
+		case w.at(i-1, ".") && i >= 2:
+			schema = strings.ToLower(s.tokens[i-2].text)
+			if schema == "main" {
+				schema = ""
+			}
+		case w.at(i+1, "."):
+			continue
+		}
+		low := strings.ToLower(t.text)
+		if out[low] == nil {
+			out[low] = map[string]bool{}
+		}
+		out[low][schema] = true
+	}
+	return out
+}
+
 // qualified says where schema.name stands in the statement, if it does.
 func (s *statement) qualified(schema, name string) (pos int, there bool) {
 	for i := 2; i < len(s.tokens); i++ {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,7 +211,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	var s *session
 	for try := 0; ; try++ {
 		s = e.enter(ctx, st, r)
-		err = overtaken(s.ctx, s.run())
+		err = s.waited(overtaken(s.ctx, s.run()))
 		e.leave(s)
 		// Maintenance may take a file away between the look at the table and the
 		// reading, and the sink records that the table has by now from the log: then
@@ -235,6 +236,21 @@ func overtaken(ctx context.Context, err error) error {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// waited is the error of a query that was stopped by its time: it says so if that went by
+// on tables that do not answer.
+func (s *session) waited(err error) error {
+	if !errors.Is(err, ErrLimit) || s.ctx.Err() == nil {
+		return err
+	}
+	for name, src := range s.topics {
+		if src.lakeErr != nil && !errors.Is(src.lakeErr, sink.ErrNoTable) {
+			first, _, _ := strings.Cut(src.lakeErr.Error(), "\n")
+			return fmt.Errorf("%w; the time went by on the table of %s, where log.%[2]s can be asked without it: %s", err, bare(name), first)
+		}
+	}
+	return err
 }
 
 // maxTries is how often a query is begun again because files or records have gone.

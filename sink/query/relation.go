@@ -144,7 +144,8 @@ func plainly(as string) schema.Decoder {
 
 // settle finds what a session reads of a topic, once: where the table is, then
 // where the log ends. The log ends behind the table, so between them nothing is
-// missing.
+// missing. Whoever asks for the log alone does not wait for the table, which may lie where
+// nobody answers.
 func (r *relation) settle() error {
 	r.logs = map[int32]*commitlog.Log{}
 	for p := range r.topic.Partitions {
@@ -179,7 +180,7 @@ func (r *relation) settle() error {
 // look looks at the table, and then at the log.
 func (r *relation) look() *source {
 	src := &source{from: map[int32]int64{}, to: map[int32]int64{}}
-	if len(r.topic.Formats) > 0 {
+	if len(r.topic.Formats) > 0 && (r.part != logOnly || r.s.lakes[r.topic.Name]) {
 		src.lake, src.lakeErr = r.s.engine.cfg.Lake(r.s.ctx, r.topic.Name)
 		src.hasLake = src.lakeErr == nil
 	}

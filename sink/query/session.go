@@ -45,6 +45,7 @@ type session struct {
 	relations []*relation
 	// unmade says why tables are not there that a word of the statement may mean.
 	unmade  map[string]error
+	lakes   map[string]bool    // topics of which more than the log is asked
 	topics  map[string]*source // by name: what every scan of this session reads
 	full    bool               // the result takes no more rows
 	err     error              // the first of a scan: SQLite keeps only some texts
@@ -218,8 +219,8 @@ func (s *session) prepare(conn *sql.Conn) error {
 
 // createTables makes the tables that the statement names.
 func (s *session) createTables(conn *sql.Conn) error {
-	names := s.st.names()
-	s.unmade = map[string]error{}
+	names, meant := s.st.names(), s.st.meant()
+	s.unmade, s.lakes = map[string]error{}, map[string]bool{}
 	type named struct {
 		schema, name string
 		topic        sink.Topic
@@ -228,13 +229,11 @@ func (s *session) createTables(conn *sql.Conn) error {
 	found := map[string][]named{}
 	add := func(n named) {
 		low := strings.ToLower(n.name)
-		if _, there := names[low]; !there {
+		if !meant[low][n.schema] {
 			return
 		}
-		if n.schema != "" {
-			if _, there := names[n.schema]; !there {
-				return
-			}
+		if n.part != logOnly {
+			s.lakes[n.topic.Name] = true
 		}
 		key := n.schema + "." + low
 		if !slices.ContainsFunc(found[key], func(o named) bool { return o.name == n.name }) {

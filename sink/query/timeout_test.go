@@ -48,6 +48,11 @@ func TestTimeout(t *testing.T) {
 		<-ctx.Done()
 		return sink.Lake{}, ctx.Err()
 	}
+	store.is.Store(false)
+	if got := w.ask("select count(*), count(orders.kafka_offset) from log.orders"); got != "0,0" {
+		t.Errorf("of the log alone, which is there: %s", got)
+	}
+	store.is.Store(true)
 	for _, sql := range []string{
 		`select count(*) from "my.plain"`,
 		`select count(value), max(kafka_offset) from "my.plain"`,
@@ -60,6 +65,9 @@ func TestTimeout(t *testing.T) {
 		_, err := w.engine.Query(t.Context(), query.Request{SQL: sql, Time: 20 * time.Millisecond})
 		if !errors.Is(err, query.ErrLimit) || !strings.Contains(err.Error(), "longer than 20ms: narrow it") {
 			t.Errorf("%s: %v, want a limit with what to do", sql, err)
+		}
+		if table := strings.Contains(sql, "from orders") || strings.Contains(sql, "lake."); table && !strings.HasSuffix(err.Error(), "on the table of orders, where log.orders can be asked without it: context deadline exceeded") {
+			t.Errorf("%s: %v, want what it waited for", sql, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // the asker's own
 		if _, err := w.engine.Query(ctx, query.Request{SQL: sql}); errors.Is(err, query.ErrLimit) || !errors.Is(err, context.DeadlineExceeded) {
