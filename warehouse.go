@@ -92,7 +92,7 @@ func (n *node) useBucket(ctx context.Context, store bucket) error {
 	defer cancel()
 	switch err := store.Check(limited); {
 	case err == nil:
-	case errors.Is(err, s3.ErrUnreachable), errors.Is(err, cloud.ErrUnreachable), limited.Err() != nil && ctx.Err() == nil:
+	case errors.Is(err, blob.ErrUnreachable), limited.Err() != nil && ctx.Err() == nil:
 		n.lg.Warn("the warehouse does not answer; topics are served, and tables catch up when it does",
 			"warehouse", store.URL(""), "error", err)
 	default:

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/tarn-io/tarn/tables"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // Lake is what a topic's tables hold at one moment, as one of their formats says.
@@ -31,14 +31,10 @@ type Lake struct {
 // whose files stay for a while after they were replaced.
 var lakeFormats = [...]string{"iceberg", "delta", "parquet"}
 
-// slowFailure is how long a table may take to fail before those of other formats, which
-// lie beside it mostly, are not asked as well.
-const slowFailure = 5 * time.Second
-
-// Lake looks at the files of a topic's tables, of the first format that can be read; where
-// one fails slowly, as a bucket does that nobody answers for, of no other. The progress is
-// read before the files are listed, so none below it is missing. Errors: ErrNoTable if
-// there is no table, or none yet; those of the tables.
+// Lake looks at the files of a topic's tables, of the first format that can be read. Where
+// the store does not answer, no other format is asked: they lie in it, too, and each would
+// wait as long. The progress is read before the files are listed, so none below it is
+// missing. Errors: ErrNoTable if there is no table, or none yet; those of the tables.
 func (m *Manager) Lake(ctx context.Context, topic string) (Lake, error) {
 	s, err := m.find(ctx, topic)
 	if err != nil {
@@ -49,13 +45,12 @@ func (m *Manager) Lake(ctx context.Context, topic string) (Lake, error) {
 		if !slices.Contains(s.topic.Formats, format) {
 			continue
 		}
-		begun := s.now()
 		l, err := s.lake(ctx, format)
 		if err == nil {
 			return l, nil
 		}
 		failed = errors.Join(failed, fmt.Errorf("%s table of %s: %w", format, topic, err))
-		if s.now().Sub(begun) > slowFailure {
+		if errors.Is(err, blob.ErrUnreachable) {
 			break
 		}
 	}

@@ -41,8 +41,8 @@ func pageName(urlPath string) string {
 
 // addPages adds the page once for each link of its frame: with that link marked, and
 // with the modules that are needed there, so that the browser asks for all of them at
-// once and not for each when the one before it has named it: begin.js has it do so. A page is made when it is
-// first asked for.
+// once and not for each when the one before it has named it: begin.js has it do so. A
+// page is made when it is first asked for.
 func addPages(all map[string]func() (*asset, error)) error {
 	index, err := readAsset(indexFile)
 	if err != nil {
@@ -84,8 +84,7 @@ func newPage(page []byte, modules ...string) (*asset, error) {
 type inlined struct{ scripts, styles string }
 
 // painted puts into the page what its first paint waits for, the styles, the theme and
-// the logo:
-// the browser paints when it has the page, and asks for nothing before.
+// the logo: the browser paints when it has the page, and asks for nothing before.
 func painted(page []byte) ([]byte, inlined, error) {
 	var hashes inlined
 	var failed error

@@ -16,6 +16,9 @@ var (
 	ErrExists = errors.New("object exists")
 	// ErrNotFound says that there is no object at the key.
 	ErrNotFound = errors.New("no such object")
+	// ErrUnreachable says that the service behind a store could not be talked to: a
+	// write may have happened.
+	ErrUnreachable = errors.New("cannot be reached")
 )
 
 // Info describes an object.

@@ -11,8 +11,8 @@
     if (localStorage.getItem('tarn.asked')) document.documentElement.classList.add('asked');
   } catch (e) { /* no storage: the system's theme holds */ }
   // The modules are asked for once the frame is on its way to the screen: a browser that
-  // has just begun paints a quarter later beside their loading. A page in the background
-  // has no frames, and goes on by the clock.
+  // has just begun paints later beside their loading. A page in the background has no
+  // frames, and goes on by the clock.
   var begun = false;
   function begin() {
     if (begun) return;

@@ -44,8 +44,6 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrNoCredentials says that none were found, or none of use.
 	ErrNoCredentials = errors.New("no credentials")
-	// ErrUnreachable says that the service could not be talked to.
-	ErrUnreachable = errors.New("cannot be reached")
 	// ErrUnconditional says that the server ignores the condition of a write.
 	ErrUnconditional = errors.New("the server has no conditional writes")
 
@@ -82,7 +80,7 @@ func (c client) do(ctx context.Context, r request) (*answer, error) {
 	pause := c.pause
 	for try := 1; ; try++ {
 		a, err := c.once(ctx, r)
-		again := err != nil && (errors.Is(err, ErrUnreachable) || !errors.Is(err, ErrNoCredentials)) ||
+		again := err != nil && (errors.Is(err, blob.ErrUnreachable) || !errors.Is(err, ErrNoCredentials)) ||
 			err == nil && (a.status >= http.StatusInternalServerError || a.status == http.StatusTooManyRequests || a.status == http.StatusRequestTimeout)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -145,7 +143,7 @@ func (c client) unreachable(err error) error {
 	} else if u := errors.Unwrap(err); u != nil {
 		err = u
 	}
-	return fmt.Errorf("%s %w: %w", c.service.where(), ErrUnreachable, err)
+	return fmt.Errorf("%s %w: %w", c.service.where(), blob.ErrUnreachable, err)
 }
 
 // explain gives a refusal the contract's word, or one that a person can act on.

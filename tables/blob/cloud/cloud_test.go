@@ -96,7 +96,7 @@ func TestTrouble(t *testing.T) {
 			}
 		}
 		f.before = func(*http.Request) int { panic(http.ErrAbortHandler) }
-		if err := s.Check(t.Context()); !errors.Is(err, ErrUnreachable) {
+		if err := s.Check(t.Context()); !errors.Is(err, blob.ErrUnreachable) {
 			t.Errorf("no answer: %v, want ErrUnreachable", err)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // tokenSpare is how long a token must still hold to be used: longer than a
@@ -73,7 +75,7 @@ func fetchToken(ctx context.Context, c *http.Client, method, address string, for
 		if u := errors.Unwrap(err); u != nil {
 			err = u // without the address, whose query may be a secret
 		}
-		return token{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return token{}, fmt.Errorf("%w: %w", blob.ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenBytes))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/tarn-io/tarn/tables/blob"
 )
 
 // login is a server that gives tokens, which says what it was asked.
@@ -111,7 +112,7 @@ func TestGoogleMachine(t *testing.T) {
 		t.Errorf("signed with %q", got)
 	}
 	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1")
-	if _, err := (google{http.DefaultClient}).token(t.Context()); !errors.Is(err, ErrNoCredentials) || errors.Is(err, ErrUnreachable) {
+	if _, err := (google{http.DefaultClient}).token(t.Context()); !errors.Is(err, ErrNoCredentials) || errors.Is(err, blob.ErrUnreachable) {
 		t.Errorf("no machine: %v, want ErrNoCredentials alone", err)
 	}
 }
@@ -143,7 +144,7 @@ func TestMicrosoft(t *testing.T) {
 		}
 	}
 	none := microsoft{http.DefaultClient, func(string) string { return "" }, "http://127.0.0.1:1"}
-	if _, err := none.token(t.Context()); !errors.Is(err, ErrNoCredentials) || errors.Is(err, ErrUnreachable) {
+	if _, err := none.token(t.Context()); !errors.Is(err, ErrNoCredentials) || errors.Is(err, blob.ErrUnreachable) {
 		t.Errorf("no machine: %v, want ErrNoCredentials alone", err)
 	}
 }

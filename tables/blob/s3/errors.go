@@ -26,8 +26,6 @@ var (
 	ErrDenied = errors.New("access denied")
 	// ErrNoCredentials says that none were found.
 	ErrNoCredentials = errors.New("no credentials")
-	// ErrUnreachable says that the service could not be talked to.
-	ErrUnreachable = errors.New("cannot be reached")
 	// ErrUnconditional says that the server ignores the condition of a write.
 	ErrUnconditional = errors.New("the server has no conditional writes (If-None-Match: *)")
 )
@@ -57,7 +55,7 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, ErrNoCredentials), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &dial):
-		return fmt.Errorf("%s %w: %w", s.where(), ErrUnreachable, err)
+		return fmt.Errorf("%s %w: %w", s.where(), blob.ErrUnreachable, err)
 	}
 	return err
 }

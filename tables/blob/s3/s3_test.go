@@ -124,10 +124,10 @@ func TestOutcomeUnknown(t *testing.T) {
 	srv.close()
 	told = nil
 	_, err = s.Get(ctx, "k")
-	if len(told) == 0 || !errors.Is(told[0], ErrUnreachable) {
+	if len(told) == 0 || !errors.Is(told[0], blob.ErrUnreachable) {
 		t.Errorf("get from nobody told %v", told)
 	}
-	if !errors.Is(err, ErrUnreachable) {
+	if !errors.Is(err, blob.ErrUnreachable) {
 		t.Errorf("get from nobody: got %v, want ErrUnreachable", err)
 	}
 }

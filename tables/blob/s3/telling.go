@@ -23,7 +23,7 @@ func (c telling) Do(req *http.Request) (*http.Response, error) {
 	switch {
 	case req.Context().Err() != nil: // the caller's own doing
 	case err != nil:
-		blob.Trouble(req.Context(), fmt.Errorf("%s %w: %w", c.where, ErrUnreachable, err))
+		blob.Trouble(req.Context(), fmt.Errorf("%s %w: %w", c.where, blob.ErrUnreachable, err))
 	case resp.StatusCode >= http.StatusInternalServerError:
 		blob.Trouble(req.Context(), fmt.Errorf("%s answers %s", c.where, resp.Status))
 	}
